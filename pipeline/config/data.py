@@ -1,0 +1,106 @@
+"""Tables, their columns, cleaning and splitting: what ingest reads and how."""
+
+from typing import Literal
+
+from pydantic import Field, model_validator
+
+from pipeline.config.base import Section
+
+TableFormat = Literal["csv", "parquet", "jsonl", "tfrecord"]
+TimeUnit = Literal["s", "ms", "us", "ns", "iso8601"]
+SplitMethod = Literal["global_time", "leave_last_out", "random", "user_hash"]
+
+
+class Table(Section):
+    """One table: a file or a glob, relative to `data.folder`, local or on an object store.
+
+    `path` may hold TFX's `{SPAN}` and `{VERSION}`; the newest span is read.
+    """
+
+    path: str
+    format: TableFormat | None = None
+    """Found from the extension when missing (.csv, .parquet, .jsonl, .tfrecord, each also with .gz)."""
+    separator: str = ","
+    """CSV only."""
+    encoding: str = "utf-8"
+    """CSV and JSON lines only."""
+
+
+class InteractionTable(Table):
+    """One row per event."""
+
+    user: str = "user_id"
+    item: str = "item_id"
+    time: str | None = "timestamp"
+    """Missing (null): the events of a user stand in the order of their rows."""
+    time_unit: TimeUnit = "s"
+
+
+class EntityTable(Table):
+    """One row per item or user."""
+
+    id: str
+
+
+class DataConfig(Section):
+    """Where the tables are."""
+
+    folder: str
+    """Relative to the working directory; a URI such as gs://bucket/folder works too."""
+    dataset: Literal["movielens-100k", "book-crossing"] | None = None
+    """A public data set that `tfx_runner.py data` writes into `folder`."""
+    interactions: InteractionTable
+    items: EntityTable | None = None
+    users: EntityTable | None = None
+    max_side_table_rows: int = Field(default=5_000_000, gt=0)
+    """The users table travels to every worker whole; more rows than this stop the run."""
+
+
+class Outlier(Section):
+    """What happens to values of a numeric column outside [min, max]."""
+
+    column: str
+    min: float | None = None
+    max: float | None = None
+    action: Literal["drop", "clip"] = "drop"
+
+
+class Core(Section):
+    """Keep users and items with at least so many events, counted again after every round of removals."""
+
+    users: int = Field(default=1, ge=1)
+    items: int = Field(default=1, ge=1)
+    rounds: int = Field(default=8, ge=1)
+
+
+class CleaningConfig(Section):
+    """Which rows are bad, and how many bad rows are too many."""
+
+    duplicates: Literal["drop", "keep"] = "drop"
+    """Rows with the same user, item and time (without time: the same user and item): the first stays."""
+    outliers: tuple[Outlier, ...] = ()
+    core: Core | None = None
+    max_bad_share: float = Field(default=0.05, ge=0, le=1)
+    """Rows with a missing key or a value that cannot be read, as a share of all rows, that stops the run.
+    Duplicates, outliers and core removals are counted but not bad."""
+
+
+class SplitConfig(Section):
+    """How events are divided into train, eval and test. Ties in time keep the order of the rows."""
+
+    method: SplitMethod = "leave_last_out"
+    eval_share: float = Field(default=0.1, gt=0, lt=1)
+    test_share: float = Field(default=0.1, gt=0, lt=1)
+    """Shares are of rows (`global_time`, `random`) or of users (`user_hash`); `leave_last_out` needs none."""
+    seed: int = 42
+    history: Literal["frozen", "rolling"] = "rolling"
+    """What an eval or test example sees: `frozen`, train events only; `rolling`, every event before it."""
+
+    @model_validator(mode="after")
+    def _shares_leave_something_to_train(self) -> "SplitConfig":
+        if self.eval_share + self.test_share >= 1:
+            raise ValueError(
+                "`eval_share` + `test_share` should be below 1. "
+                f"Received: {self.eval_share} + {self.test_share}"
+            )
+        return self

@@ -1,0 +1,48 @@
+"""What is measured, and which figures a model must reach to be blessed."""
+
+from typing import Literal
+
+from pydantic import Field, model_validator
+
+from pipeline.config.base import Section
+
+
+class Gate(Section):
+    """A bound on one metric. A model is blessed when every gate holds."""
+
+    metric: str
+    """`ndcg@10`, `recall@100`, `hr@10`, `mrr`, `coverage@10`, or `<task>/<metric>` such as `rating/rmse`."""
+    split: Literal["eval", "test"] = "eval"
+    min: float | None = None
+    max: float | None = None
+    max_regression: float | None = Field(default=None, ge=0)
+    """How much worse than the latest blessed model it may be. Nothing to compare with: the gate holds."""
+
+    @model_validator(mode="after")
+    def _bounds_something(self) -> "Gate":
+        if self.min is None and self.max is None and self.max_regression is None:
+            raise ValueError("a gate should have at least one of `min`, `max`, `max_regression`")
+        return self
+
+
+class BaselineGate(Section):
+    """The model's margin over recommending the most popular items, measured in the same run."""
+
+    metric: str = "ndcg@10"
+    split: Literal["eval", "test"] = "eval"
+    margin: float = 0.0
+    """Absolute: the model's figure should be at least the baseline's plus this."""
+
+
+class EvaluationConfig(Section):
+    """The evaluation, on the full catalogue."""
+
+    ks: tuple[int, ...] = (10, 100)
+    """The lengths K of recall@K, ndcg@K, hr@K, coverage@K."""
+    mask_seen: bool = True
+    """A user's own earlier items are not recommended again."""
+    slices: tuple[str, ...] = ()
+    """Raw example features such as `user_gender`; warm and cold users are always told apart."""
+    splits: tuple[Literal["eval", "test"], ...] = ("eval", "test")
+    gates: tuple[Gate, ...] = ()
+    beat_popularity: BaselineGate | None = BaselineGate()

@@ -1,0 +1,97 @@
+"""The features of users, items and events, by kind. The transform package has one function for each kind."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from pipeline.config.base import Section
+
+
+class Feature(Section):
+    """What every kind of feature has."""
+
+    name: str = Field(pattern=r"^[a-z][a-z0-9_]*$")
+    column: str | None = None
+    """The table's column; `name` when missing."""
+
+    @property
+    def source(self) -> str:
+        """The column that the feature is read from."""
+        return self.column or self.name
+
+
+class Categorical(Feature):
+    """One string or integer out of a vocabulary."""
+
+    kind: Literal["categorical"]
+    min_count: int = Field(default=1, ge=1)
+    """Rarer values are out of vocabulary."""
+    max_values: int | None = Field(default=None, gt=0)
+    """The vocabulary's size at most; all values when missing."""
+    oov_buckets: int = Field(default=1, ge=1)
+
+
+class MultiValued(Categorical):
+    """A list of values: a list column, or a string cut at `separator`. Not for event features."""
+
+    kind: Literal["multi_valued"]  # type: ignore[assignment]
+    separator: str = "|"
+
+
+class Text(Categorical):
+    """Words: lower-cased, split at everything that is no letter or digit. Not for event features."""
+
+    kind: Literal["text"]  # type: ignore[assignment]
+    max_tokens: int = Field(default=16, gt=0)
+
+
+class Numeric(Feature):
+    """A number, standardised to mean 0 and deviation 1, or cut into quantile buckets of equal share."""
+
+    kind: Literal["numeric"]
+    scale: Literal["z_score", "quantile"] = "z_score"
+    buckets: int = Field(default=16, ge=2)
+    """Quantile buckets; only for `scale: quantile`."""
+
+
+class Time(Feature):
+    """A point in time, seconds since 1970: hour of day and day of week (UTC) as one of 24 x 7 categories, or either alone."""
+
+    kind: Literal["time"]
+    part: Literal["hour", "weekday", "hour_of_week"] = "hour_of_week"
+
+
+class Cross(Feature):
+    """The combination of two or more categorical features of the same table, hashed."""
+
+    kind: Literal["cross"]
+    of: tuple[str, ...] = Field(min_length=2)
+    """Columns."""
+    buckets: int = Field(default=1000, ge=2)
+
+
+AnyFeature = Annotated[
+    Categorical | MultiValued | Text | Numeric | Time | Cross, Field(discriminator="kind")
+]
+EventFeature = Annotated[Categorical | Numeric | Time | Cross, Field(discriminator="kind")]
+
+
+class ItemId(Section):
+    """The vocabulary of item ids, shared by events and catalogue."""
+
+    min_count: int = Field(default=1, ge=1)
+    """Items with fewer train events and no row in the items table are out of vocabulary."""
+
+
+class FeaturesConfig(Section):
+    """Which columns the model sees. Names in the examples carry the section's prefix: `user_age`, `item_genres`."""
+
+    item_id: ItemId = ItemId()
+    user: tuple[AnyFeature, ...] = ()
+    """From the users table, or from the interactions (the user's newest row) where there is none."""
+    item: tuple[AnyFeature, ...] = ()
+    """From the items table."""
+    context: tuple[EventFeature, ...] = ()
+    """Of an event, known when the request is made: the device, the page, the hour."""
+    outcome: tuple[EventFeature, ...] = ()
+    """Of an event, known only afterwards and seen only in the history: the rating, the dwell time."""

@@ -1,0 +1,62 @@
+"""The model's shape."""
+
+from typing import Literal
+
+from pydantic import Field, field_validator
+
+from pipeline.config.base import Section
+
+ENCODERS = ("mean", "decay", "attention")
+"""What `model.history.encoder` may name, alone or summed with `+`."""
+
+
+class HistoryConfig(Section):
+    """How a window of events becomes a vector at every position."""
+
+    encoder: str = "attention+decay"
+    max_events: int = Field(default=100, gt=1)
+    """The window's length at most: what ingest cuts, what a request's history is truncated to."""
+    min_context: int = Field(default=50, ge=0)
+    """When a user's events fill several windows, each later one starts with so many events of context."""
+    decays: int = Field(default=4, gt=0)
+    """`decay`: sums of the history with learned rates."""
+    heads: int = Field(default=2, gt=0)
+    layers: int = Field(default=1, gt=0)
+    """`attention`: causal self-attention, pre-norm."""
+    time_gaps: bool = True
+    """Embeddings of the time between events and before the request, in log2 buckets."""
+    dropout: float = Field(default=0.2, ge=0, lt=1)
+    item_dropout: float = Field(default=0.1, ge=0, lt=1)
+    """The share of history events hidden in training."""
+
+    @field_validator("encoder")
+    @classmethod
+    def _known_encoders(cls, value: str) -> str:
+        unknown = sorted(set(value.split("+")) - set(ENCODERS))
+        if unknown:
+            raise ValueError(
+                f"`encoder` should name one of {', '.join(ENCODERS)}, or several joined by '+'. Received: {value!r}"
+            )
+        return value
+
+    @property
+    def encoders(self) -> tuple[str, ...]:
+        """The encoders whose outputs are summed."""
+        return tuple(self.encoder.split("+"))
+
+
+class ModelConfig(Section):
+    """The towers. All tasks share them (hard parameter sharing)."""
+
+    dimension: int = Field(default=64, gt=0)
+    """Of the query and candidate embeddings."""
+    feature_dimension: int = Field(default=16, gt=0)
+    """Of each categorical feature's embedding inside the towers."""
+    query_layers: tuple[int, ...] = ()
+    candidate_layers: tuple[int, ...] = ()
+    """Widths of the towers' hidden layers before the last projection."""
+    user_id: Literal["none", "ranking", "both"] = "ranking"
+    """Where an embedding of the user's id takes part."""
+    user_min_count: int = Field(default=1, ge=1)
+    sharing: Literal["hard"] = "hard"
+    history: HistoryConfig = HistoryConfig()

@@ -1,0 +1,37 @@
+"""What the exported model answers."""
+
+from pydantic import Field
+
+from pipeline.config.base import Section
+
+
+class ServingConfig(Section):
+    """The `recommend` signature's behaviour, and where pushed versions go."""
+
+    model_name: str = "recommender"
+    folder: str | None = None
+    """Where versions are pushed; `<pipeline.root>/serving/<model_name>` when missing."""
+    candidates: int = Field(default=200, gt=0)
+    """Items that retrieval hands to the ranking tasks."""
+    default_k: int = Field(default=10, gt=0)
+    max_k: int = Field(default=1000, gt=0)
+    exclude_history: bool = True
+    """Never recommend what the request's history holds."""
+    utility: dict[str, float] = Field(default_factory=dict)
+    """Task name -> weight in the score that orders the answer. Missing: the retrieval task alone, or the sum
+    of the ranking tasks where there is none."""
+    infra_validation_requests: int = Field(default=16, gt=0)
+    """Examples of the eval split that the candidate model must answer before it is pushed."""
+
+
+class PipelineConfig(Section):
+    """Where the pipeline keeps its things."""
+
+    root: str = "runs"
+    """Artifacts, metadata, logs and pushed models go to `<root>/<name>/`."""
+    beam: tuple[str, ...] = ("--runner=DirectRunner", "--direct_running_mode=in_memory", "--direct_num_workers=1")
+    """Beam pipeline options."""
+    cache: bool = True
+    schema_file: str | None = None
+    """A curated TFDV schema (pbtxt); inferred from the data when missing."""
+    stop_on_anomalies: bool = True

@@ -1,0 +1,39 @@
+"""The package: dependency ranges (requirements.lock holds the exact pins), extras and console scripts."""
+
+from setuptools import find_packages, setup
+
+REQUIRED = [
+    "tensorflow>=2.21,<2.22",  # training and the exported graph
+    "tf-keras>=2.21,<2.22",  # Keras 2, which TFRS needs
+    "tensorflow-recommenders==0.7.7",  # the model's base class, tasks and cross layers
+    "tfx>=1.21,<1.22",  # the pipeline's components and runners
+    "tensorflow-transform>=1.21,<1.22",  # raw features to model features, the same in training and serving
+    "tensorflow-data-validation>=1.21,<1.22",  # statistics, schema, anomalies
+    "tensorflow-model-analysis>=0.52,<0.53",  # evaluation and blessing
+    "ml-metadata>=1.21,<1.22",  # what ran, on what, with what result
+    "apache-beam>=2.77,<2.78",  # ingest, statistics, evaluation at any size
+    "tensorflow-serving-api==2.19.1",  # the protos of the model server
+    "grpcio",  # the model server's and client's transport
+    "grpcio-health-checking",  # the standard health service of the embedded server
+    "numpy",
+    "pandas",  # reading CSV and JSON lines in batches
+    "pyarrow",  # reading Parquet in batches
+    "pydantic>=2.6",  # the configuration as typed, validated objects
+    "PyYAML",  # the configuration's file format
+    "rich",  # progress lines and tables in the terminal
+]
+KUBEFLOW = ["kfp>=2.16,<2.17"]  # named directly: TFX's own extra leaves it out from Python 3.12 on
+DEV = ["pytest", "hypothesis", "ruff", "mypy", "types-PyYAML"]
+
+setup(
+    name="tfx-recommender",
+    version="0.1.0",
+    description="A TFX pipeline from an interaction log to a TensorFlow Recommenders model behind gRPC",
+    python_requires=">=3.11,<3.14",
+    packages=find_packages(include=["pipeline*", "transform*", "trainer*", "serving*"]),
+    package_data={"pipeline": ["report/*.html"]},
+    py_modules=["tfx_runner"],
+    install_requires=REQUIRED,
+    extras_require={"kubeflow": KUBEFLOW, "dev": DEV + KUBEFLOW},
+    entry_points={"console_scripts": ["tfx-recommender=tfx_runner:main"]},
+)
