@@ -1,3 +1,5 @@
+"""Model features to a SavedModel: towers, tasks, training, export."""
+
 import os
 
 os.environ.setdefault("TF_USE_LEGACY_KERAS", "1")

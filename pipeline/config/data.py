@@ -100,7 +100,6 @@ class SplitConfig(Section):
     def _shares_leave_something_to_train(self) -> "SplitConfig":
         if self.eval_share + self.test_share >= 1:
             raise ValueError(
-                "`eval_share` + `test_share` should be below 1. "
-                f"Received: {self.eval_share} + {self.test_share}"
+                f"`eval_share` + `test_share` should be below 1. Received: {self.eval_share} + {self.test_share}"
             )
         return self

@@ -55,7 +55,7 @@ class Numeric(Feature):
 
 
 class Time(Feature):
-    """A point in time, seconds since 1970: hour of day and day of week (UTC) as one of 24 x 7 categories, or either alone."""
+    """A point in time, seconds since 1970: hour of day, day of week (UTC), or both as one of 168 categories."""
 
     kind: Literal["time"]
     part: Literal["hour", "weekday", "hour_of_week"] = "hour_of_week"
@@ -70,9 +70,7 @@ class Cross(Feature):
     buckets: int = Field(default=1000, ge=2)
 
 
-AnyFeature = Annotated[
-    Categorical | MultiValued | Text | Numeric | Time | Cross, Field(discriminator="kind")
-]
+AnyFeature = Annotated[Categorical | MultiValued | Text | Numeric | Time | Cross, Field(discriminator="kind")]
 EventFeature = Annotated[Categorical | Numeric | Time | Cross, Field(discriminator="kind")]
 
 
