@@ -4,6 +4,7 @@ Usage: `config = load_config("configs/movielens-100k.yaml")`.
 """
 
 from pipeline.config.config import Config
-from pipeline.config.load import ConfigError, dump_config, load_config, parse_config
+from pipeline.config.dump import dump_config
+from pipeline.config.load import ConfigError, load_config, parse_config
 
 __all__ = ["Config", "ConfigError", "dump_config", "load_config", "parse_config"]

@@ -34,11 +34,6 @@ def parse_config(text: str, source: str = "<text>") -> Config:
         raise ConfigError("\n".join(_describe(e, source) for e in error.errors())) from error
 
 
-def dump_config(config: Config) -> str:
-    """The configuration as JSON, for a TFX execution property; `parse_config` reads it back (JSON is YAML)."""
-    return config.model_dump_json(exclude_unset=True)
-
-
 def _describe(error: Any, source: str) -> str:
     key = ".".join(str(part) for part in error["loc"]) or "(top level)"
     return f"{source}: `{key}`: {error['msg']}. Received: {error['input']!r}"

@@ -1,0 +1,44 @@
+"""A configuration as JSON, whole or only what one component depends on."""
+
+import json
+from typing import Any
+
+from pipeline.config.config import Config
+
+_EVENTS = ("data", "positive", "cleaning", "split", "features", "tasks")
+INGEST = (*_EVENTS, "model.history.max_events", "model.history.min_context")
+TRANSFORM = ("data", "features", "tasks", "model.user_min_count")
+TRAINER = (*INGEST, "model", "training", "evaluation.ks", "evaluation.mask_seen", "serving")
+EVALUATOR = ("data", "features", "tasks", "evaluation", "split")
+INFRA = ("data", "features", "tasks", "serving")
+"""The keys that a component reads: what else changes does not run it again."""
+
+
+def dump_config(config: Config, *keys: str) -> str:
+    """The configuration as JSON, for a TFX execution property; `parse_config` reads it back (JSON is YAML).
+
+    Args:
+      config: The configuration.
+      *keys: Dotted keys to keep, such as `model.history`; `name` and `data` are always kept. None: all.
+    """
+    values = config.model_dump(mode="json", exclude_unset=True)
+    if keys:
+        values = _pick(values, ("name", "data", *keys))
+    return json.dumps(values, sort_keys=True)
+
+
+def _pick(values: dict[str, Any], keys: tuple[str, ...]) -> dict[str, Any]:
+    picked: dict[str, Any] = {}
+    for key in keys:
+        _copy_key(values, picked, key.split("."))
+    return picked
+
+
+def _copy_key(source: dict[str, Any], target: dict[str, Any], path: list[str]) -> None:
+    head, *rest = path
+    if head not in source:
+        return
+    if not rest:
+        target[head] = source[head]
+    elif isinstance(source[head], dict):
+        _copy_key(source[head], target.setdefault(head, {}), rest)

@@ -1,0 +1,35 @@
+"""Where a pipeline keeps its things. One function for each place, so that no two rooms guess differently."""
+
+import posixpath
+
+from pipeline.config import Config
+
+
+def home(config: Config) -> str:
+    """The folder of everything that this pipeline writes: `<pipeline.root>/<name>`."""
+    return posixpath.join(config.pipeline.root, config.name)
+
+
+def artifacts(config: Config) -> str:
+    """TFX's pipeline root: one folder for each component."""
+    return posixpath.join(home(config), "artifacts")
+
+
+def metadata(config: Config) -> str:
+    """The SQLite file of ML Metadata."""
+    return posixpath.join(home(config), "metadata.sqlite")
+
+
+def logs(config: Config) -> str:
+    """The whole log of each run."""
+    return posixpath.join(home(config), "logs")
+
+
+def checkpoints(config: Config) -> str:
+    """Training checkpoints: they outlive a killed run and are removed after a finished one."""
+    return posixpath.join(home(config), "checkpoints")
+
+
+def serving(config: Config) -> str:
+    """The model base path: one numbered folder for each pushed version."""
+    return config.serving.folder or posixpath.join(home(config), "serving", config.serving.model_name)
