@@ -1,0 +1,112 @@
+"""What Transform hands to the trainer: the model's features with form and size, and the vocabularies of ids."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Final, Literal
+
+import numpy as np
+import tensorflow_transform as tft
+
+from pipeline import layout
+from pipeline.config import Config
+from pipeline.config.features import AnyFeature, Categorical, Cross, MultiValued, Numeric, Text, Time
+
+Section = Literal["user", "context", "outcome", "item"]
+Form = Literal["category", "categories", "number"]
+
+ITEM_VOCABULARY: Final = "item_id"
+"""One id a line, by falling number of positive training targets, then by id (both descending)."""
+ITEM_FREQUENCIES: Final = "item_id_frequency"
+"""The same lines, each after its number of positive training targets and a space."""
+USER_VOCABULARY: Final = "user_id"
+
+TIME_PARTS: Final = {"hour": 24, "weekday": 7, "hour_of_week": 168}
+"""The number of categories of each part of time."""
+
+RAW_NAME: Final = {
+    "user": layout.user_feature,
+    "context": layout.context_feature,
+    "outcome": layout.outcome_feature,
+    "item": layout.item_feature,
+}
+"""From a section and a feature's name to the name in the examples."""
+
+
+@dataclass(frozen=True)
+class ModelFeature:
+    """A feature of the transformed examples.
+
+    Attributes:
+      name: In the examples, such as `user_age`.
+      section: Whose feature it is.
+      form: `category`: one int64 in [0, size), of which size - 1 means missing; `categories`: any number of them
+        (size - 1 never occurs and is free to pad with); `number`: one float, 0 where missing.
+      size: The number of categories, OOV buckets and the missing one included. None for a number.
+    """
+
+    name: str
+    section: Section
+    form: Form
+    size: int | None
+
+
+def configured(config: Config) -> Iterator[tuple[Section, AnyFeature]]:
+    """All features of the configuration with their section, in the order of the file."""
+    sections: tuple[Section, ...] = ("user", "context", "outcome", "item")
+    for section in sections:
+        for feature in getattr(config.features, section):
+            yield section, feature
+
+
+def model_features(config: Config, tft_output: tft.TFTransformOutput) -> tuple[ModelFeature, ...]:
+    """Describes every configured feature as it stands in the transformed examples.
+
+    Args:
+      config: The configuration that the transform graph was made with.
+      tft_output: The transform graph.
+
+    Returns:
+      User, context, outcome and item features, each section in the order of the configuration.
+
+    Raises:
+      ValueError: If the transform graph lacks a feature's vocabulary.
+    """
+    features = []
+    for section, feature in configured(config):
+        name = RAW_NAME[section](feature.name)
+        features.append(ModelFeature(name, section, _form(feature), _size(feature, name, tft_output)))
+    return tuple(features)
+
+
+def item_vocabulary(tft_output: tft.TFTransformOutput) -> np.ndarray:
+    """The item ids by index: bytes objects, shape [V]. Index V, not in the array, stands for every unknown id."""
+    return np.array(tft_output.vocabulary_by_name(ITEM_VOCABULARY), dtype=object)
+
+
+def item_frequencies(tft_output: tft.TFTransformOutput) -> np.ndarray:
+    """The number of positive training targets of each item: int64, shape [V], falling."""
+    lines = tft_output.vocabulary_by_name(ITEM_FREQUENCIES)
+    return np.array([int(line.split(b" ", 1)[0]) for line in lines], dtype=np.int64)
+
+
+def user_vocabulary_size(tft_output: tft.TFTransformOutput) -> int:
+    """The number U of known users; index U stands for every unknown one."""
+    return tft_output.vocabulary_size_by_name(USER_VOCABULARY)
+
+
+def _form(feature: AnyFeature) -> Form:
+    if isinstance(feature, MultiValued | Text):
+        return "categories"
+    if isinstance(feature, Numeric) and feature.scale == "z_score":
+        return "number"
+    return "category"
+
+
+def _size(feature: AnyFeature, name: str, tft_output: tft.TFTransformOutput) -> int | None:
+    if isinstance(feature, Categorical):
+        return tft_output.vocabulary_size_by_name(name) + feature.oov_buckets + 1
+    if isinstance(feature, Time):
+        return TIME_PARTS[feature.part] + 1
+    if isinstance(feature, Cross):
+        return feature.buckets + 1
+    return feature.buckets + 1 if feature.scale == "quantile" else None
