@@ -1,0 +1,1 @@
+"""Top-K search inside the served graph, in plain TensorFlow ops."""
