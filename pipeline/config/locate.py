@@ -1,0 +1,75 @@
+"""Where in the YAML text a key stands, for error messages: `file:line: `key`: ...`."""
+
+from collections.abc import Sequence
+
+import yaml
+
+Location = Sequence[str | int]
+"""Keys and list indexes from the top, as in a pydantic error."""
+
+
+def show(location: Location) -> str:
+    """The location as a person writes it: `features.user[0].kind`."""
+    text = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in location)
+    return text.lstrip(".") or "(top level)"
+
+
+class Source:
+    """The text of a configuration, and the lines of its keys."""
+
+    def __init__(self, text: str, name: str):
+        self._name = name
+        self._root = yaml.compose(text, Loader=yaml.SafeLoader)
+
+    def problem(self, location: Location, message: str) -> str:
+        """One line (or block) of an error: file, line where known, key, message."""
+        line, path = self._find(location)
+        place = self._name if line is None else f"{self._name}:{line}"
+        return f"{place}: `{show(path)}`: {message}"
+
+    def duplicates(self) -> list[str]:
+        """A problem for each key that stands twice in the same mapping (YAML itself would keep the last)."""
+        return [] if self._root is None else _duplicates(self._root, self._name, ())
+
+    def _find(self, location: Location) -> tuple[int | None, list[str | int]]:
+        """The line of the deepest part of the location that the text has, and the location without union tags."""
+        node, line, path = self._root, None, []
+        for position, part in enumerate(location):
+            found = _child(node, part)
+            if found is None and position < len(location) - 1 and _tag(node) == part:
+                continue
+            path.append(part)
+            key, node = found or (None, None)
+            line = key.start_mark.line + 1 if key else line
+        return line, path
+
+
+def _child(node: yaml.Node | None, part: str | int) -> tuple[yaml.Node, yaml.Node] | None:
+    """The node that holds the position of a key or list entry, and the node of its value."""
+    if isinstance(node, yaml.SequenceNode) and isinstance(part, int) and part < len(node.value):
+        return node.value[part], node.value[part]
+    if isinstance(node, yaml.MappingNode):
+        return next(((key, value) for key, value in node.value if key.value == str(part)), None)
+    return None
+
+
+def _tag(node: yaml.Node | None) -> str | None:
+    """The value of `kind`: pydantic puts it into the location of an error inside a union."""
+    found = _child(node, "kind")
+    return found[1].value if found else None
+
+
+def _duplicates(node: yaml.Node, name: str, path: tuple[str | int, ...]) -> list[str]:
+    problems: list[str] = []
+    if isinstance(node, yaml.SequenceNode):
+        for index, value in enumerate(node.value):
+            problems += _duplicates(value, name, (*path, index))
+    elif isinstance(node, yaml.MappingNode):
+        first: dict[str, int] = {}
+        for key, value in node.value:
+            here, line = (*path, str(key.value)), key.start_mark.line + 1
+            if key.value in first:
+                problems.append(f"{name}:{line}: `{show(here)}`: stands twice; first in line {first[key.value]}")
+            first.setdefault(str(key.value), line)
+            problems += _duplicates(value, name, here)
+    return problems

@@ -1,0 +1,94 @@
+import json
+from pathlib import Path
+
+import pytest
+
+from pipeline.config import ConfigError, dump_config, load_config, parse_config
+
+CONFIGS = sorted((Path(__file__).parents[3] / "configs").glob("*.yaml"))
+
+GOOD = """\
+name: shop
+data:
+  folder: data/shop
+  interactions: {path: events.csv}
+features:
+  user:
+    - {name: age, kind: numeric}
+tasks:
+  retrieval: {kind: retrieval}
+  rating: {kind: regression, label: rating}
+"""
+
+
+def error_of(text: str) -> str:
+    with pytest.raises(ConfigError) as caught:
+        parse_config(text, "shop.yaml")
+    return str(caught.value)
+
+
+@pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.stem)
+def test_dumped_configuration_reads_back_equal(path):
+    config = load_config(path)
+    assert parse_config(dump_config(config)) == config
+    assert json.loads(dump_config(config))["name"] == config.name
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "expected"),
+    [
+        (
+            "kind: numeric}",
+            "kind: numeric, scal: quantile}",
+            "shop.yaml:7: `features.user[0].scal`: unknown key. Did you mean `scale`? "
+            "Allowed: name, column, kind, scale, buckets",
+        ),
+        (
+            "label: rating}",
+            "labl: rating, label: rating}",
+            "shop.yaml:10: `tasks.rating.labl`: unknown key. Did you mean `label`? "
+            "Allowed: weight, label, where, hidden, kind, min, max",
+        ),
+        ("label: rating", "weight: 1", "shop.yaml:10: `tasks.rating.label`: is required and missing"),
+        (
+            "kind: numeric",
+            "kind: number",
+            "shop.yaml:7: `features.user[0]`: `kind` should be one of categorical, multi_valued, text, numeric, time, "
+            "cross. Did you mean `numeric`? Received: 'number'",
+        ),
+        (", kind: numeric", "", "shop.yaml:7: `features.user[0]`: needs the key `kind`. Received: {'name': 'age'}"),
+        (
+            "tasks:",
+            "split: {method: leave_last}\ntasks:",
+            "shop.yaml:8: `split.method`: should be one of global_time, leave_last_out, random, user_hash. "
+            "Did you mean `leave_last_out`? Received: 'leave_last'",
+        ),
+        (
+            "tasks:",
+            "model: {dimension: -1}\ntasks:",
+            "shop.yaml:8: `model.dimension`: should be greater than 0. Received: -1",
+        ),
+        (
+            "tasks:",
+            "cleaning: 3\ntasks:",
+            "shop.yaml:8: `cleaning`: should hold keys: duplicates, outliers, core, max_bad_share. Received: 3",
+        ),
+        ("data:", "name: b\ndata:", "shop.yaml:2: `name`: stands twice; first in line 1"),
+    ],
+)
+def test_error_names_line_key_found_and_allowed(old, new, expected):
+    assert error_of(GOOD.replace(old, new, 1)) == expected
+
+
+def test_every_problem_is_reported_at_once():
+    text = GOOD.replace("numeric", "number").replace("path:", "pth:")
+    assert len(error_of(text).splitlines()) == 3  # the kind, the unknown `pth`, the missing `path`
+
+
+def test_what_is_no_yaml_is_named():
+    assert error_of("name: [").startswith("shop.yaml: is not YAML")
+
+
+def test_missing_file_is_named(tmp_path):
+    with pytest.raises(ConfigError, match=r"none\.yaml: cannot be read \(No such file"):
+        load_config(tmp_path / "none.yaml")
