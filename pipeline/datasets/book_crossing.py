@@ -1,7 +1,7 @@
 """Book-Crossing from its CSV dump: semicolons, Latin-1, backslash escapes, HTML entities in titles.
 
-The tables keep what is wrong in the data (year 0, age 244, ISBNs that are none, books that no table knows): cleaning is the
-pipeline's work, and the configuration says how.
+The tables keep what is wrong in the data (year 0, age 244, ISBNs that are none, books that no table knows): cleaning
+is the pipeline's work, and the configuration says how.
 """
 
 import html

