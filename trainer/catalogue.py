@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import tensorflow as tf
+import tensorflow_transform as tft
 from numpy.typing import NDArray
 
 from pipeline import layout
@@ -20,7 +21,6 @@ PADDING = -1
 """Fills the rows of a multi-valued feature behind an item's last value."""
 
 _BATCH_SIZE = 4096
-_ITEM_PREFIX = layout.item_feature("")
 
 
 @dataclass(frozen=True, eq=False)
@@ -60,26 +60,25 @@ class CatalogueTable(tf.Module):
         return {name: tf.gather(values, index) for name, values in self.columns.items()}
 
 
-def load_catalogue(file_pattern: str | Sequence[str], tft_output: Any, config: Config) -> Catalogue:
+def load_catalogue(file_pattern: str | Sequence[str], tft_output: tft.TFTransformOutput, config: Config) -> Catalogue:
     """Reads the transformed `items` split.
 
     Args:
-        file_pattern: one or more globs of gzipped TFRecord files of transformed examples. None: a log without an
-            items table.
+        file_pattern: one or more globs of gzipped TFRecord files of transformed examples. An empty list: a log without
+            an items table.
         tft_output: the `tft.TFTransformOutput` with the item vocabulary and the train frequencies.
         config: names the item features.
 
     Raises:
         FileNotFoundError: patterns are given and no file matches.
     """
-    item_ids = np.array(item_vocabulary(tft_output), dtype=object)
-    features = [f for f in model_features(config, tft_output) if f.name.startswith(_ITEM_PREFIX)]
-    features = [f for f in features if f.name != layout.ITEM_ID]
+    item_ids = item_vocabulary(tft_output)
+    features = [f for f in model_features(config, tft_output) if f.section == "item"]
     batches = list(_read(_files(file_pattern), features))
     index = np.concatenate([np.zeros(0, np.int64), *(b.pop(layout.CATALOGUE_ID).values for b in batches)])
     columns = {f.name: _join([b[f.name] for b in batches]) for f in features}
     tables = {f.name: _table(f, columns[f.name], index, len(item_ids)) for f in features}
-    return Catalogue(item_ids, np.asarray(item_frequencies(tft_output), np.float32), tables)
+    return Catalogue(item_ids, item_frequencies(tft_output).astype(np.float32), tables)
 
 
 @dataclass(frozen=True)
@@ -127,8 +126,8 @@ def _table(feature: ModelFeature, column: _Column, index: NDArray[np.int64], siz
         table = np.full((size + 1, max(1, int(position.max(initial=-1)) + 1)), PADDING, np.int32)
         table[item, position] = values
         return table
-    number = feature.form == "number"
-    single = np.full(size + 1, 0 if number else feature.size - 1, np.float32 if number else np.int32)
+    missing, dtype = (0, np.float32) if feature.size is None else (feature.size - 1, np.int32)
+    single = np.full(size + 1, missing, dtype)
     single[item] = values
     return single
 
