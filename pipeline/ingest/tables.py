@@ -1,0 +1,195 @@
+"""Where a table's files are, what format they have and which columns; the place that knows paths, globs and spans."""
+
+import csv
+import gzip
+import io
+import itertools
+import json
+import posixpath
+import re
+from collections.abc import Iterable
+from typing import BinaryIO, Final, cast, get_args
+
+import pyarrow.parquet as pq
+from apache_beam.io.filesystem import BeamIOError, CompressionTypes
+from apache_beam.io.filesystems import FileSystems
+
+from pipeline.config.data import Table, TableFormat
+
+EXTENSIONS: Final[dict[str, TableFormat]] = {
+    ".csv": "csv",
+    ".tsv": "csv",
+    ".parquet": "parquet",
+    ".jsonl": "jsonl",
+    ".tfrecord": "tfrecord",
+}
+PLACEHOLDER: Final = re.compile(r"\{(SPAN|VERSION|YYYY|MM|DD)(?::(\d+))?\}")
+"""TFX's: a number in a path, `{SPAN:3}` with a fixed width. `{YYYY}{MM}{DD}` is a span by date."""
+HEADER_ROWS: Final = 1000
+"""Formats without a header: the columns are those that so many first rows have."""
+_SPAN_PARTS: Final = ("YYYY", "MM", "DD", "SPAN", "VERSION")
+_DATE_WIDTHS: Final = {"YYYY": "4", "MM": "2", "DD": "2"}
+
+
+class TableError(ValueError):
+    """A table cannot be read. The message names the file, what was found and what is allowed."""
+
+
+def table_pattern(folder: str, table: Table) -> str:
+    """The table's path inside the data folder: a file or a glob, `{SPAN}` and `{VERSION}` not yet filled in."""
+    return posixpath.join(folder, table.path)
+
+
+def table_format(table: Table) -> TableFormat:
+    """The configured format, or the one that the path's extension names. Raises `TableError`."""
+    if table.format:
+        return table.format
+    extension = posixpath.splitext(table.path.removesuffix(".gz"))[1]
+    if extension not in EXTENSIONS:
+        raise TableError(
+            f"{table.path}: the extension {extension!r} names no format. "
+            f"Use one of {', '.join(EXTENSIONS)}, or set `format` to one of {', '.join(get_args(TableFormat))}"
+        )
+    return EXTENSIONS[extension]
+
+
+def table_files(folder: str, table: Table) -> list[str]:
+    """The table's files in the order in which their rows count, that is by name; of the newest span and version.
+
+    Args:
+      folder: `data.folder`, local or a URI of a file system that Beam knows.
+      table: The table; its path may be a glob.
+
+    Returns:
+      At least one path.
+
+    Raises:
+      TableError: If no file matches.
+    """
+    pattern = table_pattern(folder, table)
+    paths = sorted(_match(PLACEHOLDER.sub("*", pattern)))
+    if PLACEHOLDER.search(pattern):
+        paths = _newest(pattern, paths)
+    if not paths:
+        raise TableError(f"{pattern}: no such file. {_neighbours(pattern)}")
+    return paths
+
+
+def column_names(folder: str, table: Table) -> list[str]:
+    """The table's columns in their order, from the first rows of its first file.
+
+    JSON lines and TFRecord have no header: there it is every name that occurs in the first `HEADER_ROWS` rows.
+
+    Raises:
+      TableError: If there is no such file, or it is not what format and encoding say.
+    """
+    path = table_files(folder, table)[0]
+    names = {"csv": _csv_columns, "parquet": _parquet_columns, "jsonl": _json_columns, "tfrecord": _tfrecord_columns}
+    with open_file(path) as file:
+        try:
+            columns = names[table_format(table)](path, file, table)
+        except (gzip.BadGzipFile, EOFError) as error:
+            raise TableError(f"{path}: is not a whole gzip file ({error})") from error
+    if not columns:
+        raise TableError(f"{path}: is empty")
+    return columns
+
+
+def open_file(path: str) -> BinaryIO:
+    """Opens a file of any Beam file system for reading bytes; `.gz` is decompressed. Raises `TableError`."""
+    try:
+        file = FileSystems.open(path, compression_type=CompressionTypes.UNCOMPRESSED)
+    except (OSError, BeamIOError) as error:
+        raise TableError(f"{path}: cannot be read ({error})") from error
+    # Beam's own decompressing file is no io.IOBase: neither text wrappers nor Arrow take it.
+    return cast(BinaryIO, gzip.GzipFile(fileobj=file) if path.endswith(".gz") else file)
+
+
+def file_size(path: str) -> int:
+    """The file's size in bytes as stored."""
+    return FileSystems.match([path])[0].metadata_list[0].size_in_bytes
+
+
+def undecodable(path: str, table: Table, reason: str) -> TableError:
+    """The error for bytes that are not text in the configured encoding."""
+    return TableError(f"{path}: is not {table.encoding} text ({reason}). Set the table's `encoding`")
+
+
+def _match(glob: str) -> list[str]:
+    try:
+        return [found.path for found in FileSystems.match([glob])[0].metadata_list]
+    except (BeamIOError, ValueError) as error:
+        raise TableError(f"{glob}: cannot be listed ({error})") from error
+
+
+def _newest(pattern: str, paths: list[str]) -> list[str]:
+    """The paths with the greatest (span, version) among those that fit the pattern."""
+    expression = _as_regex(pattern)
+    numbered = [(found, path) for path in paths if (found := expression.fullmatch(path))]
+    keys = [tuple(int(f[n]) for n in _SPAN_PARTS if n in f.re.groupindex) for f, _ in numbered]
+    return [path for key, (_, path) in zip(keys, numbered, strict=True) if key == max(keys)]
+
+
+def _as_regex(pattern: str) -> re.Pattern[str]:
+    parts, last = [], 0
+    for found in PLACEHOLDER.finditer(pattern):
+        width = _DATE_WIDTHS.get(found[1]) or found[2]
+        digits = rf"\d{{{width}}}" if width else r"\d+"
+        parts += [_glob_as_regex(pattern[last : found.start()]), f"(?P<{found[1]}>{digits})"]
+        last = found.end()
+    return re.compile("".join(parts) + _glob_as_regex(pattern[last:]))
+
+
+def _glob_as_regex(glob: str) -> str:
+    return re.escape(glob).replace(r"\*", "[^/]*").replace(r"\?", "[^/]")
+
+
+def _neighbours(pattern: str) -> str:
+    folder = posixpath.dirname(PLACEHOLDER.sub("*", pattern))
+    if set("*?[") & set(folder):
+        return "Check `data.folder` and the table's `path`"
+    names = sorted(posixpath.basename(path) for path in _match(posixpath.join(folder, "*")))
+    return f"{folder} holds: {', '.join(names[:20]) or 'nothing'}"
+
+
+def _csv_columns(path: str, file: BinaryIO, table: Table) -> list[str]:
+    encoding = "utf-8-sig" if table.encoding.lower().replace("_", "-") in ("utf-8", "utf8") else table.encoding
+    try:
+        return next(csv.reader(io.TextIOWrapper(file, encoding, newline=""), delimiter=table.separator), [])
+    except (UnicodeDecodeError, LookupError) as error:
+        raise undecodable(path, table, str(error)) from error
+    except csv.Error as error:
+        raise TableError(f"{path}: is not CSV ({error})") from error
+
+
+def _parquet_columns(path: str, file: BinaryIO, table: Table) -> list[str]:
+    try:
+        return list(pq.read_schema(file).names)
+    except (OSError, ValueError) as error:
+        raise TableError(f"{path}: is not Parquet ({error})") from error
+
+
+def _json_columns(path: str, file: BinaryIO, table: Table) -> list[str]:
+    try:
+        lines = [line.decode(table.encoding) for line in itertools.islice(file, HEADER_ROWS)]
+    except (UnicodeDecodeError, LookupError) as error:
+        raise undecodable(path, table, str(error)) from error
+    return _union(row for line in lines if isinstance(row := parse_json(line), dict))
+
+
+def parse_json(line: str | bytes) -> object:
+    """The value of one JSON line; None where it is not JSON."""
+    try:
+        return json.loads(line)
+    except ValueError:
+        return None
+
+
+def _tfrecord_columns(path: str, file: BinaryIO, table: Table) -> list[str]:
+    from pipeline.ingest.tfrecords import feature_names  # needs TensorFlow, which the other formats do without
+
+    return _union(feature_names(path, file, HEADER_ROWS))
+
+
+def _union(rows: Iterable[Iterable[str]]) -> list[str]:
+    return list(dict.fromkeys(name for row in rows for name in row))
