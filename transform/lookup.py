@@ -24,7 +24,8 @@ def item_index_table(tft_output: tft.TFTransformOutput) -> tf.lookup.StaticHashT
     path = tft_output.vocabulary_file_by_name(ITEM_VOCABULARY)
     if path is None:
         raise ValueError(
-            f"The transform graph should hold the vocabulary `{ITEM_VOCABULARY}`. Received: {tft_output.transform_savedmodel_dir}"
+            f"The transform graph should hold the vocabulary `{ITEM_VOCABULARY}`. "
+            f"Received: {tft_output.transform_savedmodel_dir}"
         )
     initializer = tf.lookup.TextFileInitializer(
         path,
