@@ -1,0 +1,146 @@
+"""The gRPC client of a served recommender: this project's server or TensorFlow Serving itself.
+
+    with RecommenderClient("localhost:8500") as client:
+        for item in client.recommend(Request(user_id="42", history=["50", "181"], k=10)):
+            print(item.item_id, item.score)
+
+It needs grpcio and protobuf, neither TensorFlow nor TFX.
+"""
+
+import random
+import time
+from collections.abc import Sequence
+from types import TracebackType
+from typing import Any, Final
+
+import grpc
+
+from serving import messages, wire
+from serving.messages import Metadata, Recommendation, Request, VersionStatus
+
+__all__ = ["Metadata", "Recommendation", "RecommenderClient", "RecommenderError", "Request", "VersionStatus"]
+
+PREDICT: Final = "/tensorflow.serving.PredictionService/Predict"
+METADATA: Final = "/tensorflow.serving.PredictionService/GetModelMetadata"
+STATUS: Final = "/tensorflow.serving.ModelService/GetModelStatus"
+
+_HINTS: Final = {
+    "UNAVAILABLE": "Is a server running at this address?",
+    "DEADLINE_EXCEEDED": "Give the client a longer `timeout`, or look at the server's load.",
+    "NOT_FOUND": "Is `model_name` the name the server was started with, and has the model loaded?",
+    "FAILED_PRECONDITION": "The model has no such signature: `metadata()` lists those it has.",
+    "INVALID_ARGUMENT": "The request does not fit the model: compare its features with those the model was trained on.",
+}
+_OPTIONS: Final = (("grpc.max_receive_message_length", -1), ("grpc.max_send_message_length", -1))
+
+
+class RecommenderError(Exception):
+    """A call failed. The message names address, code, what the server said and what to do."""
+
+    def __init__(self, address: str, model_name: str, code: str, details: str) -> None:
+        hint = _HINTS.get(code, "See the server's log.")
+        super().__init__(f"{address} (model {model_name}): {code}: {details}. {hint}")
+        self.address = address
+        self.code = code
+        self.details = details
+
+
+class RecommenderClient:
+    """One channel to one model; safe to share between threads. Close it, or use it in a `with`."""
+
+    def __init__(
+        self,
+        address: str,
+        model_name: str = "recommender",
+        timeout: float = 5.0,
+        attempts: int = 4,
+        credentials: grpc.ChannelCredentials | None = None,
+        metadata: Sequence[tuple[str, str]] = (),
+    ) -> None:
+        """`timeout` is the deadline of a call in seconds, retries included.
+
+        Only UNAVAILABLE is tried again, `attempts` times in all, with a random, doubling pause between. `credentials`
+        make the channel secure; `metadata` goes with every call (a trace id, a token).
+        """
+        self.address = address
+        self.model_name = model_name
+        self._timeout = timeout
+        self._attempts = attempts
+        self._metadata = tuple(metadata)
+        self._channel = open_channel(address, credentials)
+        self._predict = _method(self._channel, PREDICT, wire.PredictRequest, wire.PredictResponse)
+        self._get_metadata = _method(
+            self._channel, METADATA, wire.GetModelMetadataRequest, wire.GetModelMetadataResponse
+        )
+        self._get_status = _method(self._channel, STATUS, wire.GetModelStatusRequest, wire.GetModelStatusResponse)
+
+    def recommend(self, request: Request) -> list[Recommendation]:
+        """The best items for one request, best first. Raises `RecommenderError`."""
+        return self.recommend_many([request])[0]
+
+    def recommend_many(self, requests: Sequence[Request]) -> list[list[Recommendation]]:
+        """One list of items for each request, in one call. Raises `RecommenderError`."""
+        if not requests:
+            return []
+        return messages.recommendations(self._call(self._predict, messages.predict_request(self.model_name, requests)))
+
+    def status(self) -> list[VersionStatus]:
+        """The model's versions, the newest first. Raises `RecommenderError`."""
+        message = wire.GetModelStatusRequest()
+        message.model_spec.name = self.model_name
+        return messages.version_states(self._call(self._get_status, message))
+
+    def metadata(self) -> Metadata:
+        """The version that answers, and its signatures. Raises `RecommenderError`."""
+        message = wire.GetModelMetadataRequest(metadata_field=[messages.SIGNATURE_DEF])
+        message.model_spec.name = self.model_name
+        return messages.metadata(self._call(self._get_metadata, message))
+
+    def close(self) -> None:
+        """Closes the channel; calls under way are cancelled."""
+        self._channel.close()
+
+    def __enter__(self) -> "RecommenderClient":
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def _call(self, method: Any, message: Any) -> Any:
+        end = time.monotonic() + self._timeout
+        attempt = 0
+        while True:
+            try:
+                return method(message, timeout=max(end - time.monotonic(), 0.001), metadata=self._metadata)
+            except grpc.RpcError as error:
+                pause = backoff(attempt)
+                attempt += 1
+                last = attempt == self._attempts or time.monotonic() + pause >= end
+                if last or error.code() != grpc.StatusCode.UNAVAILABLE:
+                    raise as_recommender_error(self.address, self.model_name, error) from error
+                time.sleep(pause)
+
+
+def open_channel(address: str, credentials: grpc.ChannelCredentials | None) -> grpc.Channel:
+    """A secure channel with credentials, a plain one without."""
+    if credentials is None:
+        return grpc.insecure_channel(address, options=_OPTIONS)
+    return grpc.secure_channel(address, credentials, options=_OPTIONS)
+
+
+def backoff(attempt: int) -> float:
+    """Seconds before the attempt after number `attempt` (from 0): doubling from 0.1, with full jitter."""
+    return 0.1 * 2**attempt * random.uniform(0.5, 1.0)
+
+
+def as_recommender_error(address: str, model_name: str, error: Any) -> RecommenderError:
+    """gRPC's error with address, code and remedy."""
+    return RecommenderError(address, model_name, error.code().name, error.details())
+
+
+def _method(channel: Any, path: str, request: Any, response: Any) -> Any:
+    return channel.unary_unary(
+        path, request_serializer=request.SerializeToString, response_deserializer=response.FromString
+    )

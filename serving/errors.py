@@ -1,0 +1,40 @@
+"""The one exception by which a request fails: a status code and a message, as TensorFlow Serving gives them."""
+
+import grpc
+import tensorflow as tf
+
+_BY_NUMBER = {code.value[0]: code for code in grpc.StatusCode}
+
+
+class ServingError(Exception):
+    """A request cannot be answered, or a version cannot be loaded."""
+
+    def __init__(self, code: grpc.StatusCode, message: str) -> None:
+        super().__init__(message)
+        self.code = code
+        self.message = message
+
+    @property
+    def number(self) -> int:
+        """The code's number on the wire: 3 is INVALID_ARGUMENT."""
+        return int(self.code.value[0])
+
+
+def invalid_argument(message: str) -> ServingError:
+    """The request itself is wrong."""
+    return ServingError(grpc.StatusCode.INVALID_ARGUMENT, message)
+
+
+def not_found(message: str) -> ServingError:
+    """There is no such model, version or file."""
+    return ServingError(grpc.StatusCode.NOT_FOUND, message)
+
+
+def failed_precondition(message: str) -> ServingError:
+    """The model is not in a state, or not of a kind, that allows the request."""
+    return ServingError(grpc.StatusCode.FAILED_PRECONDITION, message)
+
+
+def from_tensorflow(error: tf.errors.OpError) -> ServingError:
+    """TensorFlow's error with the same code: both count like absl's."""
+    return ServingError(_BY_NUMBER.get(error.error_code, grpc.StatusCode.UNKNOWN), error.message)

@@ -1,0 +1,190 @@
+"""Typed requests and answers of the client, and their form on the wire."""
+
+from array import array
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from math import prod
+from typing import Any, Final
+
+from serving import wire
+
+Value = str | bytes | int | float
+"""int stays int64 and float stays float in the tf.Example: send a numeric feature as float."""
+
+SIGNATURE: Final = "serving_default"
+SIGNATURE_DEF: Final = "signature_def"
+STATES: Final = {0: "UNKNOWN", 10: "START", 20: "LOADING", 30: "AVAILABLE", 40: "UNLOADING", 50: "END"}
+_STRING: Final = 7
+_DTYPES: Final = {1: "float32", 2: "float64", 3: "int32", 7: "string", 9: "int64", 10: "bool"}
+_ARRAY_CODES: Final = {1: "f", 2: "d", 3: "i", 9: "q", 10: "b"}
+_FIELDS: Final = {1: "float_val", 2: "double_val", 3: "int_val", 7: "string_val", 9: "int64_val", 10: "bool_val"}
+_OWN_FEATURES: Final = frozenset({"user_id", "item_id", "time", "exclude_item_id", "k"})
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """Whom to recommend to, and what is known of them. Everything may be missing.
+
+    history: item ids, oldest first. times: seconds since 1970 of these n events; one more is the request's own.
+    features: further features of the tf.Example by their full name, such as `user_gender` (a value) or
+    `context_device` (n or n + 1 values). exclude: item ids never to recommend. k: how many items; the model's
+    default for None.
+    """
+
+    user_id: str | None = None
+    history: Sequence[str] = ()
+    times: Sequence[int] = ()
+    features: Mapping[str, Value | Sequence[Value]] = field(default_factory=dict)
+    exclude: Sequence[str] = ()
+    k: int | None = None
+
+    def __post_init__(self) -> None:
+        if self.k is not None and self.k < 1:
+            raise ValueError(f"`k` should be a positive integer. Received: k={self.k}")
+        n = len(self.history)
+        if self.times and len(self.times) not in (n, n + 1):
+            raise ValueError(
+                f"`times` should hold {n} or {n + 1} values, as `history` holds {n}. Received: {self.times}"
+            )
+        own = sorted(_OWN_FEATURES & set(self.features))
+        if own:
+            raise ValueError(f"`features` should not name what has an argument of its own. Received: {', '.join(own)}")
+
+
+@dataclass(frozen=True, slots=True)
+class Recommendation:
+    """One item: its utility (`score`, which orders the answer) and every other score the model gives it by name."""
+
+    item_id: str
+    score: float
+    scores: dict[str, float]
+
+
+@dataclass(frozen=True, slots=True)
+class VersionStatus:
+    """The state of one version of the model; `error` is empty where it is well."""
+
+    version: int
+    state: str
+    error: str
+
+
+@dataclass(frozen=True, slots=True)
+class TensorSpec:
+    """What a signature says of an input or output; -1 is a dimension of any size, no shape one of any rank."""
+
+    dtype: str
+    shape: tuple[int, ...] | None
+
+
+@dataclass(frozen=True, slots=True)
+class Signature:
+    """The inputs and outputs of a signature, by name."""
+
+    inputs: dict[str, TensorSpec]
+    outputs: dict[str, TensorSpec]
+
+
+@dataclass(frozen=True, slots=True)
+class Metadata:
+    """The version that answers now, and its signatures by name."""
+
+    version: int
+    signatures: dict[str, Signature]
+
+
+def encode_example(request: Request) -> bytes:
+    """The request as a serialized tf.Example, as `docs/data-layout.md` lays it out."""
+    example = wire.Example()
+    values: dict[str, Any] = {
+        **request.features,
+        "user_id": [] if request.user_id is None else request.user_id,
+        "item_id": request.history,
+        "time": request.times,
+        "exclude_item_id": request.exclude,
+        "k": [] if request.k is None else request.k,
+    }
+    for name, value in values.items():
+        several = [value] if isinstance(value, str | bytes | int | float) else list(value)
+        if several:
+            _fill_feature(example.features.feature[name], name, several)
+    return bytes(example.SerializeToString())
+
+
+def predict_request(model_name: str, requests: Sequence[Request]) -> Any:
+    """A PredictRequest for one batch."""
+    message = wire.PredictRequest()
+    message.model_spec.name = model_name
+    message.model_spec.signature_name = SIGNATURE
+    tensor = message.inputs["examples"]
+    tensor.dtype = _STRING
+    tensor.tensor_shape.dim.add(size=len(requests))
+    tensor.string_val.extend(encode_example(request) for request in requests)
+    return message
+
+
+def recommendations(response: Any) -> list[list[Recommendation]]:
+    """A PredictResponse's rows: as many items in each as its `count` says."""
+    columns = {name: tensor_rows(tensor) for name, tensor in response.outputs.items()}
+    counts = [int(row[0]) for row in columns.pop("count")]
+    ids, utilities = columns.pop("item_id"), columns.pop("score")
+    answer = []
+    for row, count in enumerate(counts):
+        scores = {name: values[row] for name, values in columns.items()}
+        answer.append(
+            [
+                Recommendation(ids[row][i].decode(), utilities[row][i], {name: s[i] for name, s in scores.items()})
+                for i in range(count)
+            ]
+        )
+    return answer
+
+
+def tensor_rows(tensor: Any) -> list[list[Any]]:
+    """A tensor of rank 1 or more as one flat list for each index of the first dimension."""
+    shape = [dim.size for dim in tensor.tensor_shape.dim]
+    size, rows = prod(shape), shape[0]
+    if tensor.tensor_content:
+        values: list[Any] = array(_ARRAY_CODES[tensor.dtype], tensor.tensor_content).tolist()
+    else:
+        values = list(getattr(tensor, _FIELDS[tensor.dtype]))
+        if values:
+            values += values[-1:] * (size - len(values))
+    width = size // rows if rows else 0
+    return [values[row * width : (row + 1) * width] for row in range(rows)]
+
+
+def metadata(response: Any) -> Metadata:
+    """A GetModelMetadataResponse, typed."""
+    signatures = wire.SignatureDefMap.FromString(response.metadata[SIGNATURE_DEF].value).signature_def
+    return Metadata(
+        response.model_spec.version.value,
+        {name: Signature(_specs(s.inputs), _specs(s.outputs)) for name, s in sorted(signatures.items())},
+    )
+
+
+def version_states(response: Any) -> list[VersionStatus]:
+    """A GetModelStatusResponse, typed."""
+    return [
+        VersionStatus(v.version, STATES.get(v.state, str(v.state)), v.status.error_message)
+        for v in response.model_version_status
+    ]
+
+
+def _specs(infos: Any) -> dict[str, TensorSpec]:
+    specs = {}
+    for name, info in sorted(infos.items()):
+        shape = None if info.tensor_shape.unknown_rank else tuple(dim.size for dim in info.tensor_shape.dim)
+        specs[name] = TensorSpec(_DTYPES.get(info.dtype, str(info.dtype)), shape)
+    return specs
+
+
+def _fill_feature(feature: Any, name: str, values: list[Any]) -> None:
+    if all(isinstance(v, str | bytes) for v in values):
+        feature.bytes_list.value.extend(v.encode() if isinstance(v, str) else v for v in values)
+    elif all(isinstance(v, int) for v in values):
+        feature.int64_list.value.extend(values)
+    elif all(isinstance(v, int | float) for v in values):
+        feature.float_list.value.extend(values)
+    else:
+        raise TypeError(f"feature `{name}` should hold strings, or integers, or floats alone. Received: {values}")

@@ -1,0 +1,86 @@
+"""Predict: named tensors in, named tensors out."""
+
+from collections.abc import Iterable
+
+import numpy as np
+from tensorflow.core.protobuf import meta_graph_pb2
+from tensorflow_serving.apis import model_pb2, predict_pb2
+
+from serving import tensors
+from serving.errors import failed_precondition, invalid_argument
+from serving.repository import Repository
+from serving.servable import Servable
+
+DEFAULT_SIGNATURE = "serving_default"
+
+
+def predict(
+    repository: Repository, request: predict_pb2.PredictRequest, as_content: bool = False
+) -> predict_pb2.PredictResponse:
+    """Answers one request. Raises `ServingError`.
+
+    INVALID_ARGUMENT: missing, unknown or malformed inputs, an unknown name in `output_filter`; NOT_FOUND: the model or
+    version; FAILED_PRECONDITION: the signature; anything else comes from the graph.
+    """
+    if not request.HasField("model_spec"):
+        raise invalid_argument("Missing ModelSpec")
+    servable = repository.servable(request.model_spec)
+    name = request.model_spec.signature_name or DEFAULT_SIGNATURE
+    signature = find_signature(servable, name)
+    feeds = request_feeds(signature, request)
+    wanted = outputs(signature, request.output_filter)
+    arrays = servable.run(feeds, [signature.outputs[alias].name for alias in wanted])
+    response = predict_pb2.PredictResponse(model_spec=resolved_spec(servable, request.model_spec.name, name))
+    for alias, array in zip(wanted, arrays, strict=True):
+        tensors.fill_proto(np.asarray(array), response.outputs[alias], as_content)
+    return response
+
+
+def resolved_spec(servable: Servable, name: str, signature: str = "") -> model_pb2.ModelSpec:
+    """What a response says of the version and the signature that answered."""
+    spec = model_pb2.ModelSpec(name=name, signature_name=signature)
+    spec.version.value = servable.version
+    return spec
+
+
+def find_signature(servable: Servable, name: str) -> meta_graph_pb2.SignatureDef:
+    """The signature by its name. Raises `ServingError` (FAILED_PRECONDITION)."""
+    signature = servable.signatures.get(name)
+    if signature is None:
+        raise failed_precondition(f'Serving signature key "{name}" not found.')
+    return signature
+
+
+def request_feeds(signature: meta_graph_pb2.SignatureDef, request: predict_pb2.PredictRequest) -> dict[str, np.ndarray]:
+    """The graph's tensor name -> the request's value, or the signature's default, for every input."""
+    sent, known, defaults = set(request.inputs), set(signature.inputs), set(signature.defaults)
+    missing = known - sent - defaults
+    if missing or sent - known:
+        raise invalid_argument(
+            f"input size does not match signature: {len(sent)}!={len(known)} "
+            f"len({_braces(sent)}) != len({_braces(known)}). "
+            f"Sent extra: {_braces(sent - known)}. Missing but required: {_braces(missing)}."
+        )
+    feeds = {}
+    for alias in sorted(known):
+        proto = request.inputs[alias] if alias in sent else signature.defaults[alias]
+        feeds[signature.inputs[alias].name] = tensors.to_array(proto, alias)
+    return feeds
+
+
+def outputs(signature: meta_graph_pb2.SignatureDef, output_filter: Iterable[str]) -> list[str]:
+    """The aliases to return: the filter's, or all of the signature's. Raises `ServingError` (INVALID_ARGUMENT)."""
+    wanted = list(output_filter)
+    for position, alias in enumerate(wanted):
+        if alias not in signature.outputs:
+            expected = _braces(signature.outputs)
+            raise invalid_argument(
+                f"output tensor alias not found in signature: {alias} Outputs expected to be in the set {expected}."
+            )
+        if alias in wanted[:position]:
+            raise invalid_argument(f"duplicate output tensor alias: {alias}")
+    return sorted(wanted or signature.outputs)
+
+
+def _braces(names: Iterable[str]) -> str:
+    return "{" + ",".join(sorted(names)) + "}"

@@ -1,0 +1,71 @@
+"""One loaded version of a model, in the same kind of session that TensorFlow Serving runs it in.
+
+A TensorFlow 1 session answers a SavedModel of either generation from its signatures, prunes what the request's output
+filter leaves out, and its prepared calls cost a quarter of a `ConcreteFunction`'s on a small model (78 against 292
+microseconds). The C++ call releases the GIL.
+"""
+
+import threading
+from collections import OrderedDict
+from collections.abc import Callable, Sequence
+from typing import Any, Final
+
+import grpc
+import numpy as np
+import tensorflow as tf
+from google.protobuf.message import DecodeError
+from tensorflow.core.protobuf import config_pb2, meta_graph_pb2
+
+from serving.errors import ServingError, from_tensorflow, not_found
+
+_MAX_CALLS: Final = 128
+"""Prepared calls kept per version: one for each set of inputs and outputs that was asked for."""
+
+
+class Servable:
+    """A version that answers. Dropping the last reference closes the session, after the last request that uses it."""
+
+    def __init__(self, name: str, version: int, session: Any, meta_graph: meta_graph_pb2.MetaGraphDef) -> None:
+        self.name = name
+        self.version = version
+        self.signatures: dict[str, meta_graph_pb2.SignatureDef] = dict(meta_graph.signature_def)
+        self._session = session
+        self._calls: OrderedDict[tuple[tuple[str, ...], tuple[str, ...]], Callable[..., list[np.ndarray]]]
+        self._calls = OrderedDict()
+        self._lock = threading.Lock()
+
+    def run(self, feeds: dict[str, np.ndarray], fetches: Sequence[str]) -> list[np.ndarray]:
+        """The tensors named in `fetches`, given those in `feeds`. Raises `ServingError` with TensorFlow's code."""
+        call = self._call(tuple(feeds), tuple(fetches))
+        try:
+            return call(*feeds.values())
+        except tf.errors.OpError as error:
+            raise from_tensorflow(error) from error
+
+    def _call(self, feeds: tuple[str, ...], fetches: tuple[str, ...]) -> Callable[..., list[np.ndarray]]:
+        key = (feeds, fetches)
+        call = self._calls.get(key)
+        if call is not None:
+            return call
+        options = config_pb2.CallableOptions(feed=feeds, fetch=fetches)
+        with self._lock:
+            call = self._calls[key] = self._session._make_callable_from_options(options)
+            if len(self._calls) > _MAX_CALLS:
+                self._calls.popitem(last=False)
+        return call
+
+
+def load(name: str, version: int, path: str, tags: Sequence[str], config: config_pb2.ConfigProto) -> Servable:
+    """Reads the SavedModel in `path`. Raises `ServingError` saying what is wrong with it."""
+    graph = tf.Graph()
+    with graph.as_default():
+        session = tf.compat.v1.Session(graph=graph, config=config)
+        try:
+            meta_graph = tf.compat.v1.saved_model.load(session, list(tags), path)
+        except tf.errors.OpError as error:
+            raise from_tensorflow(error) from error
+        except (OSError, RuntimeError) as error:  # the loader's way to say: no such file, no such tags
+            raise not_found(f"{path}: {' '.join(str(error).split())}") from error
+        except (DecodeError, ValueError, KeyError, TypeError) as error:
+            raise ServingError(grpc.StatusCode.DATA_LOSS, f"{path}: {' '.join(str(error).split())}") from error
+    return Servable(name, version, session, meta_graph)

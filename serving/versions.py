@@ -1,0 +1,32 @@
+"""Which directories under a model's base path are versions, and which of these should be served."""
+
+import re
+from typing import Final
+
+import tensorflow as tf
+from tensorflow_serving.config import file_system_storage_path_source_pb2, model_server_config_pb2
+
+_NUMBER: Final = re.compile(r"\d{1,18}")
+
+VersionPolicy = file_system_storage_path_source_pb2.FileSystemStoragePathSourceConfig.ServableVersionPolicy
+
+
+def find_versions(base_path: str) -> dict[int, str]:
+    """Version number -> its path, for every child of `base_path` whose name is a number; others are not looked at.
+
+    Raises `tf.errors.NotFoundError` when there is no such directory. Local paths and object stores both work.
+    """
+    children = (child.rstrip("/") for child in tf.io.gfile.listdir(base_path))
+    return {int(c): tf.io.gfile.join(base_path, c) for c in sorted(children) if _NUMBER.fullmatch(c)}
+
+
+def aspired_versions(config: model_server_config_pb2.ModelConfig, found: dict[int, str]) -> dict[int, str]:
+    """Those of the versions found that the model's version policy wants: the newest one when it says nothing."""
+    policy = config.model_version_policy
+    kind = policy.WhichOneof("policy_choice")
+    if kind == "all":
+        return found
+    if kind == "specific":
+        return {v: found[v] for v in policy.specific.versions if v in found}
+    newest = sorted(found, reverse=True)[: max(policy.latest.num_versions, 1)]
+    return {v: found[v] for v in newest}

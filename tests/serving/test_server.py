@@ -1,0 +1,229 @@
+"""Real server processes on real sockets, seen through the stock tensorflow-serving-api messages."""
+
+import shutil
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import grpc
+import numpy as np
+import pytest
+import tensorflow as tf
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+from tensorflow_serving.apis import (
+    get_model_metadata_pb2,
+    get_model_status_pb2,
+    model_service_pb2_grpc,
+    predict_pb2,
+    prediction_service_pb2_grpc,
+)
+
+from serving.client import RecommenderClient, Request
+from tests.serving.models import RunningServer, eventually, save_model, serve
+
+
+def _stub(server: RunningServer) -> Any:
+    return prediction_service_pb2_grpc.PredictionServiceStub(grpc.insecure_channel(server.address))
+
+
+def _request(signature: str = "", **inputs: Any) -> predict_pb2.PredictRequest:
+    request = predict_pb2.PredictRequest()
+    request.model_spec.name = "recommender"
+    request.model_spec.signature_name = signature
+    for name, value in inputs.items():
+        request.inputs[name].CopyFrom(tf.make_tensor_proto(value))
+    return request
+
+
+def _example(**features: Any) -> bytes:
+    example = tf.train.Example()
+    for name, values in features.items():
+        example.features.feature[name].bytes_list.value.extend(v.encode() for v in values)
+    return bytes(example.SerializeToString())
+
+
+def _error(server: RunningServer, request: predict_pb2.PredictRequest) -> tuple[grpc.StatusCode, str]:
+    with pytest.raises(grpc.RpcError) as raised:
+        _stub(server).Predict(request, timeout=20)
+    return raised.value.code(), raised.value.details()
+
+
+def test_stock_client_with_a_serialized_example(server: RunningServer) -> None:
+    response = _stub(server).Predict(_request(examples=[_example(item_id=["a", "c"])]), timeout=20)
+    assert tf.make_ndarray(response.outputs["item_id"]).tolist() == [[b"b", b"d", b"e"]]
+    np.testing.assert_array_equal(tf.make_ndarray(response.outputs["score"]), [[5.0, 3.0, 2.0]])
+    assert list(response.outputs["score"].float_val) == [5.0, 3.0, 2.0]
+    assert response.model_spec.name == "recommender"
+    assert response.model_spec.version.value == 7
+    assert response.model_spec.signature_name == "serving_default"
+
+
+def test_stock_client_with_plain_tensors(server: RunningServer) -> None:
+    k = np.array([2, 1], np.int32)
+    request = _request("recommend_tensors", user_id=["u", "v"], item_id=[["a", ""], ["b", "c"]], k=k)
+    response = _stub(server).Predict(request, timeout=20)
+    assert tf.make_ndarray(response.outputs["item_id"]).tolist() == [[b"b", b"c"], [b"a", b""]]
+    assert tf.make_ndarray(response.outputs["count"]).tolist() == [2, 1]
+    assert response.model_spec.signature_name == "recommend_tensors"
+
+
+def test_output_filter_returns_only_what_it_names(server: RunningServer) -> None:
+    request = _request(examples=[_example()])
+    request.output_filter.extend(["score", "count"])
+    assert set(_stub(server).Predict(request, timeout=20).outputs) == {"score", "count"}
+
+
+@pytest.mark.parametrize(
+    ("output_filter", "message"),
+    [
+        (["nothing"], "output tensor alias not found in signature: nothing"),
+        (["score", "score"], "duplicate output tensor alias: score"),
+    ],
+)
+def test_bad_output_filters(server: RunningServer, output_filter: list[str], message: str) -> None:
+    request = _request(examples=[_example()])
+    request.output_filter.extend(output_filter)
+    code, details = _error(server, request)
+    assert code == grpc.StatusCode.INVALID_ARGUMENT
+    assert message in details
+
+
+def test_missing_and_unknown_inputs_are_named(server: RunningServer) -> None:
+    code, details = _error(server, _request(exmaples=[_example()]))
+    assert code == grpc.StatusCode.INVALID_ARGUMENT
+    assert "Sent extra: {exmaples}" in details
+    assert "Missing but required: {examples}" in details
+
+
+@pytest.mark.parametrize("value", [np.array([1.0], np.float32), np.array([[b"x"]]), np.array([b"no example"])])
+def test_wrong_tensors_are_invalid_arguments(server: RunningServer, value: np.ndarray) -> None:
+    assert _error(server, _request(examples=value))[0] == grpc.StatusCode.INVALID_ARGUMENT
+
+
+def test_a_tensor_whose_content_does_not_fit_its_shape(server: RunningServer) -> None:
+    request = _request("recommend_tensors", user_id=["u"], item_id=[["a"]], k=np.array([1], np.int32))
+    request.inputs["k"].tensor_shape.dim[0].size = 5
+    request.inputs["k"].tensor_content = b"\0" * 7
+    code, details = _error(server, request)
+    assert code == grpc.StatusCode.INVALID_ARGUMENT
+    assert "tensor parsing error: k" in details
+
+
+def test_unknown_model_version_label_and_signature(server: RunningServer) -> None:
+    request = _request(examples=[_example()])
+    request.model_spec.name = "other"
+    assert _error(server, request) == (grpc.StatusCode.NOT_FOUND, "Servable not found for request: Latest(other)")
+    request = _request(examples=[_example()])
+    request.model_spec.version.value = 8
+    specific = "Servable not found for request: Specific(recommender, 8)"
+    assert _error(server, request) == (grpc.StatusCode.NOT_FOUND, specific)
+    request.model_spec.version_label = "stable"
+    label = "Unrecognized servable version label: stable"
+    assert _error(server, request) == (grpc.StatusCode.INVALID_ARGUMENT, label)
+    code, details = _error(server, _request("no_such", examples=[_example()]))
+    assert (code, details) == (grpc.StatusCode.FAILED_PRECONDITION, 'Serving signature key "no_such" not found.')
+
+
+def test_missing_model_spec_and_name(server: RunningServer) -> None:
+    assert _error(server, predict_pb2.PredictRequest()) == (grpc.StatusCode.INVALID_ARGUMENT, "Missing ModelSpec")
+    request = predict_pb2.PredictRequest()
+    request.model_spec.signature_name = "recommend"
+    named = "ModelSpec has no name specified."
+    assert _error(server, request) == (grpc.StatusCode.INVALID_ARGUMENT, named)
+
+
+def test_metadata_holds_the_signatures(server: RunningServer) -> None:
+    request = get_model_metadata_pb2.GetModelMetadataRequest(metadata_field=["signature_def"])
+    request.model_spec.name = "recommender"
+    response = _stub(server).GetModelMetadata(request, timeout=20)
+    signatures = get_model_metadata_pb2.SignatureDefMap()
+    assert response.metadata["signature_def"].Unpack(signatures)
+    assert set(signatures.signature_def["serving_default"].inputs) == {"examples"}
+    assert response.model_spec.version.value == 7
+    request.metadata_field[0] = "weights"
+    with pytest.raises(grpc.RpcError) as raised:
+        _stub(server).GetModelMetadata(request, timeout=20)
+    assert raised.value.details() == "Metadata field weights is not supported"
+
+
+def test_status_of_unknown_models_and_versions(server: RunningServer) -> None:
+    stub = model_service_pb2_grpc.ModelServiceStub(grpc.insecure_channel(server.address))
+    request = get_model_status_pb2.GetModelStatusRequest()
+    request.model_spec.name = "recommender"
+    request.model_spec.version.value = 7
+    (status,) = stub.GetModelStatus(request, timeout=20).model_version_status
+    assert (status.version, status.state, status.status.error_code) == (7, 30, 0)
+    request.model_spec.version.value = 9
+    with pytest.raises(grpc.RpcError) as raised:
+        stub.GetModelStatus(request, timeout=20)
+    assert raised.value.details() == "Could not find version 9 of model recommender"
+
+
+def test_health(server: RunningServer) -> None:
+    stub = health_pb2_grpc.HealthStub(grpc.insecure_channel(server.address))
+    for service in ("", "tensorflow.serving.PredictionService"):
+        response = stub.Check(health_pb2.HealthCheckRequest(service=service), timeout=20)
+        assert response.status == health_pb2.HealthCheckResponse.SERVING
+
+
+def _like(client: RecommenderClient) -> float:
+    return round(client.recommend(Request(k=1))[0].scores["like"], 3)
+
+
+def _states(client: RecommenderClient) -> dict[int, str]:
+    return {status.version: status.state for status in client.status()}
+
+
+def test_versions_come_break_and_go_while_it_serves(base_path: Path) -> None:
+    save_model(base_path / "1", offset=1.0)
+    with serve(base_path) as server, RecommenderClient(server.address, timeout=20.0) as client:
+        assert _like(client) == pytest.approx(1.6)
+        save_model(base_path / "2", offset=2.0)
+        eventually(lambda: _states(client) == {2: "AVAILABLE", 1: "END"})
+        assert _like(client) == pytest.approx(2.6)
+        (base_path / "3").mkdir()
+        (base_path / "3" / "saved_model.pb").write_bytes(b"\x08\x01 not a model")
+        (base_path / "notes").mkdir()
+        eventually(lambda: _states(client).get(3) == "END")
+        broken = client.status()[0]
+        assert (broken.version, _states(client)[2]) == (3, "AVAILABLE")
+        assert str(base_path / "3") in broken.error
+        assert _like(client) == pytest.approx(2.6)
+        save_model(base_path / "10", offset=10.0)
+        eventually(lambda: _states(client).get(10) == "AVAILABLE" and _states(client)[2] == "END")
+        assert _like(client) == pytest.approx(10.6)
+        shutil.rmtree(base_path / "10")
+        shutil.rmtree(base_path / "3")
+        eventually(lambda: _states(client) == {10: "END", 3: "END", 2: "AVAILABLE", 1: "END"})
+        assert _like(client) == pytest.approx(2.6)
+        shutil.rmtree(base_path / "2")
+        shutil.rmtree(base_path / "1")
+        assert _like(client) == pytest.approx(2.6)
+
+
+def test_sigterm_ends_it_with_status_zero(base_path: Path) -> None:
+    save_model(base_path / "1")
+    with serve(base_path) as server, RecommenderClient(server.address, timeout=20.0) as client:
+        client.recommend(Request())
+        server.process.send_signal(signal.SIGTERM)
+        assert server.process.wait(timeout=20) == 0
+        assert "Stopping" in server.log.read_text()
+
+
+def test_a_first_version_that_cannot_be_loaded_ends_it_with_the_reason(base_path: Path) -> None:
+    (base_path / "1").mkdir()
+    command = [sys.executable, "-m", "serving.server", f"--model_base_path={base_path}", "--max_num_load_retries=0"]
+    run = subprocess.run([*command, "--port=0"], capture_output=True, text=True, timeout=60, check=False)
+    assert run.returncode == 1
+    last = run.stderr.strip().splitlines()[-1]
+    assert last.startswith("serving.server: 1 model(s) did not become available")
+    assert str(base_path / "1") in last
+
+
+def test_a_missing_base_path_flag_is_a_usage_error() -> None:
+    command = [sys.executable, "-m", "serving.server"]
+    run = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    assert run.returncode == 2
+    assert "--model_base_path" in run.stderr
