@@ -1,0 +1,1 @@
+"""The evaluation: TFMA's configuration, the retrieval metrics, the gates, and the figures read back."""

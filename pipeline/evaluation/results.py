@@ -1,0 +1,145 @@
+"""An evaluation artifact as plain figures: what was measured, and which gates held."""
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+_CANDIDATE = ("", "candidate")
+_GROUPS = {"0": "warm", "1": "cold"}
+
+
+@dataclass(frozen=True)
+class Figure:
+    """One metric of the evaluated model."""
+
+    split: str
+    slice: str
+    """`all`, `warm` or `cold` users, narrowed by a feature: `warm, user_gender=F`."""
+    metric: str
+    """As gates name it: `ndcg@10`, `rating/rmse`."""
+    value: float
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """A bound that the gates set, and what was found."""
+
+    metric: str
+    split: str
+    users: str
+    wanted: str
+    found: float | None
+    """None: nothing was measured."""
+    passed: bool
+
+    def __str__(self) -> str:
+        found = "nothing was measured" if self.found is None else f"found {self.found:.4g}"
+        return f"{self.metric} on {self.split} ({self.users} users): wanted {self.wanted}, {found}"
+
+
+def read_metrics(uri: str) -> list[Figure]:
+    """All figures of an evaluation.
+
+    Args:
+      uri: The artifact's folder.
+
+    Returns:
+      The figures of the evaluated model (not those of the model it was compared with), NaN where undefined.
+    """
+    import tensorflow_model_analysis as tfma
+
+    return [figure for record in tfma.load_metrics(uri) for figure in _figures(record)]
+
+
+def headline(uri: str, split: str) -> dict[str, float]:
+    """The figures of the warm users of a split, by metric; of all users where no user is warm."""
+    figures = [figure for figure in read_metrics(uri) if figure.split == split]
+    group = "warm" if any(figure.slice == "warm" for figure in figures) else "all"
+    return {figure.metric: figure.value for figure in figures if figure.slice == group}
+
+
+def read_verdicts(uri: str) -> list[Verdict]:
+    """Every bound of the gates, with what was found."""
+    import tensorflow_model_analysis as tfma
+    from tensorflow_model_analysis.metrics import metric_specs
+    from tensorflow_model_analysis.writers import eval_config_writer
+
+    eval_config = eval_config_writer.load_eval_run(uri)[0]
+    found = {(_features(r.slice_key), key): value for r in tfma.load_metrics(uri) for key, value in _values(r)}
+    thresholds = metric_specs.metric_thresholds_from_metrics_specs(eval_config.metrics_specs, eval_config=eval_config)
+    return [
+        _verdict(key, dict(spec.feature_values), threshold, found)
+        for key, limits in thresholds.items()
+        if key.model_name in _CANDIDATE
+        for spec, threshold in limits
+    ]
+
+
+def blessing_reasons(uri: str) -> list[str]:
+    """Why the model was not blessed: the gates that failed, with found and wanted values. Empty: it was blessed."""
+    import tensorflow_model_analysis as tfma
+
+    if tfma.load_validation_result(uri).validation_ok:
+        return []
+    failed = [str(verdict) for verdict in read_verdicts(uri) if not verdict.passed]
+    return failed or ["TFMA's validation failed for a reason that no gate explains; see the evaluation's log"]
+
+
+def _figures(record: Any) -> list[Figure]:
+    features = dict(_features(record.slice_key))
+    split, group = features.pop("split", ""), _GROUPS.get(features.pop("is_cold_user", ""), "all")
+    place = ", ".join([group, *(f"{name}={value}" for name, value in features.items())])
+    return [
+        Figure(split, place, _metric(key), value)
+        for key, value in _values(record)
+        if key.model_name in _CANDIDATE and not key.is_diff
+    ]
+
+
+def _features(slice_key: Any) -> tuple[tuple[str, str], ...]:
+    """The slice as (feature, value as text), sorted."""
+    pairs = []
+    for part in slice_key.single_slice_keys:
+        value = getattr(part, part.WhichOneof("kind"))
+        pairs.append((part.column, value.decode() if isinstance(value, bytes) else str(value)))
+    return tuple(sorted(pairs))
+
+
+def _values(record: Any) -> Iterator[tuple[Any, float]]:
+    """The metric keys and values of a record, numbers only."""
+    from tensorflow_model_analysis.metrics import metric_types
+
+    for entry in record.metric_keys_and_values:
+        if entry.value.WhichOneof("type") == "double_value":
+            yield metric_types.MetricKey.from_proto(entry.key), entry.value.double_value.value
+
+
+def _metric(key: Any) -> str:
+    return f"{key.output_name}/{key.name}" if key.output_name else str(key.name)
+
+
+def _verdict(key: Any, features: dict[str, str], threshold: Any, values: dict[Any, float]) -> Verdict:
+    found = values.get((tuple(sorted(features.items())), key))
+    low, high, wanted = _range(threshold, key.is_diff)
+    return Verdict(
+        metric=_metric(key),
+        split=features["split"],
+        users=_GROUPS.get(features.get("is_cold_user", ""), "all"),
+        wanted=wanted,
+        found=found,
+        passed=found is not None and low <= found <= high,
+    )
+
+
+def _range(threshold: Any, is_change: bool) -> tuple[float, float, str]:
+    """The lowest and the highest allowed value, and both in words."""
+    if is_change:
+        limit = threshold.absolute.value
+        lower = threshold.direction == 1
+        wanted = f"a change of {'at most' if lower else 'at least'} {limit:+g} to the latest blessed model"
+        return (-math.inf, limit, wanted) if lower else (limit, math.inf, wanted)
+    low = threshold.lower_bound.value if threshold.HasField("lower_bound") else -math.inf
+    high = threshold.upper_bound.value if threshold.HasField("upper_bound") else math.inf
+    words = [f"at least {low:g}"] * math.isfinite(low) + [f"at most {high:g}"] * math.isfinite(high)
+    return low, high, " and ".join(words)
