@@ -1,0 +1,73 @@
+"""The output of components, of C++ and of their child processes into a file; the terminal stays for a person."""
+
+import os
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TextIO
+
+POLL_SECONDS = 0.1
+
+
+@contextmanager
+def captured(log: Path, verbose: bool = False) -> Iterator[TextIO]:
+    """Sends the file descriptors 1 and 2 of this process to the file `log` and yields the real standard output.
+
+    Args:
+      log: Appended to; its folder is made.
+      verbose: The terminal shows all that reaches the file, too.
+    """
+    log.parent.mkdir(parents=True, exist_ok=True)
+    terminal = os.fdopen(os.dup(1), "w", encoding="utf-8")
+    with log.open("ab") as file, terminal, _redirected(file.fileno()):
+        if verbose:
+            with _followed(log, terminal):
+                yield terminal
+        else:
+            yield terminal
+
+
+@contextmanager
+def _redirected(target: int) -> Iterator[None]:
+    _flush()
+    saved = [(descriptor, os.dup(descriptor)) for descriptor in (1, 2)]
+    try:
+        for descriptor, _ in saved:
+            os.dup2(target, descriptor)
+        yield
+    finally:
+        _flush()
+        for descriptor, copy in saved:
+            os.dup2(copy, descriptor)
+            os.close(copy)
+
+
+@contextmanager
+def _followed(log: Path, terminal: TextIO) -> Iterator[None]:
+    """Copies what is appended to the file, from now on. (A pipe would lose the last words of a crash.)"""
+    done = threading.Event()
+
+    def follow() -> None:
+        with log.open(encoding="utf-8", errors="replace") as file:
+            file.seek(0, os.SEEK_END)
+            last = False
+            while not last:
+                last = done.wait(POLL_SECONDS)
+                terminal.write(file.read())
+                terminal.flush()
+
+    follower = threading.Thread(target=follow, daemon=True)
+    follower.start()
+    try:
+        yield
+    finally:
+        _flush()
+        done.set()
+        follower.join()
+
+
+def _flush() -> None:
+    sys.stdout.flush()
+    sys.stderr.flush()

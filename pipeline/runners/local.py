@@ -1,0 +1,165 @@
+"""Runs a pipeline in this process, component after component, with one line for each on the terminal.
+
+It does what TFX's LocalDagRunner does (the same compiler, the same launcher), and knows of every component whether it
+ran, came from the cache or failed.
+"""
+
+import fcntl
+import time
+import traceback
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+from typing import Any, TextIO
+
+from pipeline import paths
+from pipeline.config import Config
+from pipeline.runners.capture import captured
+from pipeline.runners.display import Display, State
+from pipeline.runners.failure import headline
+
+
+class RunError(Exception):
+    """The run failed; the message has been shown, or says all that there is to show."""
+
+
+@dataclass
+class Outcome:
+    """What became of a run."""
+
+    run_id: str
+    log: Path
+    states: dict[str, State] = field(default_factory=dict)
+    outputs: dict[str, dict[str, list[Any]]] = field(default_factory=dict)
+    """By component, then by output: the artifacts."""
+    seconds: float = 0.0
+    failed: str | None = None
+    """The component that failed."""
+    message: str = ""
+
+
+def run_local(config: Config, verbose: bool = False) -> Outcome:
+    """Runs the configuration's pipeline.
+
+    Args:
+      config: The validated configuration; `pipeline.cache` decides about the cache.
+      verbose: Show the whole log on the terminal.
+
+    Raises:
+      RunError: another run of the same pipeline is under way, or the folder is not local.
+    """
+    from pipeline.runners.figures import figure, progress
+
+    def build() -> Any:
+        from pipeline.dag import create_pipeline
+
+        return create_pipeline(config)
+
+    home = paths.home(config)
+    if "://" in home:
+        raise RunError(
+            f"`pipeline.root` should be a local folder for the local runner. Received: {config.pipeline.root!r}"
+        )
+    return run_pipeline(
+        build,
+        Path(home),
+        verbose=verbose,
+        figure=lambda name, outputs: figure(name, outputs, config),
+        progress=lambda name: progress(name, config),
+    )
+
+
+def run_pipeline(
+    build: Callable[[], Any],
+    home: Path,
+    verbose: bool = False,
+    figure: Callable[[str, dict[str, list[Any]]], str] = lambda name, outputs: "",
+    progress: Callable[[str], str] = lambda name: "",
+) -> Outcome:
+    """Runs a `tfx.dsl.Pipeline` with its metadata, lock and logs in `home`.
+
+    Args:
+      build: Makes the pipeline; called when the log is open, for TFX is not silent when it is imported.
+      home: The folder of `metadata.sqlite` and `logs/`.
+      verbose: Show the whole log on the terminal.
+      figure: The main figure of a finished component, from its id and its outputs.
+      progress: What a running component has reached, from its id.
+
+    Raises:
+      RunError: another run in the same folder is under way.
+    """
+    run_id = datetime.now().strftime("%Y%m%d-%H%M%S-%f")[:-3]
+    outcome = Outcome(run_id, home / "logs" / f"{run_id}.log")
+    began = time.monotonic()
+    with _only_run(home), captured(outcome.log, verbose) as terminal:
+        run = _Run(outcome, terminal, not verbose, figure, progress)
+        run.everything(build, home / "metadata.sqlite")
+    outcome.seconds = time.monotonic() - began
+    return outcome
+
+
+@contextmanager
+def _only_run(home: Path) -> Iterator[None]:
+    """Holds the folder's lock; the system frees it when the process dies, however it dies."""
+    home.mkdir(parents=True, exist_ok=True)
+    with (home / ".lock").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            raise RunError(f"another run in {home} is under way; wait for it or stop it") from error
+        yield
+
+
+class _Run:
+    """One pass over the components."""
+
+    def __init__(
+        self,
+        outcome: Outcome,
+        terminal: TextIO,
+        live: bool,
+        figure: Callable[[str, dict[str, list[Any]]], str],
+        progress: Callable[[str], str],
+    ):
+        self._outcome, self._terminal, self._live = outcome, terminal, live
+        self._figure, self._progress = figure, progress
+
+    def everything(self, build: Callable[[], Any], metadata_path: Path) -> None:
+        """Builds, compiles and runs, until all components ran or one failed."""
+        with Display(self._terminal, ["starting"], self._live) as display:
+            display.say(f"run {self._outcome.run_id}, log {self._outcome.log}", "dim")
+            display.start("starting")
+            try:
+                from pipeline.runners.node import compile_nodes  # imports TFX, which is not silent: into the log
+
+                plan = compile_nodes(build(), metadata_path, self._outcome.run_id)
+            except Exception as error:
+                self._fail(display, "starting", error)
+                return
+        names = [node.name for node in plan]
+        with Display(self._terminal, names, self._live) as display:
+            for node in plan:
+                if not self._one(display, node):
+                    return
+
+    def _one(self, display: Display, node: Any) -> bool:
+        """Runs a node; tells whether to go on."""
+        display.start(node.name, lambda: self._progress(node.name))
+        try:
+            state, outputs = node.launch()
+        except Exception as error:
+            self._fail(display, node.name, error)
+            return False
+        self._outcome.states[node.name] = state
+        self._outcome.outputs[node.name] = outputs
+        if node.is_shown:
+            display.finish(state, self._figure(node.name, outputs))
+        return True
+
+    def _fail(self, display: Display, name: str, error: Exception) -> None:
+        traceback.print_exc()
+        self._outcome.states[name], self._outcome.failed = "failed", name
+        self._outcome.message = headline(error)
+        display.finish("failed")
