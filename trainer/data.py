@@ -1,0 +1,124 @@
+"""Transformed examples on disk as batches of dense windows."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+import tensorflow as tf
+
+from pipeline import layout
+from trainer.tasks import LabelStatistics
+from trainer.windows import Window, WindowSpec, dense_windows
+
+_CACHED_BYTES = 1 << 30
+"""Files that together are smaller than this on disk are read once and kept in memory, still serialized."""
+_SHUFFLED_WINDOWS = 1 << 16
+_READ_BATCH = 256
+
+
+@dataclass(frozen=True)
+class DataSummary:
+    """What training needs to know beforehand.
+
+    Attributes:
+        windows: the number of examples.
+        labels: by ranking task.
+    """
+
+    windows: int
+    labels: Mapping[str, LabelStatistics]
+
+
+class WindowData:
+    """The windows of one or more splits.
+
+    Args:
+        patterns: globs of gzipped TFRecord files of transformed examples.
+        spec: the windows' layout.
+
+    Raises:
+        FileNotFoundError: no file matches.
+    """
+
+    def __init__(self, patterns: Sequence[str], spec: WindowSpec) -> None:
+        self.files = sorted(f for pattern in patterns for f in tf.io.gfile.glob(pattern))
+        if not self.files:
+            raise FileNotFoundError(f"transformed examples should be at {', '.join(patterns)}: no file matches")
+        self._spec = spec
+        self._records = tf.data.TFRecordDataset(self.files, "GZIP", num_parallel_reads=min(4, len(self.files)))
+        if sum(tf.io.gfile.stat(f).length for f in self.files) < _CACHED_BYTES:
+            self._records = self._records.cache()
+
+    def training_batches(self, batch_size: int, seed: int, epoch: int) -> tf.data.Dataset:
+        """One epoch of window batches in an order that depends on seed and epoch only; the last one may be smaller."""
+        records = self._records.shuffle(_SHUFFLED_WINDOWS, _epoch_seed(seed, epoch), reshuffle_each_iteration=False)
+        return self._batches(records, batch_size)
+
+    def evaluation_batches(self, batch_size: int) -> tf.data.Dataset:
+        """All window batches in the files' order.
+
+        Besides the window's features, as in the training batches: `seen_item_id` int64 [B, S], padded with V, and
+        `is_cold_user` int64 [B], 0 where the split lacks it.
+        """
+        return self._batches(self._records, batch_size)
+
+    def summary(self) -> DataSummary:
+        """Reads everything once."""
+        sums = {name: [0.0, 0.0, 0.0] for name in self._spec.config.ranking}
+        windows = 0
+        for window in self.evaluation_batches(_READ_BATCH):
+            windows += int(window[layout.IS_TARGET].shape[0])
+            for name, total in sums.items():
+                for i, value in enumerate(_moments(window, name)):
+                    total[i] += float(value)
+        return DataSummary(windows, {name: _statistics(*total) for name, total in sums.items()})
+
+    def _batches(self, records: tf.data.Dataset, batch_size: int) -> tf.data.Dataset:
+        windows = records.batch(batch_size).map(self._parse, num_parallel_calls=2, deterministic=True)
+        options = tf.data.Options()
+        options.experimental_distribute.auto_shard_policy = tf.data.experimental.AutoShardPolicy.OFF
+        return windows.with_options(options).prefetch(2)
+
+    def _parse(self, serialized: tf.Tensor) -> Window:
+        features = tf.io.parse_example(serialized, dict(_parsing_spec(self._spec)))
+        window = dense_windows(features, self._spec)
+        cold = tf.sparse.reduce_max(features[layout.IS_COLD_USER], axis=1)
+        seen = tf.sparse.to_dense(features[layout.SEEN_ITEM_ID], tf.constant(self._spec.item_count, tf.int64))
+        return window | {layout.SEEN_ITEM_ID: seen, layout.IS_COLD_USER: cold}
+
+
+def _parsing_spec(spec: WindowSpec) -> Iterator[tuple[str, tf.io.VarLenFeature]]:
+    integers = (
+        layout.USER_ID,
+        layout.ITEM_ID,
+        layout.TIME,
+        layout.IS_POSITIVE,
+        layout.IS_TARGET,
+        layout.SEEN_ITEM_ID,
+        layout.IS_COLD_USER,
+    )
+    for name in integers:
+        yield name, tf.io.VarLenFeature(tf.int64)
+    for task in spec.config.ranking:
+        yield layout.label(task), tf.io.VarLenFeature(tf.float32)
+        yield layout.weight(task), tf.io.VarLenFeature(tf.float32)
+    for feature in spec.features:
+        if feature.section != "item":
+            yield feature.name, tf.io.VarLenFeature(tf.float32 if feature.form == "number" else tf.int64)
+
+
+def _epoch_seed(seed: int, epoch: int) -> int:
+    return (seed * 1_000_003 + epoch) & 0x7FFFFFFF
+
+
+def _moments(window: Window, task: str) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+    label = tf.cast(window[layout.label(task)], tf.float64)
+    weight = tf.cast(tf.where(window[layout.IS_TARGET], window[layout.weight(task)], 0), tf.float64)
+    return tuple(tf.reduce_sum(weight * label**power) for power in range(3))
+
+
+def _statistics(weight: float, total: float, squares: float) -> LabelStatistics:
+    if weight == 0:
+        return LabelStatistics()
+    mean = total / weight
+    variance = max(squares / weight - mean**2, 0.0)
+    return LabelStatistics(mean, variance**0.5 or 1.0)

@@ -1,0 +1,104 @@
+"""The figures of an epoch on the eval split."""
+
+from collections import defaultdict
+
+import numpy as np
+import tensorflow as tf
+
+from pipeline import layout
+from pipeline.config.tasks import RegressionTask
+from trainer.data import WindowData
+from trainer.model import RecommenderModel
+from trainer.ranks import target_ranks
+from trainer.windows import Window
+
+_BATCH_SIZE = 128
+
+
+class Evaluator:
+    """Losses and metrics of a model on windows whose last event is the target.
+
+    `loss` is the balanced sum, `<task>_loss` each task's; `recall@K`, `hr@K` and `ndcg@K` are those of the warm users'
+    targets, one by one; a regression task adds `<task>/rmse`, a binary one `<task>/auc`.
+
+    Args:
+        model: the model.
+        data: the eval split.
+    """
+
+    def __init__(self, model: RecommenderModel, data: WindowData) -> None:
+        self._model = model
+        self._data = data
+        self._answer = tf.function(self._answers, reduce_retracing=True)
+
+    def evaluate(self) -> dict[str, float]:
+        """Every figure by its name; a task without a target has none."""
+        candidates = self._model.candidate_embeddings()
+        columns: dict[str, list[np.ndarray]] = defaultdict(list)
+        for window in self._data.evaluation_batches(_BATCH_SIZE):
+            for name, values in self._answer(window, candidates).items():
+                columns[name].append(np.atleast_1d(values.numpy()))
+        answers = {name: np.concatenate(values) for name, values in columns.items()}
+        figures = self._losses(answers) | self._retrieval(answers)
+        for name in self._model.heads:
+            figures |= self._ranking(name, answers)
+        return figures
+
+    def _answers(self, window: Window, candidates: tf.Tensor) -> dict[str, tf.Tensor]:
+        sums = self._model.loss_sums(window)
+        answers = {f"{name}_loss": s.loss for name, s in sums.items()}
+        answers |= {f"{name}_weight": s.weight for name, s in sums.items()}
+        state = self._model.encode(window)
+        item = window[layout.ITEM_ID][:, -1]
+        predictions = self._model.rank(state.hidden[:, -1], item[:, tf.newaxis])
+        answers |= {f"{name}_prediction": p[:, 0] for name, p in predictions.items()}
+        for name in predictions:
+            answers[f"{name}_label"] = window[layout.label(name)][:, -1]
+            answers[f"{name}_is_target"] = window[layout.weight(name)][:, -1]
+        scores = tf.matmul(state.embedding[:, -1], candidates, transpose_b=True)
+        mask_seen = self._model.config.evaluation.mask_seen
+        rank = target_ranks(scores, item, window[layout.SEEN_ITEM_ID], mask_seen)
+        is_counted = window[layout.IS_POSITIVE][:, -1] & (window[layout.IS_COLD_USER] == 0)
+        return answers | {"rank": tf.where(is_counted, rank, np.inf), "is_counted": is_counted}
+
+    def _losses(self, answers: dict[str, np.ndarray]) -> dict[str, float]:
+        tasks = self._model.config.tasks
+        sums = {n: (answers[f"{n}_loss"].sum(), answers[f"{n}_weight"].sum()) for n in tasks}
+        losses = {n: float(loss / weight) if weight else 0.0 for n, (loss, weight) in sums.items()}
+        total = sum(self._model.balancing.weights[n] * loss for n, loss in losses.items())
+        return {"loss": float(total)} | {f"{n}_loss": loss for n, loss in losses.items()}
+
+    def _retrieval(self, answers: dict[str, np.ndarray]) -> dict[str, float]:
+        rank = answers["rank"][answers["is_counted"]]
+        if self._model.retrieval_name is None or rank.size == 0:
+            return {}
+        figures = {}
+        for k in self._model.config.evaluation.ks:
+            figures[f"hr@{k}"] = figures[f"recall@{k}"] = float(np.mean(rank <= k))
+            figures[f"ndcg@{k}"] = float(np.mean(np.where(rank <= k, 1 / np.log2(rank + 1), 0)))
+        return figures
+
+    def _ranking(self, name: str, answers: dict[str, np.ndarray]) -> dict[str, float]:
+        is_target = answers[f"{name}_is_target"] > 0
+        if not is_target.any():
+            return {}
+        prediction, label = answers[f"{name}_prediction"][is_target], answers[f"{name}_label"][is_target]
+        if isinstance(self._model.config.tasks[name], RegressionTask):
+            return {f"{name}/rmse": float(np.sqrt(np.mean((prediction - label) ** 2)))}
+        return {f"{name}/auc": area_under_curve(prediction, label)}
+
+
+def area_under_curve(score: np.ndarray, label: np.ndarray) -> float:
+    """The share of pairs of a positive and a negative that the scores order right, ties half: 0.5 where no pair is.
+
+    Args:
+        score: float [N].
+        label: [N], positive above 0.5.
+    """
+    positive = np.sort(score[label > 0.5])
+    negative = score[label <= 0.5]
+    if positive.size == 0 or negative.size == 0:
+        return 0.5
+    above = positive.size - np.searchsorted(positive, negative, side="right")
+    tied = np.searchsorted(positive, negative, side="right") - np.searchsorted(positive, negative, side="left")
+    return float((above + tied / 2).sum() / (positive.size * negative.size))

@@ -1,0 +1,195 @@
+"""The TFRS model: two towers, a retrieval task and any number of ranking tasks on them."""
+
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+import tensorflow as tf
+import tensorflow_recommenders as tfrs
+
+from pipeline import layout
+from pipeline.config import Config
+from trainer.balancing import FixedBalancing
+from trainer.catalogue import Catalogue
+from trainer.distribution import global_sum
+from trainer.negatives import FrequencySampler, Negatives, all_items
+from trainer.randomness import Randomness
+from trainer.retrieval import retrieval_losses, retrieval_targets
+from trainer.sharing import HardSharing
+from trainer.tasks import LabelStatistics, ranking_heads
+from trainer.towers import CandidateTower, QueryState, QueryTower
+from trainer.windows import MASK, Window, WindowSpec
+from transform.features import ModelFeature
+
+_FIRST_REPLICA = tf.VariableAggregation.ONLY_FIRST_REPLICA
+
+
+class RecommenderModel(tfrs.Model):
+    """A multi-task recommender on windows of events (`trainer.windows`).
+
+    Args:
+        config: the model and its tasks.
+        features: the model's features with form and size.
+        catalogue: the V items.
+        user_count: U, the known users.
+        statistics: of the labels, by task; needed before training.
+    """
+
+    def __init__(
+        self,
+        config: Config,
+        features: Sequence[ModelFeature],
+        catalogue: Catalogue,
+        user_count: int,
+        statistics: Mapping[str, LabelStatistics] | None = None,
+    ) -> None:
+        super().__init__(name="recommender")
+        self.config = config
+        self.spec = WindowSpec(config, tuple(features), catalogue.size, user_count)
+        self.step = tf.Variable(0, trainable=False, dtype=tf.int64, name="step", aggregation=_FIRST_REPLICA)
+        randomness = Randomness(config.training.seed, self.step)
+        self.candidates = CandidateTower(config, features, catalogue)
+        self.queries = QueryTower(config, features, user_count, randomness)
+        self.sharing = HardSharing(config.model.dimension)
+        self.heads = ranking_heads(config.ranking, catalogue.size, statistics or {})
+        self.balancing = FixedBalancing(config)
+        self.retrieval_name = next((n for n, t in config.tasks.items() if t.kind == "retrieval"), None)
+        self._sampler = _sampler(config, catalogue, randomness)
+
+    def encode(self, window: Window, training: bool = False) -> QueryState:
+        """Queries at every position: position i sees the user, the context of event i, and positives before i.
+
+        Args:
+            window: as `trainer.windows` lays it out, [B, L].
+
+        Returns:
+            embedding float [B, L, D + 1], hidden float [B, L, S].
+        """
+        return self._encode(window, self.candidates.vectors(window[layout.ITEM_ID]), training)
+
+    def candidate_embeddings(self, training: bool = False) -> tf.Tensor:
+        """float [V, D + 1] in the catalogue's order; query . candidate is the retrieval score."""
+        return self.embed_items(tf.range(self.spec.item_count, dtype=tf.int64))
+
+    def embed_items(self, item: tf.Tensor) -> tf.Tensor:
+        """int64 [...] in [0, V] -> float [..., D + 1]."""
+        return self.candidates(item, self.candidates.vectors(item))
+
+    def rank(self, hidden: tf.Tensor, item: tf.Tensor) -> dict[str, tf.Tensor]:
+        """Every ranking task's predictions for queries and items.
+
+        Args:
+            hidden: float [B, S], the query's state.
+            item: int64 [B, N] in [0, V].
+
+        Returns:
+            By task float [B, N]: a probability (binary), or a number inside the task's bounds (regression).
+        """
+        shared = self.sharing(hidden, self.candidates.vectors(item))
+        return {name: head.prediction(head(shared, item)) for name, head in self.heads.items()}
+
+    def compute_loss(self, inputs: Window, training: bool = False) -> tf.Tensor:
+        """The balanced sum of the tasks' losses: this replica's share, whose sum over the replicas is the batch's."""
+        return self.balancing.total(self.task_losses(inputs, training))
+
+    def task_losses(self, window: Window, training: bool = False) -> dict[str, tf.Tensor]:
+        """Each task's mean loss over the targets of the global batch.
+
+        Args:
+            window: [B, L], this replica's part of the global batch.
+
+        Returns:
+            Scalars by task: this replica's share; the sum over the replicas is the mean.
+        """
+        sums = self.loss_sums(window, training)
+        return {name: tf.math.divide_no_nan(s.loss, global_sum(s.weight)) for name, s in sums.items()}
+
+    def loss_sums(self, window: Window, training: bool = False) -> dict[str, "LossSum"]:
+        """The sums of losses and weights over the targets of a window batch [B, L], by task."""
+        negatives = self._negatives()
+        items = self._items_of(window, negatives)
+        state = self._encode(window, items.vectors(window[layout.ITEM_ID]), training)
+        sums = {name: self._ranking_sum(name, window, state.hidden, items) for name in self.heads}
+        if self.retrieval_name is not None and negatives is not None:
+            sums[self.retrieval_name] = self._retrieval_sum(window, state.embedding, items, negatives)
+        return sums
+
+    def _encode(self, window: Window, vectors: tf.Tensor, training: bool) -> QueryState:
+        return self.queries(window, vectors, self.spec.item_count, training=training)
+
+    def _negatives(self) -> Negatives | None:
+        if self.config.retrieval is None:
+            return None
+        return all_items(self.spec.item_count) if self._sampler is None else self._sampler.sample()
+
+    def _items_of(self, window: Window, negatives: Negatives | None) -> "BatchItems":
+        if negatives is not None and self._sampler is None:
+            return BatchItems(self.candidates, tf.range(self.spec.item_count + 1, dtype=tf.int64))
+        unknown = tf.constant([self.spec.item_count], tf.int64)
+        items = [unknown, tf.reshape(window[layout.ITEM_ID], [-1]), *([] if negatives is None else [negatives.item])]
+        return BatchItems(self.candidates, tf.unique(tf.concat(items, axis=0)).y)
+
+    def _ranking_sum(self, name: str, window: Window, hidden: tf.Tensor, items: "BatchItems") -> "LossSum":
+        weight = tf.where(window[MASK] & window[layout.IS_TARGET], window[layout.weight(name)], 0)
+        place = tf.where(weight > 0)
+        item = tf.gather_nd(window[layout.ITEM_ID], place)[:, tf.newaxis]
+        head = self.heads[name]
+        output = head(self.sharing(tf.gather_nd(hidden, place), items.vectors(item)), item)[:, 0]
+        weight = tf.gather_nd(weight, place)
+        return LossSum.of(head.losses_of(output, tf.gather_nd(window[layout.label(name)], place)), weight)
+
+    def _retrieval_sum(
+        self, window: Window, embedding: tf.Tensor, items: "BatchItems", negatives: Negatives
+    ) -> "LossSum":
+        task, size = self.config.retrieval, self.spec.item_count
+        targets = retrieval_targets(window, task, size)
+        losses = retrieval_losses(
+            query=tf.gather_nd(embedding, targets.place),
+            target_embeddings=items.embeddings(targets.item),
+            negative_embeddings=items.embeddings(negatives.item),
+            targets=targets,
+            negatives=negatives,
+            task=task,
+            size=size,
+        )
+        return LossSum.of(losses, tf.reduce_sum(targets.weight, axis=1))
+
+
+class LossSum(NamedTuple):
+    """A task's losses and weights summed over targets: float scalars."""
+
+    loss: tf.Tensor
+    weight: tf.Tensor
+
+    @classmethod
+    def of(cls, losses: tf.Tensor, weights: tf.Tensor) -> "LossSum":
+        """Losses and weights, float [T]."""
+        return cls(tf.reduce_sum(losses * weights), tf.reduce_sum(weights))
+
+
+class BatchItems:
+    """The items of a batch, each embedded once.
+
+    Args:
+        tower: the candidate tower.
+        item: int64 [N], distinct.
+    """
+
+    def __init__(self, tower: CandidateTower, item: tf.Tensor) -> None:
+        self._vectors = tower.vectors(item)
+        self._embeddings = tower(item, self._vectors)
+        places = tf.fill([tower.size + 1], tf.constant(0, tf.int64))
+        self._place = tf.tensor_scatter_nd_update(places, item[:, tf.newaxis], tf.range(tf.shape(item, tf.int64)[0]))
+
+    def vectors(self, item: tf.Tensor) -> tf.Tensor:
+        """int64 [...] of the batch's items -> float [..., D]."""
+        return tf.gather(self._vectors, tf.gather(self._place, item))
+
+    def embeddings(self, item: tf.Tensor) -> tf.Tensor:
+        """int64 [...] of the batch's items -> float [..., D + 1]."""
+        return tf.gather(self._embeddings, tf.gather(self._place, item))
+
+
+def _sampler(config: Config, catalogue: Catalogue, randomness: Randomness) -> FrequencySampler | None:
+    if config.retrieval is None or config.retrieval.negatives == "full":
+        return None
+    return FrequencySampler(catalogue.frequencies, config.retrieval.samples, randomness)

@@ -1,0 +1,214 @@
+"""The towers: the query from user, context and history; the candidate from the item's id and features."""
+
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+import tensorflow as tf
+
+from pipeline import layout
+from pipeline.config import Config
+from trainer.catalogue import PADDING, Catalogue, CatalogueTable
+from trainer.encoders import HistoryEncoder, before, gap_buckets, lagged, last_visible_before
+from trainer.randomness import Dropout, EventDropout, Randomness
+from trainer.windows import MASK, Window
+from transform.features import ModelFeature
+
+GAP_BUCKETS = 32
+"""One for an unknown gap, then one second to 34 years in powers of two."""
+
+
+class QueryState(NamedTuple):
+    """A query at every position.
+
+    Attributes:
+        embedding: float [B, L, D + 1]: temperature x unit vector, and a 1 that meets the candidate's bias.
+        hidden: float [B, L, S]: what the ranking tasks read.
+    """
+
+    embedding: tf.Tensor
+    hidden: tf.Tensor
+
+
+def embedding_table(size: int, dimension: int, name: str) -> tf.keras.layers.Embedding:
+    """A table of small random vectors."""
+    return tf.keras.layers.Embedding(size, dimension, tf.keras.initializers.RandomNormal(stddev=0.05), name=name)
+
+
+class FeatureEncoder(tf.keras.layers.Layer):
+    """Features of one thing as one vector: embeddings of categories (means of several) and numbers, projected.
+
+    Args:
+        features: names, forms and sizes.
+        width: of each feature's embedding.
+        dimension: D, of the output.
+    """
+
+    def __init__(self, features: Sequence[ModelFeature], width: int, dimension: int, name: str) -> None:
+        super().__init__(name=name)
+        self._features = list(features)
+        self.tables = {
+            f.name: embedding_table(f.size, width, name=f"{f.name}_embedding") for f in features if f.form != "number"
+        }
+        self.project = tf.keras.layers.Dense(dimension, use_bias=False, name="project")
+
+    def call(self, values: Mapping[str, tf.Tensor]) -> tf.Tensor:
+        """[...] by name, [..., M] for several values -> float [..., D]."""
+        return self.project(tf.concat([self._encode(f, values[f.name]) for f in self._features], axis=-1))
+
+    def _encode(self, feature: ModelFeature, values: tf.Tensor) -> tf.Tensor:
+        if feature.form == "number":
+            return values[..., tf.newaxis]
+        if feature.form == "category":
+            return self.tables[feature.name](values)
+        is_value = tf.cast(values != PADDING, tf.float32)[..., tf.newaxis]
+        vectors = self.tables[feature.name](tf.maximum(values, 0)) * is_value
+        return tf.math.divide_no_nan(tf.reduce_sum(vectors, axis=-2), tf.reduce_sum(is_value, axis=-2))
+
+
+class HiddenLayers(tf.keras.layers.Layer):
+    """Dense layers with GELU."""
+
+    def __init__(self, widths: Sequence[int], name: str) -> None:
+        super().__init__(name=name)
+        self.layers = [tf.keras.layers.Dense(w, activation="gelu", name=f"hidden_{i}") for i, w in enumerate(widths)]
+
+    def call(self, values: tf.Tensor) -> tf.Tensor:
+        """float [..., A] -> float [..., the last width]."""
+        for layer in self.layers:
+            values = layer(values)
+        return values
+
+
+class CandidateTower(tf.keras.layers.Layer):
+    """An item as a vector: one for histories and ranking, and the candidate embedding made of it.
+
+    Args:
+        config: the dimensions and layers.
+        features: every feature; those of items are used.
+        catalogue: the items.
+    """
+
+    def __init__(self, config: Config, features: Sequence[ModelFeature], catalogue: Catalogue) -> None:
+        super().__init__(name="candidate_tower")
+        model = config.model
+        self.size = catalogue.size
+        self.table = CatalogueTable(catalogue)
+        self.ids = embedding_table(self.size + 1, model.dimension, name="item_embedding")
+        own = [f for f in features if f.section == "item"]
+        self.content = FeatureEncoder(own, model.feature_dimension, model.dimension, "item_features") if own else None
+        self.hidden = HiddenLayers(model.candidate_layers, name="hidden")
+        self.project = tf.keras.layers.Dense(model.dimension, name="project") if model.candidate_layers else None
+        start = tf.math.log((catalogue.frequencies + 1) / tf.reduce_sum(catalogue.frequencies + 1))
+        self.bias = self.add_weight(
+            name="bias", shape=[self.size + 1], initializer=tf.keras.initializers.Constant(tf.concat([start, [0]], 0))
+        )
+
+    def vectors(self, item: tf.Tensor) -> tf.Tensor:
+        """int64 [...] in [0, V] -> float [..., D]: id embedding plus content, shared by histories and candidates."""
+        vectors = self.ids(item)
+        return vectors if self.content is None else vectors + self.content(self.table.lookup(item))
+
+    def call(self, item: tf.Tensor, vectors: tf.Tensor) -> tf.Tensor:
+        """int64 [...], float [..., D] of `vectors` -> float [..., D + 1]: a unit vector and the item's bias."""
+        if self.project is not None:
+            vectors = self.project(self.hidden(vectors))
+        unit = tf.math.l2_normalize(vectors, axis=-1, epsilon=1e-6)
+        return tf.concat([unit, tf.gather(self.bias, item)[..., tf.newaxis]], axis=-1)
+
+
+class EventEncoder(tf.keras.layers.Layer):
+    """A past event as a vector: its item, its context and outcome, and the time since the event before it."""
+
+    def __init__(self, config: Config, features: Sequence[ModelFeature]) -> None:
+        super().__init__(name="event")
+        model = config.model
+        own = [f for f in features if f.section in ("context", "outcome")]
+        self.features = FeatureEncoder(own, model.feature_dimension, model.dimension, "event_features") if own else None
+        self.gaps = _gap_table(config)
+
+    def call(self, window: Window, vectors: tf.Tensor, gap: tf.Tensor) -> tf.Tensor:
+        """The window, its items' vectors float [B, L, D] and gap buckets int [B, L] -> float [B, L, D]."""
+        if self.features is not None:
+            vectors += self.features(window)
+        return vectors if self.gaps is None else vectors + self.gaps(gap)
+
+
+class QueryTower(tf.keras.layers.Layer):
+    """A user at the moment of each event, from the visible events before it, the context and the user's features.
+
+    Args:
+        config: the dimensions, layers and encoders.
+        features: every feature.
+        user_count: U, the known users.
+        randomness: of the dropout.
+    """
+
+    def __init__(
+        self, config: Config, features: Sequence[ModelFeature], user_count: int, randomness: Randomness
+    ) -> None:
+        super().__init__(name="query_tower")
+        model = config.model
+        self._model = model
+        self.event = EventEncoder(config, features)
+        self.history = HistoryEncoder(model.history, randomness)
+        self.hide = EventDropout(model.history.item_dropout, randomness)
+        self.dropouts = [Dropout(model.history.dropout, randomness, name=f"dropout_{i}") for i in range(2)]
+        self.gaps = _gap_table(config)
+        self.user = self._features(features, "user")
+        self.context = self._features(features, "context")
+        self.user_ids = _user_table(user_count, model.dimension) if model.user_id != "none" else None
+        self.hidden = HiddenLayers(model.query_layers, name="hidden")
+        self.project = tf.keras.layers.Dense(model.dimension, name="project")
+        self.start = self.add_weight(name="start", shape=[model.dimension], initializer="zeros")
+        self.log_scale = self.add_weight(name="log_scale", shape=[], initializer=_scale_start(config))
+
+    def _features(self, features: Sequence[ModelFeature], section: str) -> FeatureEncoder | None:
+        own = [f for f in features if f.section == section]
+        width, dimension = self._model.feature_dimension, self._model.dimension
+        return FeatureEncoder(own, width, dimension, f"{section}_features") if own else None
+
+    def call(self, window: Window, vectors: tf.Tensor, unknown: int, training: bool = False) -> QueryState:
+        """The window, its items' vectors float [B, L, D] and the index of unknown items -> the queries."""
+        visible = window[MASK] & window[layout.IS_POSITIVE] & (window[layout.ITEM_ID] != unknown)
+        visible = self.hide(visible, training=training)
+        last = last_visible_before(visible)
+        time = window[layout.TIME]
+        gap = gap_buckets(time, lagged(time, last), GAP_BUCKETS)
+        events = self.dropouts[0](self.event(window, vectors, gap), training=training)
+        states = before(self.history(events, visible, training=training), last, self.start)
+        hidden = self.dropouts[1](self._with_request(states, window, gap), training=training)
+        query = tf.math.l2_normalize(self.project(self.hidden(hidden)), axis=-1, epsilon=1e-6)
+        embedding = tf.concat([query * tf.exp(self.log_scale), tf.ones_like(query[..., :1])], axis=-1)
+        return QueryState(embedding, self._with_user_id(hidden, window))
+
+    def _with_request(self, states: tf.Tensor, window: Window, gap: tf.Tensor) -> tf.Tensor:
+        if self.gaps is not None:
+            states += self.gaps(gap)
+        if self.context is not None:
+            states += self.context(window)
+        if self.user is not None:
+            states += self.user(window)[:, tf.newaxis]
+        if self._model.user_id == "both":
+            states += self.user_ids(window[layout.USER_ID])[:, tf.newaxis]
+        return states
+
+    def _with_user_id(self, hidden: tf.Tensor, window: Window) -> tf.Tensor:
+        if self.user_ids is None:
+            return hidden
+        user = self.user_ids(window[layout.USER_ID])[:, tf.newaxis]
+        return tf.concat([hidden, user + tf.zeros_like(hidden)], axis=-1)
+
+
+def _gap_table(config: Config) -> tf.keras.layers.Embedding | None:
+    if not config.model.history.time_gaps:
+        return None
+    return embedding_table(GAP_BUCKETS, config.model.dimension, name="gap_embedding")
+
+
+def _user_table(user_count: int, dimension: int) -> tf.keras.layers.Embedding:
+    return embedding_table(user_count + 1, dimension, name="user_embedding")
+
+
+def _scale_start(config: Config) -> tf.keras.initializers.Initializer:
+    temperature = config.retrieval.temperature if config.retrieval else 1.0
+    return tf.keras.initializers.Constant(-float(tf.math.log(temperature)))
