@@ -16,17 +16,22 @@ class ExactIndex(tf.Module):
     """The candidates' embeddings as one table, dimension by item, that a query is multiplied with.
 
     The table lies transposed because that makes the product of a batch four times as fast as the other way around
-    (one query: the same), and is filled up to whole blocks with items that lose to every other.
+    (one query: the same), and is filled up to whole blocks.
+
+    Args:
+        embeddings: float32 [V + 1, D], V > 0. The last row is the unknown item's: it can be looked up, never found.
+
+    Raises:
+        ValueError: `embeddings` has another shape.
     """
 
     def __init__(self, embeddings: NDArray[Any], name: str = "exact_index") -> None:
-        """Builds the table from float32 [V, D], V > 0."""
         super().__init__(name=name)
-        if embeddings.ndim != 2 or not len(embeddings):
-            raise ValueError(f"`embeddings` should have the shape [V, D] with V > 0. Received: {embeddings.shape}")
-        self.size = len(embeddings)
+        if embeddings.ndim != 2 or len(embeddings) < 2:
+            raise ValueError(f"`embeddings` should have the shape [V + 1, D] with V > 0. Received: {embeddings.shape}")
+        self.size = len(embeddings) - 1
         with self.name_scope:
-            filled = np.pad(embeddings.astype(np.float32), [(0, -self.size % _BLOCK), (0, 0)])
+            filled = np.pad(embeddings.astype(np.float32), [(0, -len(embeddings) % _BLOCK), (0, 0)])
             self.table = tf.Variable(np.ascontiguousarray(filled.T), trainable=False, name="table")
 
     def scores(self, query: tf.Tensor) -> tf.Tensor:
@@ -52,7 +57,7 @@ class ExactIndex(tf.Module):
         return best, tf.where(best > best.dtype.min, items, -1)
 
     def embeddings(self, items: tf.Tensor) -> tf.Tensor:
-        """The embeddings of items: int64 [...] in [0, V) -> float [..., D]."""
+        """The embeddings of items: int64 [...] in [0, V] -> float [..., D]."""
         flat = tf.gather(self.table, tf.reshape(items, [-1]), axis=1)
         return tf.reshape(tf.transpose(flat), tf.concat([tf.shape(items), [self.table.shape[0]]], axis=0))
 

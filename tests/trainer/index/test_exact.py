@@ -9,7 +9,9 @@ from trainer.index.exact import ExactIndex
 
 def search(embeddings, query, k, exclude):
     exclude = tf.constant(exclude, tf.int64, shape=(len(query), len(exclude[0])))
-    scores, items = ExactIndex(np.array(embeddings, np.float32)).search(tf.constant(query, tf.float32), k, exclude)
+    unknown = np.full((1, len(embeddings[0])), 1e6)
+    index = ExactIndex(np.concatenate([embeddings, unknown]))
+    scores, items = index.search(tf.constant(query, tf.float32), k, exclude)
     return scores.numpy().tolist(), items.numpy().tolist()
 
 
@@ -37,9 +39,9 @@ def test_a_query_that_is_not_a_number_finds_nothing():
     assert search([[3], [2]], [[np.nan]], 2, [[]])[1] == [[-1, -1]]
 
 
-@pytest.mark.parametrize("shape", [(0, 4), (4,)])
+@pytest.mark.parametrize("shape", [(0, 4), (1, 4), (4,)])
 def test_an_empty_table_is_refused(shape):
-    with pytest.raises(ValueError, match=r"should have the shape \[V, D\] with V > 0"):
+    with pytest.raises(ValueError, match=r"should have the shape \[V \+ 1, D\] with V > 0"):
         ExactIndex(np.zeros(shape))
 
 

@@ -1,0 +1,142 @@
+"""The trained model as one SavedModel in plain TensorFlow ops, which a stock TensorFlow Serving answers from.
+
+The exported object is a `tf.Module` of its own that holds tables, weights and the Transform graph, and no Keras
+object but Transform's layer: what is not served (losses, metrics, optimizer) does not reach the disk.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import tensorflow as tf
+import tensorflow_transform as tft
+
+from pipeline import layout
+from pipeline.config import Config
+from trainer.index.exact import ExactIndex
+from trainer.model import RecommenderModel
+from trainer.signatures.evaluate import Evaluation
+from trainer.signatures.reader import RequestReader
+from trainer.signatures.recommend import Answer, Recommender, newest
+from transform.features import item_frequencies, item_vocabulary
+
+EXAMPLES = tf.TensorSpec([None], tf.string, "examples")
+Signatures = dict[str, tf.types.experimental.ConcreteFunction]
+
+_PLAIN_TENSORS = (
+    tf.TensorSpec([None], tf.string, "user_id"),
+    tf.TensorSpec([None, None], tf.string, "item_id"),
+    tf.TensorSpec([None, None], tf.int64, "time"),
+    tf.TensorSpec([None], tf.int64, "request_time"),
+    tf.TensorSpec([None, None], tf.string, "exclude_item_id"),
+    tf.TensorSpec([None], tf.int32, "k"),
+)
+
+
+def export_model(model: RecommenderModel, tft_output: tft.TFTransformOutput, config: Config, path: str) -> None:
+    """Writes the SavedModel with the signatures of `docs/data-layout.md`.
+
+    Without a retrieval task there are no `retrieve`, `embed_query` and `embed_candidate`, and no `retrieval_score`.
+
+    Args:
+        model: trained; its variables belong to one device.
+        tft_output: the transform graph that the model was trained behind.
+        config: the configuration that the model was built from.
+        path: a folder that does not exist or is empty.
+
+    Raises:
+        ValueError: the transform graph's raw features cannot be served (`RequestReader`).
+    """
+    module = ExportedModel(model, tft_output, config)
+    tf.saved_model.save(module, path, signatures=module.concrete_signatures())
+
+
+class ExportedModel(tf.Module):
+    """Everything that the signatures need, under attributes that the SavedModel tracks."""
+
+    def __init__(self, model: RecommenderModel, tft_output: tft.TFTransformOutput, config: Config) -> None:
+        super().__init__(name="exported_model")
+        reader = RequestReader(tft_output, model.spec)
+        self.transform, self.item_index = reader.transform, reader.item_index
+        self.item_ids = _table(item_vocabulary(tft_output), tf.string, "item_ids")
+        self.frequencies = _table(item_frequencies(tft_output), tf.float32, "frequencies")
+        self.index = ExactIndex(candidate_table(model)) if config.retrieval else None
+        recommender = Recommender(model, self.index, self.item_ids, reader)
+        evaluation = Evaluation(model, recommender, self.frequencies, reader)
+        self._functions = _Functions(model, reader, recommender, evaluation)
+
+    def concrete_signatures(self) -> Signatures:
+        """Traces every signature; the weights that they read are tracked from here on."""
+        signatures = self._functions.always()
+        if self.index is not None:
+            signatures |= self._functions.retrieval(self.index)
+        self.weights = list({id(v): v for function in signatures.values() for v in function.variables}.values())
+        return signatures
+
+
+@dataclass(frozen=True)
+class _Functions:
+    """The signatures by name."""
+
+    model: RecommenderModel
+    reader: RequestReader
+    recommender: Recommender
+    evaluation: Evaluation
+
+    def always(self) -> Signatures:
+        """Those that every model has."""
+        recommend = _concrete(self.recommend)
+        signatures = {
+            "serving_default": recommend,
+            "recommend": recommend,
+            "recommend_tensors": _concrete(self.recommend_tensors, *_PLAIN_TENSORS),
+            "rank": _concrete(self.recommender.rank),
+            "evaluate": _concrete(self.evaluation.evaluate),
+        }
+        if self.model.config.ranking:
+            signatures["evaluation_labels"] = _concrete(self.evaluation.labels)
+        return signatures
+
+    def retrieval(self, index: ExactIndex) -> Signatures:
+        """Those of models with a retrieval task."""
+
+        def embed_candidate(item_id: tf.Tensor) -> Answer:
+            return {"embedding": index.embeddings(self.reader.item_index.lookup(item_id))}
+
+        return {
+            "retrieve": _concrete(self.retrieve),
+            "embed_query": _concrete(self.embed_query),
+            "embed_candidate": _concrete(embed_candidate, tf.TensorSpec([None], tf.string, layout.ITEM_ID)),
+        }
+
+    def recommend(self, examples: tf.Tensor) -> Answer:
+        return self.recommender.recommend(self.reader.from_examples(examples))
+
+    def recommend_tensors(self, *inputs: tf.Tensor) -> Answer:
+        return self.recommender.recommend(self.reader.from_tensors(*inputs))
+
+    def retrieve(self, examples: tf.Tensor) -> Answer:
+        return self.recommender.retrieve(self.reader.from_examples(examples))
+
+    def embed_query(self, examples: tf.Tensor) -> Answer:
+        window = self.reader.window(self.reader.raw(examples))
+        return {"embedding": newest(self.model.encode(window)).embedding}
+
+
+def candidate_table(model: RecommenderModel) -> np.ndarray:
+    """The candidates' embeddings and the unknown item's, float32 [V + 1, D + 1].
+
+    An unknown item has no direction and the lowest of all biases: it matches nobody and is less popular than any.
+    """
+    known = model.candidate_embeddings(training=False).numpy()
+    unknown = np.zeros((1, known.shape[1]), known.dtype)
+    unknown[0, -1] = known[:, -1].min()
+    return np.concatenate([known, unknown])
+
+
+def _table(values: np.ndarray, dtype: tf.DType, name: str) -> tf.Variable:
+    return tf.Variable(values, trainable=False, dtype=dtype, name=name)
+
+
+def _concrete(function: Callable[..., Answer], *inputs: tf.TensorSpec) -> tf.types.experimental.ConcreteFunction:
+    return tf.function(function, input_signature=inputs or (EXAMPLES,), autograph=False).get_concrete_function()

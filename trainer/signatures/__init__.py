@@ -1,0 +1,1 @@
+"""What the exported model answers, one module for each family of signatures."""

@@ -1,0 +1,136 @@
+"""The target's rank and every task's prediction for it, the target's event itself hidden."""
+
+from collections.abc import Callable
+from typing import Any
+
+import tensorflow as tf
+
+from pipeline import layout
+from trainer.model import RecommenderModel
+from trainer.ranks import target_ranks, top_items
+from trainer.signatures.reader import Features, RequestReader, first_value
+from trainer.signatures.recommend import Recommender, newest
+from trainer.towers import QueryState
+from trainer.windows import Window, dense_windows, missing_value
+
+_CELLS = 1 << 25
+"""Scores held at once, rows by items: 128 MiB."""
+_MAX_TOP = 100
+
+_EXTRA = (layout.IS_POSITIVE, layout.SEEN_ITEM_ID, layout.IS_COLD_USER, layout.TARGET_COUNT)
+_RANKING = {
+    "target_rank": tf.float32,
+    "top_items": tf.int64,
+    "popularity_rank": tf.float32,
+    "popularity_top_items": tf.int64,
+}
+
+
+class Evaluation:
+    """Answers for the last event of eval and test windows.
+
+    Args:
+        model: the trained model.
+        recommender: scores the catalogue.
+        frequencies: float [V], the popularity baseline's scores; a variable that the exported object tracks.
+        reader: of the examples.
+    """
+
+    def __init__(
+        self, model: RecommenderModel, recommender: Recommender, frequencies: tf.Variable, reader: RequestReader
+    ) -> None:
+        self._model = model
+        self._recommender = recommender
+        self._frequencies = frequencies
+        self._size = int(frequencies.shape[0])
+        self._reader = reader
+        self._config = model.config.evaluation
+
+    def evaluate(self, examples: tf.Tensor) -> dict[str, tf.Tensor]:
+        """string [B] -> the table of `docs/data-layout.md`."""
+        raw = self._reader.raw(examples, also=_EXTRA)
+        features = self._reader.model_features(raw)
+        window = dense_windows(features, self._model.spec)
+        target = window[layout.ITEM_ID][:, -1]
+        state = newest(self._model.encode(hide_newest(window, self._model)))
+        predictions = self._model.rank(state.hidden, target[:, tf.newaxis])
+        seen = tf.sparse.to_dense(features[layout.SEEN_ITEM_ID], self._size)
+        return {
+            **in_row_blocks(self._ranking, (state, target, seen), max(1, _CELLS // self._size), _RANKING),
+            **{name: values[:, 0] for name, values in predictions.items()},
+            **self._about(raw, window),
+        }
+
+    def labels(self, examples: tf.Tensor) -> dict[str, tf.Tensor]:
+        """string [B] -> `target_label_<task>` and `target_weight_<task>`, float [B], of the last events."""
+        names = [name for task in self._model.config.ranking for name in (layout.label(task), layout.weight(task))]
+        raw = self._reader.raw(examples, also=names)
+        window = dense_windows(self._reader.model_features(raw), self._model.spec)
+        return {f"target_{name}": window[name][:, -1] for name in names}
+
+    def _ranking(self, state: QueryState, target: tf.Tensor, seen: tf.Tensor) -> dict[str, tf.Tensor]:
+        scores = self._recommender.catalogue_scores(state)
+        popularity = tf.tile(self._frequencies[tf.newaxis], [tf.shape(target)[0], 1])
+        mask, k = self._config.mask_seen, min(max(self._config.ks), _MAX_TOP)
+        return {
+            "target_rank": target_ranks(scores, target, seen, mask),
+            "top_items": top_items(scores, k, seen, mask),
+            "popularity_rank": target_ranks(popularity, target, seen, mask),
+            "popularity_top_items": top_items(popularity, k, seen, mask),
+        }
+
+    def _about(self, raw: Features, window: Window) -> dict[str, tf.Tensor]:
+        user = first_value(raw[layout.USER_ID], "")
+        rows = tf.shape(user)
+        return {
+            "retrieval_weight": tf.cast(window[layout.IS_POSITIVE][:, -1], tf.float32),
+            "user_key": tf.strings.to_hash_bucket_fast(user, (1 << 63) - 1),
+            "target_count": tf.cast(first_value(raw[layout.TARGET_COUNT], 0), tf.float32),
+            "is_cold_user": tf.cast(first_value(raw[layout.IS_COLD_USER], 0), tf.float32),
+            "catalogue_size": tf.fill(rows, float(self._size)),
+        }
+
+
+def hide_newest(window: Window, model: RecommenderModel) -> Window:
+    """Makes the newest event one that has not happened yet: its item is unknown, its outcome and labels are missing."""
+    hidden = {layout.ITEM_ID: model.spec.item_count, layout.IS_POSITIVE: False}
+    hidden |= {f.name: missing_value(f) for f in model.spec.features if f.section == "outcome"}
+    hidden |= {name: 0 for task in model.config.ranking for name in (layout.label(task), layout.weight(task))}
+    return window | {name: _with_newest(window[name], value) for name, value in hidden.items()}
+
+
+def _with_newest(values: tf.Tensor, value: float) -> tf.Tensor:
+    return tf.concat([values[:, :-1], tf.fill([tf.shape(values)[0], 1], tf.cast(value, values.dtype))], axis=1)
+
+
+def in_row_blocks(
+    function: Callable[..., dict[str, tf.Tensor]], inputs: tuple[Any, ...], rows: int, dtypes: dict[str, tf.DType]
+) -> dict[str, tf.Tensor]:
+    """Applies a function to blocks of at most `rows` rows: memory for a block, not for the batch.
+
+    Args:
+        function: of the (nested) inputs' blocks, [R, ...] each.
+        inputs: tensors [B, ...].
+        rows: R at most.
+        dtypes: of what the function returns, tensors [R, ...] by name.
+
+    Returns:
+        [B, ...] by name.
+    """
+    total = tf.shape(tf.nest.flatten(inputs)[0])[0]
+    size = tf.maximum(tf.minimum(rows, total), 1)
+    count = -(-total // size)
+
+    def split(values: tf.Tensor) -> tf.Tensor:
+        padded = tf.pad(values, [[0, count * size - total]] + [[0, 0]] * (values.shape.rank - 1))
+        return tf.reshape(padded, [count, size, *_dimensions(values)[1:]])
+
+    blocks = tf.nest.map_structure(split, inputs)
+    answers = tf.map_fn(lambda block: function(*block), blocks, fn_output_signature=dtypes)
+    return {n: tf.reshape(a, [count * size, *_dimensions(a)[2:]])[:total] for n, a in answers.items()}
+
+
+def _dimensions(values: tf.Tensor) -> list[Any]:
+    """The shape as integers where they are known, else as scalars."""
+    dynamic = tf.shape(values)
+    return [dynamic[i] if size is None else size for i, size in enumerate(values.shape)]

@@ -1,0 +1,150 @@
+"""From what a caller sends, serialized tf.Examples or plain tensors, to the model's dense windows."""
+
+from collections.abc import Collection, Iterator
+from typing import NamedTuple
+
+import tensorflow as tf
+import tensorflow_transform as tft
+
+from pipeline import layout
+from pipeline.config.features import Time
+from trainer.windows import Window, WindowSpec, request_windows
+from transform.lookup import item_index_table
+
+Features = dict[str, tf.SparseTensor]
+
+_EVENT_NAMES = frozenset({layout.ITEM_ID, layout.TIME})
+_EVENT_PREFIXES = (layout.user_feature(""), layout.context_feature(""), layout.outcome_feature(""))
+
+
+class Request(NamedTuple):
+    """A batch of requests.
+
+    Attributes:
+        window: as `trainer.windows.request_windows`.
+        exclude: int64 [B, E], items that are not to be recommended; V pads.
+        k: int32 [B], in [1, max_k].
+    """
+
+    window: Window
+    exclude: tf.Tensor
+    k: tf.Tensor
+
+
+class RequestReader:
+    """Parses requests, applies the Transform graph and lays the windows out.
+
+    `transform` and `item_index` own lookup tables: the exported object must track both.
+
+    Args:
+        tft_output: the transform graph.
+        spec: the windows' layout.
+
+    Raises:
+        ValueError: a raw feature is of fixed length. A request may lack any feature.
+    """
+
+    def __init__(self, tft_output: tft.TFTransformOutput, spec: WindowSpec) -> None:
+        self.transform = tft_output.transform_features_layer()
+        self.item_index = item_index_table(tft_output)
+        self._spec = spec
+        self._raw = _variable_length(tft_output.raw_feature_spec())
+
+    def raw(self, examples: tf.Tensor, also: Collection[str] = ()) -> Features:
+        """Parses the raw features of users and events, and those named besides: string [B] -> by name [B, *]."""
+        spec = {name: kind for name, kind in self._raw.items() if _is_of_request(name) or name in also}
+        own = {
+            layout.K: tf.io.VarLenFeature(tf.int64),
+            layout.EXCLUDE_ITEM_ID: tf.io.VarLenFeature(tf.string),
+            layout.CANDIDATE_ITEM_ID: tf.io.VarLenFeature(tf.string),
+        }
+        return tf.io.parse_example(examples, spec | {name: own[name] for name in also if name in own})
+
+    def model_features(self, raw: Features) -> Features:
+        """Applies the Transform graph to raw features; those that `raw` lacks are empty, those unknown are left out."""
+        rows = raw[layout.ITEM_ID].dense_shape[0]
+        return self.transform({n: raw[n] if n in raw else _empty(rows, kind.dtype) for n, kind in self._raw.items()})
+
+    def from_examples(self, examples: tf.Tensor) -> Request:
+        """Requests from serialized tf.Examples, string [B]."""
+        raw = self.raw(examples, also=(layout.K, layout.EXCLUDE_ITEM_ID))
+        k = first_value(raw.pop(layout.K), 0)
+        return self._request(raw, tf.sparse.to_dense(raw.pop(layout.EXCLUDE_ITEM_ID), ""), k)
+
+    def window(self, raw: Features) -> Window:
+        """The requests' windows from their raw features."""
+        return request_windows(self.model_features(raw), self._spec)
+
+    def from_tensors(
+        self,
+        user_id: tf.Tensor,
+        item_id: tf.Tensor,
+        time: tf.Tensor,
+        request_time: tf.Tensor,
+        exclude_item_id: tf.Tensor,
+        k: tf.Tensor,
+    ) -> Request:
+        """Requests from plain tensors; their types and shapes are those of the signature `recommend_tensors`."""
+        is_event = item_id != ""
+        is_moment = tf.pad(is_event, [[0, 0], [0, 1]])
+        count = tf.reduce_sum(tf.cast(is_event, tf.int32), axis=1, keepdims=True)
+        is_request = tf.range(tf.shape(is_moment)[1]) == count
+        moments = tf.where(is_request, request_time[:, tf.newaxis], tf.pad(time, [[0, 0], [0, 1]]))
+        is_moment |= is_request & (moments > 0)
+        raw = {
+            layout.USER_ID: _sparse(user_id[:, tf.newaxis], user_id[:, tf.newaxis] != ""),
+            layout.ITEM_ID: _sparse(item_id, is_event),
+            layout.TIME: _sparse(moments, is_moment),
+        }
+        clock = _sparse(tf.where(moments > 0, moments, -1), is_moment)
+        raw |= dict.fromkeys(self._clock_features(), clock)
+        return self._request(raw, exclude_item_id, k)
+
+    def _request(self, raw: Features, exclude_item_id: tf.Tensor, k: tf.Tensor) -> Request:
+        features = self.model_features(raw)
+        exclude = self.item_index.lookup(exclude_item_id)
+        serving = self._spec.config.serving
+        if serving.exclude_history:
+            history = tf.sparse.to_dense(features[layout.ITEM_ID], self._spec.item_count)
+            exclude = tf.concat([history, exclude], axis=1)
+        k = tf.cast(tf.where(k > 0, k, tf.cast(serving.default_k, k.dtype)), tf.int32)
+        return Request(request_windows(features, self._spec), exclude, tf.minimum(k, serving.max_k))
+
+    def _clock_features(self) -> Iterator[str]:
+        """The context features that are read from the events' time: plain tensors carry these alone."""
+        config = self._spec.config
+        for feature in config.features.context:
+            if isinstance(feature, Time) and feature.source == config.data.interactions.time:
+                yield layout.context_feature(feature.name)
+
+
+def first_value(values: tf.SparseTensor, default: float) -> tf.Tensor:
+    """Each row's first value: [B, *] -> [B]; `default` where there is none."""
+    dense = tf.sparse.to_dense(values, tf.cast(default, values.dtype))
+    return tf.pad(dense, [[0, 0], [0, 1]], constant_values=tf.cast(default, values.dtype))[:, 0]
+
+
+def _is_of_request(name: str) -> bool:
+    return name in _EVENT_NAMES or name.startswith(_EVENT_PREFIXES)
+
+
+def _variable_length(spec: dict[str, object]) -> dict[str, tf.io.VarLenFeature]:
+    fixed = sorted(name for name, kind in spec.items() if not isinstance(kind, tf.io.VarLenFeature))
+    if fixed:
+        raise ValueError(
+            "raw features should have variable length (a schema without shapes: SchemaGen's "
+            f"`infer_feature_shape=False`), because a request may lack them. Received fixed ones: {', '.join(fixed)}"
+        )
+    return spec
+
+
+def _empty(rows: tf.Tensor, dtype: tf.DType) -> tf.SparseTensor:
+    return tf.SparseTensor(tf.zeros([0, 2], tf.int64), tf.zeros([0], dtype), tf.stack([rows, 0]))
+
+
+def _sparse(values: tf.Tensor, is_value: tf.Tensor) -> tf.SparseTensor:
+    """The marked values of each row, moved up to its start: [B, N], bool [B, N] -> [B, *]."""
+    places = tf.where(is_value)
+    order = tf.gather_nd(tf.cumsum(tf.cast(is_value, tf.int64), axis=1, exclusive=True), places)
+    indices = tf.stack([places[:, 0], order], axis=1)
+    return tf.SparseTensor(indices, tf.gather_nd(values, places), tf.shape(values, tf.int64))

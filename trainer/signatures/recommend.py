@@ -1,0 +1,129 @@
+"""Retrieval and ranking in one graph: from requests to their best items."""
+
+import tensorflow as tf
+
+from pipeline import layout
+from pipeline.config import Config
+from pipeline.config.tasks import RetrievalTask
+from trainer.index.exact import ExactIndex
+from trainer.model import RecommenderModel
+from trainer.ranks import top_items
+from trainer.signatures.reader import Request, RequestReader
+from trainer.towers import QueryState
+from trainer.windows import row_lengths
+
+SCORE = "score"
+RETRIEVAL_SCORE = "retrieval_score"
+COUNT = "count"
+
+Answer = dict[str, tf.Tensor]
+"""`item_id` string [B, K], scores float [B, K], `count` int32 [B]."""
+
+_BLOCK = 1024
+"""Items that are ranked at once where there is no retrieval task."""
+
+
+class Recommender:
+    """Finds, ranks and names items.
+
+    Without a retrieval task every item of the catalogue is ranked, block by block.
+
+    Args:
+        model: the trained model.
+        index: the candidates' embeddings; None without a retrieval task.
+        item_ids: string [V], a variable that the exported object tracks.
+        reader: of the requests.
+    """
+
+    def __init__(
+        self, model: RecommenderModel, index: ExactIndex | None, item_ids: tf.Variable, reader: RequestReader
+    ) -> None:
+        self._model = model
+        self._index = index
+        self._ids = item_ids
+        self._size = int(item_ids.shape[0])
+        self._reader = reader
+        self._weights = utility_weights(model.config)
+
+    def recommend(self, request: Request) -> Answer:
+        """The best items by utility with every task's score: the signature `recommend`."""
+        state = newest(self._model.encode(request.window))
+        width = self._width(request)
+        retrieval, item = self._candidates(state, width, request.exclude)
+        scores = self._task_scores(state, item, retrieval)
+        utility, order = tf.math.top_k(tf.where(item >= 0, self._utility(scores), float("-inf")), width)
+        item, *ordered = (tf.gather(values, order, batch_dims=1) for values in (item, *scores.values()))
+        return self._answer(request.k, item, {SCORE: utility, **dict(zip(scores, ordered, strict=True))})
+
+    def retrieve(self, request: Request) -> Answer:
+        """The best items by the retrieval score alone: the signature `retrieve`."""
+        state = newest(self._model.encode(request.window))
+        score, item = self._index.search(state.embedding, self._width(request), request.exclude)
+        return self._answer(request.k, item, {SCORE: score})
+
+    def rank(self, examples: tf.Tensor) -> Answer:
+        """The scores of the requests' own candidates, in the requests' order: the signature `rank`."""
+        raw = self._reader.raw(examples, also=(layout.CANDIDATE_ITEM_ID,))
+        candidates = raw.pop(layout.CANDIDATE_ITEM_ID)
+        state = newest(self._model.encode(self._reader.window(raw)))
+        ids = tf.sparse.to_dense(candidates, "")
+        item = self._reader.item_index.lookup(ids)
+        retrieval = None if self._index is None else tf.linalg.matvec(self._index.embeddings(item), state.embedding)
+        scores = self._task_scores(state, item, retrieval)
+        return padded_answer(tf.cast(row_lengths(candidates), tf.int32), ids, {SCORE: self._utility(scores), **scores})
+
+    def catalogue_scores(self, state: QueryState) -> tf.Tensor:
+        """float [B, V]: the retrieval scores of all items; their utility where there is no retrieval task."""
+        if self._index is not None:
+            return self._index.scores(state.embedding)
+        starts = tf.range(0, self._size, _BLOCK, dtype=tf.int64)
+        blocks = tf.map_fn(lambda start: self._block_utility(state, start), starts, fn_output_signature=tf.float32)
+        return tf.reshape(tf.transpose(blocks, [1, 0, 2]), [tf.shape(state.hidden)[0], -1])[:, : self._size]
+
+    def _block_utility(self, state: QueryState, start: tf.Tensor) -> tf.Tensor:
+        block = tf.minimum(start + tf.range(_BLOCK, dtype=tf.int64), self._size)
+        return self._utility(self._model.rank(state.hidden, tf.tile(block[tf.newaxis], [tf.shape(state.hidden)[0], 1])))
+
+    def _width(self, request: Request) -> tf.Tensor:
+        return tf.minimum(tf.reduce_max(request.k), self._size)
+
+    def _candidates(
+        self, state: QueryState, width: tf.Tensor, exclude: tf.Tensor
+    ) -> tuple[tf.Tensor | None, tf.Tensor]:
+        """What to rank: retrieval scores float [B, N], None without the task, and items int64 [B, N], -1 for none."""
+        if self._index is None:
+            return None, top_items(self.catalogue_scores(state), width, exclude, mask_seen=True)
+        if set(self._weights) != {RETRIEVAL_SCORE}:
+            width = tf.maximum(width, self._model.config.serving.candidates)
+        return self._index.search(state.embedding, width, exclude)
+
+    def _task_scores(self, state: QueryState, item: tf.Tensor, retrieval: tf.Tensor | None) -> Answer:
+        scores = self._model.rank(state.hidden, tf.where(item < 0, tf.cast(self._size, tf.int64), item))
+        return scores if retrieval is None else {RETRIEVAL_SCORE: retrieval, **scores}
+
+    def _utility(self, scores: Answer) -> tf.Tensor:
+        return tf.add_n([weight * scores[name] for name, weight in self._weights.items()])
+
+    def _answer(self, k: tf.Tensor, item: tf.Tensor, scores: Answer) -> Answer:
+        count = tf.minimum(k, tf.math.count_nonzero(item >= 0, axis=1, dtype=tf.int32))
+        return padded_answer(count, tf.gather(self._ids, tf.maximum(item, 0)), scores)
+
+
+def newest(state: QueryState) -> QueryState:
+    """The query at the last position: [B, L, .] -> [B, .]."""
+    return QueryState(state.embedding[:, -1], state.hidden[:, -1])
+
+
+def utility_weights(config: Config) -> dict[str, float]:
+    """The weight of each score in the utility, by the score's name in the answers."""
+    names = {n: RETRIEVAL_SCORE if isinstance(t, RetrievalTask) else n for n, t in config.tasks.items()}
+    default = [RETRIEVAL_SCORE] if config.retrieval else list(names.values())
+    weights = {names[n]: w for n, w in config.serving.utility.items() if w} or dict.fromkeys(default, 1.0)
+    return weights
+
+
+def padded_answer(count: tf.Tensor, ids: tf.Tensor, scores: Answer) -> Answer:
+    """Keeps the first `count` int32 [B] items of each row; the rest is the empty id and 0."""
+    is_item = tf.range(tf.shape(ids)[1]) < count[:, tf.newaxis]
+    kept = {name: tf.where(is_item, values, 0) for name, values in scores.items()}
+    return {layout.ITEM_ID: tf.where(is_item, ids, ""), **kept, COUNT: count}
