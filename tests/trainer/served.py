@@ -33,10 +33,12 @@ evaluation: {ks: [3, 5]}
 serving: {candidates: 4, default_k: 3, max_k: 50}
 """
 DTYPES = {
-    **dict.fromkeys("user_id user_gender item_id seen_item_id catalogue_id item_genres split".split(), tf.string),
-    **dict.fromkeys("context_device outcome_rating".split(), tf.string),
-    **dict.fromkeys("time context_hour is_positive is_target is_cold_user target_count".split(), tf.int64),
-    **dict.fromkeys("label_rating weight_rating label_like weight_like".split(), tf.float32),
+    **dict.fromkeys(
+        ["user_id", "user_gender", "item_id", "seen_item_id", "catalogue_id", "item_genres", "split"], tf.string
+    ),
+    **dict.fromkeys(["context_device", "outcome_rating"], tf.string),
+    **dict.fromkeys(["time", "context_hour", "is_positive", "is_target", "is_cold_user", "target_count"], tf.int64),
+    **dict.fromkeys(["label_rating", "weight_rating", "label_like", "weight_like"], tf.float32),
 }
 REQUEST_DTYPES = {"exclude_item_id": tf.string, "candidate_item_id": tf.string, "k": tf.int64}
 ITEMS = [f"i{n}" for n in range(8)]
