@@ -60,7 +60,7 @@ class DecayEncoder(tf.keras.layers.Layer):
         return self.mix(tf.reshape(means, [batch, length, self._decays * dimension]))
 
     def weights_of(self, visible: tf.Tensor) -> tf.Tensor:
-        """bool [B, L] -> float [B, K, L, L]: the weights of events (last axis) at positions; each row sums to 1 or 0."""
+        """bool [B, L] -> float [B, K, L, L]: weights of events (last axis) at positions, which sum to 1, or all 0."""
         order = tf.cumsum(tf.cast(visible, tf.float32), axis=1)
         age = order[:, tf.newaxis, :, tf.newaxis] - order[:, tf.newaxis, tf.newaxis, :]
         sees = tf.cast(causal_mask(visible), tf.float32)[:, tf.newaxis]

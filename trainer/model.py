@@ -8,6 +8,7 @@ import tensorflow_recommenders as tfrs
 
 from pipeline import layout
 from pipeline.config import Config
+from pipeline.config.tasks import RetrievalTask
 from trainer.balancing import FixedBalancing
 from trainer.catalogue import Catalogue
 from trainer.distribution import global_sum
@@ -17,7 +18,7 @@ from trainer.retrieval import retrieval_losses, retrieval_targets
 from trainer.sharing import HardSharing
 from trainer.tasks import LabelStatistics, ranking_heads
 from trainer.towers import CandidateTower, QueryState, QueryTower
-from trainer.windows import MASK, Window, WindowSpec
+from trainer.windows import MASK, Window, WindowSpec, dense_windows
 from transform.features import ModelFeature
 
 _FIRST_REPLICA = tf.VariableAggregation.ONLY_FIRST_REPLICA
@@ -54,6 +55,11 @@ class RecommenderModel(tfrs.Model):
         self.balancing = FixedBalancing(config)
         self.retrieval_name = next((n for n, t in config.tasks.items() if t.kind == "retrieval"), None)
         self._sampler = _sampler(config, catalogue, randomness)
+
+    def make_weights(self) -> None:
+        """Makes every variable, which Keras would do at the first call."""
+        no_events = tf.sparse.from_dense(tf.zeros([1, 0], tf.int64))
+        self.loss_sums(dense_windows({layout.ITEM_ID: no_events}, self.spec))
 
     def encode(self, window: Window, training: bool = False) -> QueryState:
         """Queries at every position: position i sees the user, the context of event i, and positives before i.
@@ -109,8 +115,9 @@ class RecommenderModel(tfrs.Model):
         items = self._items_of(window, negatives)
         state = self._encode(window, items.vectors(window[layout.ITEM_ID]), training)
         sums = {name: self._ranking_sum(name, window, state.hidden, items) for name in self.heads}
-        if self.retrieval_name is not None and negatives is not None:
-            sums[self.retrieval_name] = self._retrieval_sum(window, state.embedding, items, negatives)
+        task = self.config.retrieval
+        if self.retrieval_name is not None and task is not None and negatives is not None:
+            sums[self.retrieval_name] = self._retrieval_sum(window, state.embedding, items, negatives, task)
         return sums
 
     def _encode(self, window: Window, vectors: tf.Tensor, training: bool) -> QueryState:
@@ -138,9 +145,9 @@ class RecommenderModel(tfrs.Model):
         return LossSum.of(head.losses_of(output, tf.gather_nd(window[layout.label(name)], place)), weight)
 
     def _retrieval_sum(
-        self, window: Window, embedding: tf.Tensor, items: "BatchItems", negatives: Negatives
+        self, window: Window, embedding: tf.Tensor, items: "BatchItems", negatives: Negatives, task: RetrievalTask
     ) -> "LossSum":
-        task, size = self.config.retrieval, self.spec.item_count
+        size = self.spec.item_count
         targets = retrieval_targets(window, task, size)
         losses = retrieval_losses(
             query=tf.gather_nd(embedding, targets.place),

@@ -47,7 +47,7 @@ class FeatureEncoder(tf.keras.layers.Layer):
         super().__init__(name=name)
         self._features = list(features)
         self.tables = {
-            f.name: embedding_table(f.size, width, name=f"{f.name}_embedding") for f in features if f.form != "number"
+            f.name: embedding_table(f.size, width, name=f"{f.name}_embedding") for f in features if f.size is not None
         }
         self.project = tf.keras.layers.Dense(dimension, use_bias=False, name="project")
 
@@ -188,7 +188,7 @@ class QueryTower(tf.keras.layers.Layer):
             states += self.context(window)
         if self.user is not None:
             states += self.user(window)[:, tf.newaxis]
-        if self._model.user_id == "both":
+        if self._model.user_id == "both" and self.user_ids is not None:
             states += self.user_ids(window[layout.USER_ID])[:, tf.newaxis]
         return states
 

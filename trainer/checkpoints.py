@@ -1,0 +1,62 @@
+"""The state of a training on disk: a run that was killed goes on where it was."""
+
+import math
+import posixpath
+
+import tensorflow as tf
+
+from trainer.model import RecommenderModel
+
+_KEPT = 2
+"""A checkpoint is complete before the one before it goes."""
+
+
+class TrainingState:
+    """Weights, optimizer and counters, saved together; the best epoch's weights besides.
+
+    Args:
+        folder: where they are kept. None: nothing is saved.
+        model: with its weights made.
+        optimizer: with its slots made.
+
+    Attributes:
+        epoch: finished epochs, int64.
+        best: the best epoch's metric, NaN before the first, float64.
+        best_epoch: counted from 1, int64.
+    """
+
+    def __init__(self, folder: str, model: RecommenderModel, optimizer: tf.keras.optimizers.Optimizer) -> None:
+        self.epoch = tf.Variable(0, dtype=tf.int64, trainable=False, name="epoch")
+        self.best = tf.Variable(math.nan, dtype=tf.float64, trainable=False, name="best")
+        self.best_epoch = tf.Variable(0, dtype=tf.int64, trainable=False, name="best_epoch")
+        counters = {"epoch": self.epoch, "best": self.best, "best_epoch": self.best_epoch}
+        self._folder = folder
+        self._last = _manager(tf.train.Checkpoint(model=model, optimizer=optimizer, **counters), folder, "last")
+        self._best = _manager(tf.train.Checkpoint(model=model), folder, "best")
+
+    def restore(self) -> bool:
+        """Goes back to what was saved last; whether there was anything."""
+        return self._last.restore_or_initialize() is not None
+
+    def save(self) -> None:
+        """Saves everything."""
+        self._last.save(self.epoch)
+
+    def save_best(self, metric: float) -> None:
+        """Saves the weights as the best so far."""
+        self.best.assign(metric)
+        self.best_epoch.assign(self.epoch)
+        self._best.save(self.epoch)
+
+    def restore_best(self) -> None:
+        """Gives the model the best epoch's weights."""
+        self._best.restore_or_initialize()
+
+    def remove(self) -> None:
+        """Removes the folder."""
+        if tf.io.gfile.exists(self._folder):
+            tf.io.gfile.rmtree(self._folder)
+
+
+def _manager(checkpoint: tf.train.Checkpoint, folder: str, name: str) -> tf.train.CheckpointManager:
+    return tf.train.CheckpointManager(checkpoint, posixpath.join(folder, name), _KEPT, checkpoint_name=name)

@@ -1,0 +1,180 @@
+"""The training loop: epochs of global batches under a distribution strategy, saved so that a killed run goes on."""
+
+import math
+import posixpath
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import tensorflow as tf
+
+from pipeline.config.training import EarlyStopping, TrainingConfig
+from trainer.checkpoints import TrainingState
+from trainer.data import WindowData
+from trainer.model import RecommenderModel
+from trainer.optimizers import make_optimizer
+from trainer.progress import Progress
+from trainer.summaries import ScalarLog
+from trainer.windows import Window
+
+Figures = dict[str, float]
+_LOWER_IS_BETTER = ("loss", "rmse")
+
+
+@dataclass(frozen=True)
+class TrainingResult:
+    """How a training ended.
+
+    Attributes:
+        epochs: that were run.
+        steps: of the optimizer.
+        train: losses of the last epoch.
+        evaluation: figures on the eval split, of the epoch whose weights the model holds.
+        best_epoch: counted from 1, 0 without early stopping.
+        seconds: of this process; a resumed run counts only its own.
+    """
+
+    epochs: int
+    steps: int
+    train: Figures
+    evaluation: Figures
+    best_epoch: int
+    seconds: float
+
+
+class TrainingLoop:
+    """Trains a model.
+
+    Two runs with the same model, data and configuration end with the same weights, also where one was killed and
+    started again: an epoch's order depends on seed and epoch only, and everything random on seed and step only.
+
+    Args:
+        model: made inside `strategy`'s scope, with its weights.
+        strategy: splits every global batch among its replicas.
+        data: of training.
+        windows: the number of windows in `data`.
+        evaluate: the figures of an epoch by name. None: there is no eval split.
+        checkpoint_folder: for this training alone.
+        log_folder: of TensorBoard.
+    """
+
+    def __init__(
+        self,
+        model: RecommenderModel,
+        strategy: tf.distribute.Strategy,
+        data: WindowData,
+        windows: int,
+        evaluate: Callable[[], Figures] | None,
+        checkpoint_folder: str,
+        log_folder: str,
+    ) -> None:
+        self._model = model
+        self._strategy = strategy
+        self._data = data
+        self._evaluate = evaluate
+        self._config: TrainingConfig = model.config.training
+        self._steps_per_epoch = math.ceil(windows / self._config.batch_size)
+        self._total = self._config.epochs * self._steps_per_epoch
+        self._total = min(self._total, self._config.max_steps or self._total)
+        with strategy.scope():
+            self._optimizer = make_optimizer(self._config.optimizer, self._total)
+            self._optimizer.build(model.trainable_variables)
+            self._state = TrainingState(checkpoint_folder, model, self._optimizer)
+        self._train_log = ScalarLog(posixpath.join(log_folder, "train"))
+        self._eval_log = ScalarLog(posixpath.join(log_folder, "eval"))
+        self._step = tf.function(self._global_step, reduce_retracing=True)
+
+    def run(self) -> TrainingResult:
+        """Trains to the end, from the last checkpoint where there is one.
+
+        Raises:
+            ValueError: early stopping names a figure that the eval split does not give.
+            FloatingPointError: a loss is not finite.
+        """
+        start = time.monotonic()
+        self._state.restore()
+        progress = Progress(self._total, done_steps=self._steps_done())
+        train: Figures = {}
+        evaluation: Figures = {}
+        while self._steps_done() < self._total and not self._has_stopped():
+            train, evaluation = self._epoch(progress)
+        if self._config.early_stopping:
+            self._state.restore_best()
+        if self._evaluate is not None and (self._config.early_stopping or not evaluation):
+            evaluation = self._evaluate()
+        best_epoch = int(self._state.best_epoch)
+        seconds = time.monotonic() - start
+        return TrainingResult(int(self._state.epoch), self._steps_done(), train, evaluation, best_epoch, seconds)
+
+    def remove_checkpoints(self) -> None:
+        """Removes what only a resume needs."""
+        self._state.remove()
+
+    def _epoch(self, progress: Progress) -> tuple[Figures, Figures]:
+        train = self._train_epoch(progress)
+        self._state.epoch.assign_add(1)
+        epoch = int(self._state.epoch)
+        evaluation = self._evaluate() if self._evaluate is not None else {}
+        progress.end_epoch(epoch, {f"train {name}": loss for name, loss in train.items()} | evaluation)
+        self._train_log.write(train | {"learning_rate": float(self._optimizer.learning_rate)}, self._steps_done())
+        self._eval_log.write(evaluation, self._steps_done())
+        if self._config.early_stopping:
+            self._keep_best(self._config.early_stopping, evaluation)
+        if epoch % self._config.checkpoint_every_epochs == 0:
+            self._state.save()
+        return train, evaluation
+
+    def _train_epoch(self, progress: Progress) -> Figures:
+        epoch = int(self._state.epoch)
+        sums: dict[str, tf.Tensor] = {}
+        for count, window in enumerate(self._batches(epoch), start=1):
+            losses = self._step(window)
+            sums = {name: sums.get(name, 0.0) + loss for name, loss in losses.items()}
+            if progress.is_due(self._config.batch_size):
+                progress.show(epoch + 1, self._steps_done(), _checked({n: float(s) / count for n, s in sums.items()}))
+        return _checked({name: float(total) / count for name, total in sums.items()})
+
+    def _batches(self, epoch: int) -> Iterator[Window]:
+        batches = self._data.training_batches(self._config.batch_size, self._config.seed, epoch)
+        batches = batches.take(min(self._steps_per_epoch, self._total - self._steps_done()))
+        return iter(self._strategy.experimental_distribute_dataset(batches))
+
+    def _global_step(self, window: Window) -> dict[str, tf.Tensor]:
+        losses = self._strategy.run(self._replica_step, args=(window,))
+        self._model.step.assign_add(1)
+        return {n: self._strategy.reduce(tf.distribute.ReduceOp.SUM, x, axis=None) for n, x in losses.items()}
+
+    def _replica_step(self, window: Window) -> dict[str, tf.Tensor]:
+        with tf.GradientTape() as tape:
+            losses = self._model.task_losses(window, training=True)
+            total = self._model.balancing.total(losses)
+        variables = self._model.trainable_variables
+        self._optimizer.apply_gradients(zip(tape.gradient(total, variables), variables, strict=True))
+        return losses
+
+    def _steps_done(self) -> int:
+        return int(self._model.step)
+
+    def _keep_best(self, stopping: EarlyStopping, evaluation: Figures) -> None:
+        if stopping.metric not in evaluation:
+            raise ValueError(
+                f"`training.early_stopping.metric` should be one of {', '.join(evaluation) or 'none (no eval split)'}."
+                f" Received: {stopping.metric}"
+            )
+        value, best = evaluation[stopping.metric], float(self._state.best)
+        is_lower = value < best
+        if math.isnan(best) or (is_lower if stopping.metric.endswith(_LOWER_IS_BETTER) else value > best):
+            self._state.save_best(value)
+
+    def _has_stopped(self) -> bool:
+        stopping = self._config.early_stopping
+        waited = int(self._state.epoch) - int(self._state.best_epoch)
+        return stopping is not None and waited >= stopping.patience
+
+
+def _checked(losses: Figures) -> Figures:
+    """The losses; raises FloatingPointError where one is not finite."""
+    broken = [name for name, loss in losses.items() if not math.isfinite(loss)]
+    if broken:
+        raise FloatingPointError(f"the loss of {', '.join(broken)} is not finite: try a lower `learning_rate`")
+    return losses
