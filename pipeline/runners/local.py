@@ -19,6 +19,10 @@ from pipeline.config import Config
 from pipeline.runners.capture import captured
 from pipeline.runners.display import Display, State
 from pipeline.runners.failure import headline
+from pipeline.runners.figures import Outputs, blessing_problem, figure, progress, pushed_version
+
+Figure = Callable[[str, Outputs], str]
+Progress = Callable[[str, Path], str]
 
 
 class RunError(Exception):
@@ -32,12 +36,16 @@ class Outcome:
     run_id: str
     log: Path
     states: dict[str, State] = field(default_factory=dict)
-    outputs: dict[str, dict[str, list[Any]]] = field(default_factory=dict)
-    """By component, then by output: the artifacts."""
+    outputs: dict[str, Outputs] = field(default_factory=dict)
+    """By component."""
     seconds: float = 0.0
     failed: str | None = None
     """The component that failed."""
     message: str = ""
+    pushed: str | None = None
+    """The folder of the pushed version."""
+    verdict: str = ""
+    """The version that was pushed, or why there is none."""
 
 
 def run_local(config: Config, verbose: bool = False) -> Outcome:
@@ -50,33 +58,44 @@ def run_local(config: Config, verbose: bool = False) -> Outcome:
     Raises:
       RunError: another run of the same pipeline is under way, or the folder is not local.
     """
-    from pipeline.runners.figures import figure, progress
+    home = paths.home(config)
+    if "://" in home:
+        raise RunError(
+            f"`pipeline.root` should be a local folder for the local runner. Received: {config.pipeline.root!r}"
+        )
 
     def build() -> Any:
         from pipeline.dag import create_pipeline
 
         return create_pipeline(config)
 
-    home = paths.home(config)
-    if "://" in home:
-        raise RunError(
-            f"`pipeline.root` should be a local folder for the local runner. Received: {config.pipeline.root!r}"
-        )
-    return run_pipeline(
-        build,
-        Path(home),
-        verbose=verbose,
-        figure=lambda name, outputs: figure(name, outputs, config),
-        progress=lambda name: progress(name, config),
-    )
+    def describe(name: str, outputs: Outputs) -> str:
+        return figure(name, outputs, config)
+
+    outcome = run_pipeline(build, Path(home), verbose, describe, progress)
+    _judge(outcome)
+    return outcome
+
+
+def _judge(outcome: Outcome) -> None:
+    """Fills in `pushed` and `verdict`."""
+    if "Pusher" not in outcome.outputs:
+        return
+    version = pushed_version(outcome.outputs["Pusher"])
+    if version is None:
+        outcome.verdict = blessing_problem(outcome.outputs) or "nothing was pushed"
+    elif "://" in version[1] or Path(version[1]).is_dir():
+        outcome.verdict, outcome.pushed = f"version {version[0]} serves from {version[1]}", version[1]
+    else:
+        outcome.verdict = f"version {version[0]} was pushed earlier but {version[1]} is gone: run again with --no-cache"
 
 
 def run_pipeline(
     build: Callable[[], Any],
     home: Path,
     verbose: bool = False,
-    figure: Callable[[str, dict[str, list[Any]]], str] = lambda name, outputs: "",
-    progress: Callable[[str], str] = lambda name: "",
+    figure: Figure = lambda name, outputs: "",
+    progress: Progress = lambda name, log: "",
 ) -> Outcome:
     """Runs a `tfx.dsl.Pipeline` with its metadata, lock and logs in `home`.
 
@@ -85,7 +104,7 @@ def run_pipeline(
       home: The folder of `metadata.sqlite` and `logs/`.
       verbose: Show the whole log on the terminal.
       figure: The main figure of a finished component, from its id and its outputs.
-      progress: What a running component has reached, from its id.
+      progress: What a running component has reached, from its id and the log.
 
     Raises:
       RunError: another run in the same folder is under way.
@@ -120,8 +139,8 @@ class _Run:
         outcome: Outcome,
         terminal: TextIO,
         live: bool,
-        figure: Callable[[str, dict[str, list[Any]]], str],
-        progress: Callable[[str], str],
+        figure: Figure,
+        progress: Progress,
     ):
         self._outcome, self._terminal, self._live = outcome, terminal, live
         self._figure, self._progress = figure, progress
@@ -146,7 +165,7 @@ class _Run:
 
     def _one(self, display: Display, node: Any) -> bool:
         """Runs a node; tells whether to go on."""
-        display.start(node.name, lambda: self._progress(node.name))
+        display.start(node.name, lambda: self._progress(node.name, self._outcome.log))
         try:
             state, outputs = node.launch()
         except Exception as error:

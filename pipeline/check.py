@@ -1,0 +1,141 @@
+"""Everything about a configuration that can be found wrong before any work starts.
+
+Every command calls `checked_config` first. It imports neither TensorFlow nor TFX and reads no more of the data than
+the tables' column names (`pipeline/check_data.py`).
+"""
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+from pipeline import layout
+from pipeline.check_data import check_data
+from pipeline.config import Config, ConfigError, parse_config
+from pipeline.config.load import read_text
+from pipeline.config.locate import Location, Source
+from pipeline.config.tasks import RegressionTask
+from pipeline.evaluation.metric_names import check_gates
+
+Problem = tuple[Location, str]
+"""The key, and what is wrong with it."""
+
+MODEL_OUTPUTS = (
+    *("item_id", "score", "retrieval_score", "count"),
+    *("target_rank", "popularity_rank", "retrieval_weight", "user_key", "target_count", "is_cold_user"),
+    *("catalogue_size", "top_items", "popularity_top_items"),
+)
+"""Outputs of the exported model: a ranking task's predictions go out beside them by the task's name."""
+
+
+def checked_config(path: str | Path, with_data: bool = True) -> Config:
+    """Reads a configuration and checks all that can be checked before any work.
+
+    Args:
+      path: The YAML file.
+      with_data: Also look for the tables and their columns.
+
+    Raises:
+      ConfigError: with one line for each problem: file, line, key, found, allowed.
+    """
+    text = read_text(path)
+    config = parse_config(text, str(path))
+    source = Source(text, str(path))
+    problems = [source.problem(*problem) for problem in _rules(config)]
+    if with_data:
+        problems += [source.problem(*problem) for problem in check_data(config, str(path))]
+    if problems:
+        raise ConfigError("\n".join(problems))
+    return config
+
+
+def _rules(config: Config) -> Iterator[Problem]:
+    yield from _names(config)
+    yield from _tasks(config)
+    yield from _tables(config)
+    yield from _bounds(config)
+    yield from _lengths(config)
+    yield from _replicas(config)
+    yield from map(_located, check_gates(config))
+
+
+def _located(message: str) -> Problem:
+    """A message that begins with its key in backquotes as a key and the rest."""
+    key, rest = re.fullmatch(r"`([^`]*)`:? (.*)", message, re.DOTALL).groups()  # type: ignore[union-attr]
+    return [int(part) if part.isdigit() else part for part in key.split(".")], rest
+
+
+def _names(config: Config) -> Iterator[Problem]:
+    sections = {
+        "user": layout.user_feature,
+        "item": layout.item_feature,
+        "context": layout.context_feature,
+        "outcome": layout.outcome_feature,
+    }
+    reserved = {value for value in vars(layout).values() if isinstance(value, str)}
+    for section, full_name in sections.items():
+        names = [feature.name for feature in getattr(config.features, section)]
+        for index, name in enumerate(names):
+            location = ("features", section, index, "name")
+            if name in names[:index]:
+                yield location, f"stands twice in `features.{section}`. Received: {name!r}"
+            if full_name(name) in reserved:
+                yield location, f"the examples' name {full_name(name)!r} is taken; choose another. Received: {name!r}"
+
+
+def _tasks(config: Config) -> Iterator[Problem]:
+    for name in config.tasks:
+        if not re.fullmatch(r"[a-z][a-z0-9_]*", name):
+            yield ("tasks", name), "a task's name should be lower-case letters, digits and underscores"
+        if name in MODEL_OUTPUTS:
+            yield ("tasks", name), "this name is taken by an output of the exported model; choose another"
+
+
+def _tables(config: Config) -> Iterator[Problem]:
+    if config.features.item and config.data.items is None:
+        yield ("features", "item"), "needs the table `data.items`, which is missing"
+    if config.split.method == "global_time" and config.data.interactions.time is None:
+        yield ("split", "method"), "`global_time` needs a time column, and `data.interactions.time` is null"
+    schema = config.pipeline.schema_file
+    if schema is not None and "://" not in schema and not Path(schema).is_file():
+        yield ("pipeline", "schema_file"), f"should be a file. Received: {schema!r}, which does not exist"
+
+
+def _bounds(config: Config) -> Iterator[Problem]:
+    for index, outlier in enumerate(config.cleaning.outliers):
+        if outlier.min is None and outlier.max is None:
+            yield ("cleaning", "outliers", index), "should have `min`, `max` or both"
+        yield from _ordered(("cleaning", "outliers", index, "min"), outlier.min, outlier.max)
+    for name, task in config.tasks.items():
+        if isinstance(task, RegressionTask):
+            yield from _ordered(("tasks", name, "min"), task.min, task.max)
+
+
+def _ordered(location: Location, low: float | None, high: float | None) -> Iterator[Problem]:
+    if low is not None and high is not None and low > high:
+        yield location, f"should not be above `max` ({high:g}). Received: {low:g}"
+
+
+def _lengths(config: Config) -> Iterator[Problem]:
+    serving, history, ks = config.serving, config.model.history, config.evaluation.ks
+    if serving.max_k < serving.default_k:
+        yield ("serving", "max_k"), f"should be at least `default_k` ({serving.default_k}). Received: {serving.max_k}"
+    if config.retrieval and serving.candidates < serving.default_k:
+        allowed = f"should be at least `default_k` ({serving.default_k})"
+        yield ("serving", "candidates"), f"{allowed}. Received: {serving.candidates}"
+    if history.min_context >= history.max_events:
+        allowed = f"should be below `max_events` ({history.max_events})"
+        yield ("model", "history", "min_context"), f"{allowed}. Received: {history.min_context}"
+    if list(ks) != sorted(ks):
+        yield ("evaluation", "ks"), f"should increase. Received: {list(ks)}"
+    if "attention" in history.encoders and config.model.dimension % history.heads:
+        allowed = f"should divide `model.dimension` ({config.model.dimension})"
+        yield ("model", "history", "heads"), f"{allowed}. Received: {history.heads}"
+
+
+def _replicas(config: Config) -> Iterator[Problem]:
+    training = config.training
+    if training.replicas and training.strategy != "mirrored":
+        yield ("training", "replicas"), f"needs the strategy `mirrored`. Received: {training.strategy!r}"
+    if training.replicas and training.batch_size % training.replicas:
+        allowed = f"should be a multiple of `replicas` ({training.replicas})"
+        yield ("training", "batch_size"), f"{allowed}. Received: {training.batch_size}"

@@ -1,0 +1,34 @@
+"""Compile the pipeline for Kubeflow Pipelines v2 or Vertex AI.
+
+Writes a PipelineSpec, YAML or JSON by the file's extension. Nothing is run and nothing is sent anywhere.
+"""
+
+import argparse
+from pathlib import Path
+
+from pipeline.cli import exits
+from pipeline.cli.options import add_config
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """For whom, into which file, and what the cluster needs to know."""
+    add_config(parser)
+    parser.add_argument("--runner", choices=["kubeflow"], default="kubeflow", help="for whom (default: %(default)s)")
+    parser.add_argument("--output", required=True, metavar="FILE", help="the file: .yaml, .yml or .json")
+    parser.add_argument("--image", help="the container image with this project in it")
+    parser.add_argument("--pipeline-root", metavar="URI", help="where artifacts go (default: `pipeline.root`'s)")
+
+
+def execute(arguments: argparse.Namespace) -> int:
+    """Compiles; raises `ConfigError`, or `CommandError` without kfp."""
+    from pipeline.check import checked_config
+
+    config = checked_config(arguments.config, with_data=False)
+    from pipeline.runners.kubeflow import CompileError, compile_pipeline
+
+    try:
+        names = compile_pipeline(config, Path(arguments.output), arguments.image, arguments.pipeline_root)
+    except CompileError as error:
+        raise exits.CommandError(str(error)) from error
+    print(f"{arguments.output}: {len(names)} components: {', '.join(names)}")
+    return exits.OK

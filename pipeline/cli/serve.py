@@ -1,0 +1,47 @@
+"""Serve the pushed models over gRPC with the embedded model server.
+
+Newer versions are picked up while it serves. It speaks TensorFlow Serving's interface and takes its directory layout.
+"""
+
+import argparse
+from pathlib import Path
+
+from pipeline import paths
+from pipeline.cli import exits
+from pipeline.cli.options import add_config
+from pipeline.config import Config
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Which model, and where it listens."""
+    add_config(parser)
+    parser.add_argument("--port", type=int, default=8500, help="TCP port; 0: any free one (default: %(default)s)")
+
+
+def execute(arguments: argparse.Namespace) -> int:
+    """Serves until it is told to stop; raises `ConfigError` or `CommandError`."""
+    from pipeline.check import checked_config
+
+    config = checked_config(arguments.config, with_data=False)
+    require_pushed(config, arguments.config)
+    from serving.server import main
+
+    return main([*server_flags(config), f"--port={arguments.port}"])
+
+
+def server_flags(config: Config) -> list[str]:
+    """The model server's flags for the configuration's pushed models."""
+    folder = paths.serving(config)
+    base = folder if "://" in folder else str(Path(folder).absolute())
+    return [f"--model_name={config.serving.model_name}", f"--model_base_path={base}"]
+
+
+def require_pushed(config: Config, path: str) -> None:
+    """Raises `CommandError` when no version was pushed; a remote folder is the server's to judge."""
+    folder = paths.serving(config)
+    if "://" not in folder and not any(child.name.isdigit() for child in _children(Path(folder))):
+        raise exits.CommandError(f"{folder} holds no model. Make one: `tfx_runner.py run --config {path}`")
+
+
+def _children(folder: Path) -> list[Path]:
+    return list(folder.iterdir()) if folder.is_dir() else []

@@ -1,0 +1,162 @@
+"""The main figure of each component: what a person wants to know of it, from its artifacts."""
+
+import json
+import math
+import posixpath
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from absl import logging
+
+from pipeline.config import Config
+from pipeline.evaluation.metric_names import POPULARITY, baseline_gate
+
+Outputs = Mapping[str, list[Any]]
+"""A component's output artifacts by key."""
+
+
+def figure(name: str, outputs: Outputs, config: Config) -> str:
+    """The main figure of a finished component; empty where there is none, or it cannot be read."""
+    describe = _FIGURES.get(name)
+    if describe is None or not outputs:
+        return ""
+    try:
+        return describe(outputs, config)
+    except Exception:  # a figure is for the eye: whatever is wrong with it must not end a run that is well
+        logging.exception("No figure of %s", name)
+        return ""
+
+
+def progress(name: str, log: Path) -> str:
+    """What a running component has reached: the Trainer's newest line in the log."""
+    if name != "Trainer":
+        return ""
+    with log.open("rb") as file:
+        file.seek(max(0, log.stat().st_size - 20_000))
+        lines = file.read().decode(errors="replace").splitlines()
+    return next((line for line in reversed(lines) if line.startswith("epoch ")), "")
+
+
+def blessing_problem(outputs: Mapping[str, Outputs]) -> str:
+    """Why the Evaluator or the InfraValidator withheld its blessing; empty where both gave it."""
+    if "Evaluator" in outputs and not _blessed(outputs["Evaluator"]):
+        return "not blessed: " + _reasons(outputs["Evaluator"])
+    if "InfraValidator" in outputs and not _blessed(outputs["InfraValidator"]):
+        return "not blessed: " + outputs["InfraValidator"]["blessing"][0].get_string_custom_property("reason")
+    return ""
+
+
+def pushed_version(outputs: Outputs) -> tuple[str, str] | None:
+    """The version and its folder; None where nothing was pushed."""
+    model = outputs["pushed_model"][0]
+    if not model.get_int_custom_property("pushed"):
+        return None
+    return (
+        model.get_string_custom_property("pushed_version"),
+        model.get_string_custom_property("pushed_destination"),
+    )
+
+
+def _ingest(outputs: Outputs, config: Config) -> str:
+    counts = json.loads((Path(outputs["examples"][0].uri) / "ingest.json").read_text())
+    return ", ".join(f"{name} {value}" for name, value in counts.items())
+
+
+def _statistics(outputs: Outputs, config: Config) -> str:
+    import tensorflow_data_validation as tfdv
+    from tfx.types import artifact_utils
+
+    artifact = outputs["statistics"][0]
+    sizes = []
+    for split in artifact_utils.decode_split_names(artifact.split_names):
+        folder = artifact_utils.get_split_uri([artifact], split)
+        statistics = tfdv.load_stats_binary(posixpath.join(folder, "FeatureStats.pb"))
+        sizes.append(f"{split} {sum(data.num_examples for data in statistics.datasets):,}")
+    return "examples: " + ", ".join(sizes)
+
+
+def _schema(outputs: Outputs, config: Config) -> str:
+    import tensorflow_data_validation as tfdv
+
+    schema = tfdv.load_schema_text(posixpath.join(outputs["schema"][0].uri, "schema.pbtxt"))
+    return f"{len(schema.feature)} features"
+
+
+def _anomalies(outputs: Outputs, config: Config) -> str:
+    blessed = outputs["anomalies"][0].get_json_value_custom_property("blessed")
+    bad = [split for split, is_blessed in (blessed or {}).items() if not is_blessed]
+    return f"anomalies in {', '.join(bad)}" if bad else "no anomalies"
+
+
+def _vocabularies(outputs: Outputs, config: Config) -> str:
+    import tensorflow_transform as tft
+
+    graph = tft.TFTransformOutput(outputs["transform_graph"][0].uri)
+    sizes = {name: graph.vocabulary_size_by_name(name) for name in ("item_id", "user_id")}
+    return f"{sizes['item_id']:,} items, {sizes['user_id']:,} users"
+
+
+def _training(outputs: Outputs, config: Config) -> str:
+    result = json.loads((Path(outputs["model_run"][0].uri) / "training.json").read_text())
+    figures = [f"{result['epochs']} epochs", *_numbers(result["train"], 3)]
+    return ", ".join(figures) + (
+        "; eval " + ", ".join(_numbers(result["evaluation"], 3)) if result["evaluation"] else ""
+    )
+
+
+def _numbers(figures: Mapping[str, float]) -> list[str]:
+    return [f"{name} {value:.3f}" for name, value in list(figures.items())[:3]]
+
+
+def _evaluation(outputs: Outputs, config: Config) -> str:
+    from pipeline.evaluation.results import headline
+
+    gate = baseline_gate(config)
+    split = gate.split if gate else config.evaluation.splits[0]
+    found = headline(outputs["evaluation"][0].uri, split)
+    tasks = [f"{name} {value:.3f}" for name, value in found.items() if name.endswith(("/rmse", "/auc"))]
+    verdict = "blessed" if _blessed(outputs) else f"not blessed: {_reasons(outputs)}"
+    return "; ".join([f"{split}: {', '.join([*_ranking(found, gate.metric if gate else None), *tasks])}", verdict])
+
+
+def _ranking(found: Mapping[str, float], metric: str | None) -> list[str]:
+    """`ndcg@10 .128 (popularity .045)`."""
+    if metric is None or math.isnan(found.get(metric, math.nan)):
+        return []
+    return [f"{metric} {found[metric]:.3f} (popularity {found.get(POPULARITY + metric, math.nan):.3f})"]
+
+
+def _infra(outputs: Outputs, config: Config) -> str:
+    report = json.loads((Path(outputs["blessing"][0].uri) / "infra_validation.json").read_text())
+    if not report["blessed"]:
+        return f"not blessed: {report['reason']}"
+    return f"blessed: {report['requests']} requests answered, {report['median_milliseconds']:.1f} ms each"
+
+
+def _push(outputs: Outputs, config: Config) -> str:
+    pushed = pushed_version(outputs)
+    return f"version {pushed[0]} in {posixpath.dirname(pushed[1])}" if pushed else "nothing pushed: not blessed"
+
+
+def _blessed(outputs: Outputs) -> bool:
+    return bool(outputs["blessing"][0].get_int_custom_property("blessed"))
+
+
+def _reasons(outputs: Outputs) -> str:
+    from pipeline.evaluation.results import blessing_reasons
+
+    return "; ".join(blessing_reasons(outputs["evaluation"][0].uri))
+
+
+_FIGURES: dict[str, Callable[[Outputs, Config], str]] = {
+    "InteractionExampleGen": _ingest,
+    "StatisticsGen": _statistics,
+    "SchemaGen": _schema,
+    "ExampleValidator": _anomalies,
+    "Transform": _vocabularies,
+    "Trainer": _training,
+    "Evaluator": _evaluation,
+    "InfraValidator": _infra,
+    "Pusher": _push,
+}

@@ -1,0 +1,68 @@
+"""The same pipeline as a PipelineSpec for Kubeflow Pipelines v2 and Vertex AI. Compiling needs no network."""
+
+import contextlib
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from pipeline.config import Config
+
+
+class CompileError(Exception):
+    """The pipeline cannot be compiled. The message says what to do."""
+
+
+def compile_pipeline(
+    config: Config, output: Path, image: str | None = None, pipeline_root: str | None = None
+) -> list[str]:
+    """Writes the PipelineSpec.
+
+    Args:
+      config: The validated configuration.
+      output: `.yaml` or `.yml` for YAML, `.json` for JSON.
+      image: The container image in which every component runs; TFX's own when missing, which lacks this project.
+      pipeline_root: Where artifacts go; `paths.artifacts(config)` when missing.
+
+    Returns:
+      The names of the components.
+
+    Raises:
+      CompileError: kfp is not installed, or the file's extension is another.
+    """
+    if output.suffix not in (".yaml", ".yml", ".json"):
+        raise CompileError(f"`--output` should end with .yaml, .yml or .json. Received: {output}")
+    _require_kfp()
+    spec = _compile(config, image, pipeline_root)
+    output.parent.mkdir(parents=True, exist_ok=True)
+    text = json.dumps(spec, indent=2, sort_keys=True) if output.suffix == ".json" else yaml.safe_dump(spec)
+    partial = output.with_name(f".{output.name}.partial")
+    partial.write_text(text, encoding="utf-8")
+    os.replace(partial, output)
+    return [task["taskInfo"]["name"] for task in spec["root"]["dag"]["tasks"].values()]
+
+
+def _require_kfp() -> None:
+    """Without kfp the runner's names vanish from TFX without an error."""
+    try:
+        import kfp.pipeline_spec  # noqa: F401
+    except ImportError as error:
+        raise CompileError("compiling for Kubeflow needs kfp: pip install 'tfx-recommender[kubeflow]'") from error
+
+
+def _compile(config: Config, image: str | None, pipeline_root: str | None) -> dict[str, Any]:
+    with open(os.devnull, "w") as quiet, contextlib.redirect_stderr(quiet):
+        from tfx import v1 as tfx
+
+        from pipeline.dag import create_pipeline
+
+    pipeline = create_pipeline(config, pipeline_root)
+    runner = tfx.orchestration.experimental.KubeflowV2DagRunner(
+        tfx.orchestration.experimental.KubeflowV2DagRunnerConfig(default_image=image)
+    )
+    job = runner.run(pipeline, write_out=False)
+    spec: dict[str, Any] = job["pipelineSpec"]
+    spec["defaultPipelineRoot"] = pipeline.pipeline_info.pipeline_root
+    return spec
