@@ -1,0 +1,25 @@
+# The words that people type. Each makes the environment first; that is quick when there is nothing to do.
+CONFIG ?= configs/movielens-100k.yaml
+DEMO_USER ?= 308
+PYTHON := .venv/bin/python
+RUNNER := $(PYTHON) tfx_runner.py
+TIMED = begin=$$(date +%s); $(1); code=$$?; echo "-- $(2): $$(( $$(date +%s) - begin )) s"; echo; exit $$code
+
+.PHONY: bootstrap demo test lint
+
+bootstrap:
+	@./bootstrap
+
+demo:
+	@$(call TIMED,./bootstrap,bootstrap)
+	@$(call TIMED,$(RUNNER) data --config $(CONFIG),data)
+	@$(call TIMED,$(RUNNER) run --config $(CONFIG),pipeline)
+	@$(call TIMED,$(RUNNER) recommend --config $(CONFIG) --user $(DEMO_USER),recommend)
+
+test: bootstrap
+	$(PYTHON) -m pytest
+
+lint: bootstrap
+	$(PYTHON) -m ruff check .
+	$(PYTHON) -m ruff format --check .
+	$(PYTHON) -m mypy pipeline transform trainer serving tfx_runner.py
