@@ -1,18 +1,18 @@
 """Where a table's files are, what format they have and which columns; the place that knows paths, globs and spans."""
 
 import csv
+import glob
 import gzip
 import io
 import itertools
 import json
+import os
 import posixpath
 import re
 from collections.abc import Iterable
 from typing import BinaryIO, Final, cast, get_args
 
 import pyarrow.parquet as pq
-from apache_beam.io.filesystem import BeamIOError, CompressionTypes
-from apache_beam.io.filesystems import FileSystems
 
 from pipeline.config.data import Table, TableFormat
 
@@ -98,8 +98,8 @@ def column_names(folder: str, table: Table) -> list[str]:
 def open_file(path: str) -> BinaryIO:
     """Opens a file of any Beam file system for reading bytes; `.gz` is decompressed. Raises `TableError`."""
     try:
-        file = FileSystems.open(path, compression_type=CompressionTypes.UNCOMPRESSED)
-    except (OSError, BeamIOError) as error:
+        file = _open_remote(path) if _is_remote(path) else io.BufferedReader(io.FileIO(path))
+    except OSError as error:
         raise TableError(f"{path}: cannot be read ({error})") from error
     # Beam's own decompressing file is no io.IOBase: neither text wrappers nor Arrow take it.
     return cast(BinaryIO, gzip.GzipFile(fileobj=file) if path.endswith(".gz") else file)
@@ -107,7 +107,26 @@ def open_file(path: str) -> BinaryIO:
 
 def file_size(path: str) -> int:
     """The file's size in bytes as stored."""
+    if not _is_remote(path):
+        return os.path.getsize(path)
+    from apache_beam.io.filesystems import FileSystems
+
     return FileSystems.match([path])[0].metadata_list[0].size_in_bytes
+
+
+def _is_remote(path: str) -> bool:
+    """Whether the path needs Beam, whose import takes longer than the whole check of a configuration."""
+    return "://" in path
+
+
+def _open_remote(path: str) -> BinaryIO:
+    from apache_beam.io.filesystem import BeamIOError, CompressionTypes
+    from apache_beam.io.filesystems import FileSystems
+
+    try:
+        return FileSystems.open(path, compression_type=CompressionTypes.UNCOMPRESSED)
+    except BeamIOError as error:
+        raise OSError(str(error)) from error
 
 
 def undecodable(path: str, table: Table, reason: str) -> TableError:
@@ -115,11 +134,16 @@ def undecodable(path: str, table: Table, reason: str) -> TableError:
     return TableError(f"{path}: is not {table.encoding} text ({reason}). Set the table's `encoding`")
 
 
-def _match(glob: str) -> list[str]:
+def _match(pattern: str) -> list[str]:
+    if not _is_remote(pattern):
+        return [path for path in glob.glob(pattern, recursive=True) if os.path.isfile(path)]
+    from apache_beam.io.filesystem import BeamIOError
+    from apache_beam.io.filesystems import FileSystems
+
     try:
-        return [found.path for found in FileSystems.match([glob])[0].metadata_list]
+        return [found.path for found in FileSystems.match([pattern])[0].metadata_list]
     except (BeamIOError, ValueError) as error:
-        raise TableError(f"{glob}: cannot be listed ({error})") from error
+        raise TableError(f"{pattern}: cannot be listed ({error})") from error
 
 
 def _newest(pattern: str, paths: list[str]) -> list[str]:
