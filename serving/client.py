@@ -80,9 +80,17 @@ class RecommenderClient:
 
     def recommend_many(self, requests: Sequence[Request]) -> list[list[Recommendation]]:
         """One list of items for each request, in one call. Raises `RecommenderError`."""
-        if not requests:
+        return self.recommend_examples([messages.encode_example(request) for request in requests])
+
+    def recommend_examples(self, examples: Sequence[bytes]) -> list[list[Recommendation]]:
+        """As `recommend_many`, from serialized tf.Examples laid out as in `docs/data-layout.md`."""
+        if not examples:
             return []
-        return messages.recommendations(self._call(self._predict, messages.predict_request(self.model_name, requests)))
+        response = self._call(self._predict, messages.predict_request(self.model_name, examples))
+        try:
+            return messages.recommendations(response)
+        except messages.AnswerError as error:
+            raise RecommenderError(self.address, self.model_name, "INTERNAL", str(error)) from error
 
     def status(self) -> list[VersionStatus]:
         """The model's versions, the newest first. Raises `RecommenderError`."""

@@ -21,6 +21,10 @@ _FIELDS: Final = {1: "float_val", 2: "double_val", 3: "int_val", 7: "string_val"
 _OWN_FEATURES: Final = frozenset({"user_id", "item_id", "time", "exclude_item_id", "k"})
 
 
+class AnswerError(ValueError):
+    """The server's answer is not what a recommender answers: another kind of model, or a broken one."""
+
+
 @dataclass(frozen=True, slots=True)
 class Request:
     """Whom to recommend to, and what is known of them. Everything may be missing.
@@ -111,33 +115,37 @@ def encode_example(request: Request) -> bytes:
     return bytes(example.SerializeToString())
 
 
-def predict_request(model_name: str, requests: Sequence[Request]) -> Any:
-    """A PredictRequest for one batch."""
+def predict_request(model_name: str, examples: Sequence[bytes]) -> Any:
+    """A PredictRequest for one batch of serialized tf.Examples."""
     message = wire.PredictRequest()
     message.model_spec.name = model_name
     message.model_spec.signature_name = SIGNATURE
     tensor = message.inputs["examples"]
     tensor.dtype = _STRING
-    tensor.tensor_shape.dim.add(size=len(requests))
-    tensor.string_val.extend(encode_example(request) for request in requests)
+    tensor.tensor_shape.dim.add(size=len(examples))
+    tensor.string_val.extend(examples)
     return message
 
 
 def recommendations(response: Any) -> list[list[Recommendation]]:
-    """A PredictResponse's rows: as many items in each as its `count` says."""
+    """A PredictResponse's rows: as many items in each as its `count` says. Raises `AnswerError`."""
+    missing = {"item_id", "score", "count"} - set(response.outputs)
+    if missing:
+        found = ", ".join(sorted(response.outputs))
+        raise AnswerError(f"the answer lacks {', '.join(sorted(missing))}. Received: {found}")
     columns = {name: tensor_rows(tensor) for name, tensor in response.outputs.items()}
     counts = [int(row[0]) for row in columns.pop("count")]
-    ids, utilities = columns.pop("item_id"), columns.pop("score")
-    answer = []
-    for row, count in enumerate(counts):
-        scores = {name: values[row] for name, values in columns.items()}
-        answer.append(
-            [
-                Recommendation(ids[row][i].decode(), utilities[row][i], {name: s[i] for name, s in scores.items()})
-                for i in range(count)
-            ]
-        )
-    return answer
+    for name, rows in columns.items():
+        widths = [len(row) for row in rows]
+        if len(widths) != len(counts) or any(width < n for width, n in zip(widths, counts, strict=True)):
+            raise AnswerError(f"`{name}` should hold {counts} values in its rows, as `count` says. Received: {widths}")
+    return [_items({name: rows[i][:count] for name, rows in columns.items()}) for i, count in enumerate(counts)]
+
+
+def _items(columns: dict[str, list[Any]]) -> list[Recommendation]:
+    ids, scores = columns.pop("item_id"), columns.pop("score")
+    others = [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)] or [{} for _ in ids]
+    return [Recommendation(i.decode(), s, o) for i, s, o in zip(ids, scores, others, strict=True)]
 
 
 def tensor_rows(tensor: Any) -> list[list[Any]]:

@@ -67,7 +67,8 @@ class TinyRecommender(tf.Module):
 def save_model(path: Path, offset: float = 0.0) -> Path:
     """Writes a version directory, in one step as a careful pusher does."""
     model = TinyRecommender(offset)
-    signatures = {"serving_default": model.recommend, "recommend": model.recommend}
+    same = ("serving_default", "recommend", "retrieve", "rank", "embed_query", "embed_candidate")
+    signatures = dict.fromkeys(same, model.recommend)
     part = path.parent / f".{path.name}.part"
     tf.saved_model.save(model, str(part), signatures={**signatures, "recommend_tensors": model.recommend_tensors})
     return part.rename(path)

@@ -1,0 +1,1 @@
+"""Infra validation: a model server loads the candidate model and answers real requests before it is pushed."""

@@ -1,0 +1,59 @@
+"""What a served recommender must do before it is pushed: each check finds what is wrong, or nothing."""
+
+from collections.abc import Iterator, Sequence
+from math import isclose, isfinite
+from typing import Final
+
+from pipeline.infra.requests import Probe
+from serving.client import Metadata, Recommendation
+
+Answer = Sequence[Recommendation]
+
+_SIGNATURES: Final = ("serving_default", "recommend_tensors", "rank")
+_RETRIEVAL_SIGNATURES: Final = ("retrieve", "embed_query", "embed_candidate")
+
+
+def metadata_faults(metadata: Metadata, retrieval: bool) -> Iterator[str]:
+    """Signatures that the model lacks (`retrieval`: it has a retrieval task), and an unfit `serving_default`."""
+    for name in _SIGNATURES + (_RETRIEVAL_SIGNATURES if retrieval else ()):
+        if name not in metadata.signatures:
+            found = ", ".join(metadata.signatures)
+            yield f"the model should have the signature `{name}`. Found: {found}"
+    default = metadata.signatures.get("serving_default")
+    if default is not None and list(default.inputs) != ["examples"]:
+        yield f"`serving_default` should take `examples` alone. Found: {', '.join(default.inputs)}"
+
+
+def answer_faults(number: int, probe: Probe, answer: Answer, tasks: Sequence[str]) -> Iterator[str]:
+    """What is wrong with the answer to request `number`; every item should have a score by each of the `tasks`."""
+    ids = [item.item_id for item in answer]
+    if len(ids) > probe.k:
+        yield f"request {number}: at most {probe.k} items were asked for. Received: {len(ids)}"
+    if not ids and not probe.forbidden:
+        yield f"request {number}: no item was recommended"
+    if len(set(ids)) < len(ids) or "" in ids:
+        yield f"request {number}: items should be distinct ids. Received: {ids}"
+    if probe.forbidden & set(ids):
+        yield f"request {number}: excluded items were recommended: {sorted(probe.forbidden & set(ids))}"
+    yield from _score_faults(number, answer, tasks)
+
+
+def batch_faults(one_by_one: Sequence[Answer], batch: Sequence[Answer]) -> Iterator[str]:
+    """Requests of unequal shapes in one call should get the answers that each gets alone."""
+    for number, (alone, together) in enumerate(zip(one_by_one, batch, strict=True)):
+        same = len(alone) == len(together) and all(
+            isclose(a.score, b.score, rel_tol=1e-3, abs_tol=1e-4) for a, b in zip(alone, together, strict=True)
+        )
+        if not same:
+            yield f"request {number}: its answer in a batch differs from its answer alone"
+
+
+def _score_faults(number: int, answer: Answer, tasks: Sequence[str]) -> Iterator[str]:
+    scores = [item.score for item in answer]
+    if not all(isfinite(value) for item in answer for value in (item.score, *item.scores.values())):
+        yield f"request {number}: scores should be finite. Received: {scores}"
+    elif scores != sorted(scores, reverse=True):
+        yield f"request {number}: scores should fall. Received: {scores}"
+    missing = sorted(set(tasks) - set(answer[0].scores)) if answer else []
+    if missing:
+        yield f"request {number}: every item should have a score by {', '.join(tasks)}. Missing: {', '.join(missing)}"
