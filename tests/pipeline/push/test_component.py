@@ -1,0 +1,95 @@
+"""Infra validation and push as TFX runs and compiles them."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tfx import v1 as tfx
+from tfx.orchestration import metadata
+from tfx.types import standard_artifacts
+
+from pipeline import paths
+from pipeline.config import Config, parse_config
+from pipeline.infra.component import make_infra_validator
+from pipeline.push.component import make_pusher
+from pipeline.push.executor import Executor
+from tests.pipeline.infra.conftest import CONFIG, window, write_split
+from tests.serving.models import save_model
+
+
+def _importer(name: str, kind: type[Any], folder: Path, **properties: Any) -> Any:
+    return tfx.dsl.Importer(source_uri=str(folder / name), artifact_type=kind, **properties).with_id(name)
+
+
+def _pipeline(folder: Path, config: Config) -> Any:
+    model = _importer("model", standard_artifacts.Model, folder)
+    examples = _importer("examples", standard_artifacts.Examples, folder, properties={"split_names": '["eval"]'})
+    evaluated = _importer("evaluated", standard_artifacts.ModelBlessing, folder, custom_properties={"blessed": 1})
+    result = "result"
+    validator = make_infra_validator(config, model.outputs[result], examples.outputs[result])
+    pusher = make_pusher(config, model.outputs[result], evaluated.outputs[result], validator.outputs["blessing"])
+    return tfx.dsl.Pipeline(
+        pipeline_name="tiny",
+        pipeline_root=str(folder / "artifacts"),
+        components=[model, examples, evaluated, validator, pusher],
+        metadata_connection_config=tfx.orchestration.metadata.sqlite_metadata_connection_config(str(folder / "db")),
+    )
+
+
+@pytest.fixture
+def config(tmp_path: Path) -> Config:
+    return parse_config(CONFIG + f"pipeline: {{root: {tmp_path}}}\n")
+
+
+def test_a_local_run_validates_and_pushes(tmp_path: Path, config: Config) -> None:
+    (tmp_path / "model").mkdir()
+    save_model(tmp_path / "model" / "Format-Serving")
+    write_split(tmp_path / "examples", [window(["a", "b"])])
+    pipeline = _pipeline(tmp_path, config)
+    tfx.orchestration.LocalDagRunner().run(pipeline)
+    (version,) = Path(paths.serving(config)).iterdir()
+    assert (version / "saved_model.pb").exists()
+    with metadata.Metadata(pipeline.metadata_connection_config) as store:
+        (pushed,) = store.store.get_artifacts_by_type("PushedModel")
+    assert pushed.custom_properties["pushed"].int_value == 1
+    assert pushed.custom_properties["pushed_version"].string_value == version.name
+
+
+def test_kubeflow_compiles_both(tmp_path: Path, config: Config) -> None:
+    output = tmp_path / "pipeline.json"
+    settings = tfx.orchestration.experimental.KubeflowV2DagRunnerConfig(default_image="image")
+    runner = tfx.orchestration.experimental.KubeflowV2DagRunner(settings, output_filename=str(output))
+    runner.run(_pipeline(tmp_path, config))
+    text = json.dumps(json.loads(output.read_text()))
+    assert "pipeline.infra.executor.Executor" in text
+    assert "pipeline.push.executor.Executor" in text
+
+
+def _push(folder: Path, evaluated: int | None, validated: int | None) -> standard_artifacts.PushedModel:
+    model, pushed = standard_artifacts.Model(), standard_artifacts.PushedModel()
+    model.uri, pushed.uri = str(folder / "model"), str(folder / "pushed")
+    inputs: dict[str, list[Any]] = {"model": [model]}
+    for name, kind, blessed in (
+        ("model_blessing", standard_artifacts.ModelBlessing, evaluated),
+        ("infra_blessing", standard_artifacts.InfraBlessing, validated),
+    ):
+        if blessed is not None:
+            artifact = kind()
+            artifact.set_int_custom_property("blessed", blessed)
+            inputs[name] = [artifact]
+    destination = json.dumps({"filesystem": {"base_directory": str(folder / "serving")}})
+    Executor().Do(inputs, {"pushed_model": [pushed]}, {"push_destination": destination})
+    return pushed
+
+
+@pytest.mark.parametrize(("evaluated", "validated"), [(0, 1), (1, 0), (0, 0)])
+def test_an_unblessed_model_is_not_pushed(tmp_path: Path, evaluated: int, validated: int) -> None:
+    assert _push(tmp_path, evaluated, validated).get_int_custom_property("pushed") == 0
+    assert not (tmp_path / "serving").exists()
+
+
+@pytest.mark.parametrize(("evaluated", "validated", "name"), [(None, 1, "model_blessing"), (1, None, "infra_blessing")])
+def test_a_missing_blessing_is_refused(tmp_path: Path, evaluated: int | None, validated: int | None, name: str) -> None:
+    with pytest.raises(ValueError, match=f"Missing: {name}"):
+        _push(tmp_path, evaluated, validated)
