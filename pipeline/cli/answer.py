@@ -1,9 +1,11 @@
 """A history and a recommendation as tables in the terminal."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 
 import pandas as pd
+from rich import box
 from rich.console import Console
 from rich.table import Table
 
@@ -15,54 +17,100 @@ from serving.messages import Recommendation
 
 _EVENTS = 10
 _ITEM_COLUMNS = 3
+_PIPE_WIDTH = 120
+"""Characters, where the output is no terminal."""
+
+
+@dataclass(frozen=True)
+class _Column:
+    name: str
+    cells: Sequence[str]
+    is_number: bool = False
+    is_long: bool = False
+    """May be cut where the terminal is narrow."""
 
 
 def show_history(config: Config, person: Person) -> None:
     """Prints the user's features and newest events."""
-    known = ", ".join(f"{name.removeprefix('user_')} {' '.join(map(str, v))}" for name, v in person.features.items())
-    title = f"User {person.user}" + (f" ({known})" if known else "")
+    title = f"User {person.user}{_known(person)}"
     if not len(person.history):
-        Console().print(f"{title}: no history in the log", style="yellow", highlight=False)
+        _console().print(f"{title}: no history in the log", style="yellow", highlight=False)
         return
     recent = person.history.tail(_EVENTS)
+    dates = [datetime.fromtimestamp(second, UTC).strftime("%Y-%m-%d %H:%M") for second in person.times[-_EVENTS:]]
     ids = recent[config.data.interactions.item].tolist()
-    table = Table(title=f"{title}: the last {len(recent)} of {len(person.history)} events", title_justify="left")
-    outcomes = [feature.source for feature in config.features.outcome if hasattr(feature, "source")]
-    outcomes = [column for column in dict.fromkeys(outcomes) if column in recent.columns]
-    items = _describe(config, ids)
-    _head(table, [*(["time"] if person.times else []), "item", *items.columns, *outcomes], [])
-    dates = [[datetime.fromtimestamp(t, UTC).strftime("%Y-%m-%d %H:%M")] for t in person.times[-len(recent) :]]
-    for index, item in enumerate(ids):
-        when = dates[index] if dates else []
-        table.add_row(*when, item, *items.loc[item], *(recent[column].iloc[index] for column in outcomes))
-    Console().print(table)
+    outcomes = dict.fromkeys(feature.source for feature in config.features.outcome if feature.kind != "cross")
+    _print(
+        f"{title}: the last {len(recent)} events",
+        [
+            *([_Column("time", dates)] if dates else []),
+            _Column("item", ids),
+            *_described(config, ids),
+            *(_Column(name, recent[name].tolist(), is_number=True) for name in outcomes),
+        ],
+    )
 
 
-def show_items(config: Config, items: Sequence[Recommendation], version: int, address: str) -> None:
+def show_items(config: Config, items: Sequence[Recommendation], version: int) -> None:
     """Prints the recommended items, best first, with every score the model gives them."""
-    described = _describe(config, [item.item_id for item in items])
-    scores = list(items[0].scores) if items else []
-    table = Table(title=f"Recommended by version {version} ({len(items)} items)", title_justify="left")
-    _head(table, ["#", "item", *described.columns], ["score", *scores])
-    for place, item in enumerate(items, 1):
-        numbers = [item.score, *(item.scores[name] for name in scores)]
-        table.add_row(str(place), item.item_id, *described.loc[item.item_id], *(f"{n:.3f}" for n in numbers))
-    Console().print(table)
+    ids = [item.item_id for item in items]
+    names = list(items[0].scores) if items else []
+    _print(
+        f"Recommended by version {version}",
+        [
+            _Column("#", [str(place) for place in range(1, len(items) + 1)], is_number=True),
+            _Column("item", ids),
+            *_described(config, ids),
+            _Column("score", _decimals(item.score for item in items), is_number=True),
+            *(_Column(name, _decimals(item.scores[name] for item in items), is_number=True) for name in names),
+        ],
+    )
 
 
-def _head(table: Table, texts: Sequence[str], numbers: Sequence[str]) -> None:
-    for name in texts:
-        table.add_column(name, max_width=48)
-    for name in numbers:
-        table.add_column(name, justify="right")
+def _print(title: str, columns: Sequence[_Column]) -> None:
+    table = Table(title=title, title_justify="left", title_style="bold", box=box.SIMPLE_HEAD)
+    for column in columns:
+        width = max(map(len, [column.name, *column.cells]))
+        table.add_column(
+            column.name,
+            justify="right" if column.is_number else "left",
+            min_width=None if column.is_long else width,
+            no_wrap=True,
+        )
+    for row in zip(*(column.cells for column in columns), strict=True):
+        table.add_row(*row)
+    _console().print(table)
 
 
-def _describe(config: Config, ids: Sequence[str]) -> pd.DataFrame:
-    """What a person knows an item by, indexed by id: its texts first, then other features, a few columns."""
+def _console() -> Console:
+    console = Console()
+    return console if console.is_terminal else Console(width=_PIPE_WIDTH)
+
+
+def _known(person: Person) -> str:
+    """` (age 24, gender M)`."""
+    parts = []
+    for name, values in person.features.items():
+        words = (f"{value:g}" if isinstance(value, float) else str(value) for value in values)
+        parts.append(f"{name.removeprefix('user_')} {' '.join(words)}")
+    return f" ({', '.join(parts)})" if parts else ""
+
+
+def _described(config: Config, ids: Sequence[str]) -> list[_Column]:
+    """What a person knows an item by: its texts first, then other features, a few columns."""
     table = config.data.items
     features = sorted(config.features.item, key=lambda feature: not isinstance(feature, Text))
     columns = list(dict.fromkeys(f.source for f in features if f.kind != "cross"))[:_ITEM_COLUMNS]
     if table is None or not columns:
-        return pd.DataFrame(index=pd.Index(ids).unique())
+        return []
     rows = find_rows(config.data.folder, table, table.id, ids).drop_duplicates(table.id).set_index(table.id)
-    return rows[columns].map(str).reindex(pd.Index(ids).unique(), fill_value="")
+    cells = rows[columns].map(_text).reindex(pd.Index(ids), fill_value="")
+    return [_Column(name, cells[name].tolist(), is_long=True) for name in columns]
+
+
+def _text(value: object) -> str:
+    return value if isinstance(value, str) else "|".join(map(str, value)) if isinstance(value, Iterable) else ""
+
+
+def _decimals(values: Iterable[float]) -> list[str]:
+    return [f"{value:.3f}" for value in values]

@@ -41,7 +41,7 @@ def execute(arguments: argparse.Namespace) -> int:
         show_history(config, person)
         with _client(config, arguments.config, arguments.address) as client:
             items = client.recommend(make_request(config, person, arguments.k))
-            show_items(config, items, client.metadata().version, client.address)
+            show_items(config, items, client.metadata().version)
     except (RecommenderError, ValueError) as error:
         raise exits.CommandError(str(error)) from error
     return exits.OK
