@@ -1,0 +1,215 @@
+import subprocess
+import sys
+
+import pytest
+
+from pipeline.check import checked_config
+from pipeline.config import ConfigError
+
+GOOD = """\
+name: shop
+data:
+  folder: {folder}
+  interactions: {path: events.csv, time: time}
+  items: {path: items.csv, id: item_id}
+positive: rating >= 3
+features:
+  user:
+    - {name: age, kind: numeric}
+    - {name: country, kind: categorical}
+  item:
+    - {name: kind, kind: categorical}
+    - {name: mix, kind: cross, of: [kind, colour]}
+  outcome:
+    - {name: rating, kind: categorical}
+tasks:
+  retrieval: {kind: retrieval}
+  rating: {kind: regression, label: rating, where: rating > 0, min: 1, max: 5}
+"""
+
+
+@pytest.fixture
+def write(tmp_path):
+    """Writes the tables and a changed copy of the good configuration; returns its path."""
+    (tmp_path / "events.csv").write_text("user_id,item_id,time,rating,age,country\n1,2,3,4,5,at\n")
+    (tmp_path / "items.csv").write_text("item_id,kind,colour\n2,shoe,red\n")
+
+    def write(old: str = "", new: str = "", more: str = "") -> str:
+        assert old in GOOD
+        path = tmp_path / "shop.yaml"
+        path.write_text(GOOD.replace(old, new, 1).replace("{folder}", str(tmp_path)) + more)
+        return str(path)
+
+    return write
+
+
+def problems(path: str) -> list[str]:
+    with pytest.raises(ConfigError) as caught:
+        checked_config(path)
+    return [line.removeprefix(f"{path}:") for line in str(caught.value).splitlines()]
+
+
+def test_a_good_configuration_is_returned(write):
+    assert checked_config(write()).name == "shop"
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "expected"),
+    [
+        (
+            "name: age",
+            "name: agee",
+            "9: `features.user[0].name`: no such column: 'agee'. Did you mean `age`? "
+            "Columns of events.csv: user_id, item_id, time, rating, age, country",
+        ),
+        (
+            "name: age",
+            "name: years, column: yaers",
+            "9: `features.user[0].column`: no such column: 'yaers'. "
+            "Columns of events.csv: user_id, item_id, time, rating, age, country",
+        ),
+        (
+            "[kind, colour]",
+            "[kind, color]",
+            "13: `features.item[1].of[1]`: no such column: 'color'. Did you mean `colour`? "
+            "Columns of items.csv: item_id, kind, colour",
+        ),
+        (
+            "id: item_id",
+            "id: product",
+            "5: `data.items.id`: no such column: 'product'. Columns of items.csv: item_id, kind, colour",
+        ),
+        (
+            "time: time",
+            "time: timestamp",
+            "4: `data.interactions.time`: no such column: 'timestamp'. Did you mean `time`? "
+            "Columns of events.csv: user_id, item_id, time, rating, age, country",
+        ),
+        (
+            "where: rating",
+            "where: ratin",
+            "18: `tasks.rating.where`: no such column: 'ratin'. Did you mean `rating`? "
+            "Columns of events.csv: user_id, item_id, time, rating, age, country",
+        ),
+        ("min: 1, max: 5", "min: 5, max: 1", "18: `tasks.rating.min`: should not be above `max` (1). Received: 5"),
+        (
+            "name: country",
+            "name: age",
+            "10: `features.user[1].name`: stands twice in `features.user`. Received: 'age'",
+        ),
+        (
+            "name: age",
+            "name: id, column: age",
+            "9: `features.user[0].name`: the examples' name 'user_id' is taken; choose another. Received: 'id'",
+        ),
+        (
+            "  rating: {",
+            "  score: {",
+            "18: `tasks.score`: this name is taken by an output of the exported model; choose another",
+        ),
+        (
+            "  rating: {",
+            "  Rating: {",
+            "18: `tasks.Rating`: a task's name should be lower-case letters, digits and underscores",
+        ),
+    ],
+)
+def test_changed_key_is_one_problem(write, old, new, expected):
+    assert problems(write(old, new)) == [expected]
+
+
+@pytest.mark.parametrize(
+    ("more", "expected"),
+    [
+        (
+            "serving: {default_k: 20, max_k: 10}",
+            "19: `serving.max_k`: should be at least `default_k` (20). Received: 10",
+        ),
+        (
+            "serving: {default_k: 20, candidates: 10}",
+            "19: `serving.candidates`: should be at least `default_k` (20). Received: 10",
+        ),
+        ("evaluation: {ks: [100, 10]}", "19: `evaluation.ks`: should increase. Received: [100, 10]"),
+        (
+            "evaluation: {ks: [0, 10]}",
+            "19: `evaluation.ks`: should be distinct positive integers, at least one. Received: [0, 10]",
+        ),
+        (
+            "cleaning: {outliers: [{column: rating, min: 5, max: 1}]}",
+            "19: `cleaning.outliers[0].min`: should not be above `max` (1). Received: 5",
+        ),
+        ("cleaning: {outliers: [{column: rating}]}", "19: `cleaning.outliers[0]`: should have `min`, `max` or both"),
+        (
+            "cleaning: {outliers: [{column: price, min: 0}]}",
+            "19: `cleaning.outliers[0].column`: no such column: 'price'. "
+            "Columns of events.csv: user_id, item_id, time, rating, age, country",
+        ),
+        (
+            "model: {history: {max_events: 10, min_context: 10}}",
+            "19: `model.history.min_context`: should be below `max_events` (10). Received: 10",
+        ),
+        (
+            "model: {dimension: 30, history: {heads: 4}}",
+            "19: `model.history.heads`: should divide `model.dimension` (30). Received: 4",
+        ),
+        (
+            "training: {strategy: mirrored, replicas: 3, batch_size: 16}",
+            "19: `training.batch_size`: should be a multiple of `replicas` (3). Received: 16",
+        ),
+        ("training: {replicas: 2}", "19: `training.replicas`: needs the strategy `mirrored`. Received: 'one_device'"),
+        (
+            "pipeline: {schema_file: none.pbtxt}",
+            "19: `pipeline.schema_file`: should be a file. Received: 'none.pbtxt', which does not exist",
+        ),
+    ],
+)
+def test_added_section_is_one_problem(write, more, expected):
+    assert problems(write(more=more)) == [expected]
+
+
+def test_gate_on_an_unknown_metric_has_its_line_and_the_known_ones(write):
+    (problem,) = problems(write(more="evaluation:\n  gates:\n    - {metric: ndgc@10, min: 0.1}\n"))
+    assert problem.startswith("21: `evaluation.gates[0].metric`: ")
+    assert "ndcg@10" in problem
+    assert "Received: 'ndgc@10'" in problem
+
+
+def test_expression_that_cannot_be_parsed(write):
+    (problem,) = problems(write("rating >= 3", "import os"))
+    assert problem.startswith("6: `positive`: ")
+    assert "import os" in problem
+
+
+def test_global_time_needs_a_time(write):
+    assert problems(write("time: time", "time: null", "split: {method: global_time}")) == [
+        "19: `split.method`: `global_time` needs a time column, and `data.interactions.time` is null"
+    ]
+
+
+def test_item_features_need_the_items_table(write):
+    assert problems(write("  items: {path: items.csv, id: item_id}\n", "")) == [
+        "10: `features.item`: needs the table `data.items`, which is missing"
+    ]
+
+
+def test_missing_tables_of_a_public_data_set_name_the_command(write, tmp_path):
+    path = write("folder: {folder}", f"folder: {tmp_path}/none\n  dataset: movielens-100k")
+    assert problems(path) == [f"3: `data.folder`: holds no tables. Fetch them: `tfx_runner.py data --config {path}`"]
+
+
+def test_missing_table_is_named_with_what_is_there(write):
+    (problem,) = problems(write("path: items.csv", "path: things.csv"))
+    assert problem.startswith("5: `data.items.path`: ")
+    assert "things.csv: no such file" in problem
+    assert "events.csv, items.csv" in problem
+
+
+def test_check_imports_neither_tensorflow_nor_beam(write):
+    code = f"""
+import sys
+from pipeline.check import checked_config
+checked_config({write()!r})
+print([name for name in ("tensorflow", "tfx", "apache_beam") if name in sys.modules])
+"""
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert run.stdout.strip() == "[]"
