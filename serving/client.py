@@ -31,7 +31,12 @@ _HINTS: Final = {
     "FAILED_PRECONDITION": "The model has no such signature: `metadata()` lists those it has.",
     "INVALID_ARGUMENT": "The request does not fit the model: compare its features with those the model was trained on.",
 }
-_OPTIONS: Final = (("grpc.max_receive_message_length", -1), ("grpc.max_send_message_length", -1))
+_OPTIONS: Final = (
+    ("grpc.max_receive_message_length", -1),
+    ("grpc.max_send_message_length", -1),
+    ("grpc.initial_reconnect_backoff_ms", 100),
+    ("grpc.max_reconnect_backoff_ms", 2000),  # gRPC's own pause may grow to two minutes: longer than a restart takes
+)
 
 
 class RecommenderError(Exception):
@@ -139,8 +144,8 @@ def open_channel(address: str, credentials: grpc.ChannelCredentials | None) -> g
 
 
 def backoff(attempt: int) -> float:
-    """Seconds before the attempt after number `attempt` (from 0): doubling from 0.1, with full jitter."""
-    return 0.1 * 2**attempt * random.uniform(0.5, 1.0)
+    """Seconds before the attempt after number `attempt` (from 0): doubling from 0.1 to 2, with jitter."""
+    return min(0.1 * 2**attempt, 2.0) * random.uniform(0.5, 1.0)
 
 
 def as_recommender_error(address: str, model_name: str, error: Any) -> RecommenderError:

@@ -1,7 +1,8 @@
 """The one exception by which a request fails: a status code and a message, as TensorFlow Serving gives them."""
 
+from typing import Any
+
 import grpc
-import tensorflow as tf
 
 _BY_NUMBER = {code.value[0]: code for code in grpc.StatusCode}
 
@@ -35,6 +36,6 @@ def failed_precondition(message: str) -> ServingError:
     return ServingError(grpc.StatusCode.FAILED_PRECONDITION, message)
 
 
-def from_tensorflow(error: tf.errors.OpError) -> ServingError:
-    """TensorFlow's error with the same code: both count like absl's."""
+def from_tensorflow(error: Any) -> ServingError:
+    """TensorFlow's `OpError` with the same code: both count like absl's."""
     return ServingError(_BY_NUMBER.get(error.error_code, grpc.StatusCode.UNKNOWN), error.message)

@@ -4,6 +4,7 @@ import shutil
 import signal
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -203,13 +204,18 @@ def test_versions_come_break_and_go_while_it_serves(base_path: Path) -> None:
         assert _like(client) == pytest.approx(2.6)
 
 
-def test_sigterm_ends_it_with_status_zero(base_path: Path) -> None:
+def test_sigterm_under_load_loses_no_accepted_request_and_a_restart_is_found_again(base_path: Path) -> None:
     save_model(base_path / "1")
-    with serve(base_path) as server, RecommenderClient(server.address, timeout=20.0) as client:
+    with serve(base_path) as server, RecommenderClient(server.address, timeout=60.0, attempts=1000) as client:
         client.recommend(Request())
-        server.process.send_signal(signal.SIGTERM)
-        assert server.process.wait(timeout=20) == 0
-        assert "Stopping" in server.log.read_text()
+        with ThreadPoolExecutor(4) as callers:
+            answers = [callers.submit(client.recommend, Request(k=2)) for _ in range(400)]
+            eventually(lambda: sum(a.done() for a in answers) > 100)
+            server.process.send_signal(signal.SIGTERM)
+            assert server.process.wait(timeout=20) == 0
+            assert "Stopping" in server.log.read_text()
+            with serve(base_path, f"--port={server.port}"):
+                assert {len(a.result(timeout=60)) for a in answers} == {2}
 
 
 def test_a_first_version_that_cannot_be_loaded_ends_it_with_the_reason(base_path: Path) -> None:

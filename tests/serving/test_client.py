@@ -1,0 +1,140 @@
+import socket
+import subprocess
+import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import grpc
+import pytest
+
+from serving import wire
+from serving.client import RecommenderClient, RecommenderError, Request
+from serving.messages import TensorSpec
+from tests.serving.models import RunningServer
+
+
+def test_recommend(client: RecommenderClient) -> None:
+    items = client.recommend(Request(user_id="u", history=["a", "nobody"], exclude=["c"], features={"user_age": 3.0}))
+    assert [(item.item_id, item.score) for item in items] == [("b", 5.0), ("d", 3.0), ("e", 2.0)]
+    assert items[0].scores == {"retrieval_score": 5.0, "like": 0.5}
+
+
+def test_recommend_many_with_unequal_shapes(client: RecommenderClient) -> None:
+    requests = [Request(history=["a", "b", "c", "d", "e"], k=4), Request(k=2), Request(history=list("abcdef"))]
+    answers = client.recommend_many(requests)
+    assert [[item.item_id for item in answer] for answer in answers] == [["f"], ["a", "b"], []]
+    assert client.recommend_many([]) == []
+
+
+def test_status_and_metadata(client: RecommenderClient) -> None:
+    (status,) = client.status()
+    assert (status.version, status.state, status.error) == (7, "AVAILABLE", "")
+    metadata = client.metadata()
+    assert metadata.version == 7
+    assert metadata.signatures["serving_default"].inputs == {"examples": TensorSpec("string", (-1,))}
+    assert metadata.signatures["recommend_tensors"].inputs["item_id"] == TensorSpec("string", (-1, -1))
+    assert metadata.signatures["recommend_tensors"].outputs["count"].dtype == "int32"
+
+
+def test_errors_name_address_code_and_remedy(server: RunningServer) -> None:
+    with RecommenderClient(server.address, model_name="other") as client, pytest.raises(RecommenderError) as raised:
+        client.recommend(Request())
+    assert raised.value.code == "NOT_FOUND"
+    for part in (server.address, "other", "Servable not found", "Is `model_name` the name"):
+        assert part in str(raised.value)
+
+
+def test_a_feature_of_the_wrong_type_is_the_callers_error(client: RecommenderClient) -> None:
+    with pytest.raises(RecommenderError, match="user_age") as raised:
+        client.recommend(Request(features={"user_age": "old"}))
+    assert raised.value.code == "INVALID_ARGUMENT"
+
+
+class _Flaky(grpc.GenericRpcHandler):
+    """Fails `failures` times with `code`, then answers with nothing recommended."""
+
+    def __init__(self, failures: int, code: grpc.StatusCode) -> None:
+        self.calls = 0
+        self.failures = failures
+        self.code = code
+        self.metadata: list[Any] = []
+
+    def service(self, details: Any) -> grpc.RpcMethodHandler:
+        self.metadata = list(details.invocation_metadata)
+        return grpc.unary_unary_rpc_method_handler(
+            self._answer,
+            request_deserializer=wire.PredictRequest.FromString,
+            response_serializer=lambda m: m.SerializeToString(),
+        )
+
+    def _answer(self, request: Any, context: grpc.ServicerContext) -> Any:
+        self.calls += 1
+        if self.calls <= self.failures:
+            context.abort(self.code, "not now")
+        response = wire.PredictResponse()
+        for name, dtype in (("item_id", 7), ("score", 1), ("count", 3)):
+            response.outputs[name].dtype = dtype
+            response.outputs[name].tensor_shape.dim.add(size=1)
+        response.outputs["count"].int_val.append(0)
+        response.outputs["item_id"].string_val.append(b"")
+        response.outputs["score"].float_val.append(0)
+        return response
+
+
+def _flaky_server(handler: _Flaky) -> tuple[grpc.Server, str]:
+    server = grpc.server(ThreadPoolExecutor(2))
+    server.add_generic_rpc_handlers((handler,))
+    port = server.add_insecure_port("localhost:0")
+    server.start()
+    return server, f"localhost:{port}"
+
+
+@pytest.mark.parametrize(("code", "calls"), [("UNAVAILABLE", 3), ("INTERNAL", 1), ("RESOURCE_EXHAUSTED", 1)])
+def test_only_unavailable_is_tried_again(code: str, calls: int) -> None:
+    handler = _Flaky(2, grpc.StatusCode[code])
+    server, address = _flaky_server(handler)
+    with RecommenderClient(address, metadata=[("x-trace-id", "t1")]) as client:
+        if code == "UNAVAILABLE":
+            assert client.recommend(Request()) == []
+        else:
+            with pytest.raises(RecommenderError, match=code):
+                client.recommend(Request())
+    assert handler.calls == calls
+    assert ("x-trace-id", "t1") in handler.metadata
+    server.stop(0)
+
+
+def test_attempts_are_limited() -> None:
+    handler = _Flaky(99, grpc.StatusCode.UNAVAILABLE)
+    server, address = _flaky_server(handler)
+    with RecommenderClient(address, attempts=2) as client, pytest.raises(RecommenderError, match="UNAVAILABLE"):
+        client.recommend(Request())
+    assert handler.calls == 2
+    server.stop(0)
+
+
+def test_the_deadline_holds_over_all_attempts() -> None:
+    with socket.socket() as silent:
+        silent.bind(("localhost", 0))
+        silent.listen()
+        address = f"localhost:{silent.getsockname()[1]}"
+        started = time.monotonic()
+        with RecommenderClient(address, timeout=0.5, attempts=100) as client, pytest.raises(RecommenderError) as raised:
+            client.recommend(Request())
+    assert raised.value.code in ("DEADLINE_EXCEEDED", "UNAVAILABLE")
+    assert time.monotonic() - started < 2.0
+
+
+def test_it_needs_no_tensorflow_and_starts_in_well_under_a_second() -> None:
+    code = (
+        "import sys, serving.client; "
+        "heavy = {'tensorflow', 'tfx', 'numpy', 'tensorflow_serving', 'keras', 'absl'} & set(sys.modules); "
+        "assert not heavy, heavy"
+    )
+    seconds = []
+    for _ in range(2):
+        started = time.monotonic()
+        subprocess.run([sys.executable, "-c", code], check=True)
+        seconds.append(time.monotonic() - started)
+    assert min(seconds) < 1.0

@@ -1,0 +1,95 @@
+from typing import Any
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from tensorflow_serving.apis import predict_pb2
+
+from serving import wire
+from serving.messages import AnswerError, Recommendation, Request, encode_example, recommendations, tensor_rows
+
+
+def test_an_example_holds_what_the_request_says() -> None:
+    features: dict[str, Any] = {"user_age": 33.0, "user_langs": ["de", b"fr"], "context_rank": [1, 2], "empty": []}
+    request = Request("u1", ["a", "b"], [10, 20, 30], features, ["c"], 5)
+    example = tf.train.Example.FromString(encode_example(request)).features.feature
+    assert {name: f.WhichOneof("kind") for name, f in example.items()} == {
+        "user_id": "bytes_list",
+        "item_id": "bytes_list",
+        "time": "int64_list",
+        "exclude_item_id": "bytes_list",
+        "k": "int64_list",
+        "user_age": "float_list",
+        "user_langs": "bytes_list",
+        "context_rank": "int64_list",
+    }
+    assert list(example["item_id"].bytes_list.value) == [b"a", b"b"]
+    assert list(example["time"].int64_list.value) == [10, 20, 30]
+    assert list(example["user_langs"].bytes_list.value) == [b"de", b"fr"]
+    assert list(example["user_age"].float_list.value) == [33.0]
+
+
+def test_an_empty_request_is_an_empty_example() -> None:
+    assert tf.train.Example.FromString(encode_example(Request())) == tf.train.Example()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"k": 0}, "`k` should be a positive integer. Received: k=0"),
+        ({"history": ["a"], "times": [1, 2, 3]}, "`times` should hold 1 or 2 values"),
+        ({"features": {"k": 3}}, "argument of its own. Received: k"),
+    ],
+)
+def test_wrong_requests_say_what_is_wrong(arguments: dict[str, object], message: str) -> None:
+    with pytest.raises(ValueError, match=message.replace("(", r"\(")):
+        Request(**arguments)  # type: ignore[arg-type]
+
+
+def test_mixed_values_are_refused() -> None:
+    with pytest.raises(TypeError, match="`user_age`"):
+        encode_example(Request(features={"user_age": [1.0, "x"]}))
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64", "int32", "int64", "bool"])
+@pytest.mark.parametrize("as_fields", [True, False])
+def test_rows_of_any_encoding(dtype: str, as_fields: bool) -> None:
+    array = np.arange(6).reshape(2, 3).astype(dtype)
+    proto = tf.make_tensor_proto(array)
+    if as_fields:
+        field = {"float32": "float_val", "float64": "double_val", "int32": "int_val", "int64": "int64_val"}
+        proto.tensor_content = b""
+        getattr(proto, field.get(dtype, "bool_val")).extend(array.ravel().tolist())
+    own = wire.TensorProto.FromString(proto.SerializeToString())
+    assert tensor_rows(own) == array.tolist()
+
+
+def test_a_single_value_stands_for_all() -> None:
+    own = wire.TensorProto.FromString(tf.make_tensor_proto(7.0, shape=[2, 2]).SerializeToString())
+    assert tensor_rows(own) == [[7.0, 7.0], [7.0, 7.0]]
+
+
+def _response(**outputs: object) -> object:
+    response = predict_pb2.PredictResponse()
+    for name, value in outputs.items():
+        response.outputs[name].CopyFrom(tf.make_tensor_proto(value))
+    return wire.PredictResponse.FromString(response.SerializeToString())
+
+
+def test_recommendations_are_cut_at_count() -> None:
+    response = _response(
+        item_id=[["a", "b"], ["c", ""]], score=[[2.0, 1.0], [3.0, 0.0]], like=[[0.5, 0.25], [0.75, 0.0]], count=[2, 1]
+    )
+    assert recommendations(response) == [
+        [Recommendation("a", 2.0, {"like": 0.5}), Recommendation("b", 1.0, {"like": 0.25})],
+        [Recommendation("c", 3.0, {"like": 0.75})],
+    ]
+    bare = _response(item_id=[["a"]], score=[[2.0]], count=[1])
+    assert recommendations(bare) == [[Recommendation("a", 2.0, {})]]
+
+
+def test_answers_of_other_models_are_refused() -> None:
+    with pytest.raises(AnswerError, match="lacks count, item_id"):
+        recommendations(_response(score=[[1.0]]))
+    with pytest.raises(AnswerError, match="`score` should hold"):
+        recommendations(_response(item_id=[["a", "b"]], score=[[1.0]], count=[2]))
