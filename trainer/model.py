@@ -55,11 +55,7 @@ class RecommenderModel(tfrs.Model):
         self.balancing = FixedBalancing(config)
         self.retrieval_name = next((n for n, t in config.tasks.items() if t.kind == "retrieval"), None)
         self._sampler = _sampler(config, catalogue, randomness)
-
-    def make_weights(self) -> None:
-        """Makes every variable, which Keras would do at the first call."""
-        no_events = tf.sparse.from_dense(tf.zeros([1, 0], tf.int64))
-        self.loss_sums(dense_windows({layout.ITEM_ID: no_events}, self.spec))
+        self._make_weights()
 
     def encode(self, window: Window, training: bool = False) -> QueryState:
         """Queries at every position: position i sees the user, the context of event i, and positives before i.
@@ -119,6 +115,11 @@ class RecommenderModel(tfrs.Model):
         if self.retrieval_name is not None and task is not None and negatives is not None:
             sums[self.retrieval_name] = self._retrieval_sum(window, state.embedding, items, negatives, task)
         return sums
+
+    def _make_weights(self) -> None:
+        """Makes every variable, which Keras would do at the first call, perhaps outside a strategy's scope."""
+        no_events = tf.sparse.from_dense(tf.zeros([1, 0], tf.int64))
+        self.loss_sums(dense_windows({layout.ITEM_ID: no_events}, self.spec))
 
     def _encode(self, window: Window, vectors: tf.Tensor, training: bool) -> QueryState:
         return self.queries(window, vectors, self.spec.item_count, training=training)

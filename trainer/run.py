@@ -95,9 +95,7 @@ class TrainingJob:
     def _new_model(self) -> RecommenderModel:
         tf.keras.utils.set_random_seed(self._config.training.seed)
         spec = self._spec
-        model = RecommenderModel(self._config, spec.features, self._catalogue, spec.user_count, self._labels)
-        model.make_weights()
-        return model
+        return RecommenderModel(self._config, spec.features, self._catalogue, spec.user_count, self._labels)
 
     def _evaluator(self, patterns: list[str]) -> Callable[[], dict[str, float]] | None:
         """Nothing to evaluate with where the eval split is empty."""

@@ -1,0 +1,134 @@
+"""A small model on transformed windows that are drawn here: what the trainer's tests share."""
+
+from pathlib import Path
+
+import numpy as np
+import tensorflow as tf
+
+from pipeline.config import Config, parse_config
+from trainer.catalogue import Catalogue
+from trainer.model import RecommenderModel
+from trainer.tasks import LabelStatistics
+from trainer.windows import WindowSpec
+from transform.features import ModelFeature
+
+YAML = """
+name: small
+data:
+  folder: data
+  interactions: {path: events.csv}
+tasks:
+  retrieval: {kind: retrieval, next_events: 2}
+  rating: {kind: regression, label: rating, min: 1, max: 5}
+  like: {kind: binary, label: rating >= 4}
+model: {dimension: 8, feature_dimension: 4, history: {max_events: 6, dropout: 0, item_dropout: 0}}
+training: {epochs: 3, batch_size: 4, optimizer: {warmup_steps: 2}}
+evaluation: {ks: [3]}
+"""
+FEATURES = (
+    ModelFeature("user_gender", "user", "category", 3),
+    ModelFeature("user_tags", "user", "categories", 5),
+    ModelFeature("context_device", "context", "category", 3),
+    ModelFeature("outcome_stars", "outcome", "category", 6),
+    ModelFeature("outcome_dwell", "outcome", "number", None),
+    ModelFeature("item_genres", "item", "categories", 4),
+    ModelFeature("item_price", "item", "number", None),
+)
+ITEMS, USERS = 12, 9
+STATISTICS = {"rating": LabelStatistics(3.0, 1.5), "like": LabelStatistics(0.5, 0.5)}
+
+
+def small_config(**changes: object) -> Config:
+    """The configuration; `changes` are sections, merged one level deep into those above."""
+    values = parse_config(YAML).model_dump(exclude_unset=True)
+    for section, change in changes.items():
+        old = values.get(section)
+        values[section] = {**old, **change} if isinstance(old, dict) and isinstance(change, dict) else change
+    return Config.model_validate(values)
+
+
+def encoder_config(encoder: str, **history: object) -> Config:
+    """The configuration with another history encoder."""
+    model = small_config().model.model_dump()
+    return small_config(model={**model, "history": {**model["history"], "encoder": encoder, **history}})
+
+
+def small_spec(config: Config) -> WindowSpec:
+    """Twelve items and nine users."""
+    return WindowSpec(config, FEATURES, ITEMS, USERS)
+
+
+def small_catalogue() -> Catalogue:
+    """Item 0 is the most frequent one; the last item and the unknown one have no features."""
+    genres = np.array([[n % 4, -1] for n in range(ITEMS - 1)] + [[-1, -1]] * 2, np.int32)
+    prices = np.linspace(-1, 1, ITEMS + 1, dtype=np.float32)
+    ids = np.array([f"i{n}".encode() for n in range(ITEMS)], dtype=object)
+    frequencies = np.arange(ITEMS, 0, -1).astype(np.float32)
+    return Catalogue(ids, frequencies, {"item_genres": genres, "item_price": prices})
+
+
+def small_model(config: Config, seed: int = 1) -> RecommenderModel:
+    """A model with random weights."""
+    tf.keras.utils.set_random_seed(seed)
+    return RecommenderModel(config, FEATURES, small_catalogue(), USERS, STATISTICS)
+
+
+def draw_row(rng: np.random.Generator, length: int, **features: list) -> dict[str, list]:
+    """A transformed window of random events in which every event is a positive target."""
+    rating = rng.integers(1, 6, length)
+    row = {
+        "user_id": [int(rng.integers(USERS))],
+        "user_gender": [int(rng.integers(2))],
+        "user_tags": rng.integers(0, 4, rng.integers(0, 3)).tolist(),
+        "item_id": rng.integers(0, ITEMS, length).tolist(),
+        "time": np.cumsum(rng.integers(1, 1000, length)).tolist(),
+        "context_device": rng.integers(0, 2, length).tolist(),
+        "outcome_stars": rating.tolist(),
+        "outcome_dwell": rng.normal(size=length).tolist(),
+        "label_rating": rating.astype(float).tolist(),
+        "weight_rating": [1.0] * length,
+        "label_like": (rating >= 4).astype(float).tolist(),
+        "weight_like": [1.0] * length,
+        "is_positive": [1] * length,
+        "is_target": [1] * length,
+    }
+    return {**row, **features}
+
+
+def draw_rows(seed: int, count: int, longest: int = 8) -> list[dict[str, list]]:
+    """Windows of two events and more."""
+    rng = np.random.default_rng(seed)
+    return [draw_row(rng, int(rng.integers(2, longest + 1))) for _ in range(count)]
+
+
+def draw_eval_rows(seed: int, count: int) -> list[dict[str, list]]:
+    """Windows whose last event is the target."""
+    rows = draw_rows(seed, count)
+    marks = [[0] * (len(row["item_id"]) - 1) + [1] for row in rows]
+    seen = [sorted(set(row["item_id"][:-1])) for row in rows]
+    return [
+        {**r, "is_target": m, "seen_item_id": s, "is_cold_user": [0]} for r, m, s in zip(rows, marks, seen, strict=True)
+    ]
+
+
+def sparse_features(rows: list[dict[str, list]]) -> dict[str, tf.SparseTensor]:
+    """What parsing the rows' examples gives."""
+    names = dict.fromkeys(name for row in rows for name in row)
+    return {name: tf.ragged.constant([r.get(name, []) for r in rows], _dtype(name)).to_sparse() for name in names}
+
+
+def write_rows(path: Path, rows: list[dict[str, list]]) -> str:
+    """Writes a gzipped TFRecord file of transformed examples and returns its path."""
+    with tf.io.TFRecordWriter(str(path), tf.io.TFRecordOptions(compression_type="GZIP")) as writer:
+        for row in rows:
+            example = tf.train.Example()
+            for name, values in row.items():
+                feature = example.features.feature[name]
+                kind = feature.float_list if _dtype(name) == tf.float32 else feature.int64_list
+                kind.value.extend(values)
+            writer.write(example.SerializeToString())
+    return str(path)
+
+
+def _dtype(name: str) -> tf.DType:
+    return tf.float32 if name.startswith(("label_", "weight_")) or name == "outcome_dwell" else tf.int64
