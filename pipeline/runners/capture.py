@@ -4,7 +4,7 @@ import os
 import sys
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from pathlib import Path
 from typing import TextIO
 
@@ -36,7 +36,8 @@ def _redirected(target: int) -> Iterator[None]:
     try:
         for descriptor, _ in saved:
             os.dup2(target, descriptor)
-        yield
+        with redirect_stdout(_writer(1)), redirect_stderr(_writer(2)):
+            yield
     finally:
         _flush()
         for descriptor, copy in saved:
@@ -44,14 +45,22 @@ def _redirected(target: int) -> Iterator[None]:
             os.close(copy)
 
 
+def _writer(descriptor: int) -> TextIO:
+    """A Python stream on the descriptor, whatever took the place of the interpreter's own (a notebook's, a test's).
+
+    It stays open: loggers that are set up meanwhile keep it.
+    """
+    return os.fdopen(descriptor, "w", buffering=1, encoding="utf-8", errors="backslashreplace", closefd=False)
+
+
 @contextmanager
 def _followed(log: Path, terminal: TextIO) -> Iterator[None]:
     """Copies what is appended to the file, from now on. (A pipe would lose the last words of a crash.)"""
-    done = threading.Event()
+    done, begin = threading.Event(), log.stat().st_size
 
     def follow() -> None:
         with log.open(encoding="utf-8", errors="replace") as file:
-            file.seek(0, os.SEEK_END)
+            file.seek(begin)
             last = False
             while not last:
                 last = done.wait(POLL_SECONDS)

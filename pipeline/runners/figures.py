@@ -99,10 +99,8 @@ def _vocabularies(outputs: Outputs, config: Config) -> str:
 
 def _training(outputs: Outputs, config: Config) -> str:
     result = json.loads((Path(outputs["model_run"][0].uri) / "training.json").read_text())
-    figures = [f"{result['epochs']} epochs", *_numbers(result["train"], 3)]
-    return ", ".join(figures) + (
-        "; eval " + ", ".join(_numbers(result["evaluation"], 3)) if result["evaluation"] else ""
-    )
+    trained = [f"{result['epochs']} epochs", *_numbers(result["train"])]
+    return "; eval ".join(", ".join(part) for part in (trained, _numbers(result["evaluation"])) if part)
 
 
 def _numbers(figures: Mapping[str, float]) -> list[str]:

@@ -1,0 +1,23 @@
+"""A pipeline of two components; `python -m tests.pipeline.runners.tiny HOME MODE` runs it in a process of its own."""
+
+import sys
+from pathlib import Path
+
+from pipeline.runners.local import Outcome, run_pipeline
+
+
+def run_tiny(home: Path, mode: str, verbose: bool = False) -> Outcome:
+    def build():
+        from tfx import v1 as tfx
+
+        from tests.pipeline.runners.tiny_components import count, describe
+
+        numbers = count(limit=3)
+        words = describe(numbers=numbers.outputs["numbers"], mode=mode)
+        return tfx.dsl.Pipeline("tiny", str(home / "artifacts"), components=[numbers, words], enable_cache=True)
+
+    return run_pipeline(build, home, verbose, figure=lambda name, outputs: f"{len(outputs)} output of {name}")
+
+
+if __name__ == "__main__":
+    run_tiny(Path(sys.argv[1]), sys.argv[2])
