@@ -14,23 +14,22 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from pipeline.evaluation.user_figures import Floats, Targets, figures_by_user
+from pipeline.evaluation.user_figures import Floats, Integers, Targets, figures_by_user
 
-_FOLD_EVERY = 1024
+Places = npt.NDArray[np.uint8]
 _NEVER = 255
-"""The best place of an item that no list holds; lists are at most 100 long."""
+"""The place of an item that no list holds; lists are at most 100 long."""
 
 
-class Event(NamedTuple):
-    """One target event with a retrieval label, as the `evaluate` signature answers."""
+class Events(NamedTuple):
+    """Target events with a retrieval label, as the `evaluate` signature answers: aligned arrays of N rows."""
 
-    user: int
-    target_count: float
-    rank: float
-    popularity_rank: float
-    catalogue_size: float
-    top_items: npt.NDArray[np.int64]
-    popularity_top_items: npt.NDArray[np.int64]
+    targets: Targets
+    target_count: Floats
+    top_items: Integers
+    """[N, K] item indexes, -1 where there are fewer."""
+    popularity_top_items: Integers
+    catalogue_size: int
 
 
 @dataclass
@@ -42,12 +41,11 @@ class Memory:
     """[3, M]: model, baseline, model minus baseline."""
     squares: Floats
     open_events: list[Targets] = field(default_factory=list)
-    best_places: npt.NDArray[np.uint8] = field(default_factory=lambda: np.empty((2, 0), np.uint8))
-    """[2, catalogue]: by the model and by the baseline."""
-    pending: list[Event] = field(default_factory=list)
+    best_places: Places = field(default_factory=lambda: np.empty((2, 0), np.uint8))
+    """[2, catalogue], from 0: in the model's and in the baseline's lists."""
 
 
-class Figures(NamedTuple):
+class Averages(NamedTuple):
     """Averages over users [3, M] (model, baseline, model minus baseline), and coverage [2, |ks|]."""
 
     users: float
@@ -73,47 +71,39 @@ class UserAverages:
         shape = (3, 3 * len(self._ks) + 1)
         return Memory(users=0, sums=np.zeros(shape), squares=np.zeros(shape))
 
-    def add(self, memory: Memory, event: Event) -> Memory:
-        """Takes an event in. Work is done once for many events."""
-        memory.pending.append(event)
-        return self.fold(memory) if len(memory.pending) >= _FOLD_EVERY else memory
+    def add(self, memory: Memory, events: Events) -> Memory:
+        """Takes events in."""
+        alone = events.target_count <= 1
+        self._close(memory, events.targets.only(alone)._replace(user=np.arange(alone.sum())))
+        memory.open_events.append(events.targets.only(~alone))
+        lists = (events.top_items, events.popularity_top_items)
+        places = np.stack([best_places(items, events.catalogue_size) for items in lists])
+        memory.best_places = _better(memory.best_places, places)
+        return memory
 
     def merge(self, memories: Iterable[Memory]) -> Memory:
         """One memory of all."""
-        folded = [self.fold(memory) for memory in memories]
         result = self.start()
-        for memory in folded:
+        for memory in memories:
             result.users += memory.users
             result.sums += memory.sums
             result.squares += memory.squares
             result.open_events += memory.open_events
-            result.best_places = _best_of(result.best_places, memory.best_places)
+            result.best_places = _better(result.best_places, memory.best_places)
+        result.open_events = [Targets.join(result.open_events)]
         return result
 
-    def fold(self, memory: Memory) -> Memory:
-        """Works through the pending events, and empties the list."""
-        if not memory.pending:
-            return memory
-        events, memory.pending = memory.pending, []
-        user, count, rank, popularity_rank, sizes, top, popularity_top = zip(*events, strict=True)
-        targets = Targets(np.array(user, np.int64), np.array(rank, np.float64), np.array(popularity_rank, np.float64))
-        alone = np.array(count) <= 1
-        self._close(memory, targets.only(alone)._replace(user=np.arange(alone.sum())))
-        memory.open_events.append(targets.only(~alone))
-        size = int(max(sizes))
-        places = np.stack([_places(np.stack(top), size), _places(np.stack(popularity_top), size)])
-        memory.best_places = _best_of(memory.best_places, places)
-        return memory
-
-    def read(self, memory: Memory) -> Figures:
+    def read(self, memory: Memory) -> Averages:
         """The averages. Every figure is NaN where there are no users; the standard error with fewer than two."""
         total = self.merge([memory])
-        self._close(total, Targets.join([Targets.empty(), *total.open_events]))
+        self._close(total, total.open_events[0])
+        users = np.float64(total.users)
         with np.errstate(divide="ignore", invalid="ignore"):
-            mean = total.sums / total.users if total.users else np.full_like(total.sums, np.nan)
-            variance = np.maximum(total.squares / np.float64(total.users) - mean**2, 0)
-            error = np.sqrt(variance / np.float64(total.users - 1))
-        return Figures(total.users, mean, error, self._coverage(total))
+            mean = total.sums / users
+            variance = np.maximum(total.squares / users - mean**2, 0)
+            error = np.sqrt(variance / (users - 1))
+            coverage = self._reached(total.best_places) / np.float64(total.best_places.shape[1])
+        return Averages(total.users, mean, np.where(users > 1, error, np.nan), coverage)
 
     def _close(self, memory: Memory, targets: Targets) -> None:
         """Adds users all of whose events are here."""
@@ -123,14 +113,13 @@ class UserAverages:
         memory.sums += values.sum(axis=1)
         memory.squares += (values**2).sum(axis=1)
 
-    def _coverage(self, memory: Memory) -> Floats:
-        size = memory.best_places.shape[1]
-        reached = (memory.best_places[..., None] < np.array(self._ks)).sum(axis=1)
-        return reached / size if size else np.full(reached.shape, np.nan)
+    def _reached(self, places: Places) -> Integers:
+        """The number of items [2, |ks|] that stand within the first K of some list."""
+        return np.stack([(places < min(k, _NEVER)).sum(axis=1) for k in self._ks], axis=-1)
 
 
-def _places(lists: npt.NDArray[np.int64], size: int) -> npt.NDArray[np.uint8]:
-    """The best place [size], from 0, of every item in lists [N, K] of item indexes; -1 fills short lists."""
+def best_places(lists: Integers, size: int) -> Places:
+    """The best place [size], from 0, of every item in lists [N, K] of item indexes; 255 for an item in none."""
     places = np.full(size, _NEVER, np.uint8)
     columns = np.broadcast_to(np.arange(lists.shape[1], dtype=np.uint8), lists.shape)
     listed = lists >= 0
@@ -138,7 +127,7 @@ def _places(lists: npt.NDArray[np.int64], size: int) -> npt.NDArray[np.uint8]:
     return places
 
 
-def _best_of(left: npt.NDArray[np.uint8], right: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
+def _better(left: Places, right: Places) -> Places:
     size = max(left.shape[1], right.shape[1])
     padded = [np.pad(a, ((0, 0), (0, size - a.shape[1])), constant_values=_NEVER) for a in (left, right)]
     return np.minimum(*padded)

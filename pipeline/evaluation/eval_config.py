@@ -1,7 +1,6 @@
 """TFMA's configuration from ours: the model, the slices, the metrics, the thresholds."""
 
 import json
-from collections.abc import Iterable
 from typing import Any
 
 from tensorflow_model_analysis import constants
@@ -11,21 +10,9 @@ from pipeline import layout
 from pipeline.config import Config
 from pipeline.config.tasks import BinaryTask
 from pipeline.evaluation.gates import Bound, bounds, headline_slice
-from pipeline.evaluation.metric_names import BINARY_METRICS, EXAMPLES, REGRESSION_METRICS
-from pipeline.evaluation.retrieval_metrics import RetrievalMetrics
+from pipeline.evaluation.metric_names import EXAMPLES
+from pipeline.evaluation.tfma_metrics import RetrievalMetrics, RowCount, TaskMetrics
 from pipeline.fingerprint import code_fingerprint
-
-_TASK_METRIC_CLASSES = {
-    "auc": "AUC",
-    "log_loss": "BinaryCrossEntropy",
-    "accuracy": "BinaryAccuracy",
-    "precision": "Precision",
-    "recall": "Recall",
-    "f1": "F1Score",
-    "calibration": "Calibration",
-    "rmse": "RootMeanSquaredError",
-    "mae": "MeanAbsoluteError",
-}
 
 
 def make_eval_config(config: Config) -> Any:
@@ -34,22 +21,22 @@ def make_eval_config(config: Config) -> Any:
     One model spec stands for the candidate; the Evaluator adds the latest blessed model where there is one, and drops
     the change thresholds where there is none.
     """
-    limits = bounds(config)
-    return config_pb2.EvalConfig(
-        model_specs=[_model_spec(config)],
-        slicing_specs=_slices(config),
-        metrics_specs=[_example_count(config, limits), *_retrieval(config, limits), *_ranking(config, limits)],
-    )
+    code = code_fingerprint("pipeline/evaluation")
+    specs = [_spec(config, RowCount, {"code": code})]
+    if config.retrieval is not None:
+        settings = {"ks": list(config.evaluation.ks), "one_list": config.split.history == "frozen"}
+        specs.append(_spec(config, RetrievalMetrics, settings))
+    for task, labelled in config.ranking.items():
+        kind = "binary" if isinstance(labelled, BinaryTask) else "regression"
+        specs.append(_spec(config, TaskMetrics, {"kind": kind}, task))
+    return config_pb2.EvalConfig(model_specs=[_model_spec(config)], slicing_specs=_slices(config), metrics_specs=specs)
 
 
 def _model_spec(config: Config) -> Any:
-    tasks = config.ranking
     return config_pb2.ModelSpec(
         model_type=constants.TF_GENERIC,
         signature_name="evaluate",
-        preprocessing_function_names=["evaluation_labels"] if tasks else [],
-        label_keys={task: f"target_label_{task}" for task in tasks},
-        example_weight_keys={task: f"target_weight_{task}" for task in tasks},
+        preprocessing_function_names=["evaluation_labels"] if config.ranking else [],
     )
 
 
@@ -60,55 +47,29 @@ def _slices(config: Config) -> list[Any]:
     return [config_pb2.SlicingSpec(feature_keys=key) for key in keys]
 
 
-def _example_count(config: Config, limits: Iterable[Bound]) -> Any:
-    metric = config_pb2.MetricConfig(class_name="ExampleCount", config=json.dumps({"name": EXAMPLES}))
-    metric.per_slice_thresholds.extend(_thresholds(config, EXAMPLES, limits))
-    unweighted = config_pb2.ExampleWeightOptions(unweighted=True)
-    return config_pb2.MetricsSpec(metrics=[metric], example_weights=unweighted)
-
-
-def _retrieval(config: Config, limits: Iterable[Bound]) -> list[Any]:
-    if config.retrieval is None:
-        return []
-    settings = {
-        "ks": list(config.evaluation.ks),
-        "one_list": config.split.history == "frozen",
-        "code": code_fingerprint("pipeline/evaluation"),
-    }
-    metric = config_pb2.MetricConfig(
-        class_name=RetrievalMetrics.__name__, module=RetrievalMetrics.__module__, config=json.dumps(settings)
+def _spec(config: Config, metric: type, settings: dict[str, Any], task: str = "") -> Any:
+    """A metric with its settings, and the thresholds on those of its figures that gates name."""
+    spec = config_pb2.MetricsSpec(
+        metrics=[
+            config_pb2.MetricConfig(
+                class_name=metric.__name__, module=metric.__module__, config=json.dumps(settings, sort_keys=True)
+            )
+        ],
+        output_names=[task] if task else [],
+        example_weights=config_pb2.ExampleWeightOptions(unweighted=True),
     )
-    spec = config_pb2.MetricsSpec(metrics=[metric], example_weights=config_pb2.ExampleWeightOptions(unweighted=True))
-    for name in sorted({bound.metric for bound in limits if "/" not in bound.metric and bound.metric != EXAMPLES}):
-        spec.per_slice_thresholds[name].thresholds.extend(_thresholds(config, name, limits))
-    return [spec]
+    for bound in bounds(config):
+        owner, _, name = bound.metric.rpartition("/")
+        if owner == task and (name == EXAMPLES) == (metric is RowCount):
+            spec.per_slice_thresholds[name].thresholds.append(_threshold(config, bound))
+    return spec
 
 
-def _ranking(config: Config, limits: Iterable[Bound]) -> list[Any]:
-    specs = []
-    for task, settings in config.ranking.items():
-        names = BINARY_METRICS if isinstance(settings, BinaryTask) else REGRESSION_METRICS
-        metrics = [_task_metric(config, task, name, limits) for name in names]
-        specs.append(config_pb2.MetricsSpec(metrics=metrics, output_names=[task]))
-    return specs
-
-
-def _task_metric(config: Config, task: str, name: str, limits: Iterable[Bound]) -> Any:
-    metric = config_pb2.MetricConfig(class_name=_TASK_METRIC_CLASSES[name], config=json.dumps({"name": name}))
-    metric.per_slice_thresholds.extend(_thresholds(config, f"{task}/{name}", limits))
-    return metric
-
-
-def _thresholds(config: Config, metric: str, limits: Iterable[Bound]) -> list[Any]:
-    """TFMA's per-slice thresholds on one metric."""
-    return [
-        config_pb2.PerSliceMetricThreshold(
-            slicing_specs=[config_pb2.SlicingSpec(feature_values=headline_slice(config, bound))],
-            threshold=_value_threshold(bound) if bound.kind == "value" else _change_threshold(bound),
-        )
-        for bound in limits
-        if bound.metric == metric
-    ]
+def _threshold(config: Config, bound: Bound) -> Any:
+    return config_pb2.PerSliceMetricThreshold(
+        slicing_specs=[config_pb2.SlicingSpec(feature_values=headline_slice(config, bound))],
+        threshold=_value_threshold(bound) if bound.kind == "value" else _change_threshold(bound),
+    )
 
 
 def _value_threshold(bound: Bound) -> Any:

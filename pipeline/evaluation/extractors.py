@@ -1,14 +1,16 @@
-"""What TFMA reads of an example: its bytes and the few features that cut slices.
+"""How TFMA sees the examples: in groups of rows, not one by one.
 
-A window has a dozen features of up to a hundred values; TFMA would turn each into a tensor and split it by example.
-The model reads the serialized example anyway, so only the slicing features are kept. Of a feature of the event, the
-last value is the target's.
+TFMA's own way turns every feature of a window into a tensor, cuts batches into single examples and adds each to each
+metric of each slice in Python; with two ranking tasks that took 2.5 ms an example. Here only the features that cut
+slices are read (of an event's feature the last value, the target's), the model sees whole batches, and the rows of
+a batch that fall into the same slices stay together: a metric gets arrays. So TFMA's own metrics, which expect one
+example at a time, cannot be used beside ours.
 """
 
 from typing import Any
 
 import apache_beam as beam
-import pyarrow as pa
+import numpy as np
 import tensorflow_model_analysis as tfma
 
 from pipeline import layout
@@ -19,41 +21,69 @@ _MAX_ROWS = 512
 
 
 def custom_extractors(eval_shared_model: Any, eval_config: Any, tensor_adapter_config: Any) -> list[Any]:
-    """TFX's Evaluator calls this: TFMA's own extractors behind the one that drops what nobody reads."""
-    first = tfma.extractors.Extractor(
-        stage_name="KeepSlicingFeatures", ptransform=beam.FlatMap(_keep, slicing_features(eval_config))
-    )
-    rest = tfma.default_extractors(
-        eval_shared_model=eval_shared_model, eval_config=eval_config, tensor_adapter_config=tensor_adapter_config
-    )
-    return [first, *rest]
+    """TFX's Evaluator calls this for the stages between reading and metrics."""
+    del tensor_adapter_config
+    names = slicing_features(eval_config)
+    extractors = tfma.extractors
+    labels = [extractors.TransformedFeaturesExtractor(eval_config, eval_shared_model)]
+    return [
+        extractors.Extractor("ReadSlicingFeatures", beam.FlatMap(read_features, names)),
+        *(labels if eval_config.model_specs[0].preprocessing_function_names else []),
+        extractors.PredictionsExtractor(eval_config, eval_shared_model),
+        extractors.Extractor("GroupRows", beam.FlatMap(group_rows)),
+        extractors.SliceKeyExtractor(eval_config=eval_config, materialize=False),
+    ]
 
 
 def slicing_features(eval_config: Any) -> list[str]:
     """The features that the slicing specs name, sorted."""
-    names = {name for spec in eval_config.slicing_specs for name in (*spec.feature_keys, *spec.feature_values)}
-    return sorted(names)
+    return sorted({name for spec in eval_config.slicing_specs for name in spec.feature_keys})
 
 
-def _keep(extracts: dict[str, Any], features: list[str]) -> list[dict[str, Any]]:
+def read_features(extracts: dict[str, Any], names: list[str]) -> list[dict[str, Any]]:
+    """From Arrow batches to batches of serialized examples [N] beside their slicing features.
+
+    Returns:
+      Batches of at most 512 rows. A feature is an object array [N] of tuples: a row's values, none where missing.
+    """
     batch = extracts[tfma.ARROW_RECORD_BATCH_KEY]
-    columns = {tfma.constants.ARROW_INPUT_COLUMN: batch.column(tfma.constants.ARROW_INPUT_COLUMN)}
-    for name in features:
-        column = _values(batch, name)
-        if column is not None:
-            columns[name] = column
-    kept = pa.RecordBatch.from_arrays(list(columns.values()), list(columns))
-    starts = range(0, kept.num_rows, _MAX_ROWS)
-    return [{**extracts, tfma.ARROW_RECORD_BATCH_KEY: kept.slice(start, _MAX_ROWS)} for start in starts]
+    serialized = np.asarray(batch.column(tfma.constants.ARROW_INPUT_COLUMN).flatten())
+    columns = {name: _values(batch, name) for name in names}
+    return [
+        {
+            tfma.INPUT_KEY: serialized[start : start + _MAX_ROWS],
+            tfma.FEATURES_KEY: {name: column[start : start + _MAX_ROWS] for name, column in columns.items()},
+        }
+        for start in range(0, len(serialized), _MAX_ROWS)
+    ]
 
 
-def _values(batch: pa.RecordBatch, name: str) -> pa.Array | None:
-    """The feature as a list array without nulls; of an event's feature the last value. None: no row has a value."""
+def group_rows(extracts: dict[str, Any]) -> list[dict[str, Any]]:
+    """Splits a batch into one group of rows for each combination of values of the slicing features."""
+    features = extracts[tfma.FEATURES_KEY]
+    members: dict[tuple[Any, ...], list[int]] = {}
+    for row, values in enumerate(zip(*features.values(), strict=True)):
+        members.setdefault(values, []).append(row)
+    kept = {key: extracts[key] for key in (tfma.PREDICTIONS_KEY, tfma.constants.TRANSFORMED_FEATURES_KEY) if key in extracts}
+    return [
+        {
+            tfma.FEATURES_KEY: {name: np.array(v) for name, v in zip(features, values, strict=True) if v},
+            **_take(kept, np.array(rows)),
+        }
+        for values, rows in members.items()
+    ]
+
+
+def _values(batch: Any, name: str) -> np.ndarray:
     index = batch.schema.get_field_index(name)
-    kind = batch.schema.field(index).type if index >= 0 else pa.null()
-    if not (pa.types.is_list(kind) or pa.types.is_large_list(kind)):
-        return None
-    rows = [row or [] for row in batch.column(index).to_pylist()]
+    rows = batch.column(index).to_pylist() if index >= 0 else [None] * batch.num_rows
     if name.startswith(_EVENT_PREFIX):
-        rows = [[value for value in row[-1:] if value] for row in rows]
-    return pa.array(rows, kind) if any(rows) else None
+        rows = [[value for value in (row or [])[-1:] if value] for row in rows]
+    values = np.empty(len(rows), object)
+    values[:] = [tuple(row or ()) for row in rows]
+    return values
+
+
+def _take(tree: dict[str, Any], rows: np.ndarray) -> dict[str, Any]:
+    """The rows of every array in nested dictionaries."""
+    return {key: _take(value, rows) if isinstance(value, dict) else value[rows] for key, value in tree.items()}

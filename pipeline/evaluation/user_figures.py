@@ -29,17 +29,13 @@ class Targets(NamedTuple):
 
     @classmethod
     def join(cls, parts: Sequence["Targets"]) -> "Targets":
-        """All events of the parts."""
-        return cls(*(np.concatenate(columns) for columns in zip(*parts, strict=True)))
+        """All events of the parts, which may be none."""
+        none = cls(np.empty(0, np.int64), np.empty(0), np.empty(0))
+        return cls(*(np.concatenate(columns) for columns in zip(none, *parts, strict=True)))
 
     def only(self, chosen: npt.NDArray[np.bool_]) -> "Targets":
         """The events where `chosen` [N] holds."""
         return Targets(self.user[chosen], self.rank[chosen], self.popularity_rank[chosen])
-
-    @classmethod
-    def empty(cls) -> "Targets":
-        """No events."""
-        return cls(np.empty(0, np.int64), np.empty(0), np.empty(0))
 
 
 def figures_by_user(targets: Targets, ks: Sequence[int], one_list: bool) -> Floats:

@@ -1,0 +1,197 @@
+"""Our metrics in TFMA's form. Each reads arrays of rows: `extractors` says why."""
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any, Protocol
+
+import apache_beam as beam
+import numpy as np
+import tensorflow_model_analysis as tfma
+
+from pipeline.evaluation.accumulator import Averages, Events, Memory, UserAverages
+from pipeline.evaluation.metric_names import (
+    EXAMPLES,
+    LIFT,
+    MAX_TOP_ITEMS,
+    POPULARITY,
+    STANDARD_ERROR,
+    USERS,
+    ranking_metrics,
+)
+from pipeline.evaluation.task_figures import Answers, BinaryFigures, RegressionFigures
+from pipeline.evaluation.user_figures import Targets
+
+_KINDS = ("", POPULARITY, LIFT)
+_TASKS: dict[str, type[BinaryFigures] | type[RegressionFigures]] = {
+    "binary": BinaryFigures,
+    "regression": RegressionFigures,
+}
+Outputs = dict[str, np.ndarray]
+
+
+class _Fold(Protocol):
+    """A metric as a fold over batches of rows."""
+
+    def start(self) -> Any: ...
+
+    def add(self, state: Any, rows: Any) -> Any: ...
+
+    def merge(self, states: Iterable[Any]) -> Any: ...
+
+    def read(self, state: Any) -> dict[str, float]: ...
+
+
+class RetrievalMetrics(tfma.metrics.Metric):
+    """recall@K, ndcg@K, hr@K, mrr and coverage@K, averaged over users; beside them `popularity_<metric>`, the lift
+    `lift_<metric>` (model minus popularity), the standard errors `stderr_<...>` and the number of `users`.
+
+    `user_figures` has the definitions. The lift's standard error is that of the difference within users.
+
+    Args:
+      ks: The lengths K.
+      one_list: Whether the targets of a user stand in one ranked list (a frozen history), or each in its own.
+      name: The metric's name in the configuration.
+    """
+
+    def __init__(self, ks: Sequence[int], one_list: bool, name: str = "retrieval"):
+        super().__init__(_retrieval, ks=list(ks), one_list=one_list, name=name)
+
+
+class TaskMetrics(tfma.metrics.Metric):
+    """The metrics of a ranking task; `task_figures` has the definitions.
+
+    Args:
+      kind: `binary` or `regression`.
+      name: The metric's name in the configuration; the task itself is the spec's output name.
+    """
+
+    def __init__(self, kind: str, name: str = "task"):
+        super().__init__(_task, kind=kind, name=name)
+
+
+class RowCount(tfma.metrics.Metric):
+    """The number of examples in the slice.
+
+    Args:
+      code: A digest of the evaluation's code; it enters the component's cache key and has no other effect.
+      name: The metric's name.
+    """
+
+    def __init__(self, code: str = "", name: str = EXAMPLES):
+        super().__init__(_count, code=code, name=name)
+
+
+class _RetrievalFold(UserAverages):
+    def __init__(self, ks: Sequence[int], one_list: bool):
+        super().__init__(ks, one_list)
+        self._lengths = tuple(ks)
+
+    def read(self, state: Memory) -> dict[str, float]:  # type: ignore[override]
+        return _named(self._lengths, super().read(state))
+
+
+class _CountFold:
+    def start(self) -> float:
+        return 0.0
+
+    def add(self, state: float, rows: int) -> float:
+        return state + rows
+
+    def merge(self, states: Iterable[float]) -> float:
+        return sum(states)
+
+    def read(self, state: float) -> dict[str, float]:
+        return {EXAMPLES: state}
+
+
+def _retrieval(ks: list[int], one_list: bool, name: str, model_names: Sequence[str]) -> list[Any]:
+    fold = _RetrievalFold(ks, one_list)
+    return [_computation(fold, _events, name, model) for model in model_names]
+
+
+def _task(kind: str, name: str, model_names: Sequence[str], output_names: Sequence[str]) -> list[Any]:
+    fold = _TASKS[kind]()
+    return [_computation(fold, _answers, name, model, task) for model in model_names for task in output_names]
+
+
+def _count(code: str, name: str, model_names: Sequence[str]) -> list[Any]:
+    del code
+    return [_computation(_CountFold(), _row_count, name, model) for model in model_names]
+
+
+def _events(outputs: Outputs, labels: Outputs, task: str) -> Events:
+    del labels, task
+    kept = outputs["retrieval_weight"].ravel() > 0
+    rows = {name: values[kept] for name, values in outputs.items()}
+    rank, popularity_rank, count, size = (
+        rows[name].ravel().astype(np.float64)
+        for name in ("target_rank", "popularity_rank", "target_count", "catalogue_size")
+    )
+    targets = Targets(rows["user_key"].ravel(), rank, popularity_rank)
+    return Events(targets, count, rows["top_items"], rows["popularity_top_items"], int(size.max(initial=0)))
+
+
+def _answers(outputs: Outputs, labels: Outputs, task: str) -> Answers:
+    columns = (labels[f"target_label_{task}"], outputs[task], labels[f"target_weight_{task}"])
+    return Answers(*(column.ravel().astype(np.float64) for column in columns))
+
+
+def _row_count(outputs: Outputs, labels: Outputs, task: str) -> int:
+    del labels, task
+    return len(next(iter(outputs.values())))
+
+
+def _computation(fold: _Fold, rows: Callable[..., Any], name: str, model: str, task: str = "") -> Any:
+    names = list(fold.read(fold.start()))
+    return tfma.metrics.MetricComputation(
+        keys=[_key(metric, model, task) for metric in names],
+        preprocessors=[_Rows(rows, f"{name}:{model}:{task}", model, task)],
+        combiner=_FoldFn(fold, model, task),
+    )
+
+
+def _key(metric: str, model: str, task: str) -> Any:
+    """Neither weighted nor unweighted (None): so TFMA finds the thresholds of a metrics spec by name."""
+    return tfma.metrics.MetricKey(name=metric, model_name=model, output_name=task, example_weighted=None)
+
+
+class _Rows(tfma.metrics.Preprocessor):
+    """Picks of the model's outputs and labels what a metric needs."""
+
+    def __init__(self, rows: Callable[..., Any], name: str, model: str, task: str):
+        super().__init__(name=name)
+        self._rows, self._model, self._task = rows, model, task
+
+    def process(self, extracts: dict[str, Any]) -> Iterator[Any]:
+        outputs = extracts[tfma.PREDICTIONS_KEY]
+        labels = extracts.get(tfma.constants.TRANSFORMED_FEATURES_KEY, {})
+        yield self._rows(outputs.get(self._model, outputs), labels.get(self._model, labels), self._task)
+
+
+class _FoldFn(beam.CombineFn):
+    def __init__(self, fold: _Fold, model: str, task: str):
+        self._fold, self._model, self._task = fold, model, task
+
+    def create_accumulator(self) -> Any:
+        return self._fold.start()
+
+    def add_input(self, accumulator: Any, element: Any) -> Any:
+        return self._fold.add(accumulator, element)
+
+    def merge_accumulators(self, accumulators: Iterable[Any]) -> Any:
+        return self._fold.merge(accumulators)
+
+    def extract_output(self, accumulator: Any) -> dict[Any, float]:
+        return {_key(name, self._model, self._task): value for name, value in self._fold.read(accumulator).items()}
+
+
+def _named(ks: Sequence[int], averages: Averages) -> dict[str, float]:
+    values = {USERS: float(averages.users)}
+    for row, kind in enumerate(_KINDS):
+        for column, metric in enumerate(ranking_metrics(tuple(ks))):
+            values[kind + metric] = float(averages.mean[row, column])
+            values[STANDARD_ERROR + kind + metric] = float(averages.standard_error[row, column])
+    coverage = np.concatenate([averages.coverage, averages.coverage[:1] - averages.coverage[1:]])
+    listed = [(column, k) for column, k in enumerate(ks) if k <= MAX_TOP_ITEMS]
+    for row, kind in enumerate(_KINDS):
+        values |= {f"{kind}coverage@{k}": float(coverage[row, column]) for column, k in listed}
+    return values
