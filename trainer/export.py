@@ -63,20 +63,20 @@ class ExportedModel(tf.Module):
         self.index = ExactIndex(candidate_table(model)) if config.retrieval else None
         recommender = Recommender(model, self.index, self.item_ids, reader)
         evaluation = Evaluation(model, recommender, self.frequencies, reader)
-        self._functions = _Functions(model, reader, recommender, evaluation)
+        self.functions = Functions(model, reader, recommender, evaluation)
 
     def concrete_signatures(self) -> Signatures:
         """Traces every signature; the weights that they read are tracked from here on."""
-        signatures = self._functions.always()
+        signatures = self.functions.always()
         if self.index is not None:
-            signatures |= self._functions.retrieval(self.index)
+            signatures |= self.functions.retrieval(self.index)
         self.weights = list({id(v): v for function in signatures.values() for v in function.variables}.values())
         return signatures
 
 
 @dataclass(frozen=True)
-class _Functions:
-    """The signatures by name."""
+class Functions:
+    """The signatures before they are traced."""
 
     model: RecommenderModel
     reader: RequestReader
@@ -110,15 +110,19 @@ class _Functions:
         }
 
     def recommend(self, examples: tf.Tensor) -> Answer:
+        """The signature `recommend`: string [B]."""
         return self.recommender.recommend(self.reader.from_examples(examples))
 
     def recommend_tensors(self, *inputs: tf.Tensor) -> Answer:
+        """The signature `recommend_tensors`: the inputs of `_PLAIN_TENSORS`."""
         return self.recommender.recommend(self.reader.from_tensors(*inputs))
 
     def retrieve(self, examples: tf.Tensor) -> Answer:
+        """The signature `retrieve`: string [B]."""
         return self.recommender.retrieve(self.reader.from_examples(examples))
 
     def embed_query(self, examples: tf.Tensor) -> Answer:
+        """The signature `embed_query`: string [B] -> `embedding` float [B, D + 1]."""
         window = self.reader.window(self.reader.raw(examples))
         return {"embedding": newest(self.model.encode(window)).embedding}
 

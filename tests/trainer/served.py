@@ -7,8 +7,9 @@ import tensorflow_transform as tft
 
 from pipeline.config import Config, parse_config
 from tests.transform.conftest import analyse
-from trainer.catalogue import Catalogue, load_catalogue
+from trainer.catalogue import load_catalogue
 from trainer.model import RecommenderModel
+from trainer.tasks import LabelStatistics
 from transform.features import model_features, user_vocabulary_size
 
 YAML = """
@@ -30,15 +31,15 @@ tasks:
   like: {kind: binary, label: rating >= 4}
 model: {dimension: 8, feature_dimension: 4, history: {max_events: 6}}
 evaluation: {ks: [3, 5]}
-serving: {candidates: 4, default_k: 3, max_k: 50}
+serving: {candidates: 5, default_k: 3, max_k: 50, utility: {retrieval: 1.0, rating: 2.0, like: -3.0}}
 """
+_STRINGS = "user_id user_gender item_id seen_item_id catalogue_id item_genres split context_device outcome_rating"
+_INTEGERS = "time context_hour is_positive is_target is_cold_user target_count"
+_FLOATS = "label_rating weight_rating label_like weight_like"
 DTYPES = {
-    **dict.fromkeys(
-        ["user_id", "user_gender", "item_id", "seen_item_id", "catalogue_id", "item_genres", "split"], tf.string
-    ),
-    **dict.fromkeys(["context_device", "outcome_rating"], tf.string),
-    **dict.fromkeys(["time", "context_hour", "is_positive", "is_target", "is_cold_user", "target_count"], tf.int64),
-    **dict.fromkeys(["label_rating", "weight_rating", "label_like", "weight_like"], tf.float32),
+    **dict.fromkeys(_STRINGS.split(), tf.string),
+    **dict.fromkeys(_INTEGERS.split(), tf.int64),
+    **dict.fromkeys(_FLOATS.split(), tf.float32),
 }
 REQUEST_DTYPES = {"exclude_item_id": tf.string, "candidate_item_id": tf.string, "k": tf.int64}
 ITEMS = [f"i{n}" for n in range(8)]
@@ -67,16 +68,12 @@ def transform_graph(config: Config, folder: Path) -> tft.TFTransformOutput:
     return analyse(config, rows, DTYPES, folder)
 
 
-def catalogue_of(tft_output: tft.TFTransformOutput, config: Config) -> Catalogue:
-    """The shop's items, without features."""
-    return load_catalogue([], tft_output, config)
-
-
 def untrained_model(config: Config, tft_output: tft.TFTransformOutput) -> RecommenderModel:
-    """A model with random weights."""
+    """A model with random weights; the items have no features."""
     tf.keras.utils.set_random_seed(1)
-    catalogue = load_catalogue([], tft_output, config)
-    return RecommenderModel(config, model_features(config, tft_output), catalogue, user_vocabulary_size(tft_output))
+    features, catalogue = model_features(config, tft_output), load_catalogue([], tft_output, config)
+    statistics = {"rating": LabelStatistics(3.0, 2.0), "like": LabelStatistics(0.5, 0.5)}
+    return RecommenderModel(config, features, catalogue, user_vocabulary_size(tft_output), statistics)
 
 
 def serialized(*rows: dict[str, list]) -> tf.Tensor:

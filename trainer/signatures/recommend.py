@@ -85,7 +85,8 @@ class Recommender:
         return self._utility(self._model.rank(state.hidden, tf.tile(block[tf.newaxis], [tf.shape(state.hidden)[0], 1])))
 
     def _width(self, request: Request) -> tf.Tensor:
-        return tf.minimum(tf.reduce_max(request.k), self._size)
+        """The answer's K: the largest k of the batch, 1 in an empty one."""
+        return tf.minimum(tf.maximum(tf.reduce_max(request.k), 1), self._size)
 
     def _candidates(
         self, state: QueryState, width: tf.Tensor, exclude: tf.Tensor

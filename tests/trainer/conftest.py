@@ -1,0 +1,53 @@
+"""The small shop's transform graph, model and SavedModel, made once for all tests."""
+
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+import tensorflow as tf
+import tensorflow_transform as tft
+
+from pipeline.config import Config
+from tests.trainer.served import shop, transform_graph, untrained_model
+from trainer.export import export_model
+from trainer.model import RecommenderModel
+
+Signature = Callable[..., dict[str, np.ndarray]]
+
+
+@pytest.fixture(scope="session")
+def shop_config() -> Config:
+    return shop()
+
+
+@pytest.fixture(scope="session")
+def shop_graph(shop_config: Config, tmp_path_factory: pytest.TempPathFactory) -> tft.TFTransformOutput:
+    return transform_graph(shop_config, tmp_path_factory.mktemp("transform"))
+
+
+@pytest.fixture(scope="session")
+def shop_model(shop_config: Config, shop_graph: tft.TFTransformOutput) -> RecommenderModel:
+    return untrained_model(shop_config, shop_graph)
+
+
+@pytest.fixture(scope="session")
+def saved_model(
+    shop_config: Config,
+    shop_graph: tft.TFTransformOutput,
+    shop_model: RecommenderModel,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> tf.Module:
+    path = str(tmp_path_factory.mktemp("saved_model"))
+    export_model(shop_model, shop_graph, shop_config, path)
+    return tf.saved_model.load(path)
+
+
+@pytest.fixture(scope="session")
+def call(saved_model: tf.Module) -> Signature:
+    """Calls a signature of the loaded SavedModel by name."""
+
+    def answer(signature: str, **inputs: object) -> dict[str, np.ndarray]:
+        tensors = {name: tf.convert_to_tensor(values) for name, values in inputs.items()}
+        return {name: values.numpy() for name, values in saved_model.signatures[signature](**tensors).items()}
+
+    return answer
