@@ -1,0 +1,111 @@
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[3]
+
+SHOP = """\
+name: shop
+data:
+  folder: shop
+  interactions: {path: events.csv, time: time}
+features:
+  outcome:
+    - {name: rating, kind: categorical}
+"""
+
+
+def call(folder: Path, *arguments: str, **environment: str) -> subprocess.CompletedProcess:
+    return subprocess.run(
+        [sys.executable, str(ROOT / "tfx_runner.py"), *arguments],
+        cwd=folder,
+        env={**os.environ, **environment},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+@pytest.fixture
+def shop(tmp_path):
+    """A folder with one good configuration and its table."""
+    (tmp_path / "shop").mkdir()
+    (tmp_path / "shop" / "events.csv").write_text("user_id,item_id,time,rating\n1,2,3,4\n")
+    (tmp_path / "shop.yaml").write_text(SHOP)
+    return tmp_path
+
+
+def test_help_lists_commands_and_exit_codes_at_once(tmp_path):
+    begin = time.monotonic()
+    run = call(tmp_path, "--help")
+    assert run.returncode == 0
+    for word in ("run", "check", "data", "serve", "recommend", "compile", "not blessed or not pushed"):
+        assert word in run.stdout
+    assert time.monotonic() - begin < 5  # a second on an idle machine; TensorFlow alone takes ten
+
+
+def test_check_says_ok(shop):
+    run = call(shop, "check", "shop.yaml")
+    assert (run.returncode, run.stdout) == (0, "shop.yaml: ok (1 features; tasks: retrieval)\n")
+
+
+def test_wrong_configuration_exits_with_2_and_all_problems(shop):
+    (shop / "shop.yaml").write_text(SHOP.replace("name: rating", "name: ratng") + "serving: {max_k: 1}\n")
+    for command in (["check", "shop.yaml"], ["run", "--config", "shop.yaml"]):
+        run = call(shop, *command)
+        assert run.returncode == 2
+        assert run.stdout == ""
+        assert run.stderr.splitlines() == [
+            "error: shop.yaml:8: `serving.max_k`: should be at least `default_k` (10). Received: 1",
+            "shop.yaml:7: `features.outcome[0].name`: no such column: 'ratng'. Did you mean `rating`? "
+            "Columns of events.csv: user_id, item_id, time, rating",
+        ]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        ([], "required: command"),
+        (["fly"], "invalid choice: 'fly'"),
+        (["recommend", "--config", "shop.yaml"], "required: --user"),
+        (["recommend", "--user", "1", "--k", "0"], "should be a positive integer. Received: '0'"),
+        (["check", "none.yaml"], "none.yaml: cannot be read (No such file or directory)"),
+        (["data", "--config", "shop.yaml"], "`data.dataset` names no public data set"),
+    ],
+)
+def test_wrong_use_exits_with_2(shop, arguments, said):
+    run = call(shop, *arguments)
+    assert run.returncode == 2
+    assert said in run.stderr
+    assert "Traceback" not in run.stderr
+
+
+def test_data_without_network_exits_with_1_and_names_the_terms(shop):
+    (shop / "shop.yaml").write_text(SHOP.replace("folder: shop", "folder: new\n  dataset: movielens-100k"))
+    run = call(
+        shop, "data", "--config", "shop.yaml", PIP_NO_INDEX="1", PIP_FIND_LINKS=str(shop), PIP_CONFIG_FILE=os.devnull
+    )
+    assert run.returncode == 1
+    assert "Harper" in run.stdout
+    assert "error: pip could not download recbole==1.2.1" in run.stderr
+    assert not (shop / "new").exists()
+
+
+@pytest.mark.parametrize("command", [["serve"], ["recommend", "--user", "1"]])
+def test_without_a_pushed_model_the_message_names_the_command(shop, command):
+    run = call(shop, *command, "--config", "shop.yaml")
+    assert run.returncode == 1
+    assert run.stderr.splitlines()[-1] == (
+        "error: runs/shop/serving/recommender holds no model. Make one: `tfx_runner.py run --config shop.yaml`"
+    )
+
+
+def test_server_that_does_not_answer_is_named(shop):
+    run = call(shop, "recommend", "--config", "shop.yaml", "--user", "1", "--address", "localhost:1")
+    assert run.returncode == 1
+    assert "localhost:1 (model recommender): UNAVAILABLE" in run.stderr
+    assert "Traceback" not in run.stderr
