@@ -122,7 +122,7 @@ def _lengths(config: Config) -> Iterator[Problem]:
     if config.retrieval and serving.candidates < serving.default_k:
         allowed = f"should be at least `default_k` ({serving.default_k})"
         yield ("serving", "candidates"), f"{allowed}. Received: {serving.candidates}"
-    if history.min_context >= history.max_events:
+    if "min_context" in history.model_fields_set and history.min_context >= history.max_events:
         allowed = f"should be below `max_events` ({history.max_events})"
         yield ("model", "history", "min_context"), f"{allowed}. Received: {history.min_context}"
     if list(ks) != sorted(ks):

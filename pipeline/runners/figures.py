@@ -11,6 +11,7 @@ from absl import logging
 
 from pipeline.config import Config
 from pipeline.evaluation.metric_names import POPULARITY, baseline_gate
+from pipeline.layout import ITEMS_SPLIT, WINDOW_SPLITS
 
 Outputs = Mapping[str, list[Any]]
 """A component's output artifacts by key."""
@@ -59,8 +60,11 @@ def pushed_version(outputs: Outputs) -> tuple[str, str] | None:
 
 
 def _ingest(outputs: Outputs, config: Config) -> str:
-    counts = json.loads((Path(outputs["examples"][0].uri) / "ingest.json").read_text())
-    return ", ".join(f"{name} {value}" for name, value in counts.items())
+    report = json.loads((Path(outputs["examples"][0].uri) / "ingest.json").read_text())
+    events, splits = report["interactions"], report["splits"]
+    windows = ", ".join(f"{split} {splits[split]['examples']:,}" for split in WINDOW_SPLITS if split in splits)
+    items = splits[ITEMS_SPLIT]["examples"]
+    return f"{events['kept']:,} of {events['rows']:,} rows; windows: {windows}; {items:,} items"
 
 
 def _statistics(outputs: Outputs, config: Config) -> str:
