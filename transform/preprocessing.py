@@ -6,15 +6,17 @@ import tensorflow as tf
 
 from pipeline import layout
 from pipeline.config import Config, parse_config
-from pipeline.config.features import AnyFeature, Cross, MultiValued, Numeric, Text, Time
-from transform.features import RAW_NAME, Section, configured
-from transform.ids import item_indexes, user_indexes
-from transform.kinds.category import categorical, multi_valued
+from pipeline.config.features import Categorical, Cross, MultiValued, Numeric, Text, Time
+from transform.counting import VocabularyFile
+from transform.features import ITEM_VOCABULARY, RAW_NAME, USER_VOCABULARY, Section, configured
+from transform.ids import item_counts, item_indexes, user_counts, user_indexes
 from transform.kinds.cross import cross
+from transform.kinds.multi_valued import multi_valued
 from transform.kinds.numeric import numeric
 from transform.kinds.text import text
 from transform.kinds.time import time
 from transform.raw import RawExamples
+from transform.vocabularies import TokenCounts, vocabulary_indexes, vocabulary_paths
 
 _UNCHANGED = (layout.TIME, layout.IS_POSITIVE, layout.IS_TARGET, layout.IS_COLD_USER, layout.TARGET_COUNT)
 
@@ -35,37 +37,60 @@ def preprocessing_fn(inputs: dict[str, tf.SparseTensor], custom_config: dict[str
     """
     config = parse_config(custom_config["config"], "custom_config")
     raw = RawExamples(inputs)
-    outputs = {name: raw.integers(name) for name in _UNCHANGED}
-    for task in config.ranking:
-        for name in (layout.label(task), layout.weight(task)):
-            outputs[name] = raw.floats(name)
-    outputs |= item_indexes(raw, config.features.item_id.min_count)
-    outputs[layout.USER_ID] = user_indexes(raw, config.model.user_min_count)
-    return outputs | _features(config, raw)
+    strings = {
+        RAW_NAME[section](feature.name): (section, feature, _strings(section, feature, raw))
+        for section, feature in configured(config)
+        if isinstance(feature, Categorical)
+    }
+    counts = [_counts(name, *entry, raw) for name, entry in strings.items()]
+    ids = [item_counts(raw, config.features.item_id.min_count), user_counts(raw, config.model.user_min_count)]
+    paths = vocabulary_paths([*ids, *counts])
+    outputs = _unchanged(config, raw) | item_indexes(raw, paths[ITEM_VOCABULARY])
+    outputs[layout.USER_ID] = user_indexes(raw, paths[USER_VOCABULARY])
+    for name, (_, feature, values) in strings.items():
+        outputs[name] = values.with_values(vocabulary_indexes(values.values, paths[name], feature.oov_buckets))
+    return outputs | _without_vocabulary(config, raw)
 
 
-def _features(config: Config, raw: RawExamples) -> dict[str, tf.SparseTensor]:
+def _unchanged(config: Config, raw: RawExamples) -> dict[str, tf.SparseTensor]:
+    tasks = [name(task) for task in config.ranking for name in (layout.label, layout.weight)]
+    return {n: raw.integers(n) for n in _UNCHANGED} | {n: raw.floats(n) for n in tasks}
+
+
+def _strings(section: Section, feature: Categorical, raw: RawExamples) -> tf.SparseTensor:
+    """What a vocabulary is made of and looked up in: values or words."""
+    values = raw.strings(RAW_NAME[section](feature.name))
+    if isinstance(feature, Text):
+        return text(values, feature.max_tokens)
+    return multi_valued(values) if isinstance(feature, MultiValued) else values
+
+
+def _counts(
+    name: str, section: Section, feature: Categorical, values: tf.SparseTensor, raw: RawExamples
+) -> TokenCounts:
+    tokens = _analysed(section, values, raw)
+    ones = tf.ones_like(tokens, tf.int64)
+    file = VocabularyFile(name, min_count=feature.min_count, max_values=feature.max_values)
+    return TokenCounts(file, tokens, counts=ones, weights=ones)
+
+
+def _without_vocabulary(config: Config, raw: RawExamples) -> dict[str, tf.SparseTensor]:
     return {
-        RAW_NAME[section](feature.name): _transform(section, feature, raw) for section, feature in configured(config)
+        RAW_NAME[section](feature.name): _transform(section, feature, raw)
+        for section, feature in configured(config)
+        if not isinstance(feature, Categorical)
     }
 
 
-def _transform(section: Section, feature: AnyFeature, raw: RawExamples) -> tf.SparseTensor:
+def _transform(section: Section, feature: Cross | Numeric | Time, raw: RawExamples) -> tf.SparseTensor:
     name = RAW_NAME[section](feature.name)
-    if isinstance(feature, Text):
-        return text(raw.strings(name), feature, name)
-    if isinstance(feature, MultiValued):
-        return multi_valued(raw.strings(name), feature, name)
     if isinstance(feature, Cross):
         return cross([raw.strings(RAW_NAME[section](column)) for column in feature.of], feature)
     if isinstance(feature, Time):
         times = raw.integers(name)
         return times.with_values(time(times.values, feature))
-    if isinstance(feature, Numeric):
-        numbers = raw.floats(name)
-        return numbers.with_values(numeric(numbers.values, _analysed(section, numbers, raw), feature))
-    strings = raw.strings(name)
-    return strings.with_values(categorical(strings.values, _analysed(section, strings, raw), feature, name))
+    numbers = raw.floats(name)
+    return numbers.with_values(numeric(numbers.values, _analysed(section, numbers, raw), feature))
 
 
 def _analysed(section: Section, values: tf.SparseTensor, raw: RawExamples) -> tf.Tensor:
