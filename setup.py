@@ -23,6 +23,12 @@ REQUIRED = [
     "rich",  # progress lines and tables in the terminal
 ]
 KUBEFLOW = ["kfp>=2.16,<2.17"]  # named directly: TFX's own extra leaves it out from Python 3.12 on
+BENCH = [
+    "implicit>=0.7.3,<0.8",  # ALS and BPR, the reference implementations of both
+    "myfm==0.4.0",  # the Bayesian factorisation machine, the best published rating peer; relation blocks make it quick
+    "scipy",  # sparse matrices of the other peers
+    "threadpoolctl",  # BLAS on one thread where `implicit` has its own
+]
 DEV = ["pytest", "hypothesis", "ruff", "mypy", "types-PyYAML"]
 
 setup(
@@ -34,6 +40,6 @@ setup(
     package_data={"pipeline": ["report/*.html"]},
     py_modules=["tfx_runner"],
     install_requires=REQUIRED,
-    extras_require={"kubeflow": KUBEFLOW, "dev": DEV + KUBEFLOW},
+    extras_require={"kubeflow": KUBEFLOW, "bench": BENCH, "dev": DEV + BENCH + KUBEFLOW},
     entry_points={"console_scripts": ["tfx-recommender=tfx_runner:main"]},
 )

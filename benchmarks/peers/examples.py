@@ -1,0 +1,208 @@
+"""Ingest's examples (docs/data-layout.md) as NumPy arrays: train events in order, targets with what was seen."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import scipy.sparse as sp
+import tensorflow as tf
+from tfx_bsl.coders.example_coder import ExamplesToRecordBatchDecoder
+
+from pipeline import layout
+
+
+@dataclass(frozen=True)
+class Events:
+    """Events by user, then time, then the log's order; aligned arrays [E].
+
+    Attributes:
+      user: int64 in [0, U).
+      item: int64 in [0, V]; V is an item outside the catalogue.
+      time: int64 seconds; 0 where the log has no times.
+      positive: bool, whether the event is history and retrieval target.
+      label: float32, the rating; NaN where there is none.
+    """
+
+    user: np.ndarray
+    item: np.ndarray
+    time: np.ndarray
+    positive: np.ndarray
+    label: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.user)
+
+    def __getitem__(self, rows: np.ndarray) -> "Events":
+        return Events(self.user[rows], self.item[rows], self.time[rows], self.positive[rows], self.label[rows])
+
+    def __add__(self, later: "Events") -> "Events":
+        pairs = zip(vars(self).values(), vars(later).values(), strict=True)
+        joined = Events(*(np.concatenate(pair) for pair in pairs))
+        return joined[np.lexsort((joined.time, joined.user))]
+
+
+@dataclass(frozen=True)
+class Targets:
+    """The target events of a split.
+
+    Attributes:
+      events: T events.
+      seen: CSR bool [T, V], the items that the user had met before the split.
+      cold: bool [T], whether the user has no train event.
+    """
+
+    events: Events
+    seen: sp.csr_matrix
+    cold: np.ndarray
+
+
+@dataclass(frozen=True)
+class Log:
+    """One examples artifact.
+
+    Attributes:
+      users: The ids of U users, those of train first met in it.
+      items: The ids of V items: the catalogue and all items of train, by falling number of positive train events.
+      train, eval, test: The splits.
+      user_rows, item_rows: The examples that hold the side features: one row per user of train; the split `items`.
+    """
+
+    users: pa.Array
+    items: pa.Array
+    train: Events
+    eval: Targets
+    test: Targets
+    user_rows: pa.Table
+    item_rows: pa.Table
+
+
+def read_log(uri: str, label: str) -> Log:
+    """Reads an examples artifact.
+
+    Args:
+      uri: The artifact's folder, with `Split-train`, `Split-eval`, `Split-test` and `Split-items`.
+      label: The rating task whose `label_<task>` and `weight_<task>` are read; where absent, labels are NaN.
+
+    Raises:
+      FileNotFoundError, ValueError: If a split has no files or no examples.
+    """
+    tables = {split: read_split(uri, split) for split in (*layout.WINDOW_SPLITS, layout.ITEMS_SPLIT)}
+    train, catalogue = tables["train"], tables[layout.ITEMS_SPLIT]
+    items = _items(train, catalogue)
+    users = pc.unique(_concat([_flat(tables[split], layout.USER_ID) for split in layout.WINDOW_SPLITS]))
+    events = {split: _events(tables[split], users, items, label) for split in layout.WINDOW_SPLITS}
+    return Log(
+        users=users,
+        items=items,
+        train=_train_events(events["train"], train),
+        eval=_targets(events["eval"], tables["eval"], items),
+        test=_targets(events["test"], tables["test"], items),
+        user_rows=train,
+        item_rows=catalogue,
+    )
+
+
+def read_split(uri: str, split: str) -> pa.Table:
+    """The examples of a split: one row each, one list column per feature.
+
+    Raises:
+      FileNotFoundError: If the split has no files.
+      ValueError: If it has no examples.
+    """
+    files = sorted(str(path) for path in Path(uri, f"Split-{split}").glob("*.gz"))
+    if not files:
+        raise FileNotFoundError(f"{uri}/Split-{split}: holds no *.gz file. Give the folder of ingest's `examples`")
+    batches = list(_batches(files))
+    if not batches:
+        raise ValueError(f"{uri}/Split-{split}: holds no examples. Give the split a share of the events")
+    return pa.concat_tables(batches, promote_options="permissive").combine_chunks()
+
+
+def _batches(files: list[str]) -> Iterator[pa.Table]:
+    decoder = ExamplesToRecordBatchDecoder()
+    for batch in tf.data.TFRecordDataset(files, "GZIP").batch(8192).as_numpy_iterator():
+        yield pa.Table.from_batches([decoder.DecodeBatch(batch.tolist())])
+
+
+def _items(train: pa.Table, catalogue: pa.Table) -> pa.Array:
+    """All items by falling number of positive train events, then by id, both descending."""
+    counted = _flat(train, layout.ITEM_ID).filter(
+        pc.and_(
+            pc.equal(_flat(train, layout.IS_TARGET), 1),
+            pc.equal(_flat(train, layout.IS_POSITIVE), 1),
+        )
+    )
+    once = pc.unique(_concat([_flat(catalogue, layout.CATALOGUE_ID), _flat(train, layout.ITEM_ID)]))
+    counts = np.bincount(pc.index_in(counted, value_set=once).to_numpy(), minlength=len(once))
+    table = pa.table({"id": once, "count": counts})
+    return table.sort_by([("count", "descending"), ("id", "descending")])["id"].combine_chunks()
+
+
+def _events(table: pa.Table, users: pa.Array, items: pa.Array, label: str) -> tuple[Events, np.ndarray]:
+    """All events of all windows, and their windows."""
+    item = pc.index_in(_flat(table, layout.ITEM_ID), value_set=items).fill_null(len(items)).to_numpy()
+    window = np.repeat(np.arange(len(table)), _lengths(table, layout.ITEM_ID))
+    user = pc.index_in(_flat(table, layout.USER_ID), value_set=users).to_numpy()[window]
+    zeros = np.zeros(len(item))
+    time = _values(table, layout.TIME, zeros)
+    labels = _values(table, layout.label(label), zeros)
+    weights = _values(table, layout.weight(label), zeros)
+    return Events(
+        user.astype(np.int64),
+        item.astype(np.int64),
+        time.astype(np.int64),
+        _values(table, layout.IS_POSITIVE, zeros) == 1,
+        np.where(weights > 0, labels, np.nan).astype(np.float32),
+    ), window
+
+
+def _train_events(events: tuple[Events, np.ndarray], table: pa.Table) -> Events:
+    """Each train event once, where it is a target; windows of a user in the order of their targets' times."""
+    every, window = events
+    target = _flat(table, layout.IS_TARGET).to_numpy() == 1
+    kept, window = every[target], window[target]
+    first, last = np.zeros(len(table), np.int64), np.zeros(len(table), np.int64)
+    first[window[::-1]] = kept.time[::-1]
+    last[window] = kept.time
+    # Stable: within a window the events stand in order already, and ties in time keep it.
+    return kept[np.lexsort((last[window], first[window], kept.user))]
+
+
+def _targets(events: tuple[Events, np.ndarray], table: pa.Table, items: pa.Array) -> Targets:
+    every, window = events
+    last = np.flatnonzero(np.r_[window[1:] != window[:-1], len(window) > 0])
+    order = np.lexsort((every.time[last], every.user[last]))
+    seen = _membership(table, layout.SEEN_ITEM_ID, items)
+    cold = _flat(table, layout.IS_COLD_USER).to_numpy() == 1
+    return Targets(every[last[order]], seen[order], cold[order])
+
+
+def _membership(table: pa.Table, feature: str, items: pa.Array) -> sp.csr_matrix:
+    if feature not in table.column_names:
+        return sp.csr_matrix((len(table), len(items)), dtype=bool)
+    item = pc.index_in(_flat(table, feature), value_set=items)
+    row = np.repeat(np.arange(len(table)), _lengths(table, feature))
+    known = item.is_valid().to_numpy(zero_copy_only=False)
+    item = item.fill_null(0).to_numpy()
+    shape = (len(table), len(items))
+    return sp.csr_matrix((np.ones(known.sum(), bool), (row[known], item[known])), shape=shape)
+
+
+def _values(table: pa.Table, feature: str, missing: np.ndarray) -> np.ndarray:
+    return _flat(table, feature).to_numpy() if feature in table.column_names else missing
+
+
+def _flat(table: pa.Table, feature: str) -> pa.Array:
+    return _concat([pc.list_flatten(chunk) for chunk in table[feature].chunks])
+
+
+def _lengths(table: pa.Table, feature: str) -> np.ndarray:
+    lengths = pc.list_value_length(table[feature]).fill_null(0)
+    return lengths.to_numpy()
+
+
+def _concat(arrays: list[pa.Array]) -> pa.Array:
+    return pa.concat_arrays([array.cast(arrays[0].type) for array in arrays])

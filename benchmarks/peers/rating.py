@@ -1,0 +1,106 @@
+"""Peers that predict ratings: what each is, how its settings are chosen on eval, how it is evaluated."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+import scipy.sparse as sp
+
+from benchmarks.peers.exam import State
+from benchmarks.peers.examples import Events, Log
+from benchmarks.peers.side_features import item_features, user_features
+from benchmarks.protocol import Figure, rating_figures
+
+
+@dataclass(frozen=True)
+class Ratings:
+    """Rated events and what is known of users and items.
+
+    Attributes:
+      user, item: int64 [N], item below V.
+      label: float32 [N].
+      user_features: CSR float32 [U, F].
+      item_features: CSR float32 [V, G].
+    """
+
+    user: np.ndarray
+    item: np.ndarray
+    label: np.ndarray
+    user_features: sp.csr_matrix
+    item_features: sp.csr_matrix
+
+    def matrix(self) -> sp.csr_matrix:
+        """Who rated what: float32 [U, V], ones."""
+        shape = (self.user_features.shape[0], self.item_features.shape[0])
+        matrix = sp.csr_matrix((np.ones(len(self.user), np.float32), (self.user, self.item)), shape=shape)
+        matrix.data[:] = 1
+        return matrix
+
+
+@dataclass(frozen=True)
+class RatingExam:
+    """One evaluation: what a peer is fitted to, and N rows to predict."""
+
+    training: Ratings
+    user: np.ndarray
+    item: np.ndarray
+    label: np.ndarray
+
+    @property
+    def cold(self) -> np.ndarray:
+        """Whether the row's user has no training rating: bool [N]."""
+        return ~np.isin(self.user, self.training.user)
+
+    @property
+    def scale(self) -> tuple[float, float]:
+        """The smallest and the greatest training rating."""
+        return float(self.training.label.min()), float(self.training.label.max())
+
+
+class Rater(Protocol):
+    """A predictor of ratings. A dataclass, so that its settings can be printed."""
+
+    def fit(self, training: Ratings) -> None:
+        """Learns from the ratings; forgets what was learned before."""
+
+    def predict(self, user: np.ndarray, item: np.ndarray) -> np.ndarray:
+        """Predicts: int64 [N] and [N], users and items of the training's ranges -> float [N], not clipped."""
+
+
+def selection_exam(log: Log) -> RatingExam:
+    """The evaluation on eval by which settings are chosen."""
+    return _exam(log, log.train, log.eval.events)
+
+
+def final_exam(log: Log, state: State) -> RatingExam:
+    """The evaluation on test; `papers` is `train` here, for a rating has no history."""
+    return _exam(log, log.train + log.eval.events if state == "refit" else log.train, log.test.events)
+
+
+def figures(rater: Rater, exam: RatingExam) -> dict[str, dict[str, Figure]]:
+    """The fitted rater's figures by slice, see `protocol.rating_figures`."""
+    return rating_figures(rater.predict(exam.user, exam.item), exam.label, exam.cold, exam.scale)
+
+
+def choose(candidates: Sequence[Rater], exam: RatingExam) -> Rater:
+    """The candidate with the smallest RMSE over all rows."""
+    if len(candidates) == 1:
+        return candidates[0]
+    return min(candidates, key=lambda candidate: _error(candidate, exam))
+
+
+def _error(candidate: Rater, exam: RatingExam) -> float:
+    candidate.fit(exam.training)
+    return figures(candidate, exam)["all"]["rmse"].mean
+
+
+def _exam(log: Log, fitted: Events, asked: Events) -> RatingExam:
+    fitted, asked = _rated(fitted, len(log.items)), _rated(asked, len(log.items))
+    ratings = Ratings(fitted.user, fitted.item, fitted.label, user_features(log), item_features(log))
+    return RatingExam(ratings, asked.user, asked.item, asked.label)
+
+
+def _rated(events: Events, items: int) -> Events:
+    """The events with a rating, of items in the catalogue."""
+    return events[~np.isnan(events.label) & (events.item < items)]
