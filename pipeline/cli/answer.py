@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-import pandas as pd
+import pyarrow as pa
 from rich import box
 from rich.console import Console
 from rich.table import Table
@@ -13,7 +13,8 @@ from pipeline.cli.person import Person
 from pipeline.cli.rows import find_rows
 from pipeline.config import Config
 from pipeline.config.features import Text
-from serving.messages import Recommendation
+from pipeline.ingest.values import as_text
+from serving.messages import Recommendation, Value
 
 _EVENTS = 10
 _ITEM_COLUMNS = 3
@@ -33,20 +34,19 @@ class _Column:
 def show_history(config: Config, person: Person) -> None:
     """Prints the user's features and newest events."""
     title = f"User {person.user}{_known(person)}"
-    if not len(person.history):
+    if not person.items:
         _console().print(f"{title}: no history in the log", style="yellow", highlight=False)
         return
-    recent = person.history.tail(_EVENTS)
     dates = [datetime.fromtimestamp(second, UTC).strftime("%Y-%m-%d %H:%M") for second in person.times[-_EVENTS:]]
-    ids = recent[config.data.interactions.item].tolist()
-    outcomes = dict.fromkeys(feature.source for feature in config.features.outcome if feature.kind != "cross")
+    ids = person.items[-_EVENTS:]
+    outcomes = {name: values[-_EVENTS:] for name, values in person.events.items() if name.startswith("outcome_")}
     _print(
-        f"{title}: the last {len(recent)} events",
+        f"{title}: the last {len(ids)} events",
         [
             *([_Column("time", dates)] if dates else []),
             _Column("item", ids),
             *_described(config, ids),
-            *(_Column(name, recent[name].tolist(), is_number=True) for name in outcomes),
+            *(_Column(n.removeprefix("outcome_"), list(map(_word, v)), is_number=True) for n, v in outcomes.items()),
         ],
     )
 
@@ -91,9 +91,12 @@ def _known(person: Person) -> str:
     """` (age 24, gender M)`."""
     parts = []
     for name, values in person.features.items():
-        words = (f"{value:g}" if isinstance(value, float) else str(value) for value in values)
-        parts.append(f"{name.removeprefix('user_')} {' '.join(words)}")
+        parts.append(f"{name.removeprefix('user_')} {' '.join(map(_word, values))}")
     return f" ({', '.join(parts)})" if parts else ""
+
+
+def _word(value: Value | None) -> str:
+    return "" if value is None else f"{value:g}" if isinstance(value, float) else str(value)
 
 
 def _described(config: Config, ids: Sequence[str]) -> list[_Column]:
@@ -103,13 +106,20 @@ def _described(config: Config, ids: Sequence[str]) -> list[_Column]:
     columns = list(dict.fromkeys(f.source for f in features if f.kind != "cross"))[:_ITEM_COLUMNS]
     if table is None or not columns:
         return []
-    rows = find_rows(config.data.folder, table, table.id, ids).drop_duplicates(table.id).set_index(table.id)
-    cells = rows[columns].map(_text).reindex(pd.Index(ids), fill_value="")
-    return [_Column(name, cells[name].tolist(), is_long=True) for name in columns]
+    rows = find_rows(config.data.folder, table, table.id, ids, columns)
+    place = {item: index for index, item in reversed(list(enumerate(_cells(rows[table.id]))))}
+    found = {name: _cells(rows[name]) for name in columns}
+    return [
+        _Column(name, [cells[place[item]] if item in place else "" for item in ids], is_long=True)
+        for name, cells in found.items()
+    ]
 
 
-def _text(value: object) -> str:
-    return value if isinstance(value, str) else "|".join(map(str, value)) if isinstance(value, Iterable) else ""
+def _cells(values: pa.ChunkedArray) -> list[str]:
+    """Any column as text, `""` where missing."""
+    if pa.types.is_list(values.type) or pa.types.is_large_list(values.type):
+        return ["|".join(map(str, value or ())) for value in values.to_pylist()]
+    return [value or "" for value in as_text(values).to_pylist()]
 
 
 def _decimals(values: Iterable[float]) -> list[str]:

@@ -1,21 +1,20 @@
-"""What is known of a user, from the tables, as a request to the model server."""
+"""What the tables know of a user, as a request to the model server. Rows are read and cleaned as ingest does."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
-import numpy as np
-import pandas as pd
+import pyarrow as pa
 
-from pipeline import layout
 from pipeline.cli.rows import find_rows
 from pipeline.config import Config
-from pipeline.config.data import TimeUnit
-from pipeline.config.features import AnyFeature, Cross, MultiValued, Numeric, Time
-from pipeline.expressions import Expression
+from pipeline.ingest import events as cleaned
+from pipeline.ingest.columns import Plan
+from pipeline.ingest.events import clean_events, read_column
+from pipeline.ingest.reading import Batch
 from serving.messages import Request, Value
 
-_PER_SECOND: dict[TimeUnit, int] = {"s": 1, "ms": 10**3, "us": 10**6, "ns": 10**9}
+_ABSENT: Final[dict[str, Value]] = {"text": "", "number": float("nan"), "time": -1}
 
 
 @dataclass(frozen=True)
@@ -24,99 +23,66 @@ class Person:
 
     Attributes:
       user: The id.
-      history: The newest positive events in order, oldest first: the rows of the interactions table.
+      items: The newest positive events' items, oldest first.
       times: Seconds since 1970 of each; empty where the log has no time.
-      features: User features by their name in the examples.
+      events: Context and outcome features of each, by their name in the examples; None where missing.
+      features: User features by their name in the examples; those that are missing are not there.
     """
 
     user: str
-    history: pd.DataFrame
+    items: list[str]
     times: list[int]
+    events: dict[str, list[Value | None]]
     features: dict[str, list[Value]]
 
 
 def find_person(config: Config, user: str) -> Person:
-    """Looks the user up in the tables; an unknown one has an empty history. Raises `TableError`, `ValueError`."""
-    data = config.data
-    events = find_rows(data.folder, data.interactions, data.interactions.user, [user])
-    seconds = _seconds(events, data.interactions.time, data.interactions.time_unit)
-    events, seconds = _newest_positives(config, events, seconds)
-    table = events.tail(1) if data.users is None else find_rows(data.folder, data.users, data.users.id, [user])
-    features: dict[str, list[Value]] = {}
-    if len(table):
-        row = table.iloc[-1]
-        for name, column, feature in _raw(config.features.user):
-            features[layout.user_feature(name)] = _values(feature, row[column])
-    return Person(user, events, [int(second) for second in seconds], {n: v for n, v in features.items() if v})
+    """Looks the user up in the tables; an unknown one has no events. Raises `TableError`."""
+    plan = Plan(config)
+    events = _history(plan, user)
+    newest = events.slice(max(0, events.num_rows - config.model.history.max_events))
+    return Person(
+        user,
+        items=newest[cleaned.ITEM].to_pylist(),
+        times=newest[cleaned.TIME].to_pylist() if config.data.interactions.time else [],
+        events={column.name: newest[column.name].to_pylist() for column in plan.event},
+        features=_user_features(plan, user, events),
+    )
 
 
 def make_request(config: Config, person: Person, k: int | None) -> Request:
     """The request of this user at the time of their last event: their history is the whole of what the model sees."""
-    features: dict[str, list[Value]] = dict(person.features)
-    sections = ((config.features.context, layout.context_feature), (config.features.outcome, layout.outcome_feature))
-    for section, full_name in sections:
-        for name, column, feature in _raw(section):
-            features[full_name(name)] = [_event_value(feature, value) for value in person.history[column]]
-    return Request(
-        user_id=person.user,
-        history=person.history[config.data.interactions.item].tolist(),
-        times=[*person.times, *person.times[-1:]],
-        features={name: values for name, values in features.items() if values},
-        k=k,
-    )
+    features = dict(person.features)
+    for column in Plan(config).event if person.items else ():
+        absent = _ABSENT[column.kind]
+        features[column.name] = [absent if value is None else value for value in person.events[column.name]]
+    return Request(person.user, person.items, [*person.times, *person.times[-1:]], features, k=k)
 
 
-def _newest_positives(config: Config, events: pd.DataFrame, seconds: np.ndarray) -> tuple[pd.DataFrame, np.ndarray]:
-    """The newest events of the history, in the order of (time, row)."""
-    if config.positive is not None and len(events):
-        expression = Expression.parse(config.positive)
-        columns = {name: _column(events[name], name in expression.text_columns) for name in expression.columns}
-        value, is_present = expression.evaluate(columns)
-        chosen = is_present & (value != 0)
-        events, seconds = events[chosen], seconds[chosen] if len(seconds) else seconds
-    order = np.argsort(seconds, kind="stable") if len(seconds) else np.arange(len(events))
-    newest = order[-config.model.history.max_events :]
-    return events.iloc[newest], seconds[newest] if len(seconds) else seconds
+def _history(plan: Plan, user: str) -> pa.Table:
+    """The user's positive events, ordered by (time, row)."""
+    data = plan.config.data
+    rows = find_rows(data.folder, data.interactions, data.interactions.user, [user], plan.event_sources)
+    events, _ = clean_events(plan, Batch(rows, 0), file=0, first_row=0)
+    events = events.filter(events[cleaned.POSITIVE])
+    return events.sort_by([(cleaned.TIME, "ascending"), (cleaned.ROW, "ascending")])
 
 
-def _column(values: pd.Series, is_text: bool) -> np.ndarray:
-    return values.to_numpy(object) if is_text else pd.to_numeric(values, errors="coerce").to_numpy(float)
+def _user_features(plan: Plan, user: str, events: pa.Table) -> dict[str, list[Value]]:
+    """From the users table, or from the user's newest event where there is none."""
+    table, unit = plan.config.data.users, plan.config.data.interactions.time_unit
+    if table is None:
+        newest = events.slice(max(0, events.num_rows - 1))
+        values = {column.name: newest[column.name].to_pylist() for column in plan.user}
+    else:
+        sources = plan.entity_sources(table, plan.user)
+        rows = find_rows(plan.config.data.folder, table, table.id, [user], sources).slice(0, 1)
+        values = {column.name: read_column(column, rows, unit).values.to_pylist() for column in plan.user}
+    features = {name: [value for row in rows for value in _present(row)] for name, rows in values.items()}
+    return {name: present for name, present in features.items() if present}
 
 
-def _seconds(events: pd.DataFrame, column: str | None, unit: TimeUnit) -> np.ndarray:
-    """Whole seconds since 1970, shape [n]; empty where there is no time."""
-    if column is None or not len(events):
-        return np.empty(0, np.int64)
-    if unit == "iso8601":
-        return pd.to_datetime(events[column], utc=True, format="ISO8601").astype("int64").to_numpy() // 10**9
-    return (pd.to_numeric(events[column]).to_numpy() // _PER_SECOND[unit]).astype(np.int64)
-
-
-def _raw(features: tuple[AnyFeature, ...]) -> Iterator[tuple[str, str, AnyFeature | None]]:
-    """The raw features as (name, column, feature); the columns of a cross are categorical features of their own."""
-    for feature in features:
-        if isinstance(feature, Cross):
-            yield from ((column, column, None) for column in feature.of)
-        else:
-            yield feature.name, feature.source, feature
-
-
-def _values(feature: AnyFeature | None, found: Any) -> list[Value]:
-    """The values of a user feature; none where missing."""
-    if isinstance(feature, MultiValued):
-        parts = found.split(feature.separator) if isinstance(found, str) else list(found)
-        return [str(part).strip() for part in parts if str(part).strip()]
-    if found == "":
+def _present(value: Any) -> Iterable[Value]:
+    if value is None:
         return []
-    value = _event_value(feature, found)
-    return [] if value != value else [value]
-
-
-def _event_value(feature: AnyFeature | None, found: str) -> Value:
-    """One value of an event's feature; NaN, -1 or `""` where missing."""
-    if isinstance(feature, Numeric):
-        return float(pd.to_numeric(found or np.nan, errors="coerce"))
-    if isinstance(feature, Time):
-        number = pd.to_numeric(found or np.nan, errors="coerce")
-        return -1 if np.isnan(number) else int(number)
-    return found
+    return value if isinstance(value, list) else [value]

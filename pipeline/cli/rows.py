@@ -1,62 +1,36 @@
 """A few rows of a table, found by the value of one column: for a person to look at, not for training."""
 
-import json
-from collections.abc import Collection, Iterator
-from typing import Any
+from collections.abc import Collection, Sequence
 
-import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
 from pipeline.config.data import Table
-from pipeline.ingest.tables import open_file, table_files, table_format
+from pipeline.ingest.reading import read_batches
+from pipeline.ingest.tables import table_files
+from pipeline.ingest.values import as_text
 
-_CHUNK = 200_000
 
-
-def find_rows(folder: str, table: Table, column: str, values: Collection[str]) -> pd.DataFrame:
-    """The rows whose `column` is one of `values`, in the table's order.
+def find_rows(folder: str, table: Table, key: str, values: Collection[str], columns: Sequence[str]) -> pa.Table:
+    """The rows whose column `key` is one of `values` (as text), in the order in which ingest reads them.
 
     Args:
       folder: `data.folder`.
-      table: A CSV, Parquet or JSON lines table.
-      column: The column to search.
-      values: As text; integers as decimal text.
+      table: The table.
+      key: The column to search.
+      values: As text; whole numbers as decimal text.
+      columns: The columns to return besides `key`.
 
     Returns:
-      All columns, as text (`""` where missing); lists stay lists.
+      The columns, in types of the file's choice. Empty where nothing is found.
 
     Raises:
-      TableError: the table cannot be read.
-      ValueError: it is a TFRecord table.
+      TableError: the table cannot be read, or lacks a column.
     """
-    found = [
-        chunk[chunk[column].isin(set(values))] for path in table_files(folder, table) for chunk in _chunks(path, table)
-    ]
-    return pd.concat(found, ignore_index=True) if found else pd.DataFrame()
-
-
-def _chunks(path: str, table: Table) -> Iterator[pd.DataFrame]:
-    kind = table_format(table)
-    if kind == "tfrecord":
-        raise ValueError(f"{path}: looking rows up needs a CSV, Parquet or JSON lines table. Received: tfrecord")
-    with open_file(path) as file:
-        if kind == "csv":
-            options: dict[str, Any] = {"sep": table.separator, "encoding": table.encoding, "chunksize": _CHUNK}
-            yield from pd.read_csv(file, dtype=str, keep_default_na=False, **options)
-        elif kind == "parquet":
-            yield from (_as_text(batch) for batch in pq.ParquetFile(file).iter_batches(_CHUNK))
-        else:
-            rows = (json.loads(line) for line in file if line.strip())
-            yield _as_text(pa.RecordBatch.from_pylist(list(rows)))
-
-
-def _as_text(batch: pa.RecordBatch) -> pd.DataFrame:
-    columns = {}
-    for name, values in zip(batch.schema.names, batch.columns, strict=True):
-        if pa.types.is_list(values.type) or pa.types.is_large_list(values.type):
-            columns[name] = values.to_pandas()
-        else:
-            columns[name] = pc.fill_null(pc.cast(values, pa.string()), "").to_pandas()
-    return pd.DataFrame(columns)
+    wanted, names = pa.array(sorted(set(values)), pa.string()), list(dict.fromkeys([key, *columns]))
+    found = []
+    for path in table_files(folder, table):
+        for batch in read_batches(path, table, names):
+            rows = batch.rows.filter(pc.is_in(as_text(batch.rows[key]), wanted))
+            found.append(rows)
+    return pa.concat_tables(found, promote_options="permissive") if found else pa.table({n: pa.nulls(0) for n in names})
