@@ -27,6 +27,8 @@ features:
     - {name: gender, kind: categorical}
     - {name: tags, kind: multi_valued}
     - {name: born, kind: time, part: weekday}
+    - {name: job, kind: categorical}
+    - {name: team, kind: categorical}
     - {name: gender_city, kind: cross, of: [gender, city], buckets: 50}
   item:
     - {name: genres, kind: multi_valued, max_values: 2, oov_buckets: 3}
@@ -46,9 +48,10 @@ tasks:
 model: {user_min_count: 2}
 """
 
+# `user_job` never has a value; `user_team` is not even in the schema.
 STRINGS = (
-    "user_id user_gender user_city user_tags item_id seen_item_id catalogue_id item_genres item_title context_device "
-    "context_page outcome_rating split"
+    "user_id user_gender user_city user_job user_tags item_id seen_item_id catalogue_id item_genres item_title "
+    "context_device context_page outcome_rating split"
 )
 INTEGERS = "user_born time is_positive is_target is_cold_user target_count context_hour context_slot"
 FLOATS = "user_age item_year context_price label_rating weight_rating"
