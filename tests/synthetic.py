@@ -122,6 +122,8 @@ def _events_of(user: int, count: int, items: int, rng: np.random.Generator) -> l
         at_home = rng.random() < 0.9
         step = (step + 1) % size if rng.random() < 0.8 else int(rng.integers(size))
         item = step * clusters + (favourite if at_home else int(rng.integers(clusters)))
+        if any((e.item, e.time) == (item, time) for e in log[-4:]):
+            time += 60  # or it would be a duplicate
         rating = int(np.clip(np.rint(rng.normal(4.3 if cluster_of(item) == favourite else 2.3, 0.7)), 1, 5))
         log.append(Event(user, item, time, rating, DEVICES[int(rng.integers(len(DEVICES)))]))
         time += 0 if rng.random() < 0.2 else int(rng.integers(60, 86_400))

@@ -53,7 +53,7 @@ class DataConfig(Section):
     items: EntityTable | None = None
     users: EntityTable | None = None
     max_side_table_rows: int = Field(default=5_000_000, gt=0)
-    """The users table travels to every worker whole; more rows than this stop the run."""
+    """What travels to every worker whole, the items that `cleaning.core` removes; more than this stop the run."""
 
 
 class Outlier(Section):
@@ -93,6 +93,8 @@ class SplitConfig(Section):
     test_share: float = Field(default=0.1, gt=0, lt=1)
     """Shares are of rows (`global_time`, `random`) or of users (`user_hash`); `leave_last_out` needs none."""
     seed: int = 42
+    max_permutation_rows: int = Field(default=20_000_000, gt=0)
+    """`random`: up to so many rows are divided by NumPy's permutation, exactly; more by a hash of each row's place."""
     history: Literal["frozen", "rolling"] = "rolling"
     """What an eval or test example sees: `frozen`, train events only; `rolling`, every event before it."""
 

@@ -83,13 +83,17 @@ def column_names(folder: str, table: Table) -> list[str]:
     Raises:
       TableError: If there is no such file, or it is not what format and encoding say.
     """
-    path = table_files(folder, table)[0]
+    return file_columns(table_files(folder, table)[0], table)
+
+
+def file_columns(path: str, table: Table) -> list[str]:
+    """The columns of one of the table's files, as `column_names`."""
     names = {"csv": _csv_columns, "parquet": _parquet_columns, "jsonl": _json_columns, "tfrecord": _tfrecord_columns}
     with open_file(path) as file:
         try:
             columns = names[table_format(table)](path, file, table)
         except (gzip.BadGzipFile, EOFError) as error:
-            raise TableError(f"{path}: is not a whole gzip file ({error})") from error
+            raise broken_gzip(path, error) from error
     if not columns:
         raise TableError(f"{path}: is empty")
     return columns
@@ -132,6 +136,11 @@ def _open_remote(path: str) -> BinaryIO:
 def undecodable(path: str, table: Table, reason: str) -> TableError:
     """The error for bytes that are not text in the configured encoding."""
     return TableError(f"{path}: is not {table.encoding} text ({reason}). Set the table's `encoding`")
+
+
+def broken_gzip(path: str, error: Exception) -> TableError:
+    """The error for a file that is named .gz and is cut off or none."""
+    return TableError(f"{path}: is not a whole gzip file ({error})")
 
 
 def _match(pattern: str) -> list[str]:
@@ -180,7 +189,7 @@ def _csv_columns(path: str, file: BinaryIO, table: Table) -> list[str]:
     encoding = "utf-8-sig" if table.encoding.lower().replace("_", "-") in ("utf-8", "utf8") else table.encoding
     try:
         return next(csv.reader(io.TextIOWrapper(file, encoding, newline=""), delimiter=table.separator), [])
-    except (UnicodeDecodeError, LookupError) as error:
+    except (UnicodeError, LookupError) as error:
         raise undecodable(path, table, str(error)) from error
     except csv.Error as error:
         raise TableError(f"{path}: is not CSV ({error})") from error
@@ -196,7 +205,7 @@ def _parquet_columns(path: str, file: BinaryIO, table: Table) -> list[str]:
 def _json_columns(path: str, file: BinaryIO, table: Table) -> list[str]:
     try:
         lines = [line.decode(table.encoding) for line in itertools.islice(file, HEADER_ROWS)]
-    except (UnicodeDecodeError, LookupError) as error:
+    except (UnicodeError, LookupError) as error:
         raise undecodable(path, table, str(error)) from error
     return _union(row for line in lines if isinstance(row := parse_json(line), dict))
 

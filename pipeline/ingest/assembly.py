@@ -1,0 +1,121 @@
+"""One bucket of users: from sorted events to the examples of all splits, in one vectorised pass."""
+
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from pipeline import layout
+from pipeline.ingest import splits
+from pipeline.ingest.columns import TYPES, Plan
+from pipeline.ingest.entities import ID, distinct
+from pipeline.ingest.events import ITEM
+from pipeline.ingest.examples import WindowEncoder
+from pipeline.ingest.report import Counts
+from pipeline.ingest.sorting import as_events
+from pipeline.ingest.splits import TRAIN, Cuts, Events
+from pipeline.ingest.windows import Limits, Order, Windows, target_windows, train_windows
+
+PART = "part"
+
+
+@dataclass(frozen=True)
+class Rows:
+    """What splitting knows of the table as a whole.
+
+    Attributes:
+      offsets: The number of rows in all files before each file, int64 [files].
+      parts: The split of each row, int8 [rows]: only for `random`, and only up to `split.max_permutation_rows`.
+    """
+
+    offsets: np.ndarray
+    parts: np.ndarray | None = None
+
+    @classmethod
+    def of(cls, plan: Plan, rows_by_file: dict[int, int], files: int) -> "Rows":
+        """From the number of rows of each file."""
+        split = plan.config.split
+        ends = np.cumsum([rows_by_file.get(file, 0) for file in range(files)])
+        offsets, total = np.concatenate([[0], ends[:-1]]), int(ends[-1])
+        is_permuted = split.method == "random" and total <= split.max_permutation_rows
+        return cls(offsets, splits.permutation_parts(total, split) if is_permuted else None)
+
+
+class Assembly:
+    """The examples of one bucket.
+
+    Args:
+      plan: What to write.
+      table: Sorted events of whole users.
+      users: Their rows of the users table, unordered; None where no user of the bucket has one.
+      rows: See there.
+      cuts: Of a `global_time` split.
+    """
+
+    def __init__(self, plan: Plan, table: pa.Table, users: pa.Table | None, rows: Rows, cuts: Cuts | None) -> None:
+        self._plan, self._limits = plan, Limits.of(plan.config)
+        self._events = as_events(table)
+        self._order = Order.of(self._events, split_events(plan, self._events, rows, cuts))
+        self._table = table.take(pa.array(self._order.events))
+        self._user_rows, self.counts = self._user_features(users)
+        self.counts["interactions", "kept"] += len(table)
+
+    def examples(self) -> Iterator[tuple[str, bytes]]:
+        """Pairs of split and serialized tf.Example; `counts` is complete when they are all drawn."""
+        encoder = WindowEncoder(self._plan, self._table, self._events, self._order, self._limits, self._user_rows)
+        for part, split in enumerate(layout.WINDOW_SPLITS):
+            windows = self._windows(part)
+            self._count(split, part, windows)
+            for example in encoder.encode(windows):
+                yield split, example
+
+    def items(self) -> pa.Table:
+        """The distinct pairs of item and split: columns `item` and `part`."""
+        pairs = pa.table({ITEM: self._table[ITEM], PART: pa.array(self._order.part)})
+        return pairs.group_by([ITEM, PART]).aggregate([])
+
+    def _windows(self, part: int) -> Windows:
+        if part != TRAIN:
+            return target_windows(self._order, part, self._limits)
+        windows = train_windows(self._order, self._limits)
+        # The same at every run, and no user's windows side by side.
+        return windows.take(np.random.default_rng(len(windows.user)).permutation(len(windows.user)))
+
+    def _count(self, split: str, part: int, windows: Windows) -> None:
+        self.counts["splits", split, "rows"] += int((self._order.part == part).sum())
+        self.counts["splits", split, "examples"] += len(windows.user)
+        self.counts["splits", split, "users"] += len(np.unique(windows.user))
+
+    def _user_features(self, users: pa.Table | None) -> tuple[pa.Table, Counts]:
+        """One row for each user of the events."""
+        columns = self._plan.user
+        if self._plan.config.data.users is None:
+            return self._table.select([c.name for c in columns]).take(pa.array(self._telling_rows())), Counter()
+        if users is None:
+            empty = {c.name: pa.nulls(len(self._events.users), TYPES[c.kind]) for c in columns}
+            return pa.table(empty), Counter()
+        users, counts = distinct(users, "users")
+        place = pc.index_in(pa.array(self._events.users, pa.string()), users[ID].combine_chunks())
+        return users.select([c.name for c in columns]).take(place), counts
+
+    def _telling_rows(self) -> np.ndarray:
+        """The place of each user's newest train event; of the oldest event where there is none, so nothing leaks."""
+        first, train = self._order.first[:-1], self._order.counts[:, TRAIN]
+        return first + np.maximum(train - 1, 0)
+
+
+def split_events(plan: Plan, events: Events, rows: Rows, cuts: Cuts | None) -> np.ndarray:
+    """The split of each event by the configured method: int8 [n]."""
+    split = plan.config.split
+    if split.method == "leave_last_out":
+        return splits.leave_last_out(events)
+    if split.method == "user_hash":
+        return splits.user_hash(events, split)
+    if split.method == "global_time":
+        if cuts is None:
+            raise ValueError("`global_time` should have cuts. Received: None")
+        return splits.global_time(events, cuts)
+    return splits.hashed_parts(events, split) if rows.parts is None else rows.parts[events.ordinal]

@@ -1,0 +1,138 @@
+"""Which columns of which table become which features of the examples: the configuration as a plan of reading."""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Final, Literal
+
+import pyarrow as pa
+
+from pipeline import layout
+from pipeline.config import Config
+from pipeline.config.data import EntityTable
+from pipeline.config.features import AnyFeature, Cross, MultiValued, Numeric, Time
+from pipeline.expressions import Expression
+
+Kind = Literal["text", "number", "time", "list"]
+
+TYPES: Final[dict[str, pa.DataType]] = {
+    "text": pa.string(),
+    "number": pa.float32(),
+    "time": pa.int64(),
+    "list": pa.list_(pa.string()),
+}
+
+
+@dataclass(frozen=True)
+class Column:
+    """One feature of the raw examples.
+
+    Attributes:
+      name: In the examples, prefix included.
+      source: The table's column.
+      kind: How its values are read; `list` is text cut at `separator`.
+      separator: Only for `list`.
+    """
+
+    name: str
+    source: str
+    kind: Kind
+    separator: str = ""
+
+
+@dataclass(frozen=True)
+class Label:
+    """A ranking task's label and the rows that it is for."""
+
+    task: str
+    label: Expression
+    where: Expression | None
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What ingest reads from each table."""
+
+    config: Config
+
+    @cached_property
+    def user(self) -> tuple[Column, ...]:
+        """User features: columns of the users table, or of the interactions where there is none."""
+        return _columns(self.config.features.user, layout.user_feature)
+
+    @cached_property
+    def item(self) -> tuple[Column, ...]:
+        """Catalogue features."""
+        return _columns(self.config.features.item, layout.item_feature)
+
+    @cached_property
+    def event(self) -> tuple[Column, ...]:
+        """Context and outcome features."""
+        features = self.config.features
+        context = _columns(features.context, layout.context_feature)
+        return context + _columns(features.outcome, layout.outcome_feature)
+
+    @cached_property
+    def user_from_events(self) -> tuple[Column, ...]:
+        """The user features, where the interactions hold them."""
+        return () if self.config.data.users else self.user
+
+    @cached_property
+    def positive(self) -> Expression | None:
+        """Which events are positives; None: all."""
+        return Expression.parse(self.config.positive) if self.config.positive else None
+
+    @cached_property
+    def labels(self) -> tuple[Label, ...]:
+        """The ranking tasks' labels."""
+        return tuple(
+            Label(name, Expression.parse(task.label), Expression.parse(task.where) if task.where else None)
+            for name, task in self.config.ranking.items()
+        )
+
+    @cached_property
+    def expressions(self) -> tuple[Expression, ...]:
+        """All expressions over the interactions."""
+        found = [self.positive, *(e for label in self.labels for e in (label.label, label.where))]
+        return tuple(expression for expression in found if expression)
+
+    @cached_property
+    def number_columns(self) -> tuple[str, ...]:
+        """The columns of the interactions that must hold numbers: of expressions, outliers and features."""
+        named = [c for e in self.expressions for c in e.columns if c not in e.text_columns]
+        named += [outlier.column for outlier in self.config.cleaning.outliers]
+        named += [column.source for column in self.event + self.user_from_events if column.kind == "number"]
+        return tuple(dict.fromkeys(named))
+
+    @cached_property
+    def event_sources(self) -> tuple[str, ...]:
+        """All columns of the interactions that are read."""
+        table = self.config.data.interactions
+        named = [table.user, table.item, *([table.time] if table.time else []), *self.number_columns]
+        named += [c for e in self.expressions for c in e.columns]
+        return _sources(named, self.event + self.user_from_events)
+
+    def entity_sources(self, table: EntityTable, columns: tuple[Column, ...]) -> tuple[str, ...]:
+        """All columns of the items or users table that are read."""
+        return _sources([table.id], columns)
+
+
+def _sources(named: Iterable[str], columns: Iterable[Column]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys([*named, *(column.source for column in columns)]))
+
+
+def _columns(features: Iterable[AnyFeature], name: Callable[[str], str]) -> tuple[Column, ...]:
+    """One column for each feature; a cross needs the columns that it is of, as text."""
+    features = tuple(features)
+    own = [_column(feature, name) for feature in features if not isinstance(feature, Cross)]
+    crossed = [c for feature in features if isinstance(feature, Cross) for c in feature.of]
+    taken = {column.name for column in own}
+    return (*own, *(Column(name(c), c, "text") for c in dict.fromkeys(crossed) if name(c) not in taken))
+
+
+def _column(feature: AnyFeature, name: Callable[[str], str]) -> Column:
+    if isinstance(feature, MultiValued):
+        return Column(name(feature.name), feature.source, "list", feature.separator)
+    if isinstance(feature, Numeric):
+        return Column(name(feature.name), feature.source, "number")
+    return Column(name(feature.name), feature.source, "time" if isinstance(feature, Time) else "text")

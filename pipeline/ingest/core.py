@@ -1,0 +1,106 @@
+"""The k-core: users and items with enough events, counted again after every round of removals.
+
+Users are whole in their bucket and counted there. Items are counted across buckets, by hash; the hashes of the items to
+remove travel back as a side input.
+"""
+
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from typing import Any, Final
+
+import apache_beam as beam
+import numpy as np
+import pyarrow as pa
+
+from pipeline.config.data import Core
+from pipeline.ingest.buckets import from_bytes, hash_column, to_bytes
+from pipeline.ingest.events import ITEM, USER
+from pipeline.ingest.report import Counts, IngestError, count_in_beam
+
+COUNTS: Final = "counts"
+_SHARDS: Final = 64
+
+
+class KeepCore(beam.PTransform):
+    """From buckets of events, (bucket, bytes), to the same with fewer events, and counts under the tag `counts`.
+
+    Each round drops the users below `core.users`, then the items below `core.items`; users are looked at once more
+    after the last round.
+
+    Args:
+      core: The bounds and the number of rounds.
+      max_items: More items to remove in one round than this stop the run.
+    """
+
+    def __init__(self, core: Core, max_items: int) -> None:
+        super().__init__()
+        self._core = core
+        self._max_items = max_items
+
+    def expand(self, buckets: Any) -> Any:
+        """The events kept and the counts of those dropped."""
+        rare, counts = buckets.pipeline | "None" >> beam.Create([np.array([], np.uint64)]), []
+        for number in range(self._core.rounds + 1):
+            dropped = buckets | f"Drop{number}" >> beam.ParDo(
+                _Drop(self._core.users), beam.pvalue.AsSingleton(rare)
+            ).with_outputs(COUNTS, main="events")
+            buckets = dropped.events
+            counts.append(dropped[COUNTS])
+            if number < self._core.rounds:
+                rare = self._rare_items(buckets, number)
+        return buckets, counts | "Counts" >> beam.Flatten()
+
+    def _rare_items(self, buckets: Any, number: int) -> Any:
+        return (
+            buckets
+            | f"Count{number}" >> beam.FlatMap(_item_counts)
+            | f"Group{number}" >> beam.GroupByKey()
+            | f"Rare{number}" >> beam.Map(_rare, self._core.items)
+            | f"Gather{number}" >> beam.CombineGlobally(_concatenate)
+            | f"Check{number}" >> beam.Map(_check_bound, self._max_items)
+        )
+
+
+class _Drop(beam.DoFn):
+    def __init__(self, min_users: int) -> None:
+        self._min_users = min_users
+
+    def process(self, element: tuple[int, bytes], rare: np.ndarray) -> Iterator[Any]:
+        bucket, data = element
+        table = from_bytes([data])
+        kept = _without_small_users(table.filter(pa.array(~np.isin(hash_column(table[ITEM]), rare))), self._min_users)
+        counts: Counts = Counter({("interactions", "dropped", "core"): len(table) - len(kept)})
+        count_in_beam(+counts)
+        yield beam.pvalue.TaggedOutput(COUNTS, +counts)
+        if len(kept):
+            yield bucket, to_bytes(kept) if len(kept) < len(table) else data
+
+
+def _without_small_users(table: pa.Table, min_events: int) -> pa.Table:
+    codes = table[USER].combine_chunks().dictionary_encode().indices.to_numpy()
+    return table.filter(pa.array(np.bincount(codes)[codes] >= min_events)) if len(table) else table
+
+
+def _item_counts(element: tuple[int, bytes]) -> Iterator[tuple[int, tuple[np.ndarray, np.ndarray]]]:
+    hashes, counts = np.unique(hash_column(from_bytes([element[1]])[ITEM]), return_counts=True)
+    shard = (hashes % np.uint64(_SHARDS)).astype(np.int64)
+    for number in np.unique(shard).tolist():
+        yield number, (hashes[shard == number], counts[shard == number])
+
+
+def _rare(group: tuple[int, Iterable[tuple[np.ndarray, np.ndarray]]], min_events: int) -> np.ndarray:
+    hashes, counts = (np.concatenate(arrays) for arrays in zip(*group[1], strict=True))
+    items, codes = np.unique(hashes, return_inverse=True)
+    return items[np.bincount(codes, counts) < min_events]
+
+
+def _concatenate(arrays: Iterable[np.ndarray]) -> np.ndarray:
+    return np.concatenate([np.array([], np.uint64), *arrays])
+
+
+def _check_bound(items: np.ndarray, bound: int) -> np.ndarray:
+    if len(items) > bound:
+        raise IngestError(
+            f"`cleaning.core` removes {len(items)} items in one round, more than `data.max_side_table_rows` ({bound})"
+        )
+    return items

@@ -1,0 +1,119 @@
+"""The two cut points of a global-time split, exact to the row, without sorting the events.
+
+A radix selection: keys (time, ordinal) are read as four digits of 17 bits; each pass counts one digit of the keys that
+agree with the digits found so far, in a histogram that every worker fills and Beam adds up. Four passes over 16 bytes
+for each event, whatever their number.
+"""
+
+from collections.abc import Iterable
+from typing import Any, Final
+
+import apache_beam as beam
+import numpy as np
+
+from pipeline.config.data import SplitConfig
+from pipeline.ingest.splits import Cuts, cut_ranks
+from pipeline.ingest.values import MAX_TIME
+
+DIGITS: Final = 4
+DIGIT_BITS: Final = 17
+_BINS: Final = 1 << DIGIT_BITS
+_MAX_ORDINAL: Final = 1 << (2 * DIGIT_BITS)
+
+
+class Selection:
+    """How far a selection has come.
+
+    Attributes:
+      ranks: What is left of each wanted rank among the keys that agree with the digits so far; None before the first
+        pass, which finds the number of rows.
+      digits: Those found for each rank.
+    """
+
+    def __init__(self, ranks: tuple[int, ...] | None = None, digits: tuple[tuple[int, ...], ...] = ((), ())) -> None:
+        self.ranks = ranks
+        self.digits = digits
+
+    def histograms(self, time: np.ndarray, ordinal: np.ndarray) -> np.ndarray:
+        """Counts of the next digit for each rank: int64 [2, 2^17]."""
+        digits = _digits(time, ordinal)
+        rows = []
+        for found in self.digits:
+            agrees = np.ones(len(time), bool)
+            for digit, column in zip(found, digits, strict=False):
+                agrees &= column == digit
+            rows.append(np.bincount(digits[len(found)][agrees], minlength=_BINS))
+        return np.stack(rows)
+
+    def narrowed(self, histograms: np.ndarray, split: SplitConfig) -> "Selection":
+        """The selection with one more digit."""
+        ranks = cut_ranks(int(histograms[0].sum()), split) if self.ranks is None else self.ranks
+        sums = [np.cumsum(histogram) for histogram in histograms]
+        # A rank past the last key, as of a cut behind all rows, takes the last bin and stays past it.
+        found = [min(int(np.searchsorted(s, rank, "right")), _BINS - 1) for s, rank in zip(sums, ranks, strict=True)]
+        left = tuple(int(rank - (s[f - 1] if f else 0)) for s, rank, f in zip(sums, ranks, found, strict=True))
+        return Selection(left, tuple((*d, f) for d, f in zip(self.digits, found, strict=True)))
+
+    def cuts(self) -> Cuts:
+        """The keys at the wanted ranks, after all passes."""
+        keys = [
+            ((high << DIGIT_BITS) + low - MAX_TIME, (far << DIGIT_BITS) + near) for high, low, far, near in self.digits
+        ]
+        return Cuts(*keys)
+
+
+class FindCuts(beam.PTransform):
+    """From (time, ordinal) arrays, int64 [2, n] each, to one `Cuts`."""
+
+    def __init__(self, split: SplitConfig) -> None:
+        super().__init__()
+        self._split = split
+
+    def expand(self, keys: Any) -> Any:
+        """One pass for each digit."""
+        selection = keys.pipeline | "Start" >> beam.Create([Selection()])
+        for digit in range(DIGITS):
+            counted = (
+                keys
+                | f"Histogram{digit}" >> beam.Map(_histograms, beam.pvalue.AsSingleton(selection))
+                | f"Sum{digit}" >> beam.CombineGlobally(_Sum()).without_defaults()
+            )
+            selection = counted | f"Narrow{digit}" >> beam.Map(
+                _narrow, beam.pvalue.AsSingleton(selection), split=self._split
+            )
+        return selection | "Cuts" >> beam.Map(Selection.cuts)
+
+
+class _Sum(beam.CombineFn):
+    """Adds arrays in place: histograms of many bundles never lie in memory side by side."""
+
+    def create_accumulator(self) -> np.ndarray:
+        return np.zeros((2, _BINS), np.int64)
+
+    def add_input(self, accumulator: np.ndarray, element: np.ndarray) -> np.ndarray:
+        accumulator += element
+        return accumulator
+
+    def merge_accumulators(self, accumulators: Iterable[np.ndarray]) -> np.ndarray:
+        total = self.create_accumulator()
+        for accumulator in accumulators:
+            total += accumulator
+        return total
+
+    def extract_output(self, accumulator: np.ndarray) -> np.ndarray:
+        return accumulator
+
+
+def _histograms(keys: np.ndarray, selection: Selection) -> np.ndarray:
+    return selection.histograms(keys[0], keys[1])
+
+
+def _narrow(histograms: np.ndarray, selection: Selection, split: SplitConfig) -> Selection:
+    return selection.narrowed(histograms, split)
+
+
+def _digits(time: np.ndarray, ordinal: np.ndarray) -> tuple[np.ndarray, ...]:
+    if len(ordinal) and ordinal.max() >= _MAX_ORDINAL:
+        raise ValueError(f"`global_time` should have less than {_MAX_ORDINAL} rows. Received: row {ordinal.max()}")
+    mask, shifted = _BINS - 1, time + MAX_TIME
+    return shifted >> DIGIT_BITS, shifted & mask, ordinal >> DIGIT_BITS, ordinal & mask

@@ -1,0 +1,155 @@
+"""Windows and catalogue rows as serialized tf.Examples, encoded by tfx_bsl from Arrow lists."""
+
+from collections.abc import Iterator, Sequence
+from typing import Final
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from tfx_bsl.coders.example_coder import RecordBatchToExamplesEncoder
+
+from pipeline import layout
+from pipeline.ingest.columns import Column, Plan
+from pipeline.ingest.entities import ID
+from pipeline.ingest.events import ITEM, POSITIVE, TIME
+from pipeline.ingest.splits import EVAL, Events
+from pipeline.ingest.windows import NO_TARGET, Limits, Order, Windows, seen_ranges
+
+BATCH_VALUES: Final = 1 << 19
+"""Events and seen items that are encoded at once: bounds memory, not the size of an example."""
+_FILL: Final = {"text": "", "number": float("nan"), "time": -1}
+"""What stands for a missing value of an event."""
+
+
+class WindowEncoder:
+    """Encodes windows over the events of a bucket.
+
+    Args:
+      plan: Which columns there are.
+      table: The events, in the order of `order`.
+      events: The users.
+      order: The places that windows refer to.
+      limits: What the windows were cut by.
+      users: The user features, one row for each of `events.users`.
+    """
+
+    def __init__(
+        self, plan: Plan, table: pa.Table, events: Events, order: Order, limits: Limits, users: pa.Table
+    ) -> None:
+        self._order, self._limits = order, limits
+        self._user_ids = pa.array(events.users, pa.string())
+        self._users = {column.name: optional(users[column.name], column) for column in plan.user}
+        self._events = _event_features(plan, table)
+        is_positive = table[POSITIVE].to_numpy()
+        self._is_first = _is_first_positive(order, table[ITEM], is_positive)
+        self._firsts = self._events[layout.ITEM_ID].filter(pa.array(self._is_first))
+        key = order.user * 3 + order.part
+        self._positives = np.bincount(key[is_positive], minlength=3 * len(events.users)).reshape(-1, 3)
+
+    def encode(self, windows: Windows) -> Iterator[bytes]:
+        """The windows' examples in their order."""
+        is_target = windows.target != NO_TARGET
+        if not is_target.any():
+            for batch in _batches(windows.lengths):
+                yield from _encode(self._base(windows.take(batch)))
+            return
+        start, stop = seen_ranges(self._order, windows, self._is_first, self._limits)
+        for batch in _batches(windows.lengths + stop - start):
+            some = windows.take(batch)
+            yield from _encode(self._base(some) | self._evaluation(some, start[batch], stop[batch]))
+
+    def _base(self, windows: Windows) -> dict[str, pa.Array]:
+        places, is_target = windows.places()
+        index, users = pa.array(places), pa.array(windows.user)
+        features = {layout.USER_ID: _single(self._user_ids.take(users))}
+        features |= {name: values.take(users) for name, values in self._users.items()}
+        features |= {name: _lists(windows.lengths, values.take(index)) for name, values in self._events.items()}
+        features[layout.IS_TARGET] = _lists(windows.lengths, pa.array(is_target.astype(np.int64)))
+        return features
+
+    def _evaluation(self, windows: Windows, start: np.ndarray, stop: np.ndarray) -> dict[str, pa.Array]:
+        """What only eval and test examples have."""
+        part, counts = self._order.part[windows.target], self._order.counts[windows.user]
+        is_cold = (counts[:, 0] == 0) & (self._limits.history != "own")
+        return {
+            layout.SEEN_ITEM_ID: _lists(stop - start, self._firsts.take(pa.array(_ranges(start, stop)))),
+            layout.IS_COLD_USER: _single(pa.array(is_cold.astype(np.int64))),
+            layout.TARGET_COUNT: _single(pa.array(self._positives[windows.user, part])),
+            layout.SPLIT: _single(pa.array(np.where(part == EVAL, "eval", "test"), pa.string())),
+        }
+
+
+def encode_items(items: pa.Table, columns: Sequence[Column]) -> Iterator[bytes]:
+    """The catalogue's examples: `id` and the features of each row."""
+    features = {layout.CATALOGUE_ID: _single(items[ID].combine_chunks())}
+    features |= {column.name: optional(items[column.name], column) for column in columns}
+    return iter(_encode(features))
+
+
+def optional(values: pa.ChunkedArray, column: Column) -> pa.Array:
+    """A feature of a user or item as lists: null, that is no feature, where the value is missing."""
+    array = values.combine_chunks()
+    if column.kind == "list":
+        return array
+    lengths = pc.is_valid(array).to_numpy(zero_copy_only=False).astype(np.int64)
+    lists = _lists(lengths, array.drop_null())
+    return pc.if_else(pa.array(lengths > 0), lists, pa.scalar(None, lists.type))
+
+
+def _event_features(plan: Plan, table: pa.Table) -> dict[str, pa.Array]:
+    """The features that have one value for each event, missing ones filled."""
+    columns = {layout.ITEM_ID: table[ITEM], layout.IS_POSITIVE: pc.cast(table[POSITIVE], pa.int64())}
+    if plan.config.data.interactions.time is not None:
+        columns[layout.TIME] = table[TIME]
+    for column in plan.event:
+        columns[column.name] = pc.fill_null(table[column.name], _FILL[column.kind])
+    for label in plan.labels:
+        for name in (layout.label(label.task), layout.weight(label.task)):
+            columns[name] = table[name]
+    return {name: values.combine_chunks() for name, values in columns.items()}
+
+
+def _is_first_positive(order: Order, items: pa.ChunkedArray, is_positive: np.ndarray) -> np.ndarray:
+    """Whether each place holds its user's first positive with its item."""
+    encoded = items.combine_chunks().dictionary_encode()
+    keys = order.user * (len(encoded.dictionary) + 1) + encoded.indices.to_numpy()
+    places = np.flatnonzero(is_positive)
+    is_first = np.zeros(len(keys), bool)
+    is_first[places[np.unique(keys[places], return_index=True)[1]]] = True
+    return is_first
+
+
+def _batches(values: np.ndarray) -> Iterator[slice]:
+    """Consecutive examples with about `BATCH_VALUES` values each."""
+    group = np.cumsum(values) // BATCH_VALUES
+    ends = [*np.flatnonzero(np.diff(group)) + 1, len(values)] if len(values) else []
+    for start, stop in zip([0, *ends][:-1], ends, strict=True):
+        yield slice(start, stop)
+
+
+def _ranges(start: np.ndarray, stop: np.ndarray) -> np.ndarray:
+    """The numbers of all ranges, one range after the other."""
+    lengths = stop - start
+    return np.arange(lengths.sum()) + np.repeat(start - np.cumsum(lengths) + lengths, lengths)
+
+
+def _lists(lengths: np.ndarray, values: pa.Array) -> pa.Array:
+    offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
+    return pa.LargeListArray.from_arrays(pa.array(offsets), values)
+
+
+def _single(values: pa.Array) -> pa.Array:
+    return _lists(np.ones(len(values), np.int64), values)
+
+
+def _encode(features: dict[str, pa.Array]) -> list[bytes]:
+    arrays = [_with_encodable_values(lists) for lists in features.values()]
+    return RecordBatchToExamplesEncoder().encode(pa.RecordBatch.from_arrays(arrays, list(features)))
+
+
+def _with_encodable_values(lists: pa.Array) -> pa.Array:
+    """The encoder knows no text, only bytes."""
+    if not pa.types.is_string(lists.type.value_type):
+        return lists
+    make = pa.large_list if pa.types.is_large_list(lists.type) else pa.list_
+    return lists.cast(make(pa.binary()))

@@ -1,0 +1,103 @@
+"""The executor of InteractionExampleGen: checks the tables, runs the Beam graph, judges the report."""
+
+import json
+import posixpath
+from collections.abc import Mapping
+from typing import Any, Final
+
+import apache_beam as beam
+from absl import logging
+from apache_beam.io.filesystems import FileSystems
+from tfx import types
+from tfx.components.example_gen.base_example_gen_executor import BaseExampleGenExecutor
+from tfx.components.example_gen.write_split import DEFAULT_FILE_NAME
+from tfx.components.util import examples_utils
+from tfx.types import artifact_utils
+from tfx.types import standard_component_specs as specs
+from tfx.v1 import proto
+
+from pipeline import layout
+from pipeline.config import Config
+from pipeline.ingest import report
+from pipeline.ingest.columns import Plan
+from pipeline.ingest.graph import Files, Ingest
+from pipeline.ingest.reading import check_columns
+from pipeline.ingest.settings import read_config, read_input, tables
+from pipeline.ingest.tables import file_columns, table_files
+
+SPLITS: Final = (*layout.WINDOW_SPLITS, layout.ITEMS_SPLIT)
+
+
+class IngestExecutor(BaseExampleGenExecutor):
+    """Writes the splits `train`, `eval`, `test` and `items`, and `ingest.json`, into one Examples artifact."""
+
+    def GetInputSourceToExamplePTransform(self) -> beam.PTransform:  # noqa: N802
+        """Not used: the splits are made from all tables together, not each from one input."""
+        raise NotImplementedError("IngestExecutor overrides GenerateExamplesByBeam")
+
+    def GenerateExamplesByBeam(self, pipeline: beam.Pipeline, exec_properties: dict[str, Any]) -> dict[str, Any]:  # noqa: N802
+        """Serialized tf.Examples by split.
+
+        Raises:
+          TableError: If a table has no file or lacks a column.
+        """
+        plan = Plan(read_config(exec_properties))
+        files = find_files(plan.config, exec_properties)
+        check_tables(plan, files)
+        return pipeline | "Ingest" >> Ingest(plan, files, exec_properties[report.FILE])
+
+    def Do(  # noqa: N802
+        self,
+        input_dict: dict[str, list[types.Artifact]],
+        output_dict: dict[str, list[types.Artifact]],
+        exec_properties: dict[str, Any],
+    ) -> None:
+        """Runs ingest. TFX's own `Do` shuffles what it writes by chance; here the same tables give the same files.
+
+        Raises:
+          TableError: If a table has no file or lacks a column.
+          IngestError: If a file cannot be read to its end, too many rows are bad or a split is empty.
+        """
+        self._log_startup(input_dict, output_dict, exec_properties)
+        artifact = artifact_utils.get_single_instance(output_dict[specs.EXAMPLES_KEY])
+        artifact.split_names = artifact_utils.encode_split_names(list(SPLITS))
+        path = posixpath.join(artifact.uri, report.FILE)
+        with self._make_beam_pipeline() as pipeline:
+            splits = self.GenerateExamplesByBeam(pipeline, exec_properties | {report.FILE: path})
+            for split, examples in splits.items():
+                prefix = posixpath.join(artifact_utils.get_split_uri([artifact], split), DEFAULT_FILE_NAME)
+                _ = examples | f"Write[{split}]" >> beam.io.WriteToTFRecord(prefix, file_name_suffix=".gz")
+        examples_utils.set_payload_format(artifact, proto.PayloadFormat.Value("FORMAT_TF_EXAMPLE"))
+        examples_utils.set_file_format(artifact, "tfrecords_gzip")
+        _judge(path, read_config(exec_properties))
+
+
+def find_files(config: Config, exec_properties: Mapping[str, Any]) -> Files:
+    """The files of each configured table, with the spans that the driver found. Raises `TableError`."""
+    patterns = {split.name: split.pattern for split in read_input(exec_properties).splits}
+    folder = exec_properties[specs.INPUT_BASE_KEY]
+    return {
+        name: table_files(folder, table.model_copy(update={"path": patterns.get(name, table.path)}))
+        for name, table in tables(config)
+    }
+
+
+def check_tables(plan: Plan, files: Files) -> None:
+    """Raises `TableError` where the first file of a table is not what the configuration says, before any work."""
+    data = plan.config.data
+    wanted = {"interactions": plan.event_sources}
+    if data.items:
+        wanted["items"] = plan.entity_sources(data.items, plan.item)
+    if data.users:
+        wanted["users"] = plan.entity_sources(data.users, plan.user)
+    for name, table in tables(plan.config):
+        path = files[name][0]
+        check_columns(path, wanted[name], file_columns(path, table))
+
+
+def _judge(path: str, config: Config) -> None:
+    with FileSystems.open(path) as file:
+        found = json.load(file)
+    for line in report.lines(found):
+        logging.info("%s", line)
+    report.check(found, config)

@@ -1,0 +1,146 @@
+"""The Beam graph: files of tables in, serialized tf.Examples by split and a report out."""
+
+from collections.abc import Mapping, Sequence
+from functools import partial
+from typing import Any
+
+import apache_beam as beam
+from apache_beam.pvalue import AsSingleton
+
+from pipeline import layout
+from pipeline.config.data import EntityTable
+from pipeline.ingest.assembly import Rows
+from pipeline.ingest.buckets import bucket_count
+from pipeline.ingest.columns import Column, Plan
+from pipeline.ingest.core import KeepCore
+from pipeline.ingest.cuts import FindCuts
+from pipeline.ingest.entities import ID, clean_entities
+from pipeline.ingest.events import USER, clean_events
+from pipeline.ingest.report import merge
+from pipeline.ingest.steps import (
+    COUNTS,
+    ITEMS,
+    ROWS,
+    Assemble,
+    CountItems,
+    EncodeItems,
+    ReadTable,
+    SortBucket,
+    time_keys,
+    write_report,
+)
+
+Files = Mapping[str, Sequence[str]]
+"""The files of each configured table: `interactions`, `items`, `users`."""
+
+
+class Ingest(beam.PTransform):
+    """From a pipeline to serialized tf.Examples by split: `train`, `eval`, `test` and `items`.
+
+    Args:
+      plan: What to read and write.
+      files: Where the tables are.
+      report: The path of the JSON file that gets the counts.
+    """
+
+    def __init__(self, plan: Plan, files: Files, report: str) -> None:
+        super().__init__()
+        self._plan, self._files, self._report = plan, files, report
+        self._buckets = bucket_count([path for paths in files.values() for path in paths])
+        self._counts: list[Any] = []
+
+    def expand(self, pipeline: Any) -> Any:
+        """Builds the graph; a PCollection by split."""
+        events, rows = self._sorted_events(pipeline)
+        events = self._core(events)
+        windows = (
+            {"events": events, "users": self._users(pipeline)}
+            | "JoinUsers" >> beam.CoGroupByKey()
+            | "Assemble"
+            >> beam.ParDo(Assemble(self._plan, self._buckets), AsSingleton(rows), self._cuts(events)).with_outputs(
+                COUNTS, ITEMS, *layout.WINDOW_SPLITS
+            )
+        )
+        self._counts.append(windows[COUNTS])
+        splits = {split: windows[split] for split in layout.WINDOW_SPLITS}
+        splits[layout.ITEMS_SPLIT] = self._items(pipeline, windows[ITEMS])
+        self._write_report()
+        return splits
+
+    def _sorted_events(self, pipeline: Any) -> tuple[Any, Any]:
+        """Buckets of sorted events, and the `Rows`."""
+        files, config = self._files["interactions"], self._plan.config
+        read = self._read(pipeline, "interactions", USER, partial(clean_events, self._plan), self._plan.event_sources)
+        rows = (
+            read[ROWS]
+            | "RowsByFile" >> beam.combiners.ToDict()
+            | "Rows" >> beam.Map(partial(Rows.of, self._plan), files=len(files))
+        )
+        sort = SortBucket(drop_duplicates=config.cleaning.duplicates == "drop")
+        events = (
+            read.rows
+            | "GroupByUser" >> beam.GroupByKey()
+            | "Sort" >> beam.ParDo(sort, AsSingleton(rows)).with_outputs(COUNTS, main="events")
+        )
+        self._counts.append(events[COUNTS])
+        return events.events, rows
+
+    def _core(self, events: Any) -> Any:
+        core = self._plan.config.cleaning.core
+        if core is None:
+            return events
+        kept, counts = events | "Core" >> KeepCore(core, self._plan.config.data.max_side_table_rows)
+        self._counts.append(counts)
+        return kept
+
+    def _cuts(self, events: Any) -> Any:
+        split = self._plan.config.split
+        if split.method != "global_time":
+            return None
+        return AsSingleton(events | "Keys" >> beam.Map(time_keys) | "FindCuts" >> FindCuts(split))
+
+    def _users(self, pipeline: Any) -> Any:
+        table = self._plan.config.data.users
+        if table is None:
+            return pipeline | "NoUsers" >> beam.Create([])
+        return self._read_entities(pipeline, "users", table, self._plan.user)
+
+    def _items(self, pipeline: Any, pairs: Any) -> Any:
+        """The catalogue: the items table, or without one the items of the log."""
+        table = self._plan.config.data.items
+        counted = (
+            pairs
+            | "GroupByItem" >> beam.GroupByKey()
+            | "CountItems" >> beam.ParDo(CountItems(is_catalogue=table is None)).with_outputs(COUNTS, main="items")
+        )
+        self._counts.append(counted[COUNTS])
+        if table is None:
+            return counted["items"]
+        items = (
+            self._read_entities(pipeline, "items", table, self._plan.item)
+            | "GroupById" >> beam.GroupByKey()
+            | "EncodeItems" >> beam.ParDo(EncodeItems(self._plan.item)).with_outputs(COUNTS, main="items")
+        )
+        self._counts.append(items[COUNTS])
+        return items["items"]
+
+    def _read_entities(self, pipeline: Any, name: str, table: EntityTable, columns: tuple[Column, ...]) -> Any:
+        unit = self._plan.config.data.interactions.time_unit
+        clean = partial(clean_entities, columns, table.id, unit, name)
+        return self._read(pipeline, name, ID, clean, self._plan.entity_sources(table, columns)).rows
+
+    def _read(self, pipeline: Any, name: str, key: str, clean: Any, columns: tuple[str, ...]) -> Any:
+        table = getattr(self._plan.config.data, name)
+        read = (
+            pipeline
+            | f"Files[{name}]" >> beam.Create(list(enumerate(self._files[name])))
+            | f"Spread[{name}]" >> beam.Reshuffle()
+            | f"Read[{name}]"
+            >> beam.ParDo(ReadTable(table, columns, key, clean, self._buckets)).with_outputs(COUNTS, ROWS, main="rows")
+        )
+        self._counts.append(read[COUNTS])
+        return read
+
+    def _write_report(self) -> None:
+        counts = self._counts | "AllCounts" >> beam.Flatten() | "Sum" >> beam.CombineGlobally(merge)
+        _ = counts | "WriteReport" >> beam.Map(write_report, self._report)

@@ -1,0 +1,50 @@
+"""The events of a bucket of users in their final order, duplicates gone."""
+
+from collections import Counter
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+
+from pipeline.ingest.events import FILE, ITEM, ROW, TIME, USER
+from pipeline.ingest.report import Counts
+from pipeline.ingest.splits import Events
+
+ORDINAL = "ordinal"
+
+
+def sort_events(table: pa.Table, offsets: np.ndarray, drop_duplicates: bool) -> tuple[pa.Table, Counts]:
+    """Sorts by (user, time, original row).
+
+    Args:
+      table: Of `clean_events`, whole users, in any order.
+      offsets: The number of rows in all files before each file, int64 [files].
+      drop_duplicates: Keep only the first of the events with the same user, item and time.
+
+    Returns:
+      The table with `ordinal`, the row's place among all files' rows (int64), instead of `file` and `row`; and the
+      number of duplicates.
+    """
+    ordinal = offsets[table[FILE].to_numpy()] + table[ROW].to_numpy()
+    keys = {name: _codes(table[name]) for name in (USER, ITEM)} | {TIME: table[TIME].to_numpy()}
+    order = np.lexsort((ordinal, keys[TIME], keys[USER]))
+    counts: Counts = Counter()
+    if drop_duplicates:
+        is_again = pd.DataFrame({name: key[order] for name, key in keys.items()}).duplicated().to_numpy()
+        order = order[~is_again]
+        counts["interactions", "dropped", "duplicate"] += int(is_again.sum())
+    sorted_ = table.drop_columns([FILE, ROW]).append_column(ORDINAL, pa.array(ordinal)).take(pa.array(order))
+    return sorted_, +counts
+
+
+def as_events(table: pa.Table) -> Events:
+    """What splits and windows need to know of sorted events."""
+    encoded = table[USER].combine_chunks().dictionary_encode()  # in order of occurrence, so by user
+    counts = np.bincount(encoded.indices.to_numpy(), minlength=len(encoded.dictionary))
+    first = np.concatenate([[0], np.cumsum(counts)])
+    users = encoded.dictionary.to_numpy(zero_copy_only=False)
+    return Events(users, first, table[TIME].to_numpy(), table[ORDINAL].to_numpy())
+
+
+def _codes(column: pa.ChunkedArray) -> np.ndarray:
+    return column.combine_chunks().dictionary_encode().indices.to_numpy()

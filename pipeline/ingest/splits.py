@@ -1,0 +1,126 @@
+"""Which events train, evaluate and test: pure functions of sorted events.
+
+Everywhere events are sorted by (user, time, ordinal); the ordinal is the place of the row in the whole table.
+"""
+
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+import pandas as pd
+
+from pipeline.config.data import SplitConfig
+
+TRAIN: Final = 0
+EVAL: Final = 1
+TEST: Final = 2
+
+
+@dataclass(frozen=True)
+class Events:
+    """What splitting and windowing look at, for a set of whole users.
+
+    Attributes:
+      users: Ids, object [U].
+      first: The index of each user's first event, int64 [U + 1]; the last is the number of events n.
+      time: Seconds, int64 [n].
+      ordinal: Unique among all events, int64 [n].
+    """
+
+    users: np.ndarray
+    first: np.ndarray
+    time: np.ndarray
+    ordinal: np.ndarray
+
+    @property
+    def counts(self) -> np.ndarray:
+        """The number of each user's events, int64 [U]."""
+        return np.diff(self.first)
+
+    @property
+    def user(self) -> np.ndarray:
+        """The index of each event's user, int64 [n]."""
+        return np.repeat(np.arange(len(self.users)), self.counts)
+
+
+@dataclass(frozen=True)
+class Cuts:
+    """The first eval row and the first test row by (time, ordinal), exact to the row; one past the end where none."""
+
+    eval_start: tuple[int, int]
+    test_start: tuple[int, int]
+
+
+def cut_ranks(rows: int, split: SplitConfig) -> tuple[int, int]:
+    """The ranks of the first eval row and the first test row among `rows` rows in their order."""
+    # Rounded to a millionth first: shares add up inexactly, and a row must not change its split for that.
+    eval_start = int(round(rows * (1 - split.eval_share - split.test_share), 6))
+    return eval_start, int(round(rows * (1 - split.test_share), 6))
+
+
+def leave_last_out(events: Events) -> np.ndarray:
+    """Each user's last event tests, the one before evaluates, the rest train: int8 [n].
+
+    A user with two events has one to train and one to test, a user with one only trains: a test without any history
+    would tell nothing about the user, and eval is the split to do without.
+    """
+    counts = events.counts
+    part = np.full(len(events.time), TRAIN, np.int8)
+    last = events.first[1:] - 1
+    part[last[counts >= 2]] = TEST
+    part[last[counts >= 3] - 1] = EVAL
+    return part
+
+
+def global_time(events: Events, cuts: Cuts) -> np.ndarray:
+    """Events before the first cut train, before the second evaluate, the rest test: int8 [n]."""
+    parts = [_at_or_after(events, cut) for cut in (cuts.eval_start, cuts.test_start)]
+    return (parts[0].astype(np.int8) + parts[1]).astype(np.int8)
+
+
+def user_hash(events: Events, split: SplitConfig) -> np.ndarray:
+    """All events of a user go where the hash of the user's id and the seed says: int8 [n]."""
+    return np.repeat(_by_share(_uniform(hash_text(events.users), split.seed), split), events.counts)
+
+
+def permutation_parts(rows: int, split: SplitConfig) -> np.ndarray:
+    """The split of every row of a table by `numpy.random.RandomState(seed).permutation`: int8 [rows].
+
+    The permutation's first rows train, its last `test_share` test, so the test rows do not depend on `eval_share`.
+    Rows that cleaning drops have their place in it too.
+    """
+    eval_start, test_start = cut_ranks(rows, split)
+    order = np.random.RandomState(split.seed).permutation(rows)
+    parts = np.full(rows, TRAIN, np.int8)
+    parts[order[eval_start:test_start]] = EVAL
+    parts[order[test_start:]] = TEST
+    return parts
+
+
+def hashed_parts(events: Events, split: SplitConfig) -> np.ndarray:
+    """For tables too large for a permutation: each row by the hash of its ordinal and the seed, int8 [n]."""
+    return _by_share(_uniform(events.ordinal.astype(np.uint64), split.seed), split)
+
+
+def hash_text(texts: np.ndarray) -> np.ndarray:
+    """A 64-bit hash of each text, the same in every process: uint64 [n]."""
+    return pd.util.hash_array(np.asarray(texts, object), categorize=False)
+
+
+def _at_or_after(events: Events, cut: tuple[int, int]) -> np.ndarray:
+    time, ordinal = cut
+    return (events.time > time) | ((events.time == time) & (events.ordinal >= ordinal))
+
+
+def _uniform(keys: np.ndarray, seed: int) -> np.ndarray:
+    """Numbers in [0, 1) from 64-bit keys and a seed, by the finaliser of SplitMix64 (Steele et al., 2014)."""
+    mixed = keys + np.uint64((seed * 0x9E3779B97F4A7C15 + 0x9E3779B97F4A7C15) % 2**64)
+    for shift, factor in ((30, 0xBF58476D1CE4E5B9), (27, 0x94D049BB133111EB)):
+        mixed = (mixed ^ (mixed >> np.uint64(shift))) * np.uint64(factor)
+    mixed ^= mixed >> np.uint64(31)
+    return (mixed >> np.uint64(11)) / 2.0**53
+
+
+def _by_share(uniform: np.ndarray, split: SplitConfig) -> np.ndarray:
+    is_eval = uniform >= 1 - split.eval_share - split.test_share
+    return (is_eval.astype(np.int8) + (uniform >= 1 - split.test_share)).astype(np.int8)

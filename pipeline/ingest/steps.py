@@ -1,0 +1,150 @@
+"""The DoFns of ingest: each unpacks a bucket, calls a pure function on whole columns and packs its result."""
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import Any, Final
+
+import apache_beam as beam
+import numpy as np
+import pyarrow as pa
+from apache_beam.io.filesystem import CompressionTypes
+from apache_beam.io.filesystems import FileSystems
+from apache_beam.pvalue import TaggedOutput
+
+from pipeline import layout
+from pipeline.config.data import Table
+from pipeline.ingest.assembly import PART, Assembly, Rows
+from pipeline.ingest.buckets import from_bytes, partition, to_bytes
+from pipeline.ingest.columns import Column, Plan
+from pipeline.ingest.entities import ID, distinct
+from pipeline.ingest.events import ITEM, TIME
+from pipeline.ingest.examples import encode_items
+from pipeline.ingest.reading import Batch, read_batches
+from pipeline.ingest.report import ERRORS, Counts, as_json, count_in_beam
+from pipeline.ingest.sorting import ORDINAL, sort_events
+from pipeline.ingest.splits import Cuts
+from pipeline.ingest.tables import TableError
+
+Clean = Callable[[Batch, int, int], tuple[pa.Table, Counts]]
+Group = tuple[int, Iterable[bytes]]
+
+COUNTS: Final = "counts"
+ROWS: Final = "file_rows"
+ITEMS: Final = "log_items"
+
+
+class ReadTable(beam.DoFn):
+    """From (index of the file, path) to buckets of clean rows, (bucket, bytes).
+
+    Tagged: `counts`, and `file_rows`: (index of the file, number of its rows). A file that cannot be read is an entry
+    in the counts, so that the run ends with one clear error instead of a worker's retries and traces.
+    """
+
+    def __init__(self, table: Table, columns: Sequence[str], key: str, clean: Clean, buckets: int) -> None:
+        self._table, self._columns, self._key = table, columns, key
+        self._clean, self._buckets = clean, buckets
+
+    def process(self, element: tuple[int, str]) -> Iterator[Any]:
+        """Reads one file."""
+        file, path = element
+        rows = 0
+        try:
+            for batch in read_batches(path, self._table, self._columns):
+                table, counts = self._clean(batch, file, rows)
+                rows += len(batch.rows)
+                yield from partition(table, self._key, self._buckets)
+                yield _counted(counts)
+        except TableError as error:
+            yield TaggedOutput(COUNTS, Counter({(ERRORS, str(error)): 1}))
+        yield TaggedOutput(ROWS, (file, rows))
+
+
+class SortBucket(beam.DoFn):
+    """From a group of clean events to one bucket of sorted ones. Tagged: `counts`."""
+
+    def __init__(self, drop_duplicates: bool) -> None:
+        self._drop_duplicates = drop_duplicates
+
+    def process(self, group: Group, rows: Rows) -> Iterator[Any]:
+        """Sorts one bucket."""
+        bucket, parts = group
+        table, counts = sort_events(from_bytes(parts), rows.offsets, self._drop_duplicates)
+        yield _counted(counts)
+        yield bucket, to_bytes(table)
+
+
+class Assemble(beam.DoFn):
+    """From a joined group of events and users to examples, tagged by their split.
+
+    Tagged besides: `counts`, and `log_items`: buckets of the distinct pairs of item and split.
+    """
+
+    def __init__(self, plan: Plan, buckets: int) -> None:
+        self._plan, self._buckets = plan, buckets
+
+    def process(self, group: tuple[int, Mapping[str, Iterable[bytes]]], rows: Rows, cuts: Cuts | None) -> Iterator[Any]:
+        """Makes the windows of one bucket."""
+        _, tables = group
+        events, users = list(tables["events"]), list(tables["users"])
+        if not events:
+            return
+        assembly = Assembly(self._plan, from_bytes(events), from_bytes(users) if users else None, rows, cuts)
+        for split, example in assembly.examples():
+            yield TaggedOutput(split, example)
+        for bucket in partition(assembly.items(), ITEM, self._buckets):
+            yield TaggedOutput(ITEMS, bucket)
+        yield _counted(assembly.counts)
+
+
+class CountItems(beam.DoFn):
+    """From a group of pairs of item and split to the numbers of distinct items by split. Tagged: `counts`.
+
+    Args:
+      is_catalogue: Whether to output an example for every item too.
+    """
+
+    def __init__(self, is_catalogue: bool) -> None:
+        self._is_catalogue = is_catalogue
+
+    def process(self, group: Group) -> Iterator[Any]:
+        """Counts one bucket."""
+        pairs = from_bytes(group[1]).group_by([ITEM, PART]).aggregate([])
+        numbers = np.bincount(pairs[PART].to_numpy(), minlength=len(layout.WINDOW_SPLITS)).tolist()
+        names = (("splits", split, "items") for split in layout.WINDOW_SPLITS)
+        counts: Counts = Counter(dict(zip(names, numbers, strict=True)))
+        if self._is_catalogue:
+            items = pa.table({ID: np.unique(pairs[ITEM].to_numpy())})
+            counts["splits", layout.ITEMS_SPLIT, "examples"] = len(items)
+            yield from encode_items(items, ())
+        yield _counted(counts)
+
+
+class EncodeItems(beam.DoFn):
+    """From a group of rows of the items table to catalogue examples. Tagged: `counts`."""
+
+    def __init__(self, columns: Sequence[Column]) -> None:
+        self._columns = columns
+
+    def process(self, group: Group) -> Iterator[Any]:
+        """Encodes one bucket."""
+        items, counts = distinct(from_bytes(group[1]), "items")
+        counts["splits", layout.ITEMS_SPLIT, "examples"] = len(items)
+        yield from encode_items(items, self._columns)
+        yield _counted(counts)
+
+
+def time_keys(bucket: tuple[int, bytes]) -> np.ndarray:
+    """What events are ordered by: int64 [2, n], time and ordinal."""
+    table = from_bytes([bucket[1]])
+    return np.stack([table[TIME].to_numpy(), table[ORDINAL].to_numpy()])
+
+
+def write_report(counts: Counts, path: str) -> None:
+    """Writes the counts as JSON."""
+    with FileSystems.create(path, compression_type=CompressionTypes.UNCOMPRESSED) as file:
+        file.write(as_json(counts).encode())
+
+
+def _counted(counts: Counts) -> TaggedOutput:
+    count_in_beam(counts)
+    return TaggedOutput(COUNTS, counts)

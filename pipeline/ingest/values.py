@@ -1,0 +1,159 @@
+"""Columns of any Arrow type made text, numbers, times or lists: null where missing, and what could not be read.
+
+Missing are null, NaN and blank text; where a number or a time is wanted also the words that tools write for them.
+"""
+
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from pipeline.config.data import TimeUnit
+
+MISSING_WORDS: Final = ("", "nan", "null", "none", "na", "n/a", "\\n", "<na>")
+"""In a column of numbers or times, lower case."""
+TRUTHS: Final = {"true": 1.0, "false": 0.0}
+TICKS: Final = {"s": 1, "ms": 10**3, "us": 10**6, "ns": 10**9}
+"""Per second."""
+MAX_TIME: Final = 2**33
+"""Seconds from 1970 in either direction, 272 years: what lies beyond has another unit than the configured one."""
+
+
+@dataclass(frozen=True)
+class Parsed:
+    """A column that was read.
+
+    Attributes:
+      values: Arrow array [n], null where missing or unparsable.
+      is_unparsable: bool [n]: there is a value and it cannot be read.
+    """
+
+    values: pa.Array
+    is_unparsable: np.ndarray
+
+
+def as_text(column: pa.ChunkedArray | pa.Array) -> pa.Array:
+    """Text [n]; whole numbers as decimal text whatever their type, so that 3, 3.0 and "3" are one value."""
+    values = _first_of_lists(_flat(column))
+    if pa.types.is_floating(values.type):
+        text = _floats_as_text(values)
+    elif pa.types.is_null(values.type):
+        text = values.cast(pa.string())
+    else:
+        text = pc.cast(values, pa.string())
+    return pc.if_else(pc.equal(pc.utf8_trim_whitespace(text), ""), pa.scalar(None, pa.string()), text)
+
+
+def as_number(column: pa.ChunkedArray | pa.Array) -> Parsed:
+    """Numbers, float64 [n]; `true` and `false` are 1 and 0. Infinite is unparsable."""
+    values = _first_of_lists(_flat(column))
+    if not _is_text(values.type):
+        numbers = _to_numpy(values)
+        return _parsed(numbers, np.isinf(numbers))
+    text = pc.utf8_lower(pc.utf8_trim_whitespace(pc.cast(values, pa.string())))
+    text = pc.if_else(pc.is_in(text, pa.array(MISSING_WORDS)), pa.scalar(None, pa.string()), text)
+    numbers = _text_to_numpy(text)
+    return _parsed(numbers, ~np.isfinite(numbers) & pc.is_valid(text).to_numpy(zero_copy_only=False))
+
+
+def as_time(column: pa.ChunkedArray | pa.Array, unit: TimeUnit) -> Parsed:
+    """Whole seconds since 1970, rounded down, int64 [n]. Columns of a time type need no unit."""
+    values = _first_of_lists(_flat(column))
+    if pa.types.is_date(values.type):
+        values = pc.cast(values, pa.timestamp("s"))
+    if pa.types.is_timestamp(values.type):
+        ticks, seconds = TICKS[values.type.unit], as_number(pc.cast(values, pa.int64()))
+    elif unit == "iso8601":
+        ticks, seconds = 1, _from_iso8601(as_text(values))
+    else:
+        ticks, seconds = TICKS[unit], as_number(values)
+    numbers = np.floor(_to_numpy(seconds.values) / ticks)
+    is_far = np.abs(numbers) >= MAX_TIME
+    whole = pa.array(np.nan_to_num(np.where(is_far, 0, numbers)).astype(np.int64), mask=np.isnan(numbers) | is_far)
+    return Parsed(whole, seconds.is_unparsable | is_far)
+
+
+def as_list(column: pa.ChunkedArray | pa.Array, separator: str) -> pa.Array:
+    """Lists of text [n]: list columns as they are, text cut at the separator; blanks at the ends of a value go."""
+    values = _flat(column)
+    if not _is_list(values.type):
+        text = as_text(values)
+        if not separator:
+            raise ValueError("`separator` should be at least one character. Received: ''")
+        values = pc.split_pattern(text, separator)
+    return _without_blanks(values)
+
+
+def _without_blanks(lists: pa.Array) -> pa.Array:
+    rows = pc.list_parent_indices(lists).to_numpy()
+    words = pc.utf8_trim_whitespace(as_text(pc.list_flatten(lists)))
+    is_kept = pc.is_valid(words).to_numpy(zero_copy_only=False)
+    ends = np.cumsum(np.bincount(rows[is_kept], minlength=len(lists)))
+    offsets = pa.array(np.concatenate([[0], ends]).astype(np.int32))
+    built = pa.ListArray.from_arrays(offsets, words.filter(pa.array(is_kept)))
+    return pc.if_else(pa.array(np.diff(offsets) > 0), built, pa.scalar(None, built.type))
+
+
+def _flat(column: pa.ChunkedArray | pa.Array) -> pa.Array:
+    values = column.combine_chunks() if isinstance(column, pa.ChunkedArray) else column
+    if isinstance(values, pa.ChunkedArray):
+        values = pa.concat_arrays(values.chunks)
+    return values.dictionary_decode() if pa.types.is_dictionary(values.type) else values
+
+
+def _is_list(kind: pa.DataType) -> bool:
+    return pa.types.is_list(kind) or pa.types.is_large_list(kind) or pa.types.is_fixed_size_list(kind)
+
+
+def _is_text(kind: pa.DataType) -> bool:
+    return any(check(kind) for check in (pa.types.is_string, pa.types.is_large_string, _is_binary))
+
+
+def _is_binary(kind: pa.DataType) -> bool:
+    return pa.types.is_binary(kind) or pa.types.is_large_binary(kind)
+
+
+def _first_of_lists(values: pa.Array) -> pa.Array:
+    """TFRecords hold every feature as a list: its first value counts where one is wanted."""
+    if not _is_list(values.type):
+        return values
+    lengths = pc.fill_null(pc.list_value_length(values), 0).to_numpy()
+    firsts = np.cumsum(lengths) - lengths
+    return pc.list_flatten(values).take(pa.array(firsts, mask=lengths == 0))
+
+
+def _floats_as_text(values: pa.Array) -> pa.Array:
+    numbers = _to_numpy(values)
+    is_whole = np.isfinite(numbers) & (np.floor(numbers) == numbers) & (np.abs(numbers) < 2**53)
+    whole = pc.cast(pa.array(np.where(is_whole, numbers, 0).astype(np.int64), mask=~is_whole), pa.string())
+    other = pc.cast(pa.array(numbers, mask=np.isnan(numbers)), pa.string())
+    return pc.coalesce(whole, other)
+
+
+def _to_numpy(values: pa.Array) -> np.ndarray:
+    """Any numeric column as float64, NaN where null."""
+    if pa.types.is_boolean(values.type):
+        values = pc.cast(values, pa.int8())
+    return np.asarray(pc.cast(values, pa.float64(), safe=False).to_numpy(zero_copy_only=False), np.float64)
+
+
+def _text_to_numpy(text: pa.Array) -> np.ndarray:
+    try:
+        return _to_numpy(pc.cast(text, pa.float64()))
+    except pa.ArrowInvalid:  # a value that is no number: the slow way tells which
+        words = text.to_pandas()
+        return pd.to_numeric(words.replace(TRUTHS), errors="coerce").to_numpy(np.float64)
+
+
+def _from_iso8601(text: pa.Array) -> Parsed:
+    times = pd.to_datetime(text.to_pandas(), format="ISO8601", utc=True, errors="coerce").to_numpy("datetime64[ns]")
+    is_read, is_given = ~np.isnat(times), pc.is_valid(text).to_numpy(zero_copy_only=False)
+    seconds = np.where(is_read, times.astype("datetime64[s]").astype(np.int64), 0).astype(np.float64)
+    return Parsed(pa.array(seconds, mask=~is_read), is_given & ~is_read)
+
+
+def _parsed(numbers: np.ndarray, is_unparsable: np.ndarray) -> Parsed:
+    return Parsed(pa.array(numbers, mask=~np.isfinite(numbers)), is_unparsable)
