@@ -1,0 +1,52 @@
+"""The components and the edges between them, and nothing else. docs/architecture.md is this file in prose."""
+
+from tfx import v1 as tfx
+
+from pipeline import paths
+from pipeline.config import Config
+from pipeline.evaluation.component import make_evaluator, make_resolver
+from pipeline.infra.component import make_infra_validator
+from pipeline.ingest.component import InteractionExampleGen
+from pipeline.push.component import make_pusher
+from pipeline.validation.components import make_validation
+from trainer.component import make_trainer
+from transform.component import make_transform
+
+
+def create_pipeline(config: Config, pipeline_root: str | None = None) -> tfx.dsl.Pipeline:
+    """Builds the pipeline of a configuration. Pure: reads and writes nothing.
+
+    Args:
+      config: The validated configuration.
+      pipeline_root: Where artifacts go; `paths.artifacts(config)` when missing.
+
+    Returns:
+      The pipeline, for any TFX runner.
+    """
+    ingest = InteractionExampleGen(config)
+    examples = ingest.outputs["examples"]
+    validation = make_validation(config, examples)
+    transform = make_transform(config, examples, validation.schema)
+    transform.add_upstream_node(validation.validator)
+    trainer = make_trainer(config, transform.outputs["transformed_examples"], transform.outputs["transform_graph"])
+    model = trainer.outputs["model"]
+    resolver = make_resolver(config)
+    evaluator = make_evaluator(config, examples, model, resolver.outputs["model"])
+    infra_validator = make_infra_validator(config, model, examples)
+    pusher = make_pusher(config, model, evaluator.outputs["blessing"], infra_validator.outputs["blessing"])
+    return tfx.dsl.Pipeline(
+        pipeline_name=config.name,
+        pipeline_root=pipeline_root or paths.artifacts(config),
+        components=[
+            ingest,
+            *validation.components,
+            transform,
+            trainer,
+            resolver,
+            evaluator,
+            infra_validator,
+            pusher,
+        ],
+        enable_cache=config.pipeline.cache,
+        beam_pipeline_args=list(config.pipeline.beam),
+    )

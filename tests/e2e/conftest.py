@@ -1,0 +1,105 @@
+"""One pipeline on the small data set, run three times: cold, fully cached, with a new span. All tests here share it."""
+
+import os
+import shutil
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from tests.synthetic import default_config, write_tables
+
+ROOT = Path(__file__).resolve().parents[2]
+NAME = "end-to-end"
+
+
+@dataclass(frozen=True)
+class Finished:
+    """A finished command."""
+
+    code: int
+    output: str
+
+
+@dataclass(frozen=True)
+class Home:
+    """The folder of the pipeline's tables, configuration and outputs."""
+
+    folder: Path
+
+    @property
+    def config(self) -> Path:
+        return self.folder / "config.yaml"
+
+    @property
+    def runs(self) -> Path:
+        return self.folder / "runs" / NAME
+
+    @property
+    def serving(self) -> Path:
+        return self.runs / "serving" / "recommender"
+
+    def versions(self) -> list[int]:
+        """The pushed versions, oldest first."""
+        return sorted(int(path.name) for path in self.serving.glob("[0-9]*"))
+
+    def configure(self, file: str = "config.yaml", **sections: Any) -> Path:
+        """Writes the configuration with some sections changed."""
+        values = default_config(self.folder)
+        values["name"] = NAME
+        values["data"]["interactions"]["path"] = "span-{SPAN}/interactions.csv"
+        values["pipeline"] = {"root": str(self.folder / "runs")}
+        for name, section in sections.items():
+            values[name] = {**values.get(name, {}), **section}
+        path = self.folder / file
+        path.write_text(yaml.safe_dump(values, sort_keys=False), encoding="utf-8")
+        return path
+
+    def add_span(self, span: int, **tables: int) -> None:
+        """Writes the interactions of a span; the items and users tables are of the newest."""
+        write_tables(self.folder, **tables)
+        (self.folder / f"span-{span}").mkdir()
+        shutil.move(self.folder / "interactions.csv", self.folder / f"span-{span}" / "interactions.csv")
+
+    def command(self, *arguments: str) -> Finished:
+        """Runs `tfx_runner.py` as a person would."""
+        done = subprocess.run(
+            [sys.executable, str(ROOT / "tfx_runner.py"), *arguments],
+            capture_output=True,
+            text=True,
+            timeout=900,
+            cwd=self.folder,
+            env={**os.environ, "PYTHONPATH": str(ROOT)},
+        )
+        return Finished(done.returncode, done.stdout + done.stderr)
+
+    def run(self, config: Path | None = None) -> Finished:
+        """Runs the pipeline."""
+        return self.command("run", "--config", str(config or self.config))
+
+
+@dataclass(frozen=True)
+class Passes:
+    """The three passes, and what stood in the serving folder after each."""
+
+    home: Home
+    cold: Finished
+    cached: Finished
+    new_span: Finished
+    versions: tuple[list[int], list[int], list[int]]
+
+
+@pytest.fixture(scope="session")
+def passes(tmp_path_factory: pytest.TempPathFactory) -> Passes:
+    home = Home(tmp_path_factory.mktemp("end_to_end"))
+    home.add_span(1)
+    home.configure()
+    cold, after_cold = home.run(), home.versions()
+    cached, after_cached = home.run(), home.versions()
+    home.add_span(2, events=4200, seed=1)
+    new_span, after_new_span = home.run(), home.versions()
+    return Passes(home, cold, cached, new_span, (after_cold, after_cached, after_new_span))
