@@ -4,6 +4,7 @@ Writes a PipelineSpec, YAML or JSON by the file's extension. Nothing is run and 
 """
 
 import argparse
+import sys
 from pathlib import Path
 
 from pipeline.cli import exits
@@ -24,11 +25,13 @@ def execute(arguments: argparse.Namespace) -> int:
     from pipeline.check import checked_config
 
     config = checked_config(arguments.config, with_data=False)
-    from pipeline.runners.kubeflow import CompileError, compile_pipeline
+    from pipeline.runners.kubeflow import CompileError, compile_pipeline, local_paths
 
     try:
         names = compile_pipeline(config, Path(arguments.output), arguments.image, arguments.pipeline_root)
     except CompileError as error:
         raise exits.CommandError(str(error)) from error
     print(f"{arguments.output}: {len(names)} components: {', '.join(names)}")
+    if local := local_paths(config, arguments.pipeline_root):
+        print(f"note: these folders are local, so the cluster has to mount them: {', '.join(local)}", file=sys.stderr)
     return exits.OK

@@ -1,14 +1,15 @@
 """The same pipeline as a PipelineSpec for Kubeflow Pipelines v2 and Vertex AI. Compiling needs no network."""
 
-import contextlib
 import json
 import os
+import tempfile
 from pathlib import Path
 from typing import Any
 
 import yaml
 
 from pipeline.config import Config
+from pipeline.runners.capture import captured
 
 
 class CompileError(Exception):
@@ -35,13 +36,22 @@ def compile_pipeline(
     if output.suffix not in (".yaml", ".yml", ".json"):
         raise CompileError(f"`--output` should end with .yaml, .yml or .json. Received: {output}")
     _require_kfp()
-    spec = _compile(config, image, pipeline_root)
+    with tempfile.TemporaryDirectory() as folder, captured(Path(folder) / "log"):  # TFX is not silent when imported
+        pipeline, spec = _compile(config, image, pipeline_root)
     output.parent.mkdir(parents=True, exist_ok=True)
     text = json.dumps(spec, indent=2, sort_keys=True) if output.suffix == ".json" else yaml.safe_dump(spec)
     partial = output.with_name(f".{output.name}.partial")
     partial.write_text(text, encoding="utf-8")
     os.replace(partial, output)
-    return [task["taskInfo"]["name"] for task in spec["root"]["dag"]["tasks"].values()]
+    return [component.id for component in pipeline.components]
+
+
+def local_paths(config: Config, pipeline_root: str | None) -> list[str]:
+    """The keys whose folders are local: the cluster has to mount them, at the same place for every component."""
+    places = {"data.folder": config.data.folder, "pipeline.root": config.pipeline.root}
+    if pipeline_root is not None:
+        places["--pipeline-root"] = pipeline_root
+    return [f"{key} = {place}" for key, place in places.items() if "://" not in place]
 
 
 def _require_kfp() -> None:
@@ -52,11 +62,10 @@ def _require_kfp() -> None:
         raise CompileError("compiling for Kubeflow needs kfp: pip install 'tfx-recommender[kubeflow]'") from error
 
 
-def _compile(config: Config, image: str | None, pipeline_root: str | None) -> dict[str, Any]:
-    with open(os.devnull, "w") as quiet, contextlib.redirect_stderr(quiet):
-        from tfx import v1 as tfx
+def _compile(config: Config, image: str | None, pipeline_root: str | None) -> tuple[Any, dict[str, Any]]:
+    from tfx import v1 as tfx
 
-        from pipeline.dag import create_pipeline
+    from pipeline.dag import create_pipeline
 
     pipeline = create_pipeline(config, pipeline_root)
     runner = tfx.orchestration.experimental.KubeflowV2DagRunner(
@@ -65,4 +74,4 @@ def _compile(config: Config, image: str | None, pipeline_root: str | None) -> di
     job = runner.run(pipeline, write_out=False)
     spec: dict[str, Any] = job["pipelineSpec"]
     spec["defaultPipelineRoot"] = pipeline.pipeline_info.pipeline_root
-    return spec
+    return pipeline, spec
