@@ -6,6 +6,7 @@ object but Transform's layer: what is not served (losses, metrics, optimizer) do
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import tensorflow as tf
@@ -99,14 +100,11 @@ class Functions:
 
     def retrieval(self, index: ExactIndex) -> Signatures:
         """Those of models with a retrieval task."""
-
-        def embed_candidate(item_id: tf.Tensor) -> Answer:
-            return {"embedding": index.embeddings(self.reader.item_index.lookup(item_id))}
-
+        item_id = tf.TensorSpec([None], tf.string, layout.ITEM_ID)
         return {
-            "retrieve": _concrete(self.retrieve),
+            "retrieve": _concrete(partial(self.retrieve, index)),
             "embed_query": _concrete(self.embed_query),
-            "embed_candidate": _concrete(embed_candidate, tf.TensorSpec([None], tf.string, layout.ITEM_ID)),
+            "embed_candidate": _concrete(partial(self.embed_candidate, index), item_id),
         }
 
     def recommend(self, examples: tf.Tensor) -> Answer:
@@ -117,9 +115,13 @@ class Functions:
         """The signature `recommend_tensors`: the inputs of `_PLAIN_TENSORS`."""
         return self.recommender.recommend(self.reader.from_tensors(*inputs))
 
-    def retrieve(self, examples: tf.Tensor) -> Answer:
+    def retrieve(self, index: ExactIndex, examples: tf.Tensor) -> Answer:
         """The signature `retrieve`: string [B]."""
-        return self.recommender.retrieve(self.reader.from_examples(examples))
+        return self.recommender.retrieve(index, self.reader.from_examples(examples))
+
+    def embed_candidate(self, index: ExactIndex, item_id: tf.Tensor) -> Answer:
+        """The signature `embed_candidate`: string [B] -> `embedding` float [B, D + 1]."""
+        return {"embedding": index.embeddings(self.reader.item_index.lookup(item_id))}
 
     def embed_query(self, examples: tf.Tensor) -> Answer:
         """The signature `embed_query`: string [B] -> `embedding` float [B, D + 1]."""

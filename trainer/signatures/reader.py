@@ -118,7 +118,7 @@ class RequestReader:
                 yield layout.context_feature(feature.name)
 
 
-def first_value(values: tf.SparseTensor, default: float) -> tf.Tensor:
+def first_value(values: tf.SparseTensor, default: float | str) -> tf.Tensor:
     """Each row's first value: [B, *] -> [B]; `default` where there is none."""
     dense = tf.sparse.to_dense(values, tf.cast(default, values.dtype))
     return tf.pad(dense, [[0, 0], [0, 1]], constant_values=tf.cast(default, values.dtype))[:, 0]

@@ -55,10 +55,10 @@ class Recommender:
         item, *ordered = (tf.gather(values, order, batch_dims=1) for values in (item, *scores.values()))
         return self._answer(request.k, item, {SCORE: utility, **dict(zip(scores, ordered, strict=True))})
 
-    def retrieve(self, request: Request) -> Answer:
-        """The best items by the retrieval score alone: the signature `retrieve`."""
+    def retrieve(self, index: ExactIndex, request: Request) -> Answer:
+        """The best items of the index by the retrieval score alone: the signature `retrieve`."""
         state = newest(self._model.encode(request.window))
-        score, item = self._index.search(state.embedding, self._width(request), request.exclude)
+        score, item = index.search(state.embedding, self._width(request), request.exclude)
         return self._answer(request.k, item, {SCORE: score})
 
     def rank(self, examples: tf.Tensor) -> Answer:
