@@ -7,6 +7,17 @@ from collections.abc import Sequence
 _FLAGS: tuple[tuple[str, type, object, str], ...] = (
     ("port", int, 8500, "TCP port of the gRPC API. 0: any free one, which is printed."),
     ("grpc_socket_path", str, "", "Listen to this UNIX socket too; with --port=0 to nothing else."),
+    ("rest_api_port", int, 0, "TCP port of the REST API. 0: no REST API."),
+    ("rest_api_timeout_in_ms", int, 30_000, "Milliseconds after which a silent REST connection is closed."),
+    ("rest_api_enable_cors_support", bool, False, "Send CORS headers."),
+    ("model_config_file", str, "", "ModelServerConfig in text form: several models, version policies and labels."),
+    ("model_config_file_poll_wait_seconds", float, 0.0, "Seconds between two readings of that file; 0: read once."),
+    ("allow_version_labels_for_unavailable_models", bool, False, "New labels may name versions not yet loaded."),
+    ("monitoring_config_file", str, "", "MonitoringConfig in text form: a Prometheus page on the REST port."),
+    ("enable_batching", bool, False, "Run requests that come together as one batch."),
+    ("batching_parameters_file", str, "", "BatchingParameters in text form."),
+    ("ssl_config_file", str, "", "SSLConfig in text form: TLS, or mutual TLS, for gRPC."),
+    ("enable_model_warmup", bool, True, "Replay assets.extra/tf_serving_warmup_requests before a version answers."),
     ("model_name", str, "default", "The model's name."),
     ("model_base_path", str, "", "The directory whose numeric children are the model's versions."),
     ("file_system_poll_wait_seconds", float, 1.0, "Seconds between two looks for new versions; 0: look once."),
@@ -33,8 +44,10 @@ def parse_flags(arguments: Sequence[str] | None = None) -> argparse.Namespace:
             parser.add_argument(f"--{name}", type=kind, default=default, help=f"{text} Default: {default!r}")
     parser.add_argument("--version", action="store_true", help="Print the versions and exit.")
     flags = parser.parse_args(arguments)
-    if not flags.version and not flags.model_base_path:
+    if not (flags.version or flags.model_base_path or flags.model_config_file):
         parser.error("--model_base_path should name the directory that holds the model's version directories")
+    if flags.rest_api_port and flags.rest_api_port == flags.port:
+        parser.error(f"--rest_api_port should differ from --port. Received: {flags.port} for both")
     return flags
 
 

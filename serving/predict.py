@@ -24,7 +24,13 @@ def predict(
     """
     if not request.HasField("model_spec"):
         raise invalid_argument("Missing ModelSpec")
-    servable = repository.servable(request.model_spec)
+    return predict_with(repository.servable(request.model_spec), request, as_content)
+
+
+def predict_with(
+    servable: Servable, request: predict_pb2.PredictRequest, as_content: bool = False
+) -> predict_pb2.PredictResponse:
+    """As `predict`, by this version whatever the request's `model_spec` says of it."""
     name = request.model_spec.signature_name or DEFAULT_SIGNATURE
     signature = find_signature(servable, name)
     feeds = request_feeds(signature, request)

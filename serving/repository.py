@@ -24,6 +24,7 @@ class Repository:
         self._early_labels = early_labels
         self._models: dict[str, Model] = {}
         self._lock = threading.Lock()
+        self._polling = threading.Lock()
         self._stop = threading.Event()
         self._thread: threading.Thread | None = None
 
@@ -69,11 +70,10 @@ class Repository:
         return list(self._models.values())
 
     def poll(self) -> None:
-        """Brings every model in line with its base path, once."""
-        with self._lock:
-            models = list(self._models.values())
-        for model in models:
-            model.poll()
+        """Brings every model in line with its base path, once. One thread at a time does so."""
+        with self._polling:
+            for model in self.models():
+                model.poll()
 
     def start(self, interval: float) -> None:
         """Polls every `interval` seconds in a thread of its own; never when `interval` is not positive."""
@@ -82,8 +82,13 @@ class Repository:
             self._thread.start()
 
     def interrupt(self) -> None:
-        """Ends the polling and the waiting soon; safe in a signal handler."""
+        """Ends the polling and the waiting soon."""
         self._stop.set()
+
+    @property
+    def interrupted(self) -> bool:
+        """Whether the polling has ended, or will."""
+        return self._stop.is_set()
 
     def stop(self) -> None:
         """Ends the polling and waits for its thread."""
@@ -91,8 +96,8 @@ class Repository:
         if self._thread is not None:
             self._thread.join(timeout=5)
 
-    def wait_until_available(self) -> bool:
-        """Polls until every model has a version that answers; False when `stop` came first.
+    def wait_until_available(self) -> None:
+        """Polls until every model has a version that answers, or `interrupt` comes.
 
         Raises `ServingError` (UNKNOWN) when a model has none left to try.
         """
@@ -100,10 +105,9 @@ class Repository:
             self.poll()
             missing = [m for m in self.models() if not _answers(m)]
             if not missing:
-                return True
+                return
             _raise_if_hopeless(missing)
             self._stop.wait(0.2)
-        return False
 
     def _run(self, interval: float) -> None:
         while not self._stop.wait(interval):
@@ -123,9 +127,11 @@ class Repository:
         if not config.base_path:
             raise invalid_argument(f"Expected model {config.name} to have an absolute path or URI; got base_path()=")
         known = self._models.get(config.name)
+        given = dict(known.config.version_labels) if known is not None else {}
         for label, version in config.version_labels.items():
-            new = known is None or label not in known.config.version_labels
-            if not (self._early_labels and new) and not _answers(known, version):
+            if given.get(label) == version or (self._early_labels and label not in given):
+                continue
+            if not _answers(known, version):
                 raise failed_precondition(
                     f"Request to assign label to version {version} of model {config.name}, "
                     "which is not currently available for inference"

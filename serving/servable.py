@@ -6,6 +6,7 @@ microseconds). The C++ call releases the GIL.
 """
 
 import threading
+import weakref
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from typing import Any, Final
@@ -16,6 +17,7 @@ import tensorflow as tf
 from google.protobuf.message import DecodeError
 from tensorflow.core.protobuf import config_pb2, meta_graph_pb2
 
+from serving.batching import Batcher, BatchingParameters, Feeds, Run
 from serving.errors import ServingError, from_tensorflow, not_found
 
 _MAX_CALLS: Final = 128
@@ -23,18 +25,31 @@ _MAX_CALLS: Final = 128
 
 
 class Servable:
-    """A version that answers. Dropping the last reference closes the session, after the last request that uses it."""
+    """A version that answers. Dropping the last reference frees it, after the last request that uses it."""
 
-    def __init__(self, name: str, version: int, session: Any, meta_graph: meta_graph_pb2.MetaGraphDef) -> None:
+    def __init__(self, name: str, version: int, meta_graph: meta_graph_pb2.MetaGraphDef, run: Run) -> None:
         self.name = name
         self.version = version
         self.signatures: dict[str, meta_graph_pb2.SignatureDef] = dict(meta_graph.signature_def)
+        self.run = run
+        """(the graph's tensor names -> values, names of tensors) -> their values. Raises `ServingError`."""
+
+    def batch(self, parameters: BatchingParameters, observe: Callable[[int], None]) -> None:
+        """From now on, requests that come together run together; `observe` is told the rows of each batch."""
+        batcher = Batcher(self.run, parameters, observe)
+        weakref.finalize(self, batcher.close)
+        self.run = batcher.run
+
+
+class _Session:
+    """A session and its prepared calls."""
+
+    def __init__(self, session: Any) -> None:
         self._session = session
-        self._calls: OrderedDict[tuple[tuple[str, ...], tuple[str, ...]], Callable[..., list[np.ndarray]]]
-        self._calls = OrderedDict()
+        self._calls: OrderedDict[Any, Callable[..., list[np.ndarray]]] = OrderedDict()
         self._lock = threading.Lock()
 
-    def run(self, feeds: dict[str, np.ndarray], fetches: Sequence[str]) -> list[np.ndarray]:
+    def run(self, feeds: Feeds, fetches: Sequence[str]) -> list[np.ndarray]:
         """The tensors named in `fetches`, given those in `feeds`. Raises `ServingError` with TensorFlow's code."""
         call = self._call(tuple(feeds), tuple(fetches))
         try:
@@ -68,4 +83,4 @@ def load(name: str, version: int, path: str, tags: Sequence[str], config: config
             raise not_found(f"{path}: {' '.join(str(error).split())}") from error
         except (DecodeError, ValueError, KeyError, TypeError) as error:
             raise ServingError(grpc.StatusCode.DATA_LOSS, f"{path}: {' '.join(str(error).split())}") from error
-    return Servable(name, version, session, meta_graph)
+    return Servable(name, version, meta_graph, _Session(session).run)

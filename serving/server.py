@@ -33,7 +33,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)  # before any thread starts: all inherit it, `main` alone waits
     try:
         return _serve(flags)
-    except (ServingError, RuntimeError) as error:
+    except (ServingError, RuntimeError, OSError) as error:
         print(f"serving.server: {error}", file=sys.stderr, flush=True)
         return 1
 
@@ -43,7 +43,7 @@ def _serve(flags: argparse.Namespace) -> int:
 
     logging.getLogger("tensorflow").setLevel(logging.ERROR)
     server = ModelServer(flags)
-    if _start(server) is None:
+    if not _start(server):
         return 0
     signal.sigwait(_SIGNALS)
     LOG.info("Stopping: requests under way may take %s more seconds", flags.drain_seconds)
@@ -51,14 +51,14 @@ def _serve(flags: argparse.Namespace) -> int:
     return 0
 
 
-def _start(server: "ModelServer") -> int | None:
+def _start(server: "ModelServer") -> bool:
     """`server.start()`, given up at a signal."""
     with ThreadPoolExecutor(1) as starter:
-        port = starter.submit(server.start)
-        while not port.done():
+        started = starter.submit(server.start)
+        while not started.done():
             if signal.sigtimedwait(_SIGNALS, 0.1) is not None:
                 server.repository.interrupt()
-    return port.result()
+    return started.result()
 
 
 if __name__ == "__main__":

@@ -3,44 +3,51 @@
 import logging
 from collections.abc import Callable, Mapping
 from functools import partial
-from typing import Any
+from typing import Any, Final
 
 import grpc
 from tensorflow_serving.apis import (
+    classification_pb2,
     get_model_metadata_pb2,
     get_model_status_pb2,
+    inference_pb2,
+    model_management_pb2,
     predict_pb2,
+    regression_pb2,
 )
 
+from serving.api import Api
 from serving.errors import ServingError
-from serving.metadata import get_model_metadata, get_model_status
-from serving.predict import predict
-from serving.repository import Repository
 
 LOG = logging.getLogger("serving")
 
-PREDICTION_SERVICE = "tensorflow.serving.PredictionService"
-MODEL_SERVICE = "tensorflow.serving.ModelService"
+PREDICTION_SERVICE: Final = "tensorflow.serving.PredictionService"
+MODEL_SERVICE: Final = "tensorflow.serving.ModelService"
 
 
-def prediction_service(repository: Repository, as_content: bool = False) -> grpc.GenericRpcHandler:
-    """PredictionService; numbers are answered in `tensor_content` when `as_content`."""
+def prediction_service(api: Api) -> grpc.GenericRpcHandler:
+    """PredictionService."""
     return _service(
         PREDICTION_SERVICE,
         {
-            "Predict": (predict_pb2.PredictRequest, partial(predict, repository, as_content=as_content)),
-            "GetModelMetadata": (
-                get_model_metadata_pb2.GetModelMetadataRequest,
-                partial(get_model_metadata, repository),
-            ),
+            "Predict": (predict_pb2.PredictRequest, api.predict),
+            "Classify": (classification_pb2.ClassificationRequest, api.classify),
+            "Regress": (regression_pb2.RegressionRequest, api.regress),
+            "MultiInference": (inference_pb2.MultiInferenceRequest, api.multi_inference),
+            "GetModelMetadata": (get_model_metadata_pb2.GetModelMetadataRequest, api.get_model_metadata),
         },
     )
 
 
-def model_service(repository: Repository) -> grpc.GenericRpcHandler:
+def model_service(api: Api) -> grpc.GenericRpcHandler:
     """ModelService."""
-    methods = {"GetModelStatus": (get_model_status_pb2.GetModelStatusRequest, partial(get_model_status, repository))}
-    return _service(MODEL_SERVICE, methods)
+    return _service(
+        MODEL_SERVICE,
+        {
+            "GetModelStatus": (get_model_status_pb2.GetModelStatusRequest, api.get_model_status),
+            "HandleReloadConfigRequest": (model_management_pb2.ReloadConfigRequest, api.reload_config),
+        },
+    )
 
 
 def _service(name: str, methods: Mapping[str, tuple[Any, Callable[[Any], Any]]]) -> grpc.GenericRpcHandler:

@@ -109,10 +109,12 @@ def serve(base_path: Path, *flags: str, name: str = "recommender") -> Iterator[R
 def _read_port(process: "subprocess.Popen[str]", log: Path, timeout: float = 60.0) -> int:
     stdout = process.stdout
     assert stdout is not None
-    ready, _, _ = select.select([stdout], [], [], timeout)
-    line = stdout.readline() if ready else ""
-    if not line.startswith("Running gRPC ModelServer at 0.0.0.0:"):
-        raise AssertionError(f"the server did not start: {line!r}\n{log.read_text()}")
+    line = "..."
+    while line and not line.startswith("Running gRPC ModelServer at 0.0.0.0:"):
+        ready, _, _ = select.select([stdout], [], [], timeout)
+        line = stdout.readline() if ready else ""
+    if not line:
+        raise AssertionError(f"the server did not start:\n{log.read_text()}")
     return int(line.split(":")[1].split()[0])
 
 
