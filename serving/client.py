@@ -31,7 +31,7 @@ _HINTS: Final = {
     "FAILED_PRECONDITION": "The model has no such signature: `metadata()` lists those it has.",
     "INVALID_ARGUMENT": "The request does not fit the model: compare its features with those the model was trained on.",
 }
-_OPTIONS: Final = (
+OPTIONS: Final = (
     ("grpc.max_receive_message_length", -1),
     ("grpc.max_send_message_length", -1),
     ("grpc.initial_reconnect_backoff_ms", 100),
@@ -92,10 +92,7 @@ class RecommenderClient:
         if not examples:
             return []
         response = self._call(self._predict, messages.predict_request(self.model_name, examples))
-        try:
-            return messages.recommendations(response)
-        except messages.AnswerError as error:
-            raise RecommenderError(self.address, self.model_name, "INTERNAL", str(error)) from error
+        return decode(self.address, self.model_name, response)
 
     def status(self) -> list[VersionStatus]:
         """The model's versions, the newest first. Raises `RecommenderError`."""
@@ -139,8 +136,16 @@ class RecommenderClient:
 def open_channel(address: str, credentials: grpc.ChannelCredentials | None) -> grpc.Channel:
     """A secure channel with credentials, a plain one without."""
     if credentials is None:
-        return grpc.insecure_channel(address, options=_OPTIONS)
-    return grpc.secure_channel(address, credentials, options=_OPTIONS)
+        return grpc.insecure_channel(address, options=OPTIONS)
+    return grpc.secure_channel(address, credentials, options=OPTIONS)
+
+
+def decode(address: str, model_name: str, response: Any) -> list[list[Recommendation]]:
+    """A PredictResponse's items. Raises `RecommenderError` when it is not a recommender's."""
+    try:
+        return messages.recommendations(response)
+    except messages.AnswerError as error:
+        raise RecommenderError(address, model_name, "INTERNAL", str(error)) from error
 
 
 def backoff(attempt: int) -> float:

@@ -106,7 +106,7 @@ def serve(base_path: Path, *flags: str, name: str = "recommender") -> Iterator[R
             process.wait()
 
 
-def _read_port(process: "subprocess.Popen[str]", log: Path, timeout: float = 60.0) -> int:
+def _read_port(process: "subprocess.Popen[str]", log: Path, timeout: float = 240.0) -> int:
     stdout = process.stdout
     assert stdout is not None
     line = "..."
@@ -118,7 +118,7 @@ def _read_port(process: "subprocess.Popen[str]", log: Path, timeout: float = 60.
     return int(line.split(":")[1].split()[0])
 
 
-def eventually(condition: Callable[[], object], timeout: float = 20.0) -> None:
+def eventually(condition: Callable[[], object], timeout: float = 60.0) -> None:
     """Waits until `condition()` is true."""
     end = time.monotonic() + timeout
     while not condition():

@@ -1,3 +1,5 @@
+import asyncio
+import resource
 import socket
 import subprocess
 import sys
@@ -9,6 +11,7 @@ import grpc
 import pytest
 
 from serving import wire
+from serving.async_client import AsyncRecommenderClient
 from serving.client import RecommenderClient, RecommenderError, Request
 from serving.messages import TensorSpec
 from tests.serving.models import RunningServer
@@ -49,6 +52,31 @@ def test_a_feature_of_the_wrong_type_is_the_callers_error(client: RecommenderCli
     with pytest.raises(RecommenderError, match="user_age") as raised:
         client.recommend(Request(features={"user_age": "old"}))
     assert raised.value.code == "INVALID_ARGUMENT"
+
+
+def test_the_async_client_answers_alike(server: RunningServer) -> None:
+    async def ask() -> tuple[list[Any], list[Any]]:
+        async with AsyncRecommenderClient(server.address, timeout=20.0) as client:
+            both = await asyncio.gather(*(client.recommend(Request(history=[item], k=2)) for item in "ab"))
+            return both, await client.recommend_many([])
+
+    answers, nothing = asyncio.run(ask())
+    assert [[item.item_id for item in answer] for answer in answers] == [["b", "c"], ["a", "c"]]
+    assert nothing == []
+
+
+def test_the_async_client_tries_again_and_gives_up_alike() -> None:
+    async def ask(address: str, attempts: int) -> list[Any]:
+        async with AsyncRecommenderClient(address, attempts=attempts) as client:
+            return await client.recommend(Request())
+
+    handler = _Flaky(2, grpc.StatusCode.UNAVAILABLE)
+    server, address = _flaky_server(handler)
+    with pytest.raises(RecommenderError, match="UNAVAILABLE"):
+        asyncio.run(ask(address, attempts=1))
+    assert asyncio.run(ask(address, attempts=2)) == []
+    assert handler.calls == 3
+    server.stop(0)
 
 
 class _Flaky(grpc.GenericRpcHandler):
@@ -132,9 +160,8 @@ def test_it_needs_no_tensorflow_and_starts_in_well_under_a_second() -> None:
         "heavy = {'tensorflow', 'tfx', 'numpy', 'tensorflow_serving', 'keras', 'absl'} & set(sys.modules); "
         "assert not heavy, heavy"
     )
-    seconds = []
-    for _ in range(2):
-        started = time.monotonic()
-        subprocess.run([sys.executable, "-c", code], check=True)
-        seconds.append(time.monotonic() - started)
-    assert min(seconds) < 1.0
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    subprocess.run([sys.executable, "-c", code], check=True)
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    seconds = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+    assert seconds < 0.8, "of CPU time: the machine may be busy"

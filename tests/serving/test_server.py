@@ -221,7 +221,7 @@ def test_sigterm_under_load_loses_no_accepted_request_and_a_restart_is_found_aga
 def test_a_first_version_that_cannot_be_loaded_ends_it_with_the_reason(base_path: Path) -> None:
     (base_path / "1").mkdir()
     command = [sys.executable, "-m", "serving.server", f"--model_base_path={base_path}", "--max_num_load_retries=0"]
-    run = subprocess.run([*command, "--port=0"], capture_output=True, text=True, timeout=60, check=False)
+    run = subprocess.run([*command, "--port=0"], capture_output=True, text=True, timeout=240, check=False)
     assert run.returncode == 1
     last = run.stderr.strip().splitlines()[-1]
     assert last.startswith("serving.server: 1 model(s) did not become available")
@@ -230,6 +230,6 @@ def test_a_first_version_that_cannot_be_loaded_ends_it_with_the_reason(base_path
 
 def test_a_missing_base_path_flag_is_a_usage_error() -> None:
     command = [sys.executable, "-m", "serving.server"]
-    run = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    run = subprocess.run(command, capture_output=True, text=True, timeout=240, check=False)
     assert run.returncode == 2
     assert "--model_base_path" in run.stderr

@@ -1,0 +1,139 @@
+import threading
+import time
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+from serving.batching import Batcher, BatchingParameters, Feeds
+from serving.errors import ServingError
+
+
+class Graph:
+    """Doubles `x`; notes the rows of every run; fails on a negative number."""
+
+    def __init__(self, gate: threading.Event | None = None) -> None:
+        self.sizes: list[int] = []
+        self._gate = gate
+
+    def run(self, feeds: Feeds, fetches: Sequence[str]) -> list[np.ndarray]:
+        if self._gate is not None:
+            self._gate.wait(10)
+        x = feeds["x"]
+        self.sizes.append(len(x))
+        if (x < 0).any():
+            raise ValueError("negative")
+        return [2 * x for _ in fetches]
+
+
+def _column(*values: float) -> Feeds:
+    return {"x": np.array(values, np.float32)[:, None]}
+
+
+def test_calls_that_come_together_run_together_and_get_their_own_rows() -> None:
+    graph, observed = Graph(), list[int]()
+    batcher = Batcher(graph.run, BatchingParameters(max_rows=6, timeout=5.0, threads=1), observed.append)
+    with ThreadPoolExecutor(3) as callers:
+        calls = [callers.submit(batcher.run, _column(n, n + 0.5), ["y"]) for n in (1, 2, 3)]
+        answers = [call.result(timeout=5)[0].ravel().tolist() for call in calls]
+    assert answers == [[2.0, 3.0], [4.0, 5.0], [6.0, 7.0]]
+    assert graph.sizes == observed == [6]
+    batcher.close()
+
+
+def test_a_lonely_call_waits_no_longer_than_the_timeout() -> None:
+    batcher = Batcher(Graph().run, BatchingParameters(max_rows=100, timeout=0.05, threads=1), lambda rows: None)
+    started = time.monotonic()
+    assert batcher.run(_column(1), ["y"])[0].tolist() == [[2.0]]
+    assert 0.04 < time.monotonic() - started < 2.0
+    batcher.close()
+
+
+def test_other_shapes_and_outputs_are_not_joined() -> None:
+    graph = Graph()
+    batcher = Batcher(graph.run, BatchingParameters(max_rows=100, timeout=0.2, threads=1), lambda rows: None)
+    with ThreadPoolExecutor(3) as callers:
+        narrow = callers.submit(batcher.run, _column(1), ["y"])
+        wide = callers.submit(batcher.run, {"x": np.ones([1, 2], np.float32)}, ["y"])
+        both = callers.submit(batcher.run, _column(1), ["y", "z"])
+        assert (narrow.result()[0].shape, wide.result()[0].shape, len(both.result())) == ((1, 1), (1, 2), 2)
+    assert graph.sizes == [1, 1, 1]
+    batcher.close()
+
+
+def test_batches_are_filled_up_to_an_allowed_size() -> None:
+    graph = Graph()
+    parameters = BatchingParameters(max_rows=8, threads=1, allowed_rows=(4, 8))
+    batcher = Batcher(graph.run, parameters, lambda rows: None)
+    assert batcher.run(_column(1, 2, 3), ["y"])[0].ravel().tolist() == [2.0, 4.0, 6.0]
+    assert graph.sizes == [4]
+    batcher.close()
+
+
+def test_an_error_reaches_every_caller_and_the_next_batch_runs() -> None:
+    batcher = Batcher(Graph().run, BatchingParameters(threads=1), lambda rows: None)
+    with pytest.raises(ValueError, match="negative"):
+        batcher.run(_column(-1), ["y"])
+    assert batcher.run(_column(1), ["y"])[0].tolist() == [[2.0]]
+    batcher.close()
+
+
+def test_too_many_waiting_calls_are_turned_away() -> None:
+    gate = threading.Event()
+    graph = Graph(gate)
+    batcher = Batcher(graph.run, BatchingParameters(max_rows=1, max_waiting_batches=1, threads=1), lambda rows: None)
+    with ThreadPoolExecutor(8) as callers:
+        calls = [callers.submit(batcher.run, _column(1), ["y"]) for _ in range(8)]
+        refused = [c for c in calls if isinstance(_error_of(c, gate), ServingError)]
+    assert refused
+    assert all("queue" in str(c.exception()) for c in refused)
+    assert len(graph.sizes) == 8 - len(refused)
+    batcher.close()
+
+
+def _error_of(call: "object", gate: threading.Event) -> object:
+    time.sleep(0.02)
+    gate.set()
+    return call.exception(timeout=5)  # type: ignore[attr-defined]
+
+
+def test_closing_ends_the_threads() -> None:
+    batcher = Batcher(Graph().run, BatchingParameters(threads=2), lambda rows: None)
+    batcher.run(_column(1), ["y"])
+    batcher.close()
+    end = time.monotonic() + 5
+    while any(thread.name.startswith("batch-") for thread in threading.enumerate()) and time.monotonic() < end:
+        time.sleep(0.01)
+    assert not any(thread.name.startswith("batch-") for thread in threading.enumerate())
+
+
+@pytest.mark.parametrize(
+    ("feeds", "message"),
+    [
+        ({"a": np.ones([2]), "b": np.ones([3])}, r"equal 0th-dimension size. Received: \[2, 3\]"),
+        ({"a": np.float32(1).reshape([])}, "at least one dimension"),
+        ({"a": np.ones([1001])}, "Task size 1001 is larger"),
+    ],
+)
+def test_feeds_that_cannot_be_joined(feeds: Feeds, message: str) -> None:
+    batcher = Batcher(Graph().run, BatchingParameters(threads=1), lambda rows: None)
+    with pytest.raises(ServingError, match=message):
+        batcher.run(feeds, ["y"])
+    batcher.close()
+
+
+def test_allowed_sizes_should_end_with_the_largest() -> None:
+    def value(number: int) -> SimpleNamespace:
+        return SimpleNamespace(value=number)
+
+    proto = SimpleNamespace(
+        allowed_batch_sizes=[4, 16],
+        max_batch_size=value(8),
+        batch_timeout_micros=value(0),
+        max_enqueued_batches=value(0),
+        num_batch_threads=value(0),
+    )
+    with pytest.raises(ServingError, match="should rise and end with max_batch_size=8"):
+        BatchingParameters.from_proto(proto, cores=2)
