@@ -1,0 +1,65 @@
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+from google.protobuf import json_format
+from kfp.pipeline_spec.pipeline_spec_pb2 import PipelineSpec
+
+from pipeline.config import load_config
+from pipeline.runners.kubeflow import CompileError, compile_pipeline, local_paths
+
+CONFIG = load_config(Path(__file__).parents[3] / "configs" / "movielens-100k.yaml")
+COMPONENTS = [
+    "InteractionExampleGen",
+    "StatisticsGen",
+    "SchemaGen",
+    "ExampleValidator",
+    "Transform",
+    "Trainer",
+    "latest_blessed_model",
+    "Evaluator",
+    "InfraValidator",
+    "Pusher",
+]
+
+
+@pytest.mark.parametrize("suffix", [".yaml", ".json"])
+def test_specification_holds_every_component_with_image_and_root(tmp_path, suffix):
+    output = tmp_path / "specs" / f"pipeline{suffix}"
+    names = compile_pipeline(CONFIG, output, image="registry/recommender:1", pipeline_root="gs://bucket/root")
+    assert sorted(names) == sorted(COMPONENTS)
+    spec = json_format.ParseDict(yaml.safe_load(output.read_text()), PipelineSpec())
+    assert spec.pipeline_info.name == "movielens-100k"
+    assert spec.default_pipeline_root == "gs://bucket/root"
+    tasks = set(spec.root.dag.tasks)
+    for name in COMPONENTS:
+        assert any(task == name or task.startswith(f"{name}-") for task in tasks)
+    executors = json_format.MessageToDict(spec.deployment_spec)["executors"]
+    images = {e["container"]["image"] for e in executors.values() if "container" in e}
+    assert images == {"registry/recommender:1"}
+    assert [path.name for path in output.parent.iterdir()] == [output.name]
+
+
+def test_without_kfp_the_extra_is_named(tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "kfp", None)
+    monkeypatch.setitem(sys.modules, "kfp.pipeline_spec", None)
+    with pytest.raises(CompileError, match=r"pip install 'tfx-recommender\[kubeflow\]'"):
+        compile_pipeline(CONFIG, tmp_path / "spec.yaml")
+
+
+def test_other_extension_is_refused(tmp_path):
+    with pytest.raises(CompileError, match=r"should end with \.yaml, \.yml or \.json\. Received: .*spec\.txt"):
+        compile_pipeline(CONFIG, tmp_path / "spec.txt")
+
+
+def test_local_folders_are_named():
+    assert local_paths(CONFIG, "gs://b/r") == ["data.folder = data/movielens-100k", "pipeline.root = runs"]
+    remote = CONFIG.model_copy(
+        update={
+            "data": CONFIG.data.model_copy(update={"folder": "gs://b/data"}),
+            "pipeline": CONFIG.pipeline.model_copy(update={"root": "gs://b/runs"}),
+        }
+    )
+    assert local_paths(remote, None) == []
+    assert local_paths(remote, "root") == ["--pipeline-root = root"]
