@@ -5,14 +5,13 @@ from typing import Final
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from pipeline.config.data import TimeUnit
 from pipeline.ingest.columns import Column
 from pipeline.ingest.events import FILE, ROW, read_column
 from pipeline.ingest.reading import Batch
 from pipeline.ingest.report import Counts
-from pipeline.ingest.values import as_text
+from pipeline.ingest.values import as_text, is_valid
 
 ID: Final = "id"
 
@@ -36,7 +35,7 @@ def clean_entities(
     """
     size = len(batch.rows)
     ids = as_text(batch.rows[key])
-    has_id = pc.is_valid(ids).to_numpy(zero_copy_only=False)
+    has_id = is_valid(ids)
     dropped = {"malformed row": batch.malformed, f"missing {key}": int((~has_id).sum())}
     counts: Counts = Counter({(name, "rows"): size + batch.malformed})
     counts.update({(name, "dropped", reason): number for reason, number in dropped.items()})

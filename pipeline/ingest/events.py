@@ -6,7 +6,6 @@ from typing import Final
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from pipeline import layout
 from pipeline.config.data import Outlier, TimeUnit
@@ -14,7 +13,7 @@ from pipeline.expressions import Expression
 from pipeline.ingest.columns import TYPES, Column, Plan
 from pipeline.ingest.reading import Batch
 from pipeline.ingest.report import Counts
-from pipeline.ingest.values import Parsed, as_list, as_number, as_text, as_time
+from pipeline.ingest.values import Parsed, as_list, as_number, as_text, as_time, is_valid
 
 USER: Final = "user"
 ITEM: Final = "item"
@@ -62,8 +61,8 @@ def clean_events(plan: Plan, batch: Batch, file: int, first_row: int) -> tuple[p
     """
     config, rows = plan.config.data.interactions, _Rows(batch)
     keys = {USER: as_text(batch.rows[config.user]), ITEM: as_text(batch.rows[config.item])}
-    rows.drop(f"missing {config.user}", ~_is_valid(keys[USER]), is_bad=True)
-    rows.drop(f"missing {config.item}", ~_is_valid(keys[ITEM]), is_bad=True)
+    rows.drop(f"missing {config.user}", ~is_valid(keys[USER]), is_bad=True)
+    rows.drop(f"missing {config.item}", ~is_valid(keys[ITEM]), is_bad=True)
     keys[TIME] = _times(plan, batch, rows)
     numbers = _numbers(plan, batch, rows)
     table = _clip(plan, batch.rows, numbers, rows)
@@ -88,17 +87,13 @@ def read_column(column: Column, table: pa.Table, unit: TimeUnit) -> Parsed:
     return Parsed(values.cast(TYPES[column.kind]), np.zeros(len(table), bool))
 
 
-def _is_valid(array: pa.Array) -> np.ndarray:
-    return pc.is_valid(array).to_numpy(zero_copy_only=False)
-
-
 def _times(plan: Plan, batch: Batch, rows: _Rows) -> pa.Array:
     config = plan.config.data.interactions
     if config.time is None:
         return pa.array(np.zeros(len(batch.rows), np.int64))
     times = as_time(batch.rows[config.time], config.time_unit)
     rows.drop(f"unparsable {config.time}", times.is_unparsable, is_bad=True)
-    rows.drop(f"missing {config.time}", ~_is_valid(times.values), is_bad=True)
+    rows.drop(f"missing {config.time}", ~is_valid(times.values), is_bad=True)
     return times.values
 
 

@@ -13,6 +13,7 @@ from pipeline.ingest.columns import Column, Plan
 from pipeline.ingest.entities import ID
 from pipeline.ingest.events import ITEM, POSITIVE, TIME
 from pipeline.ingest.splits import EVAL, Events
+from pipeline.ingest.values import is_valid, null_where
 from pipeline.ingest.windows import NO_TARGET, Limits, Order, Windows, seen_ranges
 
 BATCH_VALUES: Final = 1 << 19
@@ -91,9 +92,8 @@ def optional(values: pa.ChunkedArray, column: Column) -> pa.Array:
     array = values.combine_chunks()
     if column.kind == "list":
         return array
-    lengths = pc.is_valid(array).to_numpy(zero_copy_only=False).astype(np.int64)
-    lists = _lists(lengths, array.drop_null())
-    return pc.if_else(pa.array(lengths > 0), lists, pa.scalar(None, lists.type))
+    is_there = is_valid(array)
+    return null_where(_lists(is_there.astype(np.int64), array.drop_null()), ~is_there)
 
 
 def _event_features(plan: Plan, table: pa.Table) -> dict[str, pa.Array]:

@@ -44,7 +44,7 @@ def as_text(column: pa.ChunkedArray | pa.Array) -> pa.Array:
         text = values.cast(pa.string())
     else:
         text = pc.cast(values, pa.string())
-    return pc.if_else(pc.equal(pc.utf8_trim_whitespace(text), ""), pa.scalar(None, pa.string()), text)
+    return null_where(text, _to_mask(pc.equal(pc.utf8_trim_whitespace(text), "")))
 
 
 def as_number(column: pa.ChunkedArray | pa.Array) -> Parsed:
@@ -54,9 +54,9 @@ def as_number(column: pa.ChunkedArray | pa.Array) -> Parsed:
         numbers = _to_numpy(values)
         return _parsed(numbers, np.isinf(numbers))
     text = pc.utf8_lower(pc.utf8_trim_whitespace(pc.cast(values, pa.string())))
-    text = pc.if_else(pc.is_in(text, pa.array(MISSING_WORDS)), pa.scalar(None, pa.string()), text)
+    text = null_where(text, _to_mask(pc.is_in(text, pa.array(MISSING_WORDS))))
     numbers = _text_to_numpy(text)
-    return _parsed(numbers, ~np.isfinite(numbers) & pc.is_valid(text).to_numpy(zero_copy_only=False))
+    return _parsed(numbers, ~np.isfinite(numbers) & is_valid(text))
 
 
 def as_time(column: pa.ChunkedArray | pa.Array, unit: TimeUnit) -> Parsed:
@@ -87,14 +87,28 @@ def as_list(column: pa.ChunkedArray | pa.Array, separator: str) -> pa.Array:
     return _without_blanks(values)
 
 
+def null_where(values: pa.Array, mask: np.ndarray) -> pa.Array:
+    """The values, null where the mask holds. (Arrow's `if_else` reads slices of texts and lists wrongly.)"""
+    return values.take(pa.array(np.arange(len(values)), mask=mask))
+
+
+def is_valid(values: pa.Array) -> np.ndarray:
+    """Which values are not null: bool [n]."""
+    return _to_mask(pc.is_valid(values))
+
+
+def _to_mask(values: pa.Array) -> np.ndarray:
+    return np.asarray(pc.fill_null(values, False).to_numpy(zero_copy_only=False), bool)
+
+
 def _without_blanks(lists: pa.Array) -> pa.Array:
     rows = pc.list_parent_indices(lists).to_numpy()
     words = pc.utf8_trim_whitespace(as_text(pc.list_flatten(lists)))
-    is_kept = pc.is_valid(words).to_numpy(zero_copy_only=False)
+    is_kept = is_valid(words)
     ends = np.cumsum(np.bincount(rows[is_kept], minlength=len(lists)))
     offsets = pa.array(np.concatenate([[0], ends]).astype(np.int32))
     built = pa.ListArray.from_arrays(offsets, words.filter(pa.array(is_kept)))
-    return pc.if_else(pa.array(np.diff(offsets) > 0), built, pa.scalar(None, built.type))
+    return null_where(built, np.diff(ends, prepend=0) == 0)
 
 
 def _flat(column: pa.ChunkedArray | pa.Array) -> pa.Array:
@@ -150,7 +164,7 @@ def _text_to_numpy(text: pa.Array) -> np.ndarray:
 
 def _from_iso8601(text: pa.Array) -> Parsed:
     times = pd.to_datetime(text.to_pandas(), format="ISO8601", utc=True, errors="coerce").to_numpy("datetime64[ns]")
-    is_read, is_given = ~np.isnat(times), pc.is_valid(text).to_numpy(zero_copy_only=False)
+    is_read, is_given = ~np.isnat(times), is_valid(text)
     seconds = np.where(is_read, times.astype("datetime64[s]").astype(np.int64), 0).astype(np.float64)
     return Parsed(pa.array(seconds, mask=~is_read), is_given & ~is_read)
 

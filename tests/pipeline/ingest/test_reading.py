@@ -1,0 +1,112 @@
+import gzip
+import json
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from pipeline.config.data import Table
+from pipeline.ingest import reading
+from pipeline.ingest.reading import read_batches
+from pipeline.ingest.tables import TableError
+
+
+def _read(folder, name, columns=("a", "b"), **options):
+    batches = list(read_batches(str(folder / name), Table(path=name, **options), columns))
+    rows = [row for batch in batches for row in batch.rows.to_pylist()]
+    return [tuple(row[c] for c in columns) for row in rows], sum(batch.malformed for batch in batches)
+
+
+def test_csv_is_text_and_malformed_rows_are_counted(tmp_path):
+    (tmp_path / "t.csv").write_text('x,a,b\n1,007,2\n1,2\n\n1,2,3,4\n1,,"y, ""z""\nend"\n')
+    assert _read(tmp_path, "t.csv") == ([("007", "2"), ("", 'y, "z"\nend')], 2)
+
+
+def test_only_malformed_rows(tmp_path):
+    (tmp_path / "t.csv").write_text("a,b\n1\n2\n")
+    assert _read(tmp_path, "t.csv") == ([], 2)
+
+
+def test_only_a_header(tmp_path):
+    (tmp_path / "t.csv").write_text("a,b\n")
+    assert _read(tmp_path, "t.csv") == ([], 0)
+
+
+def test_csv_in_many_blocks_keeps_the_order(tmp_path, monkeypatch):
+    monkeypatch.setattr(reading, "CSV_BLOCK_BYTES", 64)
+    lines = [f"{n},{n + 1}" if n % 7 else "bad" for n in range(500)]
+    (tmp_path / "t.csv").write_text("\n".join(["a,b", *lines]))
+    expected = [(str(n), str(n + 1)) for n in range(500) if n % 7]
+    assert _read(tmp_path, "t.csv") == (expected, 72)
+
+
+def test_csv_options(tmp_path):
+    (tmp_path / "t.csv").write_bytes("a;b\r\nä;ß\r\n".encode("latin-1"))
+    assert _read(tmp_path, "t.csv", separator=";", encoding="latin-1") == ([("ä", "ß")], 0)
+
+
+def test_gzip(tmp_path):
+    (tmp_path / "t.csv.gz").write_bytes(gzip.compress(b"a,b\n1,2\n"))
+    assert _read(tmp_path, "t.csv.gz") == ([("1", "2")], 0)
+
+
+def test_json_lines(tmp_path, monkeypatch):
+    monkeypatch.setattr(reading, "BATCH_ROWS", 2)
+    rows = [{"a": 1, "b": "x"}, {"a": "u"}, None, [1], {"a": 2.5, "b": None, "c": 1}]
+    lines = ["{broken", *(json.dumps(row) for row in rows), ""]
+    (tmp_path / "t.jsonl").write_text("\n".join(lines))
+    # A batch whose rows differ in type becomes text.
+    assert _read(tmp_path, "t.jsonl") == ([(1, "x"), ("u", None), (2.5, None)], 3)
+
+
+def test_json_lines_of_mixed_types_in_one_batch(tmp_path):
+    (tmp_path / "t.jsonl").write_text('{"a": 1, "b": 1}\n{"a": "u", "b": 2}\n')
+    assert _read(tmp_path, "t.jsonl") == ([("1", 1), ("u", 2)], 0)
+
+
+def test_parquet_keeps_types_and_order_of_columns(tmp_path):
+    pq.write_table(pa.table({"b": [["x"], None], "z": [0, 0], "a": [1, 2]}), tmp_path / "t.parquet")
+    assert _read(tmp_path, "t.parquet") == ([(1, ["x"]), (2, None)], 0)
+
+
+def test_tfrecord(tmp_path):
+    import tensorflow as tf
+
+    def example(**values):
+        features = {
+            name: tf.train.Feature(bytes_list=tf.train.BytesList(value=[value]))
+            if isinstance(value, bytes)
+            else tf.train.Feature(int64_list=tf.train.Int64List(value=[value]))
+            for name, value in values.items()
+        }
+        return tf.train.Example(features=tf.train.Features(feature=features)).SerializeToString()
+
+    with tf.io.TFRecordWriter(str(tmp_path / "t.tfrecord")) as writer:
+        writer.write(example(a=1, b=b"x"))
+        writer.write(example(a=2))
+    assert _read(tmp_path, "t.tfrecord") == ([([1], [b"x"]), ([2], None)], 0)
+    assert _read(tmp_path, "t.tfrecord", ("a", "c")) == ([([1], None), ([2], None)], 0)
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        ("t.csv", b"a,x\n1,2\n", r"has no column 'b'\. Columns: a, x"),
+        ("t.csv", b"a,b\n1,2\xff\n", "is not utf-8 text .*Set the table's `encoding`"),
+        ("t.csv.gz", gzip.compress(b"a,b\n1,2\n" * 99)[:-9], "is not a whole gzip file"),
+        ("t.jsonl", b'{"a": "\xff"}\n', "is not utf-8 text"),
+        ("t.parquet", b"PAR1 and nothing else PAR1", "is not Parquet"),
+        ("t.tfrecord", b"x" * 40, "is not a TFRecord file"),
+    ],
+)
+def test_errors_name_the_file_and_the_remedy(tmp_path, name, content, message):
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(TableError, match=message) as error:
+        _read(tmp_path, name)
+    assert str(tmp_path / name) in str(error.value)
+
+
+def test_unknown_encoding(tmp_path):
+    (tmp_path / "t.csv").write_text("a,b\n1,2\n")
+    with pytest.raises(TableError, match="is not nonsense text"):
+        _read(tmp_path, "t.csv", encoding="nonsense")
