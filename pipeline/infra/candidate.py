@@ -14,7 +14,7 @@ from typing import IO, Final
 import serving
 
 MODEL_NAME: Final = "candidate"
-_LISTENING: Final = "Running gRPC ModelServer at 0.0.0.0:"
+_LISTENING: Final = b"Running gRPC ModelServer at 0.0.0.0:"
 
 
 class CandidateError(Exception):
@@ -36,13 +36,14 @@ def serve_candidate(model_path: str, timeout: float) -> Iterator[str]:
 
 
 @contextmanager
-def _process(base_path: Path, log: IO[str]) -> Iterator["subprocess.Popen[str]"]:
+def _process(base_path: Path, log: IO[str]) -> Iterator["subprocess.Popen[bytes]"]:
     command = [sys.executable, "-m", "serving.server", f"--model_name={MODEL_NAME}", f"--model_base_path={base_path}"]
     command += ["--port=0", "--max_num_load_retries=0", "--file_system_poll_wait_seconds=0"]
     root = str(Path(serving.__file__).parents[1])
     search = os.pathsep.join(filter(None, [root, os.environ.get("PYTHONPATH")]))
     environment = {**os.environ, "PYTHONPATH": search, "TF_CPP_MIN_LOG_LEVEL": "2"}
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=log, text=True, env=environment)
+    # Unbuffered: a line that waits in a buffer of this process would be one that `select` does not see.
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=log, bufsize=0, env=environment)
     try:
         yield process
     finally:
@@ -54,12 +55,12 @@ def _process(base_path: Path, log: IO[str]) -> Iterator["subprocess.Popen[str]"]
             process.wait()
 
 
-def _wait_for_port(process: "subprocess.Popen[str]", log: IO[str], timeout: float) -> int:
+def _wait_for_port(process: "subprocess.Popen[bytes]", log: IO[str], timeout: float) -> int:
     stdout = process.stdout
     end = time.monotonic() + timeout
     while stdout is not None and time.monotonic() < end:
         ready, _, _ = select.select([stdout], [], [], end - time.monotonic())
-        line = stdout.readline() if ready else ""
+        line = stdout.readline() if ready else b""
         if line.startswith(_LISTENING):
             return int(line.removeprefix(_LISTENING).split()[0])
         if ready and not line:
@@ -67,7 +68,7 @@ def _wait_for_port(process: "subprocess.Popen[str]", log: IO[str], timeout: floa
     raise CandidateError(f"the server did not answer within {timeout:.0f} seconds")
 
 
-def _last_line(process: "subprocess.Popen[str]", log: IO[str]) -> str:
+def _last_line(process: "subprocess.Popen[bytes]", log: IO[str]) -> str:
     status = process.wait()
     log.seek(0)
     lines = log.read().strip().splitlines()

@@ -77,7 +77,7 @@ def save_model(path: Path, offset: float = 0.0) -> Path:
 class RunningServer:
     """A server process that has said where it listens."""
 
-    def __init__(self, process: "subprocess.Popen[str]", port: int, log: Path) -> None:
+    def __init__(self, process: "subprocess.Popen[bytes]", port: int, log: Path) -> None:
         self.process = process
         self.port = port
         self.address = f"localhost:{port}"
@@ -96,7 +96,7 @@ def serve(base_path: Path, *flags: str, name: str = "recommender") -> Iterator[R
             [sys.executable, "-m", "serving.server", *arguments],
             stdout=subprocess.PIPE,
             stderr=stderr,
-            text=True,
+            bufsize=0,
             env=environment,
         )
         try:
@@ -106,16 +106,16 @@ def serve(base_path: Path, *flags: str, name: str = "recommender") -> Iterator[R
             process.wait()
 
 
-def _read_port(process: "subprocess.Popen[str]", log: Path, timeout: float = 240.0) -> int:
+def _read_port(process: "subprocess.Popen[bytes]", log: Path, timeout: float = 240.0) -> int:
     stdout = process.stdout
     assert stdout is not None
-    line = "..."
-    while line and not line.startswith("Running gRPC ModelServer at 0.0.0.0:"):
+    line = b"..."
+    while line and not line.startswith(b"Running gRPC ModelServer at 0.0.0.0:"):
         ready, _, _ = select.select([stdout], [], [], timeout)
-        line = stdout.readline() if ready else ""
+        line = stdout.readline() if ready else b""
     if not line:
         raise AssertionError(f"the server did not start:\n{log.read_text()}")
-    return int(line.split(":")[1].split()[0])
+    return int(line.split(b":")[1].split()[0])
 
 
 def eventually(condition: Callable[[], object], timeout: float = 60.0) -> None:
