@@ -64,7 +64,9 @@ def group_rows(extracts: dict[str, Any]) -> list[dict[str, Any]]:
     members: dict[tuple[Any, ...], list[int]] = {}
     for row, values in enumerate(zip(*features.values(), strict=True)):
         members.setdefault(values, []).append(row)
-    kept = {key: extracts[key] for key in (tfma.PREDICTIONS_KEY, tfma.constants.TRANSFORMED_FEATURES_KEY) if key in extracts}
+    kept = {
+        key: extracts[key] for key in (tfma.PREDICTIONS_KEY, tfma.constants.TRANSFORMED_FEATURES_KEY) if key in extracts
+    }
     return [
         {
             tfma.FEATURES_KEY: {name: np.array(v) for name, v in zip(features, values, strict=True) if v},

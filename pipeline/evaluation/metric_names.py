@@ -70,6 +70,17 @@ def baseline_gate(config: Config) -> BaselineGate | None:
     return BaselineGate(metric=f"ndcg@{settings.ks[0]}", split=settings.splits[0])
 
 
+def main_metric(config: Config) -> tuple[str, str]:
+    """The metric and the split that stand for the whole evaluation: those of the margin over popularity; without it
+    NDCG at the first K; without a retrieval task the first metric of the first ranking task."""
+    gate = baseline_gate(config)
+    if gate is not None:
+        return gate.metric, gate.split
+    if config.retrieval is not None:
+        return f"ndcg@{config.evaluation.ks[0]}", config.evaluation.splits[0]
+    return known_metrics(config)[0], config.evaluation.splits[0]
+
+
 def check_gates(config: Config) -> list[str]:
     """Says what is wrong with `evaluation`: gates on unknown metrics or splits, slices that cannot be cut.
 

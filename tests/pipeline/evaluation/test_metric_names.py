@@ -1,7 +1,7 @@
 import pytest
 
 from pipeline.config import Config
-from pipeline.evaluation.metric_names import baseline_gate, check_gates, direction, known_metrics
+from pipeline.evaluation.metric_names import baseline_gate, check_gates, direction, known_metrics, main_metric
 from tests.pipeline.evaluation.runs import make_config
 
 
@@ -52,6 +52,12 @@ def test_the_margin_over_popularity_follows_the_configuration_where_none_is_set(
     assert (gate.metric, gate.split, gate.margin) == ("ndcg@20", "test", 0)
     assert baseline_gate(make_config("{beat_popularity: null}")) is None
     assert baseline_gate(_ranking_only("{}")) is None
+
+
+def test_one_metric_stands_for_the_evaluation() -> None:
+    assert main_metric(make_config("{beat_popularity: {metric: mrr, split: test}}")) == ("mrr", "test")
+    assert main_metric(make_config("{ks: [5], beat_popularity: null}")) == ("ndcg@5", "eval")
+    assert main_metric(_ranking_only("{}")) == ("like/auc", "eval")
 
 
 def test_direction() -> None:
