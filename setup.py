@@ -20,6 +20,8 @@ REQUIRED = [
     "pyarrow",  # reading Parquet in batches
     "pydantic>=2.6",  # the configuration as typed, validated objects
     "PyYAML",  # the configuration's file format
+    "Jinja2",  # the run report's page
+    "matplotlib",  # the run report's plots
     "rich",  # progress lines and tables in the terminal
 ]
 KUBEFLOW = ["kfp>=2.16,<2.17"]  # named directly: TFX's own extra leaves it out from Python 3.12 on

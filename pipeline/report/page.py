@@ -1,0 +1,187 @@
+"""Gathers what a run left behind and writes it as one HTML file."""
+
+import json
+import platform
+import posixpath
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import yaml
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
+
+from pipeline.config import Config, dump_config
+from pipeline.evaluation.metric_names import EXAMPLES, USERS, main_metric
+from pipeline.evaluation.results import Verdict, blessing_reasons, read_metrics, read_verdicts
+from pipeline.fingerprint import code_fingerprint
+from pipeline.report import plots, tables
+from pipeline.report.curves import Curve, read_curves
+
+_PACKAGES = (
+    "tensorflow",
+    "tensorflow-recommenders",
+    "tfx",
+    "tensorflow-transform",
+    "tensorflow-model-analysis",
+    "apache-beam",
+)
+_MAX_SLICES = 40
+"""More slices than this are in the table only."""
+
+
+@dataclass(frozen=True)
+class Artifacts:
+    """The folders of what a run made; what is missing is left out of the page."""
+
+    examples: str | None = None
+    """With `ingest.json`."""
+    model_run: str | None = None
+    """With `training.json` and the event files."""
+    evaluation: str | None = None
+
+
+@dataclass(frozen=True)
+class Component:
+    """A component of the run: what became of it, its main figure, and where its outputs are."""
+
+    name: str
+    state: str
+    figure: str = ""
+    uris: tuple[str, ...] = ()
+
+
+def write_report(
+    path: str | Path, config: Config, artifacts: Artifacts, components: Sequence[Component] = (), verdict: str = ""
+) -> None:
+    """Writes a run's report.
+
+    Args:
+      path: The HTML file; its folder exists.
+      config: The configuration that ran.
+      artifacts: Where the run's results are, on a local file system or (but for `ingest.json`) an object store.
+      components: In the order in which they ran.
+      verdict: What became of the model, in a sentence.
+
+    Raises:
+      OSError: the file cannot be written, or an artifact lacks its file.
+    """
+    environment = Environment(
+        loader=PackageLoader("pipeline.report", "."), autoescape=True, undefined=StrictUndefined, trim_blocks=True
+    )
+    page = environment.get_template("page.html").render(
+        name=config.name,
+        verdict=verdict,
+        components=components,
+        **_evaluation(config, artifacts.evaluation),
+        **_training(artifacts.model_run),
+        ingest=_ingest(artifacts.examples),
+        versions=_versions(),
+        config=yaml.safe_dump(json.loads(dump_config(config)), sort_keys=False, allow_unicode=True),
+    )
+    Path(path).write_text(page, encoding="utf-8")
+
+
+def _evaluation(config: Config, uri: str | None) -> dict[str, Any]:
+    if uri is None:
+        return {"bars": None, "slices": None, "headline": {}, "gates": [], "reasons": [], "figures": {}}
+    figures = tables.by_slice(read_metrics(uri))
+    headline = _headlines(figures)
+    metric, split = main_metric(config)
+    return {
+        "bars": _bars(headline),
+        "slices": _slices(figures, metric, split),
+        "headline": {name: tables.headline_rows(values) for name, values in headline.items()},
+        "gates": _gates(read_verdicts(uri)),
+        "reasons": blessing_reasons(uri),
+        "figures": _slice_rows(figures, metric),
+    }
+
+
+def _headlines(figures: tables.Slices) -> dict[str, tables.Values]:
+    """The warm users of each split (all where none is warm), with the split and the number of users as the name."""
+    headlines = {}
+    for split in sorted({split for split, _ in figures}):
+        group = "warm" if (split, "warm") in figures else "all"
+        values = figures[split, group]
+        counted = f"{group} users" if USERS in values else f"examples of {group} users"
+        headlines[f"{split}, {_count(values)} {counted}"] = values
+    return headlines
+
+
+def _bars(headline: Mapping[str, tables.Values]) -> Markup | None:
+    panels = {
+        split: [tables.pair(metric, metric, values) for metric in tables.compared(values)]
+        for split, values in headline.items()
+    }
+    return Markup(plots.bars(panels)) if any(panels.values()) else None
+
+
+def _slices(figures: tables.Slices, metric: str, split: str) -> Markup | None:
+    pairs = [
+        tables.pair(f"{name} ({_count(values)})", metric, values)
+        for (of_split, name), values in figures.items()
+        if of_split == split and metric in values
+    ]
+    return Markup(plots.slices(f"{metric} on {split}", pairs)) if 1 < len(pairs) <= _MAX_SLICES else None
+
+
+def _slice_rows(figures: tables.Slices, metric: str) -> dict[str, list[tuple[str, str, tables.Row]]]:
+    """By split: the slice, its users, and the metric there."""
+    rows: dict[str, list[tuple[str, str, tables.Row]]] = {}
+    for (split, name), values in figures.items():
+        row = next((row for row in tables.headline_rows(values) if row.metric == metric), None)
+        if row is not None:
+            rows.setdefault(split, []).append((name, _count(values), row))
+    return rows
+
+
+def _count(values: tables.Values) -> str:
+    """The number of users; of examples where only ranking tasks were measured."""
+    return f"{values.get(USERS, values[EXAMPLES]):,.0f}"
+
+
+def _gates(verdicts: Sequence[Verdict]) -> list[dict[str, Any]]:
+    return [
+        {
+            "place": f"{verdict.metric} on {verdict.split}, {verdict.users} users",
+            "wanted": verdict.wanted,
+            "found": "nothing" if verdict.found is None else f"{verdict.found:.4f}",
+            "passed": verdict.passed,
+        }
+        for verdict in verdicts
+    ]
+
+
+def _training(uri: str | None) -> dict[str, Any]:
+    if uri is None:
+        return {"training": None, "curves": None}
+    result = json.loads((Path(uri) / "training.json").read_text(encoding="utf-8"))
+    panels = _panels(read_curves(uri))
+    return {"training": result, "curves": Markup(plots.curves(panels)) if panels else None}
+
+
+def _panels(curves: Mapping[str, Mapping[str, Curve]]) -> dict[str, dict[str, Curve]]:
+    """Losses, figures between 0 and 1 and other figures do not share a scale: a panel for each."""
+    train = {name: curve for name, curve in curves.get("train", {}).items() if name != "learning_rate"}
+    found = curves.get("eval", {})
+    small = {name: curve for name, curve in found.items() if all(0 <= value <= 1 for _, value in curve)}
+    rest = {name: curve for name, curve in found.items() if name not in small}
+    panels = {"losses in training": train, "eval split, figures up to 1": small, "eval split, other figures": rest}
+    return {title: lines for title, lines in panels.items() if lines}
+
+
+def _ingest(uri: str | None) -> dict[str, list[tuple[str, int]]]:
+    if uri is None:
+        return {}
+    counts = json.loads(Path(posixpath.join(uri, "ingest.json")).read_text(encoding="utf-8"))
+    sections = {name: value for name, value in counts.items() if isinstance(value, Mapping)}
+    return {name: tables.leaves(value) for name, value in sections.items()}
+
+
+def _versions() -> dict[str, str]:
+    found = {name: metadata.version(name) for name in _PACKAGES}
+    code = code_fingerprint("pipeline", "transform", "trainer", "serving")
+    return {"python": platform.python_version(), **found, "code (SHA-256 of its files)": code}

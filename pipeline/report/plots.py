@@ -1,0 +1,137 @@
+"""The report's plots, each an SVG to stand inside the page. Text stays text, so it is found and scales."""
+
+import io
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+from matplotlib import rc_context
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+MODEL = "#1f5fa8"
+POPULARITY = "#a3adb8"
+_WIDTH = 9.6
+"""Inches; the page is as wide."""
+_INK = "#2b3138"
+_MUTED = "#69737d"
+_LINES = (MODEL, "#c2571a", "#3d8a5f", "#8659a5", "#b08a12", "#5f6b76")
+_STYLE: Any = {
+    "svg.fonttype": "none",
+    "svg.hashsalt": "report",
+    "font.family": "sans-serif",
+    "font.size": 9,
+    "text.color": _INK,
+    "axes.edgecolor": "#c9d0d6",
+    "axes.labelcolor": _MUTED,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.titlesize": 10,
+    "axes.titlelocation": "left",
+    "axes.titleweight": "bold",
+    "axes.axisbelow": True,
+    "axes.grid": True,
+    "grid.color": "#e8ecef",
+    "xtick.color": _MUTED,
+    "ytick.color": _MUTED,
+    "xtick.major.size": 0,
+    "ytick.major.size": 0,
+    "legend.frameon": False,
+}
+
+
+class Estimate(NamedTuple):
+    """A figure with its standard error (NaN where unknown)."""
+
+    value: float
+    error: float
+
+
+class Pair(NamedTuple):
+    """The model beside the popularity baseline."""
+
+    name: str
+    model: Estimate
+    popularity: Estimate
+
+
+def bars(panels: Mapping[str, Sequence[Pair]]) -> str:
+    """Model and baseline side by side for every metric, one panel below the other for each split, on one scale."""
+    with rc_context(_STYLE):
+        figure = Figure(figsize=(_WIDTH, 2.5 * len(panels)), layout="constrained")
+        rows = figure.subplots(len(panels), 1, squeeze=False, sharey=True)[:, 0]
+        for axes, (split, pairs) in zip(rows, panels.items(), strict=True):
+            _bars(axes, pairs)
+            axes.set_title(split)
+        rows[0].legend(loc="lower right", bbox_to_anchor=(1, 1), ncols=2, borderaxespad=0)
+        return _svg(figure)
+
+
+def slices(metric: str, pairs: Sequence[Pair]) -> str:
+    """One metric in every slice: dots with their standard error, the baseline's beside the model's."""
+    with rc_context(_STYLE):
+        figure = Figure(figsize=(_WIDTH, 0.9 + 0.28 * len(pairs)), layout="constrained")
+        axes = figure.subplots()
+        _dots(axes, "model", [pair.model for pair in pairs], MODEL, -0.14)
+        _dots(axes, "popularity", [pair.popularity for pair in pairs], POPULARITY, 0.14)
+        axes.set_yticks(range(len(pairs)), [pair.name for pair in pairs], color=_INK)
+        axes.set_ylim(len(pairs) - 0.5, -0.5)
+        axes.set_xlabel(metric)
+        axes.set_xlim(left=0)
+        axes.grid(axis="y", visible=False)
+        axes.legend(loc="lower right", bbox_to_anchor=(1, 1), ncols=2, borderaxespad=0)
+        return _svg(figure)
+
+
+def curves(panels: Mapping[str, Mapping[str, Sequence[tuple[int, float]]]]) -> str:
+    """Lines over training steps: one panel for each title, each figure with a line named at its end."""
+    with rc_context(_STYLE):
+        figure = Figure(figsize=(_WIDTH, 2.8), layout="constrained")
+        columns = figure.subplots(1, len(panels), squeeze=False)[0]
+        for axes, (title, lines) in zip(columns, panels.items(), strict=True):
+            axes.set_title(title)
+            axes.set_xlabel("step")
+            for index, (name, points) in enumerate(lines.items()):
+                color = _LINES[index % len(_LINES)]
+                marker = "o" if len(points) == 1 else ""
+                axes.plot(*zip(*points, strict=True), color=color, label=name, linewidth=1.6, marker=marker)
+            axes.legend(fontsize=8)
+        return _svg(figure)
+
+
+def _dots(axes: Axes, name: str, found: Sequence[Estimate], color: str, shift: float) -> None:
+    """A dot in each row, drawn over the axis where it is 0; nothing where no value is known."""
+    if all(math.isnan(estimate.value) for estimate in found):
+        return
+    places = [row + shift for row in range(len(found))]
+    errors = [_drawn(estimate.error) for estimate in found]
+    look: Any = {"fmt": "o", "markersize": 5, "elinewidth": 1.2, "clip_on": False, "color": color, "label": name}
+    axes.errorbar([estimate.value for estimate in found], places, xerr=errors, **look)
+
+
+def _bars(axes: Axes, pairs: Sequence[Pair]) -> None:
+    places = range(len(pairs))
+    for name, color, shift in (("model", MODEL, -0.19), ("popularity", POPULARITY, 0.19)):
+        found: list[Estimate] = [getattr(pair, name) for pair in pairs]
+        heights = [_drawn(estimate.value) for estimate in found]
+        errors = [_drawn(estimate.error) for estimate in found]
+        shown = axes.bar(
+            [place + shift for place in places], heights, 0.36, color=color, label=name, yerr=errors, ecolor=_MUTED
+        )
+        axes.bar_label(shown, [f"{e.value:.3f}".lstrip("0") for e in found], padding=2, fontsize=7, color=_INK)
+    axes.set_xticks(list(places), [pair.name for pair in pairs], color=_INK, fontsize=8 if len(pairs) <= 12 else 6)
+    axes.margins(y=0.15)
+    axes.grid(axis="x", visible=False)
+
+
+def _drawn(value: float) -> float:
+    """What is unknown has no length."""
+    return 0.0 if math.isnan(value) else value
+
+
+def _svg(figure: Figure) -> str:
+    """The SVG element, without the XML declaration, which has no place inside HTML."""
+    buffer = io.StringIO()
+    figure.savefig(buffer, format="svg", metadata={"Date": None})
+    text = buffer.getvalue()
+    return text[text.index("<svg") :]

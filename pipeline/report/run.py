@@ -1,0 +1,53 @@
+"""From what the local runner knows of a run to its report."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from pipeline.config import Config
+from pipeline.report.page import Artifacts, Component, write_report
+
+Outputs = Mapping[str, list[Any]]
+"""A component's TFX artifacts by key."""
+
+
+def report_run(
+    path: str | Path,
+    config: Config,
+    states: Mapping[str, str],
+    outputs: Mapping[str, Outputs],
+    figures: Mapping[str, str] | None = None,
+    verdict: str = "",
+) -> None:
+    """Writes the report of a run, finished or failed.
+
+    Args:
+      path: The HTML file; its folder exists.
+      config: The configuration that ran.
+      states: What became of each component, in the order in which they ran.
+      outputs: The output artifacts of the components that have any.
+      figures: The main figure of each component.
+      verdict: What became of the model, in a sentence.
+
+    Raises:
+      OSError: see `write_report`.
+    """
+    artifacts = Artifacts(
+        examples=_uri(outputs, "InteractionExampleGen", "examples"),
+        model_run=_uri(outputs, "Trainer", "model_run"),
+        evaluation=_uri(outputs, "Evaluator", "evaluation"),
+    )
+    components = [
+        Component(name, state, (figures or {}).get(name, ""), _uris(outputs.get(name, {})))
+        for name, state in states.items()
+    ]
+    write_report(path, config, artifacts, components, verdict)
+
+
+def _uri(outputs: Mapping[str, Outputs], component: str, key: str) -> str | None:
+    artifacts = outputs.get(component, {}).get(key, [])
+    return str(artifacts[0].uri) if artifacts else None
+
+
+def _uris(outputs: Outputs) -> tuple[str, ...]:
+    return tuple(str(artifact.uri) for artifacts in outputs.values() for artifact in artifacts)

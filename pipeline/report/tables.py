@@ -1,0 +1,71 @@
+"""The report's tables: figures of an evaluation as rows that a template prints."""
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+from pipeline.evaluation.metric_names import LIFT, POPULARITY, STANDARD_ERROR
+from pipeline.evaluation.results import Figure
+from pipeline.report.plots import Estimate, Pair
+
+_NAN = math.nan
+Values = Mapping[str, float]
+Slices = Mapping[tuple[str, str], Values]
+"""Figures by metric, by (split, slice)."""
+_GROUPS = ("all", "warm", "cold")
+
+
+class Row(NamedTuple):
+    """A metric of the headline, as text."""
+
+    metric: str
+    model: str
+    popularity: str
+    lift: str
+
+
+def by_slice(figures: Sequence[Figure]) -> dict[tuple[str, str], dict[str, float]]:
+    """The figures by (split, slice): eval before test, all before warm before cold."""
+    found: dict[tuple[str, str], dict[str, float]] = {}
+    for figure in sorted(figures, key=lambda f: (f.split, _GROUPS.index(f.slice.split(",")[0]), f.slice)):
+        found.setdefault((figure.split, figure.slice), {})[figure.metric] = figure.value
+    return found
+
+
+def compared(values: Values) -> list[str]:
+    """The metrics that have a baseline."""
+    return [name for name in values if POPULARITY + name in values]
+
+
+def pair(name: str, metric: str, values: Values) -> Pair:
+    """A metric of the model and of popularity, labelled with `name`."""
+    return Pair(name, _estimate(values, metric), _estimate(values, POPULARITY + metric))
+
+
+def headline_rows(values: Values) -> list[Row]:
+    """Every metric of a slice: those with a baseline first, then the ranking tasks'."""
+    rows = [Row(m, *(text(_estimate(values, kind + m)) for kind in ("", POPULARITY, LIFT))) for m in compared(values)]
+    tasks = [name for name in values if "/" in name]
+    return rows + [Row(name, text(_estimate(values, name)), "", "") for name in tasks]
+
+
+def text(estimate: Estimate) -> str:
+    """`0.1408 ± 0.0061`; `n/a` where the figure is undefined."""
+    if math.isnan(estimate.value):
+        return "n/a"
+    whole = estimate.value > 1 and float(estimate.value).is_integer()
+    value = f"{estimate.value:,.0f}" if whole else f"{estimate.value:.4f}"
+    return value if math.isnan(estimate.error) else f"{value} ± {estimate.error:.4f}"
+
+
+def leaves(counts: Mapping[str, Any], prefix: str = "") -> list[tuple[str, int]]:
+    """Nested counts as lines: {"dropped": {"duplicate": 3}} -> [("dropped: duplicate", 3)]."""
+    lines: list[tuple[str, int]] = []
+    for name, value in counts.items():
+        label = f"{prefix}{name.replace('_', ' ')}"
+        lines += leaves(value, f"{label}: ") if isinstance(value, Mapping) else [(label, value)]
+    return lines
+
+
+def _estimate(values: Values, metric: str) -> Estimate:
+    return Estimate(values.get(metric, _NAN), values.get(STANDARD_ERROR + metric, _NAN))

@@ -1,0 +1,121 @@
+"""The report of a real evaluation, beside what training and ingest leave behind."""
+
+import json
+from html.parser import HTMLParser
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+
+from pipeline.report.curves import read_curves
+from pipeline.report.page import Artifacts, write_report
+from pipeline.report.run import report_run
+from tests.pipeline.evaluation.runs import Event, evaluate, make_config, save, write_examples
+from trainer.summaries import ScalarLog
+
+CONFIG = make_config("{ks: [1, 2], slices: [user_gender], gates: [{metric: ndcg@2, min: 0.99}], beat_popularity: null}")
+
+
+class _Text(HTMLParser):
+    def __init__(self) -> None:
+        super().__init__()
+        self.words: list[str] = []
+        self.tags: list[str] = []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append(tag)
+
+    def handle_data(self, data: str) -> None:
+        self.words += [data.strip()] * bool(data.strip())
+
+
+def _read(path: Path) -> _Text:
+    parser = _Text()
+    parser.feed(path.read_text())
+    return parser
+
+
+@pytest.fixture(scope="module")
+def artifacts(tmp_path_factory: pytest.TempPathFactory) -> Artifacts:
+    folder = tmp_path_factory.mktemp("run")
+    events = [Event(user, rank=1 + user % 3, popularity=2, gender="FM"[user % 2]) for user in range(6)]
+    examples = write_examples(folder / "examples", {"eval": events, "test": events[:3]})
+    (evaluation, _) = evaluate(CONFIG, examples, save(folder / "model"), folder)
+    counts = {"interactions": {"rows": 1234, "dropped": {"duplicate": 7}}, "splits": {"eval": {"examples": 6}}}
+    (examples / "ingest.json").write_text(json.dumps(counts))
+    return Artifacts(str(examples), str(_model_run(folder / "model_run")), evaluation)
+
+
+def _model_run(folder: Path) -> Path:
+    for part, figures in (("train", {"retrieval": 6.5, "learning_rate": 0.004}), ("eval", {"ndcg@2": 0.5})):
+        ScalarLog(str(folder / part)).write(figures, 118)
+    result = {"epochs": 1, "steps": 1118, "train": {}, "evaluation": {}, "best_epoch": 0, "seconds": 2.4}
+    (folder / "training.json").write_text(json.dumps(result))
+    return folder
+
+
+def test_holds_every_part_of_the_run(artifacts: Artifacts, tmp_path: Path) -> None:
+    outputs = {
+        "InteractionExampleGen": {"examples": [SimpleNamespace(uri=artifacts.examples)]},
+        "Trainer": {"model": [SimpleNamespace(uri="<model>")], "model_run": [SimpleNamespace(uri=artifacts.model_run)]},
+        "Evaluator": {"evaluation": [SimpleNamespace(uri=artifacts.evaluation)]},
+    }
+    states = {"InteractionExampleGen": "done", "Trainer": "cached", "Evaluator": "done"}
+    report_run(tmp_path / "report.html", CONFIG, states, outputs, {"Trainer": "1 epochs"}, "nothing was pushed")
+    page = _read(tmp_path / "report.html")
+    for word in (
+        "toy",
+        "nothing was pushed",
+        "Not blessed",
+        "ndcg@2 on eval, warm users",
+        "at least 0.99",
+        "eval, 6 warm users",
+        "warm, user_gender=F",
+        "dropped: duplicate",
+        "1,234",
+        "cached",
+        "<model>",
+        "tensorflow-recommenders",
+        "stars/rmse",
+        "losses in training",
+    ):
+        assert word in page.words, word
+    assert any(word.startswith("1 epochs, 1,118 steps, 2 s") for word in page.words)
+    assert page.tags.count("svg") == 3, "bars, slices and curves"
+
+
+def test_a_run_that_failed_early_has_a_page_too(tmp_path: Path) -> None:
+    write_report(tmp_path / "report.html", CONFIG, Artifacts(), verdict="Trainer failed")
+    page = _read(tmp_path / "report.html")
+    assert "Trainer failed" in page.words
+    assert "svg" not in page.tags
+    assert "Evaluation" not in page.words
+
+
+def test_ranking_tasks_alone_make_a_page(tmp_path: Path) -> None:
+    tasks = {name: task for name, task in CONFIG.tasks.items() if name != "retrieval"}
+    settings = CONFIG.evaluation.model_copy(update={"gates": ()})
+    config = CONFIG.model_copy(update={"tasks": tasks, "evaluation": settings})
+    events = [Event(user, 1, 1, like=user / 4, liked=float(user > 1), gender="FM"[user % 2]) for user in range(4)]
+    examples = write_examples(tmp_path / "examples", {"eval": events, "test": events})
+    evaluation, blessed = evaluate(config, examples, save(tmp_path / "model"), tmp_path)
+    write_report(tmp_path / "report.html", config, Artifacts(evaluation=evaluation))
+    page = _read(tmp_path / "report.html")
+    assert blessed
+    assert {"eval, 4 examples of warm users", "eval: like/auc", "example_count on eval, all users"} <= set(page.words)
+    assert page.tags.count("svg") == 1, "slices"
+
+
+def test_the_page_needs_nothing_from_elsewhere(artifacts: Artifacts, tmp_path: Path) -> None:
+    write_report(tmp_path / "report.html", CONFIG, artifacts)
+    text = (tmp_path / "report.html").read_text()
+    assert "<script" not in text
+    assert "src=" not in text
+    assert "@import" not in text
+
+
+def test_reads_the_curves_of_a_resumed_training(tmp_path: Path) -> None:
+    for value in (6.5, 6.25):
+        ScalarLog(str(tmp_path / "train")).write({"retrieval": value}, 118)
+    ScalarLog(str(tmp_path / "train")).write({"retrieval": 5.5}, 236)
+    assert read_curves(str(tmp_path)) == {"train": {"retrieval": [(118, 6.25), (236, 5.5)]}}
