@@ -54,7 +54,7 @@ class WindowData:
         return self._batches(records, batch_size)
 
     def evaluation_batches(self, batch_size: int) -> tf.data.Dataset:
-        """All window batches in the files' order.
+        """All window batches, always in the same order.
 
         Besides the window's features, as in the training batches: `seen_item_id` int64 [B, S], padded with V, and
         `is_cold_user` int64 [B], 0 where the split lacks it.

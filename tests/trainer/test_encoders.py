@@ -77,7 +77,7 @@ def test_attention_by_hand():
 
 def test_attention_needs_a_dimension_that_the_heads_divide():
     attention = AttentionEncoder(HistoryConfig(heads=3), randomness())
-    with pytest.raises(ValueError, match="multiple of `heads`. Received: 2 and 3"):
+    with pytest.raises(ValueError, match=r"multiple of `heads`. Received: 2 and 3"):
         attention(EVENTS, VISIBLE)
 
 

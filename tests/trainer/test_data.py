@@ -1,0 +1,78 @@
+from itertools import chain
+
+import numpy as np
+import pytest
+
+from tests.trainer.small import ITEMS, draw_eval_rows, draw_rows, small_config, small_spec, write_rows
+from trainer.data import WindowData
+
+SPEC = small_spec(small_config())
+
+
+def numbered(count):
+    return [{**row, "user_id": [n]} for n, row in enumerate(draw_rows(0, count))]
+
+
+@pytest.fixture
+def data(tmp_path):
+    rows = numbered(9)
+    write_rows(tmp_path / "a.gz", rows[:4])
+    write_rows(tmp_path / "b.gz", rows[4:])
+    return WindowData([str(tmp_path / "*.gz")], SPEC)
+
+
+def users(batches):
+    return [batch["user_id"].numpy().tolist() for batch in batches]
+
+
+def test_an_epoch_has_every_window_once(data):
+    batches = users(data.training_batches(4, seed=1, epoch=0))
+    assert [len(b) for b in batches] == [4, 4, 1]
+    assert sorted(chain(*batches)) == list(range(9))
+
+
+def test_the_order_depends_on_seed_and_epoch_only(data):
+    first = users(data.training_batches(4, seed=1, epoch=0))
+    second = users(data.training_batches(4, seed=1, epoch=1))
+    assert first == users(data.training_batches(4, seed=1, epoch=0))
+    assert second == users(data.training_batches(4, seed=1, epoch=1))
+    assert first != second
+    assert first != users(data.training_batches(4, seed=2, epoch=0))
+
+
+def test_evaluation_has_every_window_once_and_always_in_the_same_order(data):
+    first, again = (users(data.evaluation_batches(4)) for _ in range(2))
+    assert sorted(chain(*first)) == list(range(9))
+    assert first == again
+
+
+def test_evaluation_knows_the_seen_items(tmp_path):
+    rows = draw_eval_rows(0, 3)
+    rows[1]["seen_item_id"], rows[2]["is_cold_user"] = [], [1]
+    data = WindowData([write_rows(tmp_path / "a.gz", rows)], SPEC)
+    (batch,) = data.evaluation_batches(3)
+    assert [[i for i in row if i < ITEMS] for row in batch["seen_item_id"].numpy().tolist()] == [
+        rows[0]["seen_item_id"],
+        [],
+        rows[2]["seen_item_id"],
+    ]
+    assert batch["is_cold_user"].numpy().tolist() == [0, 0, 1]
+
+
+def test_the_summary_counts_windows_and_measures_the_targets_labels(tmp_path):
+    events = {"item_id": [1, 2, 3], "is_target": [0, 1, 1], "label_rating": [9.0, 1.0, 4.0]}
+    rows = [{**events, "weight_rating": [1.0, 1.0, 1.0]}, {**events, "weight_rating": [1.0, 0.0, 1.0]}]
+    summary = WindowData([write_rows(tmp_path / "a.gz", rows)], SPEC).summary()
+    assert summary.windows == 2
+    assert summary.labels["rating"].mean == pytest.approx(3)
+    assert summary.labels["rating"].deviation == pytest.approx(np.sqrt(2))
+    assert (summary.labels["like"].mean, summary.labels["like"].deviation) == (0, 1)
+
+
+def test_an_empty_file_has_no_windows(tmp_path):
+    assert WindowData([write_rows(tmp_path / "a.gz", [])], SPEC).summary().windows == 0
+
+
+def test_missing_files_are_an_error(tmp_path):
+    with pytest.raises(FileNotFoundError, match=r"nothing-\*.gz: no file matches"):
+        WindowData([str(tmp_path / "nothing-*.gz")], SPEC)

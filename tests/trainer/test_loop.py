@@ -1,0 +1,163 @@
+import math
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from tests.trainer.small import draw_eval_rows, draw_rows, small_config, small_model, write_rows
+from trainer.data import WindowData
+from trainer.loop import TrainingLoop
+from trainer.metrics import Evaluator
+
+HISTORY = {"encoder": "decay", "max_events": 6, "dropout": 0.3, "item_dropout": 0.2}
+WINDOWS = 10
+
+
+class KilledError(Exception):
+    """Stands for the end of the process."""
+
+
+@pytest.fixture(scope="module", autouse=True)
+def eager():
+    """Tracing would take longer than these few steps; the tests of replicas and of `run_fn` train in a graph."""
+    tf.config.run_functions_eagerly(True)
+    yield
+    tf.config.run_functions_eagerly(False)
+
+
+@pytest.fixture(scope="module")
+def files(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("data")
+    write_rows(folder / "train.gz", draw_rows(0, WINDOWS))
+    write_rows(folder / "eval.gz", draw_eval_rows(1, 6))
+    return folder
+
+
+def make_loop(files: Path, folder: Path, evaluate=None, **training):
+    model = small_model(small_config(model={"history": HISTORY}, training=training))
+    data = WindowData([str(files / "train.gz")], model.spec)
+    evaluate = evaluate or Evaluator(model, WindowData([str(files / "eval.gz")], model.spec)).evaluate
+    logs = str(folder / "logs")
+    loop = TrainingLoop(model, tf.distribute.get_strategy(), data, WINDOWS, evaluate, str(folder / "checkpoints"), logs)
+    return loop, model
+
+
+def weights(model):
+    return {v.name: v.numpy() for v in model.variables}
+
+
+def kill_in_epoch(number):
+    calls = iter(range(1, 100))
+
+    def evaluate():
+        if next(calls) == number:
+            raise KilledError
+        return {"loss": 0.0}
+
+    return evaluate
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    return tmp_path_factory.mktemp("whole")
+
+
+@pytest.fixture(scope="module")
+def whole(files, folder):
+    loop, model = make_loop(files, folder)
+    return loop.run(), weights(model)
+
+
+def test_a_killed_training_ends_with_the_same_weights(files, tmp_path, whole):
+    with pytest.raises(KilledError):
+        make_loop(files, tmp_path, evaluate=kill_in_epoch(2))[0].run()
+    loop, model = make_loop(files, tmp_path)
+    result = loop.run()
+    expected_result, expected = whole
+    assert (result.epochs, result.steps) == (expected_result.epochs, expected_result.steps) == (3, 9)
+    for name, values in weights(model).items():
+        np.testing.assert_allclose(values, expected[name], rtol=1e-5, atol=1e-7, err_msg=name)
+    assert result.train == pytest.approx(expected_result.train, rel=1e-5)
+
+
+def test_a_finished_training_does_nothing_again_until_its_checkpoints_go(files, folder, whole):
+    loop, model = make_loop(files, folder)
+    result = loop.run()
+    assert (result.steps, result.train) == (9, {})
+    for name, values in weights(model).items():
+        np.testing.assert_array_equal(values, whole[1][name])
+    loop.remove_checkpoints()
+    assert not (folder / "checkpoints").exists()
+
+
+def test_the_loss_falls(files, tmp_path, whole):
+    faster, _ = make_loop(files, tmp_path, epochs=4, optimizer={"learning_rate": 0.03, "warmup_steps": 2})
+    assert faster.run().train["retrieval"] < whole[0].train["retrieval"] - 0.1
+
+
+def test_steps_are_limited(files, tmp_path):
+    result = make_loop(files, tmp_path, max_steps=4)[0].run()
+    assert (result.steps, result.epochs) == (4, 2)
+
+
+def scripted(figures):
+    values = iter(figures)
+    return lambda: {"ndcg@3": next(values), "loss": 1.0}
+
+
+def test_early_stopping_keeps_the_best_weights(files, tmp_path):
+    stopping = {"metric": "ndcg@3", "patience": 2}
+    evaluate = scripted([0.1, 0.3, 0.2, 0.3, 0.9])
+    loop, model = make_loop(files, tmp_path, evaluate=evaluate, epochs=9, early_stopping=stopping)
+    result = loop.run()
+    assert (result.epochs, result.best_epoch) == (4, 2)
+    # The schedule is that of nine epochs, so the second epoch's weights are those of the same training cut there.
+    cut, expected = make_loop(files, tmp_path / "cut", evaluate=kill_in_epoch(3), epochs=9)
+    with pytest.raises(KilledError):
+        cut.run()
+    loop, expected = make_loop(files, tmp_path / "cut", epochs=9)
+    loop._state.restore()
+    assert int(loop._state.epoch) == 2
+    for name, values in weights(expected).items():
+        np.testing.assert_allclose(weights(model)[name], values, rtol=1e-5, atol=1e-7, err_msg=name)
+
+
+def test_a_lower_loss_is_better(files, tmp_path):
+    values = iter([3.0, 2.0, 2.5, math.pi])
+    loop, _ = make_loop(
+        files,
+        tmp_path,
+        evaluate=lambda: {"retrieval_loss": next(values)},
+        early_stopping={"metric": "retrieval_loss", "patience": 1},
+    )
+    result = loop.run()
+    assert (result.epochs, result.best_epoch) == (3, 2)
+
+
+def test_an_unknown_metric_is_named(files, tmp_path):
+    loop, _ = make_loop(files, tmp_path, early_stopping={"metric": "ndcg@7"})
+    with pytest.raises(ValueError, match=r"loss, retrieval_loss.*Received: ndcg@7"):
+        loop.run()
+
+
+def test_a_loss_that_is_no_number_stops_the_training(files, tmp_path):
+    loop, model = make_loop(files, tmp_path)
+    model.queries.log_scale.assign(float("nan"))
+    with pytest.raises(FloatingPointError, match="retrieval is not finite"):
+        loop.run()
+
+
+def test_tensorboard_gets_the_figures(folder, whole):
+    tags = {
+        split: {
+            value.tag: tf.make_ndarray(value.tensor).item()
+            for path in (folder / "logs" / split).iterdir()
+            for event in tf.compat.v1.train.summary_iterator(str(path))
+            for value in event.summary.value
+        }
+        for split in ("train", "eval")
+    }
+    assert {"retrieval", "rating", "like", "learning_rate"} <= set(tags["train"])
+    assert {"ndcg@3", "rating/rmse"} <= set(tags["eval"])
+    assert tags["eval"]["loss"] == pytest.approx(whole[0].evaluation["loss"])

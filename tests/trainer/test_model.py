@@ -1,0 +1,206 @@
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from pipeline import layout
+from tests.trainer.small import (
+    FEATURES,
+    ITEMS,
+    draw_rows,
+    encoder_config,
+    small_catalogue,
+    small_config,
+    small_model,
+    small_spec,
+    sparse_features,
+)
+from trainer.windows import MASK, dense_windows, request_windows
+
+CONFIG = small_config()
+SAMPLED = small_config(tasks={"retrieval": {"kind": "retrieval", "negatives": "sampled", "samples": 5}})
+
+
+def batch(config=CONFIG, seed=3, count=4):
+    return dense_windows(sparse_features(draw_rows(seed, count)), small_spec(config))
+
+
+@pytest.fixture(scope="module")
+def model():
+    return small_model(CONFIG)
+
+
+def states(model, window):
+    return np.concatenate([part.numpy() for part in model.encode(window)], axis=-1)
+
+
+def change(values):
+    """Another item, category, time or label than before at every place."""
+    if values.dtype == np.bool_:
+        return ~values
+    return (values + 1) % 2 if values.dtype == np.int64 else values + 1
+
+
+@pytest.mark.parametrize("encoder", ["mean", "decay", "attention", "attention+decay"])
+def test_a_query_sees_neither_its_event_nor_later_ones(encoder):
+    config = encoder_config(encoder)
+    model = small_model(config)
+    window = batch(config)
+    before = states(model, window)
+    known_at_once = {layout.TIME, "context_device", MASK}
+    for place in range(window[MASK].shape[1]):
+        other = {}
+        for name, values in window.items():
+            values = values.numpy()
+            if values.ndim == 2 and name != "user_tags":
+                start = place + 1 if name in known_at_once else place
+                values[:, start:] = change(values[:, start:])
+            other[name] = tf.constant(values)
+        other[MASK] = window[MASK]
+        np.testing.assert_allclose(states(model, other)[:, : place + 1], before[:, : place + 1], atol=1e-5)
+
+
+def test_a_query_sees_its_own_context_and_the_history(model):
+    window = batch(count=1)
+    before = states(model, window)[0, -1]
+    for name, place in [("context_device", -1), ("item_id", -2), ("outcome_stars", -2), ("outcome_dwell", -2)]:
+        values = window[name].numpy()
+        values[0, place] = change(values[0, place])
+        changed = states(model, {**window, name: tf.constant(values)})[0, -1]
+        assert np.abs(changed - before).max() > 1e-4, name
+
+
+def test_events_that_are_no_positives_are_no_history(model):
+    window = batch(count=1)
+    positive = window["is_positive"].numpy()
+    positive[0, -2] = False
+    window["is_positive"] = tf.constant(positive)
+    before = states(model, window)[0, -1]
+    item = window["item_id"].numpy()
+    item[0, -2] = (item[0, -2] + 1) % ITEMS
+    np.testing.assert_allclose(states(model, {**window, "item_id": tf.constant(item)})[0, -1], before, atol=1e-6)
+
+
+def test_a_request_equals_the_window_that_ends_with_its_event(model):
+    rows = draw_rows(4, 3, longest=6)
+    trained = model.encode(dense_windows(sparse_features(rows), model.spec))
+    requests = []
+    for row in rows:
+        shorter = {n: v[:-1] for n, v in row.items() if n.startswith("outcome_") or n == "item_id"}
+        whole = {n: row[n] for n in ("user_id", "user_gender", "user_tags", "time", "context_device")}
+        requests.append({**whole, **shorter})
+    asked = model.encode(request_windows(sparse_features(requests), model.spec))
+    np.testing.assert_allclose(asked.embedding[:, -1], trained.embedding[:, -1], atol=1e-5)
+    np.testing.assert_allclose(asked.hidden[:, -1], trained.hidden[:, -1], atol=1e-5)
+
+
+def test_the_score_is_temperature_times_cosine_plus_bias(model):
+    query = model.encode(batch()).embedding[:, -1].numpy()
+    candidates = model.candidate_embeddings().numpy()
+    assert candidates.shape == (ITEMS, 9)
+    np.testing.assert_allclose(np.linalg.norm(query[:, :-1], axis=1), 1 / 0.07, rtol=1e-5)
+    np.testing.assert_allclose(np.linalg.norm(candidates[:, :-1], axis=1), 1, rtol=1e-5)
+    np.testing.assert_array_equal(query[:, -1], 1)
+    frequencies = small_catalogue().frequencies + 1
+    np.testing.assert_allclose(candidates[:, -1], np.log(frequencies / frequencies.sum()), rtol=1e-5)
+
+
+def test_predictions_are_in_the_labels_unit_and_bounds(model):
+    hidden = model.encode(batch()).hidden[:, -1]
+    found = model.rank(hidden * 100, tf.constant([[0, 5, ITEMS]] * 4, tf.int64))
+    assert found["rating"].shape == found["like"].shape == (4, 3)
+    assert 1 <= found["rating"].numpy().min() <= found["rating"].numpy().max() <= 5
+    assert 0 <= found["like"].numpy().min() <= found["like"].numpy().max() <= 1
+
+
+def test_a_ranking_loss_is_the_mean_over_its_weighted_targets(model):
+    window = batch()
+    weight = window["weight_rating"].numpy()
+    weight[0], weight[1, -1] = 0, 2
+    window["weight_rating"] = tf.constant(weight)
+    total = count = 0.0
+    state = model.encode(window)
+    for row, place in zip(*np.nonzero(window[MASK].numpy() & (weight > 0)), strict=True):
+        item = window["item_id"][row : row + 1, place : place + 1]
+        shared = model.sharing(state.hidden[row : row + 1, place], model.candidates.vectors(item))
+        label = (window["label_rating"][row, place] - 3.0) / 1.5
+        total += weight[row, place] * (model.heads["rating"](shared, item)[0, 0] - label) ** 2
+        count += weight[row, place]
+    np.testing.assert_allclose(model.task_losses(window)["rating"], total / count, rtol=1e-4)
+
+
+def test_the_loss_is_the_weighted_sum_of_the_tasks():
+    tasks = {"rating": {"kind": "regression", "label": "rating", "weight": 0.5}}
+    model = small_model(small_config(tasks=tasks))
+    window = batch(model.config)
+    losses = model.task_losses(window)
+    np.testing.assert_allclose(
+        model.compute_loss(window), losses["retrieval"] + 0.5 * losses["rating"] + losses["like"], rtol=1e-6
+    )
+
+
+def test_a_batch_without_targets_has_no_loss_and_no_gradient(model):
+    window = batch()
+    window["is_target"] = tf.zeros_like(window["is_target"])
+    with tf.GradientTape() as tape:
+        loss = model.compute_loss(window, training=True)
+    gradients = [g for g in tape.gradient(loss, model.trainable_variables) if g is not None]
+    assert float(loss) == 0
+    assert max(float(tf.reduce_max(tf.abs(tf.convert_to_tensor(g)))) for g in gradients) == 0
+
+
+def test_sampling_the_whole_catalogue_many_times_comes_near_the_full_softmax():
+    tasks = {"retrieval": {"kind": "retrieval", "negatives": "sampled", "samples": 200_000, "next_events": 2}}
+    full, sampled = small_model(CONFIG), small_model(small_config(tasks=tasks))
+    expected, found = (float(m.task_losses(batch())["retrieval"]) for m in (full, sampled))
+    assert found == pytest.approx(expected, rel=5e-3)
+
+
+@pytest.mark.parametrize("config", [CONFIG, SAMPLED], ids=["full", "sampled"])
+def test_every_weight_learns(config):
+    model = small_model(config)
+    with tf.GradientTape() as tape:
+        loss = model.compute_loss(batch(config, count=16), training=True)
+    gradients = tape.gradient(loss, model.trainable_variables)
+    still = [v.name for v, g in zip(model.trainable_variables, gradients, strict=True) if g is None]
+    assert still == []
+
+
+def test_ranking_without_retrieval():
+    config = small_config(tasks={"like": {"kind": "binary", "label": "a"}})
+    tasks = {"like": config.tasks["like"]}
+    model = small_model(config.model_copy(update={"tasks": tasks}))
+    assert set(model.task_losses(batch(model.config))) == {"like"}
+
+
+def test_dropout_draws_anew_at_every_step_and_the_same_at_the_same_step():
+    model = small_model(encoder_config("decay", dropout=0.5, item_dropout=0.3))
+    window = batch(model.config)
+    first, again = (float(model.compute_loss(window, training=True)) for _ in range(2))
+    model.step.assign_add(1)
+    assert first == again != float(model.compute_loss(window, training=True))
+
+
+@pytest.mark.parametrize("user_id", ["none", "ranking", "both"])
+def test_the_user_id_takes_part_where_configured(user_id):
+    model = small_model(small_config(model={"user_id": user_id}))
+    window = batch(model.config)
+    before = model.encode(window)
+    after = model.encode({**window, "user_id": (window["user_id"] + 1) % 9})
+    assert (np.abs(after.embedding - before.embedding).max() > 1e-4) == (user_id == "both")
+    assert (np.abs(after.hidden[..., 8:] - before.hidden[..., 8:]).max(initial=0) > 1e-4) == (user_id != "none")
+
+
+def test_towers_with_layers():
+    model = small_model(small_config(model={"query_layers": [16], "candidate_layers": [16, 12]}))
+    assert model.candidate_embeddings().shape == (ITEMS, 9)
+    assert np.isfinite(model.compute_loss(batch(model.config)))
+
+
+def test_without_any_feature():
+    from trainer.model import RecommenderModel
+
+    catalogue = small_catalogue()
+    bare = RecommenderModel(CONFIG, (), type(catalogue)(catalogue.item_ids, catalogue.frequencies, {}), 9)
+    window = dense_windows(sparse_features(draw_rows(0, 3)), bare.spec)
+    assert set(window) & {f.name for f in FEATURES} == set()
+    assert np.isfinite(bare.compute_loss(window))
