@@ -1,10 +1,14 @@
 """The components and the edges between them, and nothing else. docs/architecture.md is this file in prose."""
 
+from collections.abc import Callable
+
 from tfx import v1 as tfx
+from tfx.types import BaseChannel
 
 from pipeline import paths
 from pipeline.config import Config
-from pipeline.evaluation.component import make_evaluator, make_resolver
+from pipeline.evaluation.baseline import blessed_before
+from pipeline.evaluation.component import make_evaluator
 from pipeline.infra.component import make_infra_validator
 from pipeline.ingest.component import InteractionExampleGen
 from pipeline.push.component import make_pusher
@@ -13,12 +17,17 @@ from trainer.component import make_trainer
 from transform.component import make_transform
 
 
-def create_pipeline(config: Config, pipeline_root: str | None = None) -> tfx.dsl.Pipeline:
+def create_pipeline(
+    config: Config,
+    pipeline_root: str | None = None,
+    make_resolver: Callable[[BaseChannel], tfx.dsl.Resolver] = blessed_before,
+) -> tfx.dsl.Pipeline:
     """Builds the pipeline of a configuration. Pure: reads and writes nothing.
 
     Args:
       config: The validated configuration.
       pipeline_root: Where artifacts go; `paths.artifacts(config)` when missing.
+      make_resolver: From the candidate model to the resolver of the model that it is compared with.
 
     Returns:
       The pipeline, for any TFX runner.
@@ -30,7 +39,7 @@ def create_pipeline(config: Config, pipeline_root: str | None = None) -> tfx.dsl
     transform.add_upstream_node(validation.validator)
     trainer = make_trainer(config, transform.outputs["transformed_examples"], transform.outputs["transform_graph"])
     model = trainer.outputs["model"]
-    resolver = make_resolver(config)
+    resolver = make_resolver(model)
     evaluator = make_evaluator(config, examples, model, resolver.outputs["model"])
     infra_validator = make_infra_validator(config, model, examples)
     pusher = make_pusher(config, model, evaluator.outputs["blessing"], infra_validator.outputs["blessing"])

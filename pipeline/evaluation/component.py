@@ -1,4 +1,4 @@
-"""The Evaluator and the resolver of the model that it compares with."""
+"""The Evaluator."""
 
 from tfx import types
 from tfx import v1 as tfx
@@ -28,13 +28,3 @@ def make_evaluator(
         eval_config=make_eval_config(config),
         module_path=_EXTRACTORS,
     )
-
-
-def make_resolver(config: Config) -> tfx.dsl.Resolver:
-    """Finds the latest model of this pipeline that was blessed."""
-    del config
-    return tfx.dsl.Resolver(
-        strategy_class=tfx.dsl.experimental.LatestBlessedModelStrategy,
-        model=tfx.dsl.Channel(type=tfx.types.standard_artifacts.Model),
-        model_blessing=tfx.dsl.Channel(type=tfx.types.standard_artifacts.ModelBlessing),
-    ).with_id("latest_blessed_model")

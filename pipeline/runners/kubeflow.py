@@ -66,8 +66,9 @@ def _compile(config: Config, image: str | None, pipeline_root: str | None) -> tu
     from tfx import v1 as tfx
 
     from pipeline.dag import create_pipeline
+    from pipeline.evaluation.baseline import latest_blessed
 
-    pipeline = create_pipeline(config, pipeline_root)
+    pipeline = create_pipeline(config, pipeline_root, latest_blessed)
     runner = tfx.orchestration.experimental.KubeflowV2DagRunner(
         tfx.orchestration.experimental.KubeflowV2DagRunnerConfig(default_image=image)
     )

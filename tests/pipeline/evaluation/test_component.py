@@ -6,7 +6,8 @@ from kfp.pipeline_spec import pipeline_spec_pb2
 from tfx import types
 from tfx import v1 as tfx
 
-from pipeline.evaluation.component import make_evaluator, make_resolver
+from pipeline.evaluation.baseline import latest_blessed
+from pipeline.evaluation.component import make_evaluator
 from tests.pipeline.evaluation.runs import make_config
 
 
@@ -18,7 +19,7 @@ def _pipeline(root: Path) -> tfx.dsl.Pipeline:
         for name, kind in sources.items()
     }
     examples, model = (importers[name].outputs["result"] for name in sources)
-    resolver = make_resolver(config)
+    resolver = latest_blessed(model)
     evaluator = make_evaluator(config, examples, model, resolver.outputs["model"])
     return tfx.dsl.Pipeline("toy", str(root), components=[*importers.values(), resolver, evaluator])
 

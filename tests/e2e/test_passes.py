@@ -1,0 +1,61 @@
+"""The three passes, as ML Metadata and the serving folder saw them."""
+
+import json
+from pathlib import Path
+
+from tests.e2e.conftest import Passes
+from tests.e2e.metadata import artifacts, states_by_component
+from tests.synthetic import DIRTY_ROWS
+
+COMPONENTS = {
+    "InteractionExampleGen",
+    "StatisticsGen",
+    "SchemaGen",
+    "ExampleValidator",
+    "Transform",
+    "Trainer",
+    "Evaluator",
+    "InfraValidator",
+    "Pusher",
+}
+
+
+def test_every_pass_pushes_a_blessed_model(passes: Passes) -> None:
+    for finished in (passes.cold, passes.cached, passes.new_span):
+        assert finished.code == 0, finished.output
+
+
+def test_the_terminal_shows_a_line_for_each_component_and_no_log(passes: Passes) -> None:
+    for component in COMPONENTS:
+        assert component in passes.cold.output
+    assert "popularity" in passes.cold.output
+    assert "WARNING" not in passes.cold.output
+    assert "Traceback" not in passes.cold.output
+
+
+def test_the_second_pass_runs_nothing_and_the_third_everything_that_reads_the_span(passes: Passes) -> None:
+    states = states_by_component(passes.home.runs)
+    assert set(states) >= COMPONENTS
+    for component in COMPONENTS - {"SchemaGen"}:
+        assert states[component][:3] == ["COMPLETE", "CACHED", "COMPLETE"], component
+
+
+def test_the_examples_carry_their_span(passes: Passes) -> None:
+    spans = [a.custom_properties["span"].int_value for a in artifacts(passes.home.runs, "Examples")]
+    assert {1, 2} <= set(spans)
+
+
+def test_only_new_data_pushes_a_new_version(passes: Passes) -> None:
+    cold, cached, new_span = passes.versions
+    assert len(cold) == 1
+    assert cached == cold
+    assert new_span[:1] == cold
+    assert len(new_span) == 2
+
+
+def test_ingest_tells_what_it_dropped(passes: Passes) -> None:
+    examples = [a for a in artifacts(passes.home.runs, "Examples") if "InteractionExampleGen" in a.uri]
+    counts = json.loads((Path(examples[0].uri) / "ingest.json").read_text())["interactions"]
+    assert counts["rows"] == 4000 + sum(DIRTY_ROWS.values())
+    assert counts["kept"] == 4000
+    assert counts["bad_rows"] == sum(DIRTY_ROWS.values()) - DIRTY_ROWS["duplicate"]
