@@ -164,13 +164,19 @@ def _training(uri: str | None) -> dict[str, Any]:
 
 
 def _panels(curves: Mapping[str, Mapping[str, Curve]]) -> dict[str, dict[str, Curve]]:
-    """Losses, figures between 0 and 1 and other figures do not share a scale: a panel for each."""
-    train = {name: curve for name, curve in curves.get("train", {}).items() if name != "learning_rate"}
-    found = curves.get("eval", {})
-    small = {name: curve for name, curve in found.items() if all(0 <= value <= 1 for _, value in curve)}
-    rest = {name: curve for name, curve in found.items() if name not in small}
-    panels = {"losses in training": train, "eval split, figures up to 1": small, "eval split, other figures": rest}
-    return {title: lines for title, lines in panels.items() if lines}
+    """Losses, retrieval and the figures of ranking tasks do not share a scale: a panel for each."""
+    panels: dict[str, dict[str, Curve]] = {}
+    for part, figures in curves.items():
+        for name, curve in figures.items():
+            if name != "learning_rate":
+                panels.setdefault(f"{part}: {_family(part, name)}", {})[name] = curve
+    return panels
+
+
+def _family(part: str, name: str) -> str:
+    if part == "train" or "loss" in name:
+        return "losses"
+    return "ranking tasks" if "/" in name else "retrieval"
 
 
 def _ingest(uri: str | None) -> dict[str, list[tuple[str, int]]]:

@@ -84,19 +84,27 @@ def slices(metric: str, pairs: Sequence[Pair]) -> str:
 
 
 def curves(panels: Mapping[str, Mapping[str, Sequence[tuple[int, float]]]]) -> str:
-    """Lines over training steps: one panel for each title, each figure with a line named at its end."""
+    """Lines over training steps, two panels in a row, each with a legend beside it."""
     with rc_context(_STYLE):
-        figure = Figure(figsize=(_WIDTH, 2.8), layout="constrained")
-        columns = figure.subplots(1, len(panels), squeeze=False)[0]
-        for axes, (title, lines) in zip(columns, panels.items(), strict=True):
+        rows = math.ceil(len(panels) / 2)
+        figure = Figure(figsize=(_WIDTH, 2.5 * rows), layout="constrained")
+        places = list(figure.subplots(rows, 2, squeeze=False).flat)
+        for axes, (title, lines) in zip(places, panels.items(), strict=False):
+            _lines(axes, lines)
             axes.set_title(title)
-            axes.set_xlabel("step")
-            for index, (name, points) in enumerate(lines.items()):
-                color = _LINES[index % len(_LINES)]
-                marker = "o" if len(points) == 1 else ""
-                axes.plot(*zip(*points, strict=True), color=color, label=name, linewidth=1.6, marker=marker)
-            axes.legend(fontsize=8)
+        for axes in places[len(panels) :]:
+            axes.set_axis_off()
         return _svg(figure)
+
+
+def _lines(axes: Axes, lines: Mapping[str, Sequence[tuple[int, float]]]) -> None:
+    for index, (name, points) in enumerate(lines.items()):
+        steps, values = zip(*points, strict=True)
+        marker = "o" if len(points) == 1 else ""
+        style = "-" if index < len(_LINES) else "--"
+        axes.plot(steps, values, style, color=_LINES[index % len(_LINES)], label=name, linewidth=1.5, marker=marker)
+    axes.set_xlabel("step")
+    axes.legend(fontsize=8, loc="center left", bbox_to_anchor=(1, 0.5))
 
 
 def _dots(axes: Axes, name: str, found: Sequence[Estimate], color: str, shift: float) -> None:

@@ -77,7 +77,8 @@ def test_holds_every_part_of_the_run(artifacts: Artifacts, tmp_path: Path) -> No
         "<model>",
         "tensorflow-recommenders",
         "stars/rmse",
-        "losses in training",
+        "train: losses",
+        "eval: retrieval",
     ):
         assert word in page.words, word
     assert any(word.startswith("1 epochs, 1,118 steps, 2 s") for word in page.words)
