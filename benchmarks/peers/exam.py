@@ -75,13 +75,15 @@ class Queries:
 
 @dataclass(frozen=True)
 class Exam:
-    """One evaluation.
+    """One evaluation. Its items are the V that `training` holds, in the log's order: peers know no others.
 
     Attributes:
       training: What the peer is fitted to.
       queries: B queries.
       seen: CSR bool [B, V], the items masked in each.
-      target_query, target_item: int64 [T].
+      target_query: int64 [T].
+      target_item: int64 [T]; V for an item that `training` lacks, which counts as behind the whole catalogue.
+      catalogue: The size of the catalogue, at least V.
       cold: bool [T], whether the target's user has no train event.
       one_list: Whether a user's targets stand in one ranked list.
     """
@@ -91,6 +93,7 @@ class Exam:
     seen: sp.csr_matrix
     target_query: np.ndarray
     target_item: np.ndarray
+    catalogue: int
     cold: np.ndarray
     one_list: bool
 
@@ -114,22 +117,22 @@ def _exam(log: Log, split: Literal["eval", "test"], fitted: Events, known: Event
     rows = np.flatnonzero(targets.events.positive)
     asked = targets.events[rows]
     known = known[known.positive]
+    fitted = fitted[fitted.positive & (fitted.item < len(log.items))]
+    items = np.unique(fitted.item)
+    place = np.full(len(log.items) + 1, len(items))
+    place[items] = np.arange(len(items))
     query, first = _one_query_per_user(asked) if history == "frozen" else (np.arange(len(rows)), np.arange(len(rows)))
     start, stop, known = _frozen(known, asked[first]) if history == "frozen" else _rolling(known, asked)
     return Exam(
-        training=_training(fitted[fitted.positive], log),
-        queries=Queries(asked.user[first], asked.time[first], start, stop, known.item, len(log.items)),
-        seen=targets.seen[rows[first]],
+        training=Training(fitted.user, place[fitted.item], fitted.time, len(log.users), len(items)),
+        queries=Queries(asked.user[first], asked.time[first], start, stop, place[known.item], len(items)),
+        seen=targets.seen[rows[first]][:, items],
         target_query=query,
-        target_item=asked.item,
+        target_item=place[asked.item],
+        catalogue=len(log.items),
         cold=targets.cold[rows],
         one_list=history == "frozen",
     )
-
-
-def _training(events: Events, log: Log) -> Training:
-    inside = events[events.item < len(log.items)]
-    return Training(inside.user, inside.item, inside.time, len(log.users), len(log.items))
 
 
 def _one_query_per_user(asked: Events) -> tuple[np.ndarray, np.ndarray]:

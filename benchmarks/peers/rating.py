@@ -40,7 +40,7 @@ class Ratings:
 
 @dataclass(frozen=True)
 class RatingExam:
-    """One evaluation: what a peer is fitted to, and N rows to predict."""
+    """One evaluation: what a peer is fitted to, and N rows to predict. Items that occur in neither are left out."""
 
     training: Ratings
     user: np.ndarray
@@ -97,8 +97,10 @@ def _error(candidate: Rater, exam: RatingExam) -> float:
 
 def _exam(log: Log, fitted: Events, asked: Events) -> RatingExam:
     fitted, asked = _rated(fitted, len(log.items)), _rated(asked, len(log.items))
-    ratings = Ratings(fitted.user, fitted.item, fitted.label, user_features(log), item_features(log))
-    return RatingExam(ratings, asked.user, asked.item, asked.label)
+    items, place = np.unique(np.concatenate([fitted.item, asked.item]), return_inverse=True)
+    known, wanted = place[: len(fitted)], place[len(fitted) :]
+    ratings = Ratings(fitted.user, known, fitted.label, user_features(log), item_features(log)[items])
+    return RatingExam(ratings, asked.user, wanted, asked.label)
 
 
 def _rated(events: Events, items: int) -> Events:

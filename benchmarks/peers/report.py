@@ -6,7 +6,6 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Final
 
-from rich import box
 from rich.console import Console
 from rich.table import Table
 
@@ -37,7 +36,7 @@ def write_json(results: Sequence[Result], source: str, path: Path) -> None:
 
 
 def _table(title: str, results: Sequence[Result], columns: Sequence[tuple[str, str]]) -> Table:
-    table = Table(title=title, title_justify="left", box=box.SIMPLE, pad_edge=False)
+    table = Table(title=title, title_justify="left", box=None, padding=(0, 2, 0, 0))
     table.add_column("peer", no_wrap=True)
     table.add_column("state", no_wrap=True)
     for part, metric in columns:
