@@ -4,9 +4,11 @@ from collections import defaultdict
 from dataclasses import dataclass, field
 from typing import Any
 
+import apache_beam as beam
 import numpy as np
 import pyarrow as pa
 import tensorflow as tf
+from apache_beam.options.pipeline_options import PipelineOptions
 
 from pipeline.config import Config, parse_config
 from pipeline.ingest.events import FILE, ITEM, POSITIVE, ROW, TIME, USER
@@ -42,6 +44,11 @@ def config_of(**sections: Any) -> Config:
 
     data = {"folder": "nowhere", "interactions": {"path": "interactions.csv"}}
     return parse_config(json.dumps({"name": "reference", "data": data} | sections))
+
+
+def beam_pipeline() -> beam.Pipeline:
+    """A pipeline in this process."""
+    return beam.Pipeline(options=PipelineOptions(list(config_of().pipeline.beam)))
 
 
 def as_table(rows: list[Row]) -> pa.Table:
@@ -128,7 +135,7 @@ def decode(serialized: bytes) -> dict[str, list[Any]]:
     features = tf.train.Example.FromString(serialized).features.feature
     kinds = {"bytes_list": lambda v: v.decode(), "int64_list": int, "float_list": float}
     values = {}
-    for name, feature in features.items():
+    for name, feature in sorted(features.items()):
         if kind := feature.WhichOneof("kind"):
             values[name] = [kinds[kind](v) for v in getattr(feature, kind).value]
     return values

@@ -1,0 +1,121 @@
+import pyarrow as pa
+import pytest
+
+from pipeline.ingest.columns import Plan
+from pipeline.ingest.events import clean_events
+from pipeline.ingest.reading import Batch
+from tests.pipeline.ingest.reference import config_of
+
+ROWS = [  # user_id, item_id, timestamp, rating, kind
+    ("u1", "i1", "100", "5", "buy"),
+    ("u1", "", "100", "5", "buy"),
+    (" ", "i1", "100", "5", "buy"),
+    ("u2", "i2", "soon", "5", "buy"),
+    ("u2", "i2", "", "5", "buy"),
+    ("u2", "i2", "200", "good", "buy"),
+    ("u2", "i2", "200", "", "view"),
+    ("u2", "i3", "201", "9", "buy"),
+    ("", "", "soon", "good", ""),
+]
+TASKS = {
+    "stars": {"kind": "regression", "label": "rating", "where": "kind == 'buy'"},
+    "like": {"kind": "binary", "label": "rating >= 4"},
+}
+
+
+def _clean(rows=ROWS, malformed=0, **sections):
+    plan = Plan(config_of(tasks=TASKS, **sections))
+    names = ("user_id", "item_id", "timestamp", "rating", "kind")
+    table = pa.table([pa.array(column) for column in zip(*rows, strict=True)], names=names)
+    return clean_events(plan, Batch(table, malformed), file=3, first_row=10)
+
+
+def test_bad_rows_are_dropped_under_their_first_reason():
+    table, counts = _clean(malformed=2)
+    assert counts == {
+        ("interactions", "rows"): 11,
+        ("interactions", "bad_rows"): 8,
+        ("interactions", "dropped", "malformed row"): 2,
+        ("interactions", "dropped", "missing user_id"): 2,
+        ("interactions", "dropped", "missing item_id"): 1,
+        ("interactions", "dropped", "unparsable timestamp"): 1,
+        ("interactions", "dropped", "missing timestamp"): 1,
+        ("interactions", "dropped", "unparsable rating"): 1,
+    }
+    assert table["user"].to_pylist() == ["u1", "u2", "u2"]
+    assert table["time"].to_pylist() == [100, 200, 201]
+    assert table["file"].to_pylist() == [3, 3, 3]
+    assert table["row"].to_pylist() == [10, 16, 17]  # places among all rows, dropped ones too
+
+
+def test_labels_weights_and_positives():
+    table, _ = _clean(positive="rating > 5")
+    assert table["label_stars"].to_pylist() == [5, 0, 9]
+    assert table["weight_stars"].to_pylist() == [1, 0, 1]
+    assert table["label_like"].to_pylist() == [1, 0, 1]
+    assert table["weight_like"].to_pylist() == [1, 0, 1]
+    assert table["positive"].to_pylist() == [False, False, True]  # a missing rating is no positive
+
+
+def test_without_an_expression_all_are_positives():
+    assert _clean()[0]["positive"].to_pylist() == [True, True, True]
+
+
+def test_a_constant_is_a_label_of_every_row():
+    plan = Plan(config_of(tasks={"seen": {"kind": "binary", "label": "1"}}))
+    table = pa.table({"user_id": ["u", "v"], "item_id": ["i", "i"], "timestamp": ["1", "2"]})
+    assert clean_events(plan, Batch(table, 0), 0, 0)[0]["label_seen"].to_pylist() == [1, 1]
+
+
+def test_outliers_are_dropped_and_not_bad():
+    table, counts = _clean(cleaning={"outliers": [{"column": "rating", "min": 1, "max": 5}]})
+    assert counts["interactions", "dropped", "outlier rating"] == 1
+    assert counts["interactions", "bad_rows"] == 6
+    assert table["label_stars"].to_pylist() == [5, 0]  # a missing value lies nowhere, so not outside
+
+
+@pytest.mark.parametrize("kind", ["numeric", "categorical"])
+def test_outliers_are_clipped_everywhere(kind):
+    table, counts = _clean(
+        cleaning={"outliers": [{"column": "rating", "max": 5, "action": "clip"}]},
+        features={"outcome": [{"name": "rating", "kind": kind}]},
+    )
+    assert counts["interactions", "clipped", "rating"] == 1
+    assert table["label_stars"].to_pylist() == [5, 0, 5]
+    assert table["outcome_rating"].to_pylist() == ([5, None, 5] if kind == "numeric" else ["5", None, "5"])
+
+
+def test_a_column_may_be_text_here_and_a_number_there():
+    plan = Plan(config_of(positive="code != '007'", tasks={"t": {"kind": "regression", "label": "code"}}))
+    table = pa.table({"user_id": ["u", "v"], "item_id": ["i", "i"], "timestamp": [1, 2], "code": ["007", "8"]})
+    events, _ = clean_events(plan, Batch(table, 0), 0, 0)
+    assert events["positive"].to_pylist() == [False, True]
+    assert events["label_t"].to_pylist() == [7, 8]
+
+
+def test_event_features_are_null_where_missing():
+    features = {
+        "context": [{"name": "kind", "kind": "categorical"}, {"name": "at", "column": "timestamp", "kind": "time"}]
+    }
+    table, _ = _clean([("u", "i", "7", "1", ""), ("u", "i", "8", "1", "tv")], features=features)
+    assert table["context_kind"].to_pylist() == [None, "tv"]
+    assert table["context_at"].to_pylist() == [7, 8]
+
+
+def test_time_units_and_no_time():
+    rows = [("u", "i", "1577836800500", "", "")]
+    data = {"folder": "-", "interactions": {"path": "i.csv", "time_unit": "ms"}}
+    assert _clean(rows, data=data)[0]["time"].to_pylist() == [1577836800]
+    data = {"folder": "-", "interactions": {"path": "i.csv", "time": None}}
+    assert _clean(rows, data=data)[0]["time"].to_pylist() == [0]
+
+
+def test_no_rows():
+    table, counts = clean_events(
+        Plan(config_of()),
+        Batch(pa.table({c: pa.array([], pa.string()) for c in ("user_id", "item_id", "timestamp")}), 1),
+        0,
+        0,
+    )
+    assert len(table) == 0
+    assert counts["interactions", "bad_rows"] == 1
