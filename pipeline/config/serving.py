@@ -29,8 +29,14 @@ class PipelineConfig(Section):
 
     root: str = "runs"
     """Artifacts, metadata, logs and pushed models go to `<root>/<name>/`."""
-    beam: tuple[str, ...] = ("--runner=DirectRunner", "--direct_running_mode=in_memory", "--direct_num_workers=1")
-    """Beam pipeline options."""
+    beam: tuple[str, ...] = (
+        "--runner=DirectRunner",
+        "--direct_running_mode=in_memory",
+        "--direct_num_workers=1",
+        "--sdk_container_image=none",
+    )
+    """Beam pipeline options. Where no image is named, TFX packs itself into an archive for every component that uses
+    Beam, which takes seconds each time; workers in this process need neither."""
     cache: bool = True
     schema_file: str | None = None
     """A curated TFDV schema (pbtxt); inferred from the data when missing."""
