@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import tensorflow as tf
+from absl import logging
 
 from pipeline.config.training import EarlyStopping, TrainingConfig
 from trainer.checkpoints import TrainingState
@@ -79,7 +80,7 @@ class TrainingLoop:
         with strategy.scope():
             self._optimizer = make_optimizer(self._config.optimizer, self._total)
             self._optimizer.build(model.trainable_variables)
-            self._state = TrainingState(checkpoint_folder, model, self._optimizer)
+        self._state = TrainingState(checkpoint_folder, model, self._optimizer)
         self._train_log = ScalarLog(posixpath.join(log_folder, "train"))
         self._eval_log = ScalarLog(posixpath.join(log_folder, "eval"))
         self._step = tf.function(self._global_step, reduce_retracing=True)
@@ -92,7 +93,8 @@ class TrainingLoop:
             FloatingPointError: a loss is not finite.
         """
         start = time.monotonic()
-        self._state.restore()
+        if self._state.restore():
+            logging.info("Resumed after epoch %d, step %d.", int(self._state.epoch), self._steps_done())
         progress = Progress(self._total, done_steps=self._steps_done())
         train: Figures = {}
         evaluation: Figures = {}
@@ -116,7 +118,7 @@ class TrainingLoop:
         epoch = int(self._state.epoch)
         evaluation = self._evaluate() if self._evaluate is not None else {}
         progress.end_epoch(epoch, {f"train {name}": loss for name, loss in train.items()} | evaluation)
-        self._train_log.write(train | {"learning_rate": float(self._optimizer.learning_rate)}, self._steps_done())
+        self._train_log.write(train | {"learning_rate": float(self._optimizer.learning_rate.numpy())}, self._steps_done())
         self._eval_log.write(evaluation, self._steps_done())
         if self._config.early_stopping:
             self._keep_best(self._config.early_stopping, evaluation)
@@ -149,11 +151,12 @@ class TrainingLoop:
             losses = self._model.task_losses(window, training=True)
             total = self._model.balancing.total(losses)
         variables = self._model.trainable_variables
-        self._optimizer.apply_gradients(zip(tape.gradient(total, variables), variables, strict=True))
+        gradients = [_dense(gradient) for gradient in tape.gradient(total, variables)]
+        self._optimizer.apply_gradients(zip(gradients, variables, strict=True))
         return losses
 
     def _steps_done(self) -> int:
-        return int(self._model.step)
+        return int(self._model.step.numpy())
 
     def _keep_best(self, stopping: EarlyStopping, evaluation: Figures) -> None:
         if stopping.metric not in evaluation:
@@ -170,6 +173,11 @@ class TrainingLoop:
         stopping = self._config.early_stopping
         waited = int(self._state.epoch) - int(self._state.best_epoch)
         return stopping is not None and waited >= stopping.patience
+
+
+def _dense(gradient: tf.Tensor | tf.IndexedSlices | None) -> tf.Tensor | None:
+    """Keras clips a gradient before it adds up repeated rows, which makes its norm depend on how they are listed."""
+    return gradient if gradient is None else tf.convert_to_tensor(gradient)
 
 
 def _checked(losses: Figures) -> Figures:

@@ -1,0 +1,50 @@
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from pipeline.config.training import TrainingConfig
+from tests.trainer.replicas import WINDOWS
+from tests.trainer.small import draw_rows, write_rows
+from trainer.distribution import global_sum, make_strategy, prepare_devices
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("replicas")
+    rows = draw_rows(7, WINDOWS)
+    rows[2]["weight_like"] = [0.0] * len(rows[2]["item_id"])
+    data = write_rows(folder / "data.gz", rows)
+    # A process of its own: TensorFlow divides the CPU into devices only before it does anything else.
+    command = [sys.executable, "-m", "tests.trainer.replicas", data, str(folder)]
+    ended = subprocess.run(command, capture_output=True, text=True, timeout=600)
+    assert ended.returncode == 0, ended.stderr
+    return folder
+
+
+@pytest.mark.parametrize("negatives", ["full", "sampled"])
+def test_two_replicas_learn_what_one_does(negatives, folder):
+    one, two = (np.load(folder / f"{negatives}-{replicas}.npz") for replicas in (1, 2))
+    assert set(one.files) == set(two.files) >= {"loss/retrieval", "loss/rating", "loss/like"}
+    for name in one.files:
+        np.testing.assert_allclose(two[name], one[name], rtol=1e-4, atol=1e-6, err_msg=name)
+
+
+def test_one_device_needs_no_preparation():
+    assert make_strategy(TrainingConfig()).num_replicas_in_sync == 1
+
+
+def test_a_sum_over_one_replica_is_the_value_and_has_no_gradient():
+    value = tf.Variable(2.0)
+    with tf.GradientTape() as tape:
+        total = global_sum(value)
+    assert float(total) == 2
+    assert tape.gradient(total, value) is None
+
+
+def test_too_few_devices_say_what_to_do():
+    tf.constant(1.0) + 1
+    with pytest.raises(RuntimeError, match="asks for 64 CPU devices but TensorFlow has started with"):
+        prepare_devices(TrainingConfig(strategy="mirrored", replicas=64))
