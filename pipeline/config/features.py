@@ -2,7 +2,7 @@
 
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from pipeline.config.base import Section
 
@@ -74,6 +74,10 @@ AnyFeature = Annotated[Categorical | MultiValued | Text | Numeric | Time | Cross
 EventFeature = Annotated[Categorical | Numeric | Time | Cross, Field(discriminator="kind")]
 
 
+_TAKEN = {"user": ("id",), "item": ("id", "id_frequency")}
+"""Names that the vocabularies of ids hold."""
+
+
 class ItemId(Section):
     """The vocabulary of item ids, shared by events and catalogue."""
 
@@ -93,3 +97,16 @@ class FeaturesConfig(Section):
     """Of an event, known when the request is made: the device, the page, the hour."""
     outcome: tuple[EventFeature, ...] = ()
     """Of an event, known only afterwards and seen only in the history: the rating, the dwell time."""
+
+    @model_validator(mode="after")
+    def _names_do_not_clash(self) -> "FeaturesConfig":
+        for section in ("user", "item", "context", "outcome"):
+            taken = set(_TAKEN.get(section, ()))
+            for feature in getattr(self, section):
+                if feature.name in taken:
+                    raise ValueError(
+                        f"`{section}` should not name a feature twice, nor after an id ({', '.join(_TAKEN['item'])}); "
+                        f"`column` may be anything. Received: {feature.name!r}"
+                    )
+                taken.add(feature.name)
+        return self

@@ -1,0 +1,28 @@
+import pytest
+import yaml
+
+from pipeline.config import ConfigError, parse_config
+from tests.synthetic import default_config
+
+
+def with_features(section: str, *names: str) -> str:
+    config = default_config("data")
+    config["features"] = {section: [{"name": name, "kind": "numeric"} for name in names]}
+    return yaml.safe_dump(config)
+
+
+@pytest.mark.parametrize(("section", "name"), [("user", "id"), ("item", "id"), ("item", "id_frequency")])
+def test_a_feature_named_like_an_id_is_an_error(section: str, name: str) -> None:
+    with pytest.raises(ConfigError, match=rf"`{section}` should not name a feature twice, nor after an id.*'{name}'"):
+        parse_config(with_features(section, name))
+
+
+@pytest.mark.parametrize("section", ["user", "item", "context", "outcome"])
+def test_a_feature_named_twice_is_an_error(section: str) -> None:
+    with pytest.raises(ConfigError, match="twice.*'age'"):
+        parse_config(with_features(section, "age", "year", "age"))
+
+
+def test_sections_may_share_names() -> None:
+    config = parse_config(with_features("context", "id", "device"))
+    assert [feature.name for feature in config.features.context] == ["id", "device"]
