@@ -19,7 +19,7 @@ def test_a_feature_named_like_an_id_is_an_error(section: str, name: str) -> None
 
 @pytest.mark.parametrize("section", ["user", "item", "context", "outcome"])
 def test_a_feature_named_twice_is_an_error(section: str) -> None:
-    with pytest.raises(ConfigError, match="twice.*'age'"):
+    with pytest.raises(ConfigError, match=r"twice.*'age'"):
         parse_config(with_features(section, "age", "year", "age"))
 
 
