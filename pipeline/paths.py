@@ -30,6 +30,11 @@ def checkpoints(config: Config) -> str:
     return posixpath.join(home(config), "checkpoints")
 
 
+def report(config: Config) -> str:
+    """The newest run as a page."""
+    return posixpath.join(home(config), "report.html")
+
+
 def serving(config: Config) -> str:
     """The model base path: one numbered folder for each pushed version."""
     return config.serving.folder or posixpath.join(home(config), "serving", config.serving.model_name)

@@ -118,7 +118,8 @@ class TrainingLoop:
         epoch = int(self._state.epoch)
         evaluation = self._evaluate() if self._evaluate is not None else {}
         progress.end_epoch(epoch, {f"train {name}": loss for name, loss in train.items()} | evaluation)
-        self._train_log.write(train | {"learning_rate": float(self._optimizer.learning_rate.numpy())}, self._steps_done())
+        rate = {"learning_rate": float(self._optimizer.learning_rate.numpy())}
+        self._train_log.write(train | rate, self._steps_done())
         self._eval_log.write(evaluation, self._steps_done())
         if self._config.early_stopping:
             self._keep_best(self._config.early_stopping, evaluation)

@@ -40,4 +40,6 @@ def _run(config: Config, verbose: bool) -> int:
     if outcome.failed:
         raise exits.CommandError(f"{outcome.failed} failed: {outcome.message}\nthe whole log: {outcome.log}")
     print(f"finished in {outcome.seconds:.0f} s: {outcome.verdict}")
+    if outcome.report:
+        print(f"report: {outcome.report}")
     return exits.OK if outcome.pushed else exits.NOT_PUSHED

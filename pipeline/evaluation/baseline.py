@@ -42,7 +42,7 @@ def blessed_before(candidate: types.BaseChannel) -> tfx.dsl.Resolver:
 
 
 def latest_blessed(candidate: types.BaseChannel) -> tfx.dsl.Resolver:
-    """The same by TFX's own strategy, the only one of the kind that Kubeflow and Vertex know. `candidate` is not read."""
+    """The same by TFX's own strategy, the only one of the kind that Kubeflow and Vertex know; reads no `candidate`."""
     del candidate
     return tfx.dsl.Resolver(
         strategy_class=LatestBlessedModelStrategy,

@@ -46,6 +46,8 @@ class Outcome:
     """The folder of the pushed version."""
     verdict: str = ""
     """The version that was pushed, or why there is none."""
+    report: Path | None = None
+    """The run's page, when it was written."""
 
 
 def run_local(config: Config, verbose: bool = False) -> Outcome:
@@ -69,12 +71,32 @@ def run_local(config: Config, verbose: bool = False) -> Outcome:
 
         return create_pipeline(config)
 
+    figures: dict[str, str] = {}
+
     def describe(name: str, outputs: Outputs) -> str:
-        return figure(name, outputs, config)
+        figures[name] = figure(name, outputs, config)
+        return figures[name]
 
     outcome = run_pipeline(build, Path(home), verbose, describe, progress)
     _judge(outcome)
+    _report(config, outcome, figures)
     return outcome
+
+
+def _report(config: Config, outcome: Outcome, figures: dict[str, str]) -> None:
+    """Writes the run's page, unless it stands and nothing ran. A page that fails does not fail the run."""
+    page = Path(paths.report(config))
+    if page.exists() and set(outcome.states.values()) <= {"cached"}:
+        return
+    try:
+        from pipeline.report.run import report_run
+
+        report_run(page, config, outcome.states, outcome.outputs, figures, outcome.verdict)
+    except Exception:
+        with outcome.log.open("a") as log:
+            log.write(f"the report could not be written:\n{traceback.format_exc()}")
+    else:
+        outcome.report = page
 
 
 def _judge(outcome: Outcome) -> None:
