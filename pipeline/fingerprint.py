@@ -1,4 +1,4 @@
-"""A digest of the code that a component runs: part of the cache key, so changed code is never answered from the cache."""
+"""A digest of the code that a component runs: part of its cache key, so changed code runs again."""
 
 import hashlib
 from pathlib import Path

@@ -2,7 +2,7 @@
 
 from typing import Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from pipeline.config.base import Section
 
@@ -24,7 +24,7 @@ class EarlyStopping(Section):
     """Stops when the metric on the eval split has not improved for `patience` epochs; the best weights are kept."""
 
     metric: str = "loss"
-    """`loss`, `<task>_loss`, `ndcg@10`, `recall@10`, `rmse` ...: a name that the epoch's eval line prints."""
+    """`loss`, `<task>_loss`, `ndcg@10`, `recall@10`, `hr@10`, `<task>/rmse`, `<task>/auc`: as printed."""
     patience: int = Field(default=3, ge=1)
 
 
@@ -45,3 +45,9 @@ class TrainingConfig(Section):
     """`[train, eval]` refits the final model on everything but test."""
     seed: int = 42
     checkpoint_every_epochs: int = Field(default=1, gt=0)
+
+    @model_validator(mode="after")
+    def _stops_on_data_that_it_does_not_fit(self) -> "TrainingConfig":
+        if self.early_stopping is not None and "eval" in self.fit_on:
+            raise ValueError("`early_stopping` should be left out where `fit_on` holds `eval`: choose `epochs` instead")
+        return self

@@ -68,7 +68,9 @@ def run_local(config: Config, verbose: bool = False) -> Outcome:
 
     def build() -> Any:
         from pipeline.dag import create_pipeline
+        from trainer.distribution import prepare_devices
 
+        prepare_devices(config.training)  # the components share this process, and others than the trainer use TensorFlow
         return create_pipeline(config)
 
     figures: dict[str, str] = {}

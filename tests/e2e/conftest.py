@@ -53,6 +53,7 @@ class Home:
         values["name"] = NAME
         values["data"]["interactions"]["path"] = "span-{SPAN}/interactions.csv"
         values["pipeline"] = {"root": str(self.folder / "runs")}
+        values["training"] = {"epochs": 12, "batch_size": 8}
         for name, section in sections.items():
             values[name] = {**values.get(name, {}), **section}
         path = self.folder / file
