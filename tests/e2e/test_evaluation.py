@@ -1,0 +1,79 @@
+"""The evaluation's figures equal those that NumPy computes from the exported embeddings."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from pipeline import layout
+from pipeline.evaluation.results import headline
+from pipeline.infra.requests import as_request
+from tests.e2e.conftest import Passes
+from tests.e2e.metadata import artifacts
+
+K = 10
+
+
+def _windows(uri: str, split: str) -> list[tf.train.Example]:
+    files = tf.io.gfile.glob(f"{uri}/Split-{split}/*")
+    return [tf.train.Example.FromString(r) for r in tf.data.TFRecordDataset(files, "GZIP").as_numpy_iterator()]
+
+
+def _values(window: tf.train.Example, name: str) -> list[Any]:
+    feature = window.features.feature[name]
+    return list(getattr(feature, feature.WhichOneof("kind")).value) if feature.WhichOneof("kind") else []
+
+
+def _newest(passes: Passes, type_name: str, component: str) -> str:
+    return next(a.uri for a in reversed(artifacts(passes.home.runs, type_name)) if f"/{component}/" in a.uri)
+
+
+@pytest.fixture(scope="module")
+def ranks(passes: Passes) -> dict[bytes, int]:
+    """The rank of each warm test user's one target, by NumPy alone after the two embedding signatures."""
+    model = tf.saved_model.load(str(passes.home.serving / str(passes.versions[2][-1])))
+    examples = _newest(passes, "Examples", "InteractionExampleGen")
+    windows = [w for w in _windows(examples, "test") if _values(w, layout.IS_COLD_USER) == [0]]
+    train, catalogue = _windows(examples, "train"), _windows(examples, "items")
+    ids = sorted(
+        {i for w in train for i in _values(w, layout.ITEM_ID)} | {_values(w, "catalogue_id")[0] for w in catalogue}
+    )
+    requests = [as_request(w).SerializeToString() for w in windows]
+    queries = model.signatures["embed_query"](examples=tf.constant(requests))["embedding"].numpy()
+    candidates = model.signatures["embed_candidate"](item_id=tf.constant(ids))["embedding"].numpy()
+    place = {item: n for n, item in enumerate(ids)}
+    found = {}
+    for window, scores in zip(windows, queries.astype(np.float64) @ candidates.T.astype(np.float64), strict=True):
+        seen = [place[i] for i in _values(window, layout.SEEN_ITEM_ID) if i in place]
+        target = place.get(_values(window, layout.ITEM_ID)[-1])
+        scores[seen] = -np.inf
+        is_lost = target is None or target in seen
+        found[_values(window, layout.USER_ID)[0]] = (
+            len(ids) + 1 if is_lost else 1 + int((scores > scores[target]).sum())
+        )
+    return found
+
+
+def test_hit_rate_recall_ndcg_and_mrr_equal_numpys(passes: Passes, ranks: dict[bytes, int]) -> None:
+    rank = np.array(list(ranks.values()))
+    found = headline(_newest(passes, "ModelEvaluation", "Evaluator"), "test")
+    assert found["users"] == len(ranks)
+    assert found[f"hr@{K}"] == pytest.approx((rank <= K).mean(), abs=1e-6)
+    assert found[f"recall@{K}"] == pytest.approx((rank <= K).mean(), abs=1e-6)
+    assert found[f"ndcg@{K}"] == pytest.approx(np.where(rank <= K, 1 / np.log2(1 + rank), 0).mean(), abs=1e-6)
+    assert found["mrr"] == pytest.approx((1 / rank).mean(), abs=1e-6)
+
+
+def test_the_model_beats_popularity_by_far(passes: Passes) -> None:
+    found = headline(_newest(passes, "ModelEvaluation", "Evaluator"), "test")
+    assert found[f"ndcg@{K}"] > found[f"popularity_ndcg@{K}"] + 0.05
+
+
+def test_every_task_is_measured(passes: Passes) -> None:
+    found = headline(_newest(passes, "ModelEvaluation", "Evaluator"), "test")
+    binary = {f"like/{name}" for name in ("auc", "log_loss", "accuracy", "precision", "recall", "f1")}
+    assert binary | {"rating/rmse", "rating/mae"} <= set(found)
+    assert 0 < found["rating/rmse"] < 2
+    assert Path(_newest(passes, "ModelEvaluation", "Evaluator")).exists()
