@@ -70,7 +70,7 @@ def run_local(config: Config, verbose: bool = False) -> Outcome:
         from pipeline.dag import create_pipeline
         from trainer.distribution import prepare_devices
 
-        prepare_devices(config.training)  # the components share this process, and others than the trainer use TensorFlow
+        prepare_devices(config.training)  # before another component starts TensorFlow
         return create_pipeline(config)
 
     figures: dict[str, str] = {}
