@@ -1,0 +1,74 @@
+import json
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from pipeline.config import dump_config
+from tests.trainer.served import shop, transform_graph
+from tests.trainer.small import encoder_config, write_rows
+from trainer.run import run_fn
+
+ITEM_PAIRS = [(n % 8, (n + 1) % 8) for n in range(12)]
+
+
+def window(items, **features):
+    ones = [1] * len(items)
+    labels = {"label_like": [float(i % 2) for i in items], "weight_like": [1.0] * len(items)}
+    return {"user_id": [0], "item_id": list(items), "is_positive": ones, "is_target": ones, **labels, **features}
+
+
+def write_splits(folder):
+    """Transformed examples, as the component lays them out."""
+    for split in ("train", "eval", "items"):
+        (folder / f"Split-{split}").mkdir(parents=True)
+    write_rows(folder / "Split-train" / "data-0.gz", [window(pair) for pair in ITEM_PAIRS])
+    target = {"is_target": [0, 1], "is_cold_user": [0]}
+    rows = [window(pair, seen_item_id=[pair[0]], **target) for pair in ITEM_PAIRS[:4]]
+    write_rows(folder / "Split-eval" / "data-0.gz", rows)
+    write_rows(folder / "Split-items" / "data-0.gz", [{"catalogue_id": [n], "item_genres": [0]} for n in range(8)])
+
+
+@pytest.fixture(scope="module")
+def job(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("run")
+    config = shop(
+        tasks={"retrieval": {"kind": "retrieval"}, "like": {"kind": "binary", "label": "rating >= 4"}},
+        model=encoder_config("decay").model.model_dump(),
+        serving={},
+        training={"epochs": 1, "batch_size": 8, "fit_on": ["train", "eval"]},
+    )
+    write_splits(folder / "examples")
+    fn_args = SimpleNamespace(
+        train_files=[str(folder / "examples/Split-train/*")],
+        eval_files=[str(folder / "examples/Split-eval/*")],
+        transform_graph_path=transform_graph(config, folder / "graph").transform_savedmodel_dir.rsplit("/", 1)[0],
+        serving_model_dir=str(folder / "model"),
+        model_run_dir=str(folder / "logs"),
+        custom_config={
+            "config": dump_config(config),
+            "checkpoint_folder": str(folder / "checkpoints"),
+            "fingerprint": "f",
+        },
+    )
+    run_fn(fn_args)
+    return folder
+
+
+def test_the_result_is_written_beside_the_logs(job):
+    result = json.loads((job / "logs" / "training.json").read_text())
+    assert (result["epochs"], result["steps"]) == (1, 2)
+    assert set(result["train"]) == {"retrieval", "like"}
+    assert {"loss", "ndcg@3", "like/auc"} <= set(result["evaluation"])
+    assert list((job / "logs" / "train").iterdir())
+
+
+def test_the_model_answers(job):
+    signature = tf.saved_model.load(str(job / "model")).signatures["embed_candidate"]
+    embedding = signature(item_id=tf.constant(["i0", "i1"]))["embedding"]
+    np.testing.assert_allclose(np.linalg.norm(embedding[:, :-1], axis=1), 1, rtol=1e-5)
+
+
+def test_checkpoints_are_gone(job):
+    assert list((job / "checkpoints").iterdir()) == []
