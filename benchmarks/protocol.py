@@ -45,7 +45,8 @@ def target_ranks(scores: np.ndarray, row: np.ndarray, item: np.ndarray) -> np.nd
       item: int [T], the target's item; V for one outside the catalogue.
 
     Returns:
-      int64 [T]: 1 + the number of items ahead; V + 1 for a masked item and for one outside the catalogue.
+      float64 [T]: 1 + the number of items ahead; infinity for a masked item and for one outside the catalogue, so that
+      they are a miss in a catalogue of fewer than K items too.
 
     Raises:
       ValueError: If a score is NaN.
@@ -58,7 +59,7 @@ def target_ranks(scores: np.ndarray, row: np.ndarray, item: np.ndarray) -> np.nd
     ahead = np.count_nonzero(rows > own[:, None], axis=1)
     ties = (rows == own[:, None]) & (np.arange(catalogue) < item[:, None])
     ranks = 1 + ahead + np.count_nonzero(ties, axis=1)
-    return np.where((item >= catalogue) | np.isneginf(own), catalogue + 1, ranks).astype(np.int64)
+    return np.where((item >= catalogue) | np.isneginf(own), np.inf, ranks)
 
 
 def user_metrics(
@@ -67,7 +68,7 @@ def user_metrics(
     """The ranking metrics of every user.
 
     Args:
-      ranks: int [T], see `target_ranks`.
+      ranks: float [T], see `target_ranks`.
       user: int [T], the target's user.
       one_list: Whether a user's targets stand in one ranked list (a frozen history) or each in its own (rolling).
       ks: The lengths K.

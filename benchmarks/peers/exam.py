@@ -82,8 +82,7 @@ class Exam:
       queries: B queries.
       seen: CSR bool [B, V], the items masked in each.
       target_query: int64 [T].
-      target_item: int64 [T]; V for an item that `training` lacks, which counts as behind the whole catalogue.
-      catalogue: The size of the catalogue, at least V.
+      target_item: int64 [T]; V for an item that `training` lacks: no peer finds it.
       cold: bool [T], whether the target's user has no train event.
       one_list: Whether a user's targets stand in one ranked list.
     """
@@ -93,7 +92,6 @@ class Exam:
     seen: sp.csr_matrix
     target_query: np.ndarray
     target_item: np.ndarray
-    catalogue: int
     cold: np.ndarray
     one_list: bool
 
@@ -129,7 +127,6 @@ def _exam(log: Log, split: Literal["eval", "test"], fitted: Events, known: Event
         seen=targets.seen[rows[first]][:, items],
         target_query=query,
         target_item=place[asked.item],
-        catalogue=len(log.items),
         cold=targets.cold[rows],
         one_list=history == "frozen",
     )

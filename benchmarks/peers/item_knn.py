@@ -28,17 +28,19 @@ class ItemKNN:
         users = training.matrix()
         norm = np.sqrt(np.asarray(users.sum(axis=0), np.float32).ravel())
         starts = range(0, training.items, BLOCK)
-        self._similarity = sp.hstack([self._block(users, norm, start) for start in starts], format="csr")
+        nearest = sp.vstack([self._block(users, norm, start) for start in starts], format="csr")
+        self._similarity = nearest.T.tocsr()
 
-    def _block(self, users: sp.csr_matrix, norm: np.ndarray, start: int) -> sp.csc_matrix:
-        columns = np.arange(start, min(start + BLOCK, len(norm)))
-        similarity = (users.T @ users[:, columns]).toarray()
-        similarity /= norm[:, None] * norm[columns] + self.shrinkage + np.float32(1e-9)
-        similarity[columns, columns - start] = 0
+    def _block(self, users: sp.csr_matrix, norm: np.ndarray, start: int) -> sp.csr_matrix:
+        """The similarities of some items to all, only the greatest in each row."""
+        rows = np.arange(start, min(start + BLOCK, len(norm)))
+        similarity = (users[:, rows].T @ users).toarray()
+        similarity /= norm[rows, None] * norm + self.shrinkage + np.float32(1e-9)
+        similarity[rows - start, rows] = 0
         if self.neighbours < len(norm):
-            weakest = np.argpartition(similarity, -self.neighbours, axis=0)[: -self.neighbours]
-            np.put_along_axis(similarity, weakest, 0, axis=0)
-        return sp.csc_matrix(similarity)
+            least = np.partition(similarity, -self.neighbours, axis=1)[:, -self.neighbours]
+            similarity[similarity < least[:, None]] = 0
+        return sp.csr_matrix(similarity)
 
     def score(self, queries: Queries) -> np.ndarray:
         """The summed similarity to the history: float32 [B, V]."""

@@ -23,8 +23,8 @@ class Ranker(Protocol):
 
 
 def ranks(ranker: Ranker, exam: Exam) -> np.ndarray:
-    """The ranks of the exam's targets by a fitted ranker: int64 [T], catalogue + 1 for masked and unknown ones."""
-    result = np.empty(len(exam.target_item), np.int64)
+    """The ranks of the exam's targets by a fitted ranker: float64 [T], see `protocol.target_ranks`."""
+    result = np.empty(len(exam.target_item))
     size = max(1, BLOCK // exam.training.items)
     for start in range(0, len(exam.queries), size):
         block = slice(start, start + size)
@@ -34,7 +34,7 @@ def ranks(ranker: Ranker, exam: Exam) -> np.ndarray:
         # A query has as many rows here as targets, so its targets come in pieces.
         for piece in np.array_split(mine, 1 + len(mine) // size):
             result[piece] = target_ranks(scores, exam.target_query[piece] - start, exam.target_item[piece])
-    return np.where(result > exam.training.items, exam.catalogue + 1, result)
+    return result
 
 
 def figures(ranker: Ranker, exam: Exam) -> dict[str, dict[str, Figure]]:

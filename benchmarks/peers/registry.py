@@ -21,7 +21,7 @@ BLENDED: Final = ("transitions", "EASE", "recent popularity")
 
 
 def _item_knn(_: Mapping[str, Ranker]) -> Sequence[Ranker]:
-    return [ItemKNN(neighbours, shrinkage) for neighbours, shrinkage in product((20, 50, 200), (0.0, 50.0))]
+    return [ItemKNN(*settings) for settings in ((20, 0.0), (50, 0.0), (200, 50.0))]
 
 
 def _als(_: Mapping[str, Ranker]) -> Sequence[Ranker]:

@@ -19,8 +19,8 @@ def test_the_rank_counts_the_items_ahead_and_the_smaller_index_wins_a_tie():
     assert ranks([[1, 2, 1, 1]], [0, 0, 0, 0], [0, 1, 2, 3]) == [2, 1, 3, 4]
 
 
-def test_masked_items_do_not_count_and_a_masked_or_unknown_target_is_behind_all():
-    assert ranks([[-INF, 3, -INF, 1], [4, 3, 2, 1]], [0, 0, 1], [3, 2, 4]) == [2, 5, 5]
+def test_masked_items_do_not_count_and_a_masked_or_unknown_target_is_never_found():
+    assert ranks([[-INF, 3, -INF, 1], [4, 3, 2, 1]], [0, 0, 1], [3, 2, 4]) == [2, INF, INF]
 
 
 def test_a_score_that_is_no_number_is_an_error():
@@ -44,6 +44,12 @@ def test_the_metrics_of_two_users_by_hand():
     assert metrics["recall@10"].tolist() == [2 / 3, 1]
     assert metrics["ndcg@10"] == pytest.approx([(1 + 1 / math.log2(5)) / ideal, 1 / math.log2(3)])
     assert metrics["ndcg@2"] == pytest.approx([1 / (1 + 1 / math.log2(3)), 1 / math.log2(3)])
+
+
+def test_a_target_that_is_never_found_gains_nothing():
+    metrics = user_metrics(np.array([INF, 1.0]), np.array([0, 0]))
+    assert metrics["recall@100"].tolist() == [0.5]
+    assert metrics["ndcg@10"] == pytest.approx([1 / (1 + 1 / math.log2(3))])
 
 
 def test_with_lists_of_their_own_the_ideal_is_one_for_each_target():

@@ -83,7 +83,6 @@ def test_the_states_differ_in_weights_and_history(log, state, fitted, known, ann
     assert set(named(known, exam.queries.matrix()[row].indices)) == set(ann) - {"?"}
     assert set(named(known, exam.seen[row].indices)) == set(known) & set("abc")
     assert "".join(sorted(named(known, exam.target_item))) == "??" + targets
-    assert exam.catalogue == 6
 
 
 def test_a_frozen_history_asks_once_per_user_and_a_rolling_one_once_per_target(log):

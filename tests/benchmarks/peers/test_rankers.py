@@ -118,7 +118,6 @@ def exam(histories, seen, target_query, target_item, items):
         seen=np_csr(seen, items),
         target_query=np.array(target_query),
         target_item=np.array(target_item),
-        catalogue=items + 3,
         cold=np.zeros(len(target_item), bool),
         one_list=True,
     )
@@ -137,8 +136,7 @@ def np_csr(rows, items):
 def test_ranks_mask_what_was_seen_and_do_not_depend_on_the_blocks(monkeypatch, block):
     monkeypatch.setattr("benchmarks.peers.ranking.BLOCK", block)
     question = exam([[0], [1], []], [[0], [1], []], [0, 0, 1, 2, 2], [1, 0, 3, 0, 4], 4)
-    # Masked and unknown targets stand behind the catalogue of 7, of which training holds 4.
-    assert ranks(Fixed([4, 3, 2, 1]), question).tolist() == [1, 8, 3, 1, 8]
+    assert ranks(Fixed([4, 3, 2, 1]), question).tolist() == [1, np.inf, 3, 1, np.inf]
 
 
 def test_the_best_candidate_on_the_exam_is_chosen():
