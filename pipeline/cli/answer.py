@@ -3,9 +3,11 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import Literal
 
 import pyarrow as pa
 from rich import box
+from rich.cells import cell_len
 from rich.console import Console
 from rich.table import Table
 
@@ -20,6 +22,9 @@ _EVENTS = 10
 _ITEM_COLUMNS = 3
 _PIPE_WIDTH = 120
 """Characters, where the output is no terminal."""
+_SHORTEST = 8
+_PADDING = 3
+"""Characters beside each column."""
 
 
 @dataclass(frozen=True)
@@ -30,12 +35,17 @@ class _Column:
     is_long: bool = False
     """May be cut where the terminal is narrow."""
 
+    @property
+    def width(self) -> int:
+        """Characters of the longest cell."""
+        return max(map(cell_len, [self.name, *self.cells]))
+
 
 def show_history(config: Config, person: Person) -> None:
     """Prints the user's features and newest events."""
     title = f"User {person.user}{_known(person)}"
     if not person.items:
-        _console().print(f"{title}: no history in the log", style="yellow", highlight=False)
+        Console().print(f"{title}: no history in the log", style="yellow", highlight=False)
         return
     dates = [datetime.fromtimestamp(second, UTC).strftime("%Y-%m-%d %H:%M") for second in person.times[-_EVENTS:]]
     ids = person.items[-_EVENTS:]
@@ -54,37 +64,44 @@ def show_history(config: Config, person: Person) -> None:
 def show_items(config: Config, items: Sequence[Recommendation], version: int) -> None:
     """Prints the recommended items, best first, with every score the model gives them."""
     ids = [item.item_id for item in items]
-    names = list(items[0].scores) if items else []
-    _print(
-        f"Recommended by version {version}",
-        [
-            _Column("#", [str(place) for place in range(1, len(items) + 1)], is_number=True),
-            _Column("item", ids),
-            *_described(config, ids),
-            _Column("score", _decimals(item.score for item in items), is_number=True),
-            *(_Column(name, _decimals(item.scores[name] for item in items), is_number=True) for name in names),
-        ],
-    )
+    columns = [
+        _Column("#", [str(place) for place in range(1, len(items) + 1)], is_number=True),
+        _Column("item", ids),
+        *_described(config, ids),
+        _Column("score", _decimals(item.score for item in items), is_number=True),
+    ]
+    for name in items[0].scores if items else ():
+        cells = _decimals(item.scores[name] for item in items)
+        columns.append(_Column(name.removesuffix("_score"), cells, is_number=True))
+    _print(f"Recommended by version {version}", columns)
 
 
 def _print(title: str, columns: Sequence[_Column]) -> None:
+    widths = fit([column.width for column in columns], [column.is_long for column in columns], _terminal_width())
     table = Table(title=title, title_justify="left", title_style="bold", box=box.SIMPLE_HEAD)
-    for column in columns:
-        width = max(map(len, [column.name, *column.cells]))
-        table.add_column(
-            column.name,
-            justify="right" if column.is_number else "left",
-            min_width=None if column.is_long else width,
-            no_wrap=True,
-        )
+    for column, width in zip(columns, widths, strict=True):
+        justify: Literal["right", "left"] = "right" if column.is_number else "left"
+        table.add_column(column.name, justify=justify, width=width, no_wrap=True)
     for row in zip(*(column.cells for column in columns), strict=True):
         table.add_row(*row)
-    _console().print(table)
+    Console(width=sum(widths) + _PADDING * (len(widths) + 1)).print(table)
 
 
-def _console() -> Console:
+def fit(widths: Sequence[int], is_long: Sequence[bool], total: int) -> list[int]:
+    """The columns' widths, the widest of the long ones cut until all fit into `total`, but none below `_SHORTEST`."""
+    fitted = list(widths)
+    too_much = sum(widths) + _PADDING * (len(widths) + 1) - total
+    for _ in range(too_much):
+        widest = max((i for i, long in enumerate(is_long) if long), key=lambda i: fitted[i], default=None)
+        if widest is None or fitted[widest] <= _SHORTEST:
+            break
+        fitted[widest] -= 1
+    return fitted
+
+
+def _terminal_width() -> int:
     console = Console()
-    return console if console.is_terminal else Console(width=_PIPE_WIDTH)
+    return console.width if console.is_terminal else _PIPE_WIDTH
 
 
 def _known(person: Person) -> str:

@@ -1,0 +1,61 @@
+import pytest
+
+from pipeline.cli.answer import fit, show_history, show_items
+from pipeline.cli.person import Person
+from pipeline.config import parse_config
+from serving.messages import Recommendation
+
+CONFIG = """
+name: shop
+data:
+  folder: {folder}
+  interactions: {path: events.csv}
+  items: {path: items.csv, id: item_id}
+features:
+  item:
+    - {name: colour, kind: categorical}
+    - {name: title, kind: text}
+"""
+
+
+@pytest.fixture
+def shop(tmp_path):
+    (tmp_path / "items.csv").write_text(f"item_id,title,colour\n1,Shoe,red\n2,{'Long ' * 40},\n")
+    return parse_config(CONFIG.replace("{folder}", str(tmp_path)))
+
+
+def test_widest_long_columns_are_cut_until_the_row_fits():
+    # three columns need 10 + 30 + 20 and 3 * 4 for the space between: 72
+    assert fit([10, 30, 20], [False, True, True], total=72) == [10, 30, 20]
+    assert fit([10, 30, 20], [False, True, True], total=66) == [10, 24, 20]
+    assert fit([10, 30, 20], [False, True, True], total=50) == [10, 14, 14]
+    assert fit([10, 30, 20], [False, True, True], total=20) == [10, 8, 8]
+    assert fit([10, 30], [False, False], total=20) == [10, 30]
+
+
+def test_items_have_place_texts_and_every_score(shop, capsys):
+    scores = {"like": 0.25, "retrieval_score": -1.5}
+    show_items(shop, [Recommendation("1", 0.5, scores), Recommendation("9", 0.125, scores)], version=7)
+    lines = [line.split() for line in capsys.readouterr().out.splitlines()]
+    assert ["Recommended", "by", "version", "7"] in lines
+    assert ["#", "item", "title", "colour", "score", "like", "retrieval"] in lines
+    assert ["1", "1", "Shoe", "red", "0.500", "0.250", "-1.500"] in lines
+    assert ["2", "9", "0.125", "0.250", "-1.500"] in lines  # an item that the table lacks
+
+
+def test_history_shows_features_times_and_outcomes_and_cuts_long_titles(shop, capsys):
+    person = Person(
+        "7", ["2", "1"], [0, 90], {"outcome_rating": [None, 4.0], "context_page": ["a", "b"]}, {"user_age": [24.0]}
+    )
+    show_history(shop, person)
+    out = capsys.readouterr().out
+    lines = [line.split() for line in out.splitlines()]
+    assert "User 7 (age 24): the last 2 events" in out
+    assert ["1970-01-01", "00:01", "1", "Shoe", "red", "4"] in lines
+    assert max(map(len, out.splitlines())) <= 120
+    assert "…" in out
+
+
+def test_user_without_history(shop, capsys):
+    show_history(shop, Person("8", [], [], {}, {}))
+    assert capsys.readouterr().out == "User 8: no history in the log\n"
