@@ -1,7 +1,6 @@
 """The embedded model server for one call, where no server answers."""
 
 import os
-import signal
 import subprocess
 import sys
 import tempfile
@@ -13,8 +12,8 @@ from pipeline.cli.exits import CommandError
 from pipeline.cli.serve import server_flags
 from pipeline.config import Config
 
-START_SECONDS = 120
 _ROOT = Path(__file__).resolve().parents[2]
+_LOOK_ONCE = ("--port=0", "--max_num_load_retries=0", "--file_system_poll_wait_seconds=0")
 
 
 @contextmanager
@@ -22,12 +21,11 @@ def embedded_server(config: Config) -> Iterator[str]:
     """Starts a server of the pushed models on a UNIX socket, yields its address and stops it. Raises `CommandError`."""
     with tempfile.TemporaryDirectory() as folder:
         socket, log = Path(folder) / "socket", Path(folder) / "log"
-        command = [sys.executable, "-m", "serving.server", *server_flags(config), "--port=0"]
-        with log.open("wb") as errors:
+        flags = [*server_flags(config), *_LOOK_ONCE, f"--grpc_socket_path={socket}"]
+        with log.open("w") as errors:
             process = subprocess.Popen(
-                [*command, f"--grpc_socket_path={socket}"],
-                cwd=_ROOT,
-                env={**os.environ, "TF_CPP_MIN_LOG_LEVEL": "2"},
+                [sys.executable, "-m", "serving.server", *flags],
+                env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, [str(_ROOT), os.getenv("PYTHONPATH")]))},
                 stdout=subprocess.PIPE,
                 stderr=errors,
             )
@@ -35,15 +33,14 @@ def embedded_server(config: Config) -> Iterator[str]:
             _wait(process, log)
             yield f"unix:{socket}"
         finally:
-            process.send_signal(signal.SIGTERM)
+            process.terminate()
             process.wait()
 
 
-def _wait(process: subprocess.Popen[bytes], log: Path) -> None:
-    """Returns at the server's first line, which says where it listens."""
-    assert process.stdout is not None
-    if process.stdout.readline():
+def _wait(process: "subprocess.Popen[bytes]", log: Path) -> None:
+    """Returns at the server's first line, which says where it listens; raises `CommandError` when it ends instead."""
+    if process.stdout is not None and process.stdout.readline():
         return
-    process.wait()
+    code = process.wait()
     last = log.read_text(errors="replace").strip().splitlines()[-1:]
-    raise CommandError(f"the model server ended with code {process.returncode}: {' '.join(last)}")
+    raise CommandError(f"the model server ended with code {code}: {' '.join(last)}")

@@ -5,6 +5,7 @@ none answers for this model the embedded server is started for the call.
 """
 
 import argparse
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
     from serving.client import RecommenderClient
 
 LOCAL = "localhost:8500"
+TIMEOUT = 60.0
+"""Seconds: the first call to a server builds what the graph needs."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -56,11 +59,12 @@ def _client(config: Config, path: str, address: str | None) -> Iterator["Recomme
 
     model = config.serving.model_name
     if address or _answers(LOCAL, model):
-        with RecommenderClient(address or LOCAL, model) as client:
+        with RecommenderClient(address or LOCAL, model, TIMEOUT) as client:
             yield client
         return
     require_pushed(config, path)
-    with embedded_server(config) as own, RecommenderClient(own, model) as client:
+    print(f"no server of {model!r} on {LOCAL}: starting one for this call", file=sys.stderr)
+    with embedded_server(config) as own, RecommenderClient(own, model, TIMEOUT) as client:
         yield client
 
 
