@@ -7,10 +7,11 @@ ROOT = Path(__file__).resolve().parent.parent
 
 
 def code_fingerprint(*packages: str) -> str:
-    """The SHA-256 (16 hex digits) of all Python files of the named top-level packages, by path and content."""
+    """The SHA-256 (16 hex digits) of the named files and all Python files of named packages, by path and content."""
     digest = hashlib.sha256()
     for package in sorted(packages):
-        for path in sorted((ROOT / package).rglob("*.py")):
+        root = ROOT / package
+        for path in [root] if root.is_file() else sorted(root.rglob("*.py")):
             digest.update(f"{path.relative_to(ROOT)}\0".encode())
             digest.update(path.read_bytes())
     return digest.hexdigest()[:16]

@@ -1,7 +1,7 @@
 """What the component hands to its driver and executor: the configuration in TFX's execution properties."""
 
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import Any, Final
 
 from google.protobuf import struct_pb2
 from tfx.types import standard_component_specs as specs
@@ -14,11 +14,13 @@ from pipeline.config.dump import INGEST
 from pipeline.fingerprint import code_fingerprint
 from pipeline.ingest.tables import PLACEHOLDER
 
+_CODE: Final = ("pipeline/ingest", "pipeline/config", "pipeline/expressions.py", "pipeline/layout.py")
+
 
 def custom_config(config: Config) -> proto.CustomConfig:
     """The keys that ingest reads and a digest of its code: what enters the cache key beside the data."""
     values = struct_pb2.Struct()
-    values.update({"config": dump_config(config, *INGEST), "code": code_fingerprint("pipeline")})
+    values.update({"config": dump_config(config, *INGEST), "code": code_fingerprint(*_CODE)})
     packed = proto.CustomConfig()
     packed.custom_config.Pack(values)
     return packed

@@ -6,7 +6,6 @@ import pytest
 import tensorflow as tf
 from tfx.dsl.components.base.base_beam_executor import BaseBeamExecutor
 from tfx.types import standard_artifacts
-from tfx.utils import proto_utils
 
 from pipeline.config import Config, load_config
 from pipeline.ingest.component import InteractionExampleGen
@@ -28,15 +27,18 @@ class Ingested:
         return Path(self.artifact.uri)
 
     def examples(self, split: str) -> list[dict[str, list[Any]]]:
-        files = sorted(str(path) for path in (self.folder / f"Split-{split}").glob("data_tfrecord-*.gz"))
-        records = tf.data.TFRecordDataset(files, "GZIP").as_numpy_iterator()
-        return [decode(record) for record in records]
+        return read_examples(self.folder, split)
+
+
+def read_examples(folder: Path, split: str) -> list[dict[str, list[Any]]]:
+    """The decoded examples of a split in the order of the files."""
+    files = sorted(str(path) for path in (folder / f"Split-{split}").glob("data_tfrecord-*.gz"))
+    return [decode(record) for record in tf.data.TFRecordDataset(files, "GZIP").as_numpy_iterator()]
 
 
 def resolve(config: Config) -> dict[str, Any]:
     """The execution properties as the component declares them and the driver completes them."""
-    declared = InteractionExampleGen(config).spec.exec_properties.items()
-    properties = {k: proto_utils.proto_to_json(v) if hasattr(v, "DESCRIPTOR") else v for k, v in declared}
+    properties = dict(InteractionExampleGen(config).spec.exec_properties)
     return IngestDriver(None).resolve_exec_properties(properties, None, None)
 
 
