@@ -1,6 +1,6 @@
 """A history and a recommendation as tables in the terminal."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Literal
@@ -70,10 +70,16 @@ def show_items(config: Config, items: Sequence[Recommendation], version: int) ->
         *_described(config, ids),
         _Column("score", _decimals(item.score for item in items), is_number=True),
     ]
-    for name in items[0].scores if items else ():
+    for name in sorted(items[0].scores if items else (), key=_place(config)):
         cells = _decimals(item.scores[name] for item in items)
         columns.append(_Column(name.removesuffix("_score"), cells, is_number=True))
     _print(f"Recommended by version {version}", columns)
+
+
+def _place(config: Config) -> Callable[[str], tuple[int, str]]:
+    """Retrieval's score first, then the tasks' in the configuration's order (the wire has none)."""
+    order = ["retrieval_score", *config.tasks]
+    return lambda name: (order.index(name) if name in order else len(order), name)
 
 
 def _print(title: str, columns: Sequence[_Column]) -> None:

@@ -38,9 +38,9 @@ def test_items_have_place_texts_and_every_score(shop, capsys):
     show_items(shop, [Recommendation("1", 0.5, scores), Recommendation("9", 0.125, scores)], version=7)
     lines = [line.split() for line in capsys.readouterr().out.splitlines()]
     assert ["Recommended", "by", "version", "7"] in lines
-    assert ["#", "item", "title", "colour", "score", "like", "retrieval"] in lines
-    assert ["1", "1", "Shoe", "red", "0.500", "0.250", "-1.500"] in lines
-    assert ["2", "9", "0.125", "0.250", "-1.500"] in lines  # an item that the table lacks
+    assert ["#", "item", "title", "colour", "score", "retrieval", "like"] in lines
+    assert ["1", "1", "Shoe", "red", "0.500", "-1.500", "0.250"] in lines
+    assert ["2", "9", "0.125", "-1.500", "0.250"] in lines  # an item that the table lacks
 
 
 def test_history_shows_features_times_and_outcomes_and_cuts_long_titles(shop, capsys):

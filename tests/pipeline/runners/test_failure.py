@@ -32,3 +32,15 @@ def test_the_last_raised_message_stands_for_a_stack_trace():
 def test_exception_without_message_is_named():
     assert headline(KeyError()) == "KeyError"
     assert headline(RuntimeError("Traceback (most recent call last):\n  File x\nAssertionError\n")) == "AssertionError"
+
+
+def test_mistakes_of_a_program_keep_their_name():
+    assert headline(KeyError("rating")) == "KeyError: 'rating'"
+    text = "Traceback (most recent call last):\n  File x\nTypeError: not a number: 'a'\n"
+    assert headline(RuntimeError(text)) == "TypeError: not a number: 'a'"
+    assert headline(ValueError("`k` should be positive")) == "`k` should be positive"
+
+
+def test_errors_of_libraries_lose_their_module():
+    text = "Traceback (most recent call last):\n  File x\ntensorflow.errors.NotFoundError: no such file"
+    assert headline(RuntimeError(text)) == "no such file"
