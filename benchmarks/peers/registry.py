@@ -70,7 +70,7 @@ def _bias() -> Sequence[Rater]:
 
 
 def _svd() -> Sequence[Rater]:
-    return [SVD(l2=l2) for l2 in (0.1, 0.15, 0.2, 0.3)]
+    return [SVD(l2=l2) for l2 in (0.1, 0.15, 0.2, 0.3, 0.5)]
 
 
 def _bayesian_fm() -> Sequence[Rater]:
