@@ -80,6 +80,9 @@ class CleaningConfig(Section):
     """Rows with the same user, item and time (without time: the same user and item): the first stays."""
     outliers: tuple[Outlier, ...] = ()
     core: Core | None = None
+    unseen_items: Literal["keep", "drop"] = "keep"
+    """Rows of the items table that no event names, after all other cleaning: cold items that the model can
+    recommend by their content, or no part of the catalogue."""
     max_bad_share: float = Field(default=0.05, ge=0, le=1)
     """Rows with a missing key or a value that cannot be read, as a share of all rows, that stops the run.
     Duplicates, outliers and core removals are counted but not bad."""

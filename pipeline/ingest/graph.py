@@ -116,10 +116,11 @@ class Ingest(beam.PTransform):
         self._counts.append(counted[COUNTS])
         if table is None:
             return counted["items"]
+        drop_unseen = self._plan.config.cleaning.unseen_items == "drop"
         items = (
-            self._read_entities(pipeline, "items", table, self._plan.item)
-            | "GroupById" >> beam.GroupByKey()
-            | "EncodeItems" >> beam.ParDo(EncodeItems(self._plan.item)).with_outputs(COUNTS, main="items")
+            {"items": self._read_entities(pipeline, "items", table, self._plan.item), "log": pairs}
+            | "GroupById" >> beam.CoGroupByKey()
+            | "EncodeItems" >> beam.ParDo(EncodeItems(self._plan.item, drop_unseen)).with_outputs(COUNTS, main="items")
         )
         self._counts.append(items[COUNTS])
         return items["items"]

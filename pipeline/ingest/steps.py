@@ -7,6 +7,7 @@ from typing import Any, Final
 import apache_beam as beam
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 from apache_beam.io.filesystem import CompressionTypes
 from apache_beam.io.filesystems import FileSystems
 from apache_beam.pvalue import TaggedOutput
@@ -120,14 +121,28 @@ class CountItems(beam.DoFn):
 
 
 class EncodeItems(beam.DoFn):
-    """From a group of rows of the items table to catalogue examples. Tagged: `counts`."""
+    """From rows of the items table and pairs of item and split to catalogue examples. Tagged: `counts`.
 
-    def __init__(self, columns: Sequence[Column]) -> None:
+    Args:
+      columns: The features.
+      drop_unseen: Whether to leave out the items that are in no pair.
+    """
+
+    def __init__(self, columns: Sequence[Column], drop_unseen: bool) -> None:
         self._columns = columns
+        self._drop_unseen = drop_unseen
 
-    def process(self, group: Group) -> Iterator[Any]:
-        """Encodes one bucket."""
-        items, counts = distinct(from_bytes(group[1]), "items")
+    def process(self, group: tuple[int, Mapping[str, Iterable[bytes]]]) -> Iterator[Any]:
+        """Encodes one bucket: `items` and `log`."""
+        rows, log = list(group[1]["items"]), list(group[1]["log"])
+        if not rows:
+            return
+        items, counts = distinct(from_bytes(rows), "items")
+        if self._drop_unseen:
+            size = len(items)
+            items = items.filter(pc.is_in(items[ID], from_bytes(log)[ITEM])) if log else items.slice(0, 0)
+            counts["items", "dropped", "unseen"] = size - len(items)
+            counts["items", "kept"] -= size - len(items)
         counts["splits", layout.ITEMS_SPLIT, "examples"] = len(items)
         yield from encode_items(items, self._columns)
         yield _counted(counts)

@@ -18,14 +18,15 @@ class Limits:
     Attributes:
       max_events: A window's length at most.
       min_context: The number of events of context that each later window of a user starts with.
-      history: `train`: an eval or test target sees all train events of its user, also later ones (random split);
-        `frozen`: the train events, all earlier; `rolling`: all events before it; `own`: as rolling, for users
-        without train events, whose first event is only history (user_hash).
+      history: `train`: an eval or test target sees all train events of its user (random split without times, where
+        no event is later than another); `earlier_train`: those before it (random split with times); `frozen`: the
+        train events, all earlier; `rolling`: all events before it; `own`: as rolling, for users without train
+        events, whose first event is only history (user_hash).
     """
 
     max_events: int
     min_context: int
-    history: Literal["train", "frozen", "rolling", "own"]
+    history: Literal["train", "earlier_train", "frozen", "rolling", "own"]
 
     @classmethod
     def of(cls, config: Config) -> "Limits":
@@ -33,7 +34,7 @@ class Limits:
         length, context = config.model.history.max_events, config.model.history.min_context
         context = context if context < length else length // 2
         if config.split.method == "random":
-            return cls(length, context, "train")
+            return cls(length, context, "earlier_train" if config.data.interactions.time else "train")
         return cls(length, context, "own" if config.split.method == "user_hash" else config.split.history)
 
 
@@ -125,9 +126,21 @@ def target_windows(order: Order, part: int, limits: Limits) -> Windows:
     if limits.history == "own":
         target, first = target[target > first], first[target > first]
     user = order.user[target]
-    stop = first + order.counts[user, TRAIN] if limits.history in ("train", "frozen") else target
+    stop = _history_stop(order, target, first, limits)
     start = np.maximum(first, stop - (limits.max_events - 1))
     return Windows(user, start, stop, target, stop - start)
+
+
+def _history_stop(order: Order, target: np.ndarray, first: np.ndarray, limits: Limits) -> np.ndarray:
+    """The place behind the last event that each target may see, int64 [w]."""
+    if limits.history in ("train", "frozen"):
+        return first + order.counts[order.user[target], TRAIN]
+    if limits.history == "earlier_train":
+        is_train = np.zeros(len(order.part) + 1, np.int64)
+        is_train[order.events + 1] = order.part == TRAIN
+        before = np.cumsum(is_train)  # of all events in the order of (user, time): those in train
+        return first + before[order.events[target]] - before[first]
+    return target
 
 
 def seen_ranges(order: Order, windows: Windows, is_first: np.ndarray, limits: Limits) -> tuple[np.ndarray, np.ndarray]:

@@ -97,11 +97,13 @@ def evaluation_windows(rows: list[Row], parts: dict[int, int], part: int, config
     windows = []
     for user, events in by_user(rows).items():
         train = [e for e in events if parts[e.ordinal] == TRAIN]
-        targets = [e for e in events if parts[e.ordinal] == part]
+        targets = [
+            e
+            for e in events
+            if parts[e.ordinal] == part and (train or config.split.method != "user_hash" or e != events[0])
+        ]
         for target in targets:
             history, known = _history(events, train, target, parts, config)
-            if history is None:
-                continue
             history = history[-(config.model.history.max_events - 1) :]
             windows.append(
                 Window(
@@ -119,8 +121,10 @@ def evaluation_windows(rows: list[Row], parts: dict[int, int], part: int, config
 def _history(events, train, target, parts, config):
     earlier = events[: events.index(target)]
     if config.split.method == "user_hash":
-        return (earlier, earlier) if earlier else (None, None)
+        return earlier, earlier
     known = [e for e in events if parts[e.ordinal] < parts[target.ordinal]]
+    if config.split.method == "random" and config.data.interactions.time:
+        return [e for e in train if e in earlier], known
     if config.split.method == "random" or config.split.history == "frozen":
         return train, known
     return earlier, known

@@ -133,6 +133,21 @@ def test_the_catalogue_is_the_items_table(tables, ingested):
         assert catalogue[item].get("item_title") == ([row["title"]] if row["title"] else None)
 
 
+def test_items_without_events_can_be_left_out(tables, tmp_path):
+    log = pd.read_csv(tables / "interactions.csv", dtype=str, keep_default_na=False)
+    log = log[log.item_id != "i0"]
+    log.to_csv(tmp_path / "interactions.csv", index=False)
+    for name in ("items.csv", "users.csv"):
+        shutil.copy(tables / name, tmp_path)
+    config = load_config(write_config(tmp_path, cleaning={"unseen_items": "drop"}))
+    run = run_ingest(config, tmp_path / "out")
+    catalogue = {e["catalogue_id"][0] for e in run.examples("items")}
+    rows = len(pd.read_csv(tables / "items.csv"))
+    assert catalogue == {i for s in ("train", "eval", "test") for e in run.examples(s) for i in e["item_id"]}
+    assert "i0" not in catalogue
+    assert _report(run)["items"]["kept"] == len(catalogue) == rows - _report(run)["items"]["dropped"]["unseen"]
+
+
 def _as_other_formats(source, folder):
     """The same tables as two Parquet files, gzipped JSON lines and TFRecord."""
     from tests.pipeline.ingest.tfrecord_tables import write_tfrecord

@@ -64,10 +64,23 @@ def test_a_random_split_puts_train_first():
     assert windows.places()[0].tolist() == [0, 1, 3]
 
 
+def test_a_random_split_with_times_shows_the_train_events_before_the_target():
+    order = _order([[0, 2, 0, 1, 0], [1, 0]])  # in time; the places are 0: 0, 1: 2, 2: 4, 3: 3, 4: 1 and 5: 1, 6: 0
+    limits = Limits(9, 1, "earlier_train")
+    assert target_windows(order, TEST, limits).places()[0].tolist() == [0, 4]
+    assert target_windows(order, EVAL, limits).places()[0].tolist() == [0, 1, 3, 6]
+
+
+def test_a_random_split_without_times_shows_all_train_events():
+    tables = {"folder": "data", "interactions": {"path": "log.csv", "time": None}}
+    config = config_of(split={"method": "random"}, data=tables)
+    assert Limits.of(config).history == "train"
+
+
 @pytest.mark.parametrize(
     ("split", "history", "expected"),
     [
-        ({"method": "random"}, {"max_events": 10, "min_context": 3}, Limits(10, 3, "train")),
+        ({"method": "random"}, {"max_events": 10, "min_context": 3}, Limits(10, 3, "earlier_train")),
         ({"method": "user_hash", "history": "frozen"}, {"max_events": 10, "min_context": 10}, Limits(10, 5, "own")),
         ({"history": "frozen"}, {"max_events": 20}, Limits(20, 10, "frozen")),
     ],
