@@ -44,8 +44,7 @@ class WindowEncoder:
         is_positive = table[POSITIVE].to_numpy()
         self._is_first = _is_first_positive(order, table[ITEM], is_positive)
         self._firsts = self._events[layout.ITEM_ID].filter(pa.array(self._is_first))
-        key = order.user * 3 + order.part
-        self._positives = np.bincount(key[is_positive], minlength=3 * len(events.users)).reshape(-1, 3)
+        self._positives = _positive_targets(order, is_positive, limits)
 
     def encode(self, windows: Windows) -> Iterator[bytes]:
         """The windows' examples in their order."""
@@ -117,6 +116,15 @@ def _is_first_positive(order: Order, items: pa.ChunkedArray, is_positive: np.nda
     is_first = np.zeros(len(keys), bool)
     is_first[places[np.unique(keys[places], return_index=True)[1]]] = True
     return is_first
+
+
+def _positive_targets(order: Order, is_positive: np.ndarray, limits: Limits) -> np.ndarray:
+    """The number of each user's positives by split, those left out that are history only: int64 [U, 3]."""
+    is_target = is_positive.copy()
+    if limits.history == "own":
+        is_target[order.first[:-1]] = False
+    key = order.user * 3 + order.part
+    return np.bincount(key[is_target], minlength=3 * (len(order.first) - 1)).reshape(-1, 3)
 
 
 def _batches(values: np.ndarray) -> Iterator[slice]:
