@@ -16,6 +16,8 @@ import pandas as pd
 from pipeline.datasets.sources import SOURCES, DatasetError, Source
 
 STAMP = ".dataset.json"
+FORMAT = 2
+"""Raised when a conversion changes: tables of an older one are written anew."""
 
 
 @dataclass(frozen=True)
@@ -94,7 +96,7 @@ def write(tables: dict[str, pd.DataFrame], source: Source, folder: Path) -> dict
         _replace(path, table.to_csv(index=False, lineterminator="\n"))
         sizes[path.name] = path.stat().st_size
     rows = {name: len(table) for name, table in tables.items()}
-    _replace(folder / STAMP, json.dumps({"sha256": source.sha256, "sizes": sizes, "rows": rows}, indent=2))
+    _replace(folder / STAMP, json.dumps(_version(source) | {"sizes": sizes, "rows": rows}, indent=2))
     return rows
 
 
@@ -110,4 +112,8 @@ def _stamped_rows(folder: Path, source: Source) -> dict[str, int] | None:
         sizes = {name: (folder / name).stat().st_size for name in stamp["sizes"]}
     except (OSError, ValueError, KeyError):
         return None
-    return stamp["rows"] if stamp["sha256"] == source.sha256 and stamp["sizes"] == sizes else None
+    return stamp["rows"] if _version(source).items() <= stamp.items() and stamp["sizes"] == sizes else None
+
+
+def _version(source: Source) -> dict[str, object]:
+    return {"sha256": source.sha256, "format": FORMAT}
