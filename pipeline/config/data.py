@@ -89,13 +89,16 @@ class CleaningConfig(Section):
 
 
 class SplitConfig(Section):
-    """How events are divided into train, eval and test. Ties in time keep the order of the rows."""
+    """How events are divided into train, eval and test."""
 
     method: SplitMethod = "leave_last_out"
     eval_share: float = Field(default=0.1, gt=0, lt=1)
     test_share: float = Field(default=0.1, gt=0, lt=1)
     """Shares are of rows (`global_time`, `random`) or of users (`user_hash`); `leave_last_out` needs none."""
-    seed: int = 42
+    seed: int = Field(default=42, ge=0)
+    ties: Literal["rows", "random"] = "rows"
+    """A user's events at the same time (all of them in a log without times) stand in the order of their rows, or in
+    a random one, which is right where the rows were sorted by something else than time, such as the item."""
     max_permutation_rows: int = Field(default=20_000_000, gt=0)
     """`random`: up to so many rows are divided by NumPy's permutation, exactly; more by a hash of each row's place."""
     history: Literal["frozen", "rolling"] = "rolling"

@@ -76,7 +76,8 @@ class Ingest(beam.PTransform):
             | "RowsByFile" >> beam.combiners.ToDict()
             | "Rows" >> beam.Map(partial(Rows.of, self._plan), files=len(files))
         )
-        sort = SortBucket(drop_duplicates=config.cleaning.duplicates == "drop")
+        tie_seed = config.split.seed if config.split.ties == "random" else None
+        sort = SortBucket(config.cleaning.duplicates == "drop", tie_seed)
         events = (
             read.rows
             | "GroupByUser" >> beam.GroupByKey()

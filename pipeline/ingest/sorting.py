@@ -13,13 +13,16 @@ from pipeline.ingest.splits import Events
 ORDINAL = "ordinal"
 
 
-def sort_events(table: pa.Table, offsets: np.ndarray, drop_duplicates: bool) -> tuple[pa.Table, Counts]:
-    """Sorts by (user, time, original row).
+def sort_events(
+    table: pa.Table, offsets: np.ndarray, drop_duplicates: bool, tie_seed: int | None = None
+) -> tuple[pa.Table, Counts]:
+    """Sorts by (user, time, original row), or with a `tie_seed` by (user, time, chance).
 
     Args:
       table: Of `clean_events`, whole users, in any order.
       offsets: The number of rows in all files before each file, int64 [files].
-      drop_duplicates: Keep only the first of the events with the same user, item and time.
+      drop_duplicates: Keep only the first row of the events with the same user, item and time.
+      tie_seed: Of the chance; the same row always has the same.
 
     Returns:
       The table with `ordinal`, the row's place among all files' rows (int64), instead of `file` and `row`; and the
@@ -33,6 +36,8 @@ def sort_events(table: pa.Table, offsets: np.ndarray, drop_duplicates: bool) -> 
         is_again = pd.DataFrame({name: key[order] for name, key in keys.items()}).duplicated().to_numpy()
         order = order[~is_again]
         counts["interactions", "dropped", "duplicate"] += int(is_again.sum())
+    if tie_seed is not None:
+        order = order[np.lexsort((_chance(ordinal[order], tie_seed), keys[TIME][order], keys[USER][order]))]
     sorted_ = table.drop_columns([FILE, ROW]).append_column(ORDINAL, pa.array(ordinal)).take(pa.array(order))
     return sorted_, +counts
 
@@ -44,6 +49,14 @@ def as_events(table: pa.Table) -> Events:
     first = np.concatenate([[0], np.cumsum(counts)])
     users = encoded.dictionary.to_numpy(zero_copy_only=False)
     return Events(users, first, table[TIME].to_numpy(), table[ORDINAL].to_numpy())
+
+
+def _chance(ordinal: np.ndarray, seed: int) -> np.ndarray:
+    """A number for each row that tells nothing of its place, unique: uint64 [n] (the finalizer of SplitMix64)."""
+    bits = ordinal.astype(np.uint64) + np.uint64((seed + 1) * 0x9E3779B97F4A7C15 % 2**64)
+    bits = (bits ^ (bits >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    bits = (bits ^ (bits >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    return bits ^ (bits >> np.uint64(31))
 
 
 def _codes(column: pa.ChunkedArray) -> np.ndarray:

@@ -61,15 +61,16 @@ class ReadTable(beam.DoFn):
 
 
 class SortBucket(beam.DoFn):
-    """From a group of clean events to one bucket of sorted ones. Tagged: `counts`."""
+    """From a group of clean events to one bucket of sorted ones, see `sort_events`. Tagged: `counts`."""
 
-    def __init__(self, drop_duplicates: bool) -> None:
+    def __init__(self, drop_duplicates: bool, tie_seed: int | None) -> None:
         self._drop_duplicates = drop_duplicates
+        self._tie_seed = tie_seed
 
     def process(self, group: Group, rows: Rows) -> Iterator[Any]:
         """Sorts one bucket."""
         bucket, parts = group
-        table, counts = sort_events(from_bytes(parts), rows.offsets, self._drop_duplicates)
+        table, counts = sort_events(from_bytes(parts), rows.offsets, self._drop_duplicates, self._tie_seed)
         yield _counted(counts)
         yield bucket, to_bytes(table)
 

@@ -71,7 +71,8 @@ def test_dumped_configuration_reads_back_equal(path):
         (
             "tasks:",
             "cleaning: 3\ntasks:",
-            "shop.yaml:8: `cleaning`: should hold keys: duplicates, outliers, core, unseen_items, max_bad_share. Received: 3",
+            "shop.yaml:8: `cleaning`: should hold keys: duplicates, outliers, core, unseen_items, max_bad_share. "
+            "Received: 3",
         ),
         ("data:", "name: b\ndata:", "shop.yaml:2: `name`: stands twice; first in line 1"),
     ],

@@ -22,6 +22,32 @@ def test_ties_in_time_keep_the_order_of_files_and_rows():
     assert not counts
 
 
+def test_random_ties_lose_the_order_of_rows_and_only_that():
+    size = 2000
+    table = pa.table(
+        {
+            "user": ["u"] * size,
+            "item": [str(n) for n in range(size)],
+            "time": [n // (size // 2) for n in range(size)],
+            "file": [0] * size,
+            "row": list(range(size)),
+        }
+    )
+    orders = [sort_events(table, np.zeros(1, np.int64), True, seed)[0]["ordinal"].to_numpy() for seed in (0, 0, 1)]
+    assert orders[0].tolist() == orders[1].tolist() != orders[2].tolist()
+    for order in (orders[0], orders[2]):
+        early, late = order[: size // 2], order[size // 2 :]
+        assert sorted(early) == list(range(size // 2))
+        assert sorted(late) == list(range(size // 2, size))
+        assert abs(np.corrcoef(early, np.arange(size // 2))[0, 1]) < 0.1  # 3 deviations of chance
+
+
+def test_random_ties_keep_the_first_row_of_duplicates():
+    for seed in range(5):
+        table, _ = sort_events(TABLE, OFFSETS, True, seed)
+        assert sorted(table["ordinal"].to_pylist()) == [0, 1, 2, 4]
+
+
 def test_of_duplicates_the_first_row_stays():
     table, counts = sort_events(TABLE, OFFSETS, drop_duplicates=True)
     assert table["ordinal"].to_pylist() == [1, 2, 0, 4]
