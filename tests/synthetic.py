@@ -117,7 +117,8 @@ def _events_of(user: int, count: int, items: int, rng: np.random.Generator) -> l
     favourite, clusters = user % len(GENRES), len(GENRES)
     size = (items - UNTOUCHED_ITEMS) // clusters
     time = START + int(rng.integers(0, 30 * 86_400))
-    step, log = int(rng.integers(size)), []
+    step = int(rng.integers(size))
+    log: list[Event] = []
     for _ in range(count):
         at_home = rng.random() < 0.9
         step = (step + 1) % size if rng.random() < 0.8 else int(rng.integers(size))
