@@ -1,0 +1,49 @@
+"""Prints the newest evaluation of a configuration: `python -m pipeline.evaluation.show configs/movielens-100k.yaml`."""
+
+import argparse
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+
+from pipeline import paths
+from pipeline.config import Config, load_config
+from pipeline.evaluation.results import headline
+
+
+def newest_evaluation(config: Config) -> Path:
+    """The folder of the newest evaluation.
+
+    Raises:
+      FileNotFoundError: nothing was evaluated yet.
+    """
+    folders = sorted(Path(paths.artifacts(config), "Evaluator", "evaluation").glob("[0-9]*"), key=lambda p: int(p.name))
+    if not folders:
+        raise FileNotFoundError(f"no evaluation in {paths.artifacts(config)}: run `tfx_runner.py run` first")
+    return folders[-1]
+
+
+def figures_table(figures: dict[str, float], title: str) -> Table:
+    """Each metric with its standard error and the popularity baseline's figure, where there are any."""
+    table = Table("metric", "value", "standard error", "popularity", title=title)
+    for name, value in figures.items():
+        if not name.startswith(("stderr_", "popularity_", "lift_")):
+            others = (figures.get(f"{kind}_{name}") for kind in ("stderr", "popularity"))
+            table.add_row(name, f"{value:.4f}", *("" if other is None else f"{other:.4f}" for other in others))
+    return table
+
+
+def main() -> None:
+    """Prints one split's headline figures."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("config")
+    parser.add_argument("--split", choices=["eval", "test"], default="test")
+    arguments = parser.parse_args()
+    import tfx.v1  # noqa: F401  (patches TFMA's protos)
+
+    folder = newest_evaluation(load_config(arguments.config))
+    Console().print(figures_table(headline(str(folder), arguments.split), f"{arguments.split}: {folder}"))
+
+
+if __name__ == "__main__":
+    main()
