@@ -16,7 +16,7 @@ import pandas as pd
 from pipeline.datasets.sources import SOURCES, DatasetError, Source
 
 STAMP = ".dataset.json"
-FORMAT = 2
+FORMAT = 3
 """Raised when a conversion changes: tables of an older one are written anew."""
 
 

