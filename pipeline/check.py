@@ -8,7 +8,6 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-from pipeline import layout
 from pipeline.check_data import check_data
 from pipeline.config import Config, ConfigError, parse_config
 from pipeline.config.load import read_text
@@ -49,7 +48,6 @@ def checked_config(path: str | Path, with_data: bool = True) -> Config:
 
 
 def _rules(config: Config) -> Iterator[Problem]:
-    yield from _names(config)
     yield from _tasks(config)
     yield from _tables(config)
     yield from _bounds(config)
@@ -62,24 +60,6 @@ def _located(message: str) -> Problem:
     """A message that begins with its key in backquotes as a key and the rest."""
     key, rest = re.fullmatch(r"`([^`]*)`:? (.*)", message, re.DOTALL).groups()  # type: ignore[union-attr]
     return [int(part) if part.isdigit() else part for part in key.split(".")], rest
-
-
-def _names(config: Config) -> Iterator[Problem]:
-    sections = {
-        "user": layout.user_feature,
-        "item": layout.item_feature,
-        "context": layout.context_feature,
-        "outcome": layout.outcome_feature,
-    }
-    reserved = {value for value in vars(layout).values() if isinstance(value, str)}
-    for section, full_name in sections.items():
-        names = [feature.name for feature in getattr(config.features, section)]
-        for index, name in enumerate(names):
-            location = ("features", section, index, "name")
-            if name in names[:index]:
-                yield location, f"stands twice in `features.{section}`. Received: {name!r}"
-            if full_name(name) in reserved:
-                yield location, f"the examples' name {full_name(name)!r} is taken; choose another. Received: {name!r}"
 
 
 def _tasks(config: Config) -> Iterator[Problem]:

@@ -95,12 +95,14 @@ def test_a_good_configuration_is_returned(write):
         (
             "name: country",
             "name: age",
-            "10: `features.user[1].name`: stands twice in `features.user`. Received: 'age'",
+            "7: `features`: `user` should not name a feature twice, nor after an id (id, id_frequency); "
+            "`column` may be anything. Received: 'age'",
         ),
         (
             "name: age",
             "name: id, column: age",
-            "9: `features.user[0].name`: the examples' name 'user_id' is taken; choose another. Received: 'id'",
+            "7: `features`: `user` should not name a feature twice, nor after an id (id, id_frequency); "
+            "`column` may be anything. Received: 'id'",
         ),
         (
             "  rating: {",
