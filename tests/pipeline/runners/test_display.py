@@ -1,6 +1,8 @@
 import io
 import os
 import pty
+import re
+import select
 import time
 
 from pipeline.runners.display import Display
@@ -27,13 +29,21 @@ def test_a_terminal_shows_the_running_component_with_time_and_progress():
     master, slave = pty.openpty()
     with os.fdopen(slave, "w") as terminal, Display(terminal, ["Trainer"]) as display:
         display.start("Trainer", lambda: "epoch 3")
-        time.sleep(0.7)
+        shown = read_until(master, r"Trainer  .*running.* [1-9]\d*\.\d s  epoch 3")
         display.finish("done")
-    shown = os.read(master, 100_000).decode()
+        shown += read_until(master, "done")
     os.close(master)
-    assert "running" in shown
-    assert "0.5 s  epoch 3" in shown
-    assert "done" in shown
+    assert shown.index("running") < shown.index("done")
+
+
+def read_until(terminal: int, pattern: str, seconds: float = 30) -> str:
+    """What the terminal shows, up to the pattern."""
+    shown, end = "", time.monotonic() + seconds
+    while not re.search(pattern, shown):
+        assert time.monotonic() < end, shown
+        if select.select([terminal], [], [], 0.1)[0]:
+            shown += os.read(terminal, 100_000).decode()
+    return shown
 
 
 def test_a_terminal_that_is_not_live_shows_finished_lines_only():
