@@ -80,23 +80,25 @@ def run_local(config: Config, verbose: bool = False) -> Outcome:
         return figures[name]
 
     outcome = run_pipeline(build, Path(home), verbose, describe, progress)
-    _judge(outcome)
-    _report(config, outcome, figures)
+    with captured(outcome.log, verbose):
+        _judge(outcome)
+        _report(config, outcome, figures)
     return outcome
 
 
 def _report(config: Config, outcome: Outcome, figures: dict[str, str]) -> None:
     """Writes the run's page, unless it stands and nothing ran. A page that fails does not fail the run."""
     page = Path(paths.report(config))
-    if page.exists() and set(outcome.states.values()) <= {"cached"}:
+    outcome.report = page if page.exists() else None
+    if page.exists() and not outcome.failed and all(outcome.states[name] == "cached" for name in figures):
         return
     try:
         from pipeline.report.run import report_run
 
         report_run(page, config, outcome.states, outcome.outputs, figures, outcome.verdict)
     except Exception:
-        with outcome.log.open("a") as log:
-            log.write(f"the report could not be written:\n{traceback.format_exc()}")
+        print("the report could not be written:")
+        traceback.print_exc()
     else:
         outcome.report = page
 
