@@ -15,16 +15,6 @@ def artifacts(config: Config) -> str:
     return posixpath.join(home(config), "artifacts")
 
 
-def metadata(config: Config) -> str:
-    """The SQLite file of ML Metadata."""
-    return posixpath.join(home(config), "metadata.sqlite")
-
-
-def logs(config: Config) -> str:
-    """The whole log of each run."""
-    return posixpath.join(home(config), "logs")
-
-
 def checkpoints(config: Config) -> str:
     """Training checkpoints: they outlive a killed run and are removed after a finished one."""
     return posixpath.join(home(config), "checkpoints")

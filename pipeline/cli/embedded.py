@@ -1,8 +1,6 @@
 """The embedded model server for one call, where no server answers."""
 
-import os
 import subprocess
-import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,9 +9,7 @@ from pathlib import Path
 from pipeline.cli.exits import CommandError
 from pipeline.cli.serve import server_flags
 from pipeline.config import Config
-
-_ROOT = Path(__file__).resolve().parents[2]
-_LOOK_ONCE = ("--port=0", "--max_num_load_retries=0", "--file_system_poll_wait_seconds=0")
+from serving.process import server_process
 
 
 @contextmanager
@@ -21,20 +17,10 @@ def embedded_server(config: Config) -> Iterator[str]:
     """Starts a server of the pushed models on a UNIX socket, yields its address and stops it. Raises `CommandError`."""
     with tempfile.TemporaryDirectory() as folder:
         socket, log = Path(folder) / "socket", Path(folder) / "log"
-        flags = [*server_flags(config), *_LOOK_ONCE, f"--grpc_socket_path={socket}"]
-        with log.open("w") as errors:
-            process = subprocess.Popen(
-                [sys.executable, "-m", "serving.server", *flags],
-                env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, [str(_ROOT), os.getenv("PYTHONPATH")]))},
-                stdout=subprocess.PIPE,
-                stderr=errors,
-            )
-        try:
+        flags = [*server_flags(config), f"--grpc_socket_path={socket}"]
+        with log.open("w") as errors, server_process(flags, errors) as process:
             _wait(process, log)
             yield f"unix:{socket}"
-        finally:
-            process.terminate()
-            process.wait()
 
 
 def _wait(process: "subprocess.Popen[bytes]", log: Path) -> None:

@@ -1,0 +1,45 @@
+"""The embedded model server as a process that lives as long as a `with` block."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO, Final
+
+_ROOT: Final = Path(__file__).resolve().parents[1]
+_LOOK_ONCE: Final = ("--port=0", "--max_num_load_retries=0", "--file_system_poll_wait_seconds=0")
+_PATIENCE: Final = 10
+"""Seconds that the server may take to drain before it is killed."""
+
+
+@contextmanager
+def server_process(flags: Sequence[str], log: IO[str], **environment: str) -> Iterator["subprocess.Popen[bytes]"]:
+    """Starts a server on a free port that loads what is there now, and stops it at the end of the block.
+
+    Its standard output is a pipe without a buffer: a line that waits in a buffer of this process would be one that
+    `select` does not see.
+
+    Args:
+      flags: Of `serving.server`: the model, and where it listens besides.
+      log: What gets its standard error.
+      **environment: Variables added to this process's own.
+    """
+    search = os.pathsep.join(filter(None, [str(_ROOT), os.environ.get("PYTHONPATH")]))
+    process = subprocess.Popen(
+        [sys.executable, "-m", "serving.server", *flags, *_LOOK_ONCE],
+        stdout=subprocess.PIPE,
+        stderr=log,
+        bufsize=0,
+        env={**os.environ, "PYTHONPATH": search, **environment},
+    )
+    try:
+        yield process
+    finally:
+        process.terminate()
+        try:
+            process.wait(timeout=_PATIENCE)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
