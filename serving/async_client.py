@@ -1,15 +1,15 @@
 """The client for asyncio: the same requests, answers and errors as `serving.client`."""
 
 import asyncio
-import time
 from collections.abc import Sequence
 from types import TracebackType
 
 import grpc
 
 from serving import messages, wire
-from serving.client import OPTIONS, PREDICT, as_recommender_error, backoff, decode
+from serving.client import OPTIONS, PREDICT, as_recommender_error, decode
 from serving.messages import Recommendation, Request
+from serving.retries import Retries
 
 
 class AsyncRecommenderClient:
@@ -49,18 +49,14 @@ class AsyncRecommenderClient:
         if not requests:
             return []
         message = messages.predict_request(self.model_name, [messages.encode_example(r) for r in requests])
-        end = time.monotonic() + self._timeout
-        attempt = 0
+        retries = Retries(self._timeout, self._attempts)
         while True:
             try:
-                left = max(end - time.monotonic(), 0.001)
-                response = await self._predict(message, timeout=left, metadata=self._metadata)
+                response = await self._predict(message, timeout=retries.seconds_left, metadata=self._metadata)
                 return decode(self.address, self.model_name, response)
             except grpc.RpcError as error:
-                pause = backoff(attempt)
-                attempt += 1
-                last = attempt == self._attempts or time.monotonic() + pause >= end
-                if last or error.code() != grpc.StatusCode.UNAVAILABLE:
+                pause = retries.pause_after(error.code())
+                if pause is None:
                     raise as_recommender_error(self.address, self.model_name, error) from error
             await asyncio.sleep(pause)
 

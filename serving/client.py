@@ -7,8 +7,7 @@
 It needs grpcio and protobuf, neither TensorFlow nor TFX.
 """
 
-import random
-import time
+import threading
 from collections.abc import Sequence
 from types import TracebackType
 from typing import Any, Final
@@ -17,6 +16,7 @@ import grpc
 
 from serving import messages, wire
 from serving.messages import Metadata, Recommendation, Request, VersionStatus
+from serving.retries import Retries
 
 __all__ = ["Metadata", "Recommendation", "RecommenderClient", "RecommenderError", "Request", "VersionStatus"]
 
@@ -64,14 +64,16 @@ class RecommenderClient:
     ) -> None:
         """`timeout` is the deadline of a call in seconds, retries included.
 
-        Only UNAVAILABLE is tried again, `attempts` times in all, with a random, doubling pause between. `credentials`
-        make the channel secure; `metadata` goes with every call (a trace id, a token).
+        What a server that goes away answers (UNAVAILABLE, CANCELLED) is tried again, `attempts` times in all, with a
+        random, doubling pause between. `credentials` make the channel secure; `metadata` goes with every call (a trace
+        id, a token).
         """
         self.address = address
         self.model_name = model_name
         self._timeout = timeout
         self._attempts = attempts
         self._metadata = tuple(metadata)
+        self._closed = threading.Event()
         self._channel = open_channel(address, credentials)
         self._predict = _method(self._channel, PREDICT, wire.PredictRequest, wire.PredictResponse)
         self._get_metadata = _method(
@@ -108,6 +110,7 @@ class RecommenderClient:
 
     def close(self) -> None:
         """Closes the channel; calls under way are cancelled."""
+        self._closed.set()
         self._channel.close()
 
     def __enter__(self) -> "RecommenderClient":
@@ -119,18 +122,14 @@ class RecommenderClient:
         self.close()
 
     def _call(self, method: Any, message: Any) -> Any:
-        end = time.monotonic() + self._timeout
-        attempt = 0
+        retries = Retries(self._timeout, self._attempts)
         while True:
             try:
-                return method(message, timeout=max(end - time.monotonic(), 0.001), metadata=self._metadata)
+                return method(message, timeout=retries.seconds_left, metadata=self._metadata)
             except grpc.RpcError as error:
-                pause = backoff(attempt)
-                attempt += 1
-                last = attempt == self._attempts or time.monotonic() + pause >= end
-                if last or error.code() != grpc.StatusCode.UNAVAILABLE:
+                pause = retries.pause_after(error.code())
+                if pause is None or self._closed.wait(pause):
                     raise as_recommender_error(self.address, self.model_name, error) from error
-                time.sleep(pause)
 
 
 def open_channel(address: str, credentials: grpc.ChannelCredentials | None) -> grpc.Channel:
@@ -146,11 +145,6 @@ def decode(address: str, model_name: str, response: Any) -> list[list[Recommenda
         return messages.recommendations(response)
     except messages.AnswerError as error:
         raise RecommenderError(address, model_name, "INTERNAL", str(error)) from error
-
-
-def backoff(attempt: int) -> float:
-    """Seconds before the attempt after number `attempt` (from 0): doubling from 0.1 to 2, with jitter."""
-    return min(0.1 * 2**attempt, 2.0) * random.uniform(0.5, 1.0)
 
 
 def as_recommender_error(address: str, model_name: str, error: Any) -> RecommenderError:

@@ -14,7 +14,7 @@ from serving import wire
 from serving.async_client import AsyncRecommenderClient
 from serving.client import RecommenderClient, RecommenderError, Request
 from serving.messages import TensorSpec
-from tests.serving.models import RunningServer
+from tests.serving.models import RunningServer, eventually
 
 
 def test_recommend(client: RecommenderClient) -> None:
@@ -118,12 +118,14 @@ def _flaky_server(handler: _Flaky) -> tuple[grpc.Server, str]:
     return server, f"localhost:{port}"
 
 
-@pytest.mark.parametrize(("code", "calls"), [("UNAVAILABLE", 3), ("INTERNAL", 1), ("RESOURCE_EXHAUSTED", 1)])
-def test_only_unavailable_is_tried_again(code: str, calls: int) -> None:
+@pytest.mark.parametrize(
+    ("code", "calls"), [("UNAVAILABLE", 3), ("CANCELLED", 3), ("INTERNAL", 1), ("RESOURCE_EXHAUSTED", 1)]
+)
+def test_only_what_a_server_that_goes_away_answers_is_tried_again(code: str, calls: int) -> None:
     handler = _Flaky(2, grpc.StatusCode[code])
     server, address = _flaky_server(handler)
     with RecommenderClient(address, metadata=[("x-trace-id", "t1")]) as client:
-        if code == "UNAVAILABLE":
+        if calls == 3:
             assert client.recommend(Request()) == []
         else:
             with pytest.raises(RecommenderError, match=code):
@@ -152,6 +154,19 @@ def test_the_deadline_holds_over_all_attempts() -> None:
             client.recommend(Request())
     assert raised.value.code in ("DEADLINE_EXCEEDED", "UNAVAILABLE")
     assert time.monotonic() - started < 2.0
+
+
+def test_closing_ends_a_call_that_is_trying_again() -> None:
+    handler = _Flaky(10**9, grpc.StatusCode.CANCELLED)
+    server, address = _flaky_server(handler)
+    client = RecommenderClient(address, timeout=60.0, attempts=10**6)
+    with ThreadPoolExecutor(1) as caller:
+        call = caller.submit(client.recommend, Request())
+        eventually(lambda: handler.calls >= 3)
+        client.close()
+        with pytest.raises(RecommenderError, match="CANCELLED"):
+            call.result(timeout=10)
+    server.stop(0)
 
 
 def test_it_needs_no_tensorflow_and_starts_in_well_under_a_second() -> None:

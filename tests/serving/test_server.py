@@ -208,7 +208,8 @@ def test_sigterm_under_load_loses_no_accepted_request_and_a_restart_is_found_aga
     save_model(base_path / "1")
     with serve(base_path) as server, RecommenderClient(server.address, timeout=60.0, attempts=1000) as client:
         client.recommend(Request())
-        with ThreadPoolExecutor(4) as callers:
+        callers = ThreadPoolExecutor(4)
+        try:
             answers = [callers.submit(client.recommend, Request(k=2)) for _ in range(400)]
             eventually(lambda: sum(a.done() for a in answers) > 100)
             server.process.send_signal(signal.SIGTERM)
@@ -216,6 +217,8 @@ def test_sigterm_under_load_loses_no_accepted_request_and_a_restart_is_found_aga
             assert "Stopping" in server.log.read_text()
             with serve(base_path, f"--port={server.port}"):
                 assert {len(a.result(timeout=60)) for a in answers} == {2}
+        finally:
+            callers.shutdown(cancel_futures=True)  # a failure above is not to wait for every call's deadline
 
 
 def test_a_first_version_that_cannot_be_loaded_ends_it_with_the_reason(base_path: Path) -> None:
