@@ -21,6 +21,9 @@ TICKS: Final = {"s": 1, "ms": 10**3, "us": 10**6, "ns": 10**9}
 MAX_TIME: Final = 2**33
 """Seconds from 1970 in either direction, 272 years: what lies beyond has another unit than the configured one."""
 
+_OFFSET: Final = r"\d[T ]\d{2}.*(?:[Zz]|[+-]\d{2}(?::?\d{2})?)$"
+"""Of a time's text that names its distance from UTC."""
+
 
 @dataclass(frozen=True)
 class Parsed:
@@ -163,7 +166,12 @@ def _text_to_numpy(text: pa.Array) -> np.ndarray:
 
 
 def _from_iso8601(text: pa.Array) -> Parsed:
-    times = pd.to_datetime(text.to_pandas(), format="ISO8601", utc=True, errors="coerce").to_numpy("datetime64[ns]")
+    series = text.to_pandas()
+    times = np.full(len(series), "NaT", "datetime64[ns]")
+    # pandas lends a time without an offset the offset of the time before it, so the two kinds are read apart.
+    has_offset = series.str.contains(_OFFSET, na=False).to_numpy(bool)
+    for kind in (has_offset, ~has_offset):
+        times[kind] = pd.to_datetime(series[kind], format="ISO8601", utc=True, errors="coerce").to_numpy(times.dtype)
     is_read, is_given = ~np.isnat(times), is_valid(text)
     seconds = np.where(is_read, times.astype("datetime64[s]").astype(np.int64), 0).astype(np.float64)
     return Parsed(pa.array(seconds, mask=~is_read), is_given & ~is_read)

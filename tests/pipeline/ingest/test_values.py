@@ -64,6 +64,13 @@ DAY = 1577836800  # 2020-01-01T00:00:00Z
             [DAY, DAY, None, None],
             [0, 0, 1, 0],
         ),
+        # A time without an offset is UTC whatever stands before it.
+        (
+            pa.array(["2020-01-01T05:00:00+05:00", "2020-01-01T00:00:00", "2020-01-01 00:00Z", "2020-01-01"]),
+            "iso8601",
+            [DAY, DAY, DAY, DAY],
+            [0, 0, 0, 0],
+        ),
     ],
 )
 def test_times(column, unit, expected, unparsable):
