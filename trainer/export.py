@@ -18,7 +18,7 @@ from trainer.index.exact import ExactIndex
 from trainer.model import RecommenderModel
 from trainer.signatures.evaluate import Evaluation
 from trainer.signatures.reader import RequestReader
-from trainer.signatures.recommend import Answer, Recommender, newest
+from trainer.signatures.recommend import Answer, Recommender
 from transform.features import item_frequencies, item_vocabulary
 
 EXAMPLES = tf.TensorSpec([None], tf.string, "examples")
@@ -126,7 +126,7 @@ class Functions:
     def embed_query(self, examples: tf.Tensor) -> Answer:
         """The signature `embed_query`: string [B] -> `embedding` float [B, D + 1]."""
         window = self.reader.window(self.reader.raw(examples))
-        return {"embedding": newest(self.model.encode(window)).embedding}
+        return {"embedding": self.model.encode(window).newest().embedding}
 
 
 def candidate_table(model: RecommenderModel) -> np.ndarray:

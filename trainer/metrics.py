@@ -48,14 +48,14 @@ class Evaluator:
         sums = self._model.loss_sums(window)
         answers = {f"{name}_loss": s.loss for name, s in sums.items()}
         answers |= {f"{name}_weight": s.weight for name, s in sums.items()}
-        state = self._model.encode(window)
+        state = self._model.encode(window).newest()
         item = window[layout.ITEM_ID][:, -1]
-        predictions = self._model.rank(state.hidden[:, -1], item[:, tf.newaxis])
+        predictions = self._model.rank(state, item[:, tf.newaxis])
         answers |= {f"{name}_prediction": p[:, 0] for name, p in predictions.items()}
         for name in predictions:
             answers[f"{name}_label"] = window[layout.label(name)][:, -1]
             answers[f"{name}_is_target"] = window[layout.weight(name)][:, -1]
-        scores = tf.matmul(state.embedding[:, -1], candidates, transpose_b=True)
+        scores = tf.matmul(state.embedding, candidates, transpose_b=True)
         mask_seen = self._model.config.evaluation.mask_seen
         rank = target_ranks(scores, item, window[layout.SEEN_ITEM_ID], mask_seen)
         is_counted = window[layout.IS_POSITIVE][:, -1] & (window[layout.IS_COLD_USER] == 0)

@@ -12,10 +12,11 @@ from pipeline.config.tasks import RetrievalTask
 from trainer.balancing import FixedBalancing
 from trainer.catalogue import Catalogue
 from trainer.distribution import global_sum
+from trainer.interaction import Interaction
 from trainer.negatives import FrequencySampler, Negatives, all_items
 from trainer.randomness import Randomness
 from trainer.retrieval import retrieval_losses, retrieval_targets
-from trainer.sharing import HardSharing
+from trainer.sharing import make_sharing
 from trainer.tasks import LabelStatistics, ranking_heads
 from trainer.towers import CandidateTower, QueryState, QueryTower
 from trainer.windows import MASK, Window, WindowSpec, dense_windows
@@ -49,8 +50,9 @@ class RecommenderModel(tfrs.Model):
         self.step = tf.Variable(0, trainable=False, dtype=tf.int64, name="step", aggregation=_FIRST_REPLICA)
         randomness = Randomness(config.training.seed, self.step)
         self.candidates = CandidateTower(config, features, catalogue)
-        self.queries = QueryTower(config, features, user_count, randomness)
-        self.sharing = HardSharing(config.model.dimension)
+        self.sharing = make_sharing(config)
+        self.queries = QueryTower(config, features, user_count, randomness, self.sharing)
+        self.interaction = Interaction(config.model)
         self.heads = ranking_heads(config.ranking, catalogue.size, statistics or {})
         self.balancing = FixedBalancing(config)
         self.retrieval_name = next((n for n, t in config.tasks.items() if t.kind == "retrieval"), None)
@@ -64,7 +66,7 @@ class RecommenderModel(tfrs.Model):
             window: as `trainer.windows` lays it out, [B, L].
 
         Returns:
-            embedding float [B, L, D + 1], hidden float [B, L, S].
+            embedding float [B, L, D + 1], hidden float [B, L, S] by state.
         """
         return self._encode(window, self.candidates.vectors(window[layout.ITEM_ID]), training)
 
@@ -76,18 +78,19 @@ class RecommenderModel(tfrs.Model):
         """int64 [...] in [0, V] -> float [..., D + 1]."""
         return self.candidates(item, self.candidates.vectors(item))
 
-    def rank(self, hidden: tf.Tensor, item: tf.Tensor) -> dict[str, tf.Tensor]:
+    def rank(self, state: QueryState, item: tf.Tensor) -> dict[str, tf.Tensor]:
         """Every ranking task's predictions for queries and items.
 
         Args:
-            hidden: float [B, S], the query's state.
+            state: at one position (`QueryState.newest`): hidden float [B, S].
             item: int64 [B, N] in [0, V].
 
         Returns:
             By task float [B, N]: a probability (binary), or a number inside the task's bounds (regression).
         """
-        shared = self.sharing(hidden, self.candidates.vectors(item))
-        return {name: head.prediction(head(shared, item)) for name, head in self.heads.items()}
+        pairs = self.interaction(state.hidden, self.candidates.vectors(item))
+        heads = self.heads.items()
+        return {name: head.prediction(head(pairs[self.sharing.state_of(name)], item)) for name, head in heads}
 
     def compute_loss(self, inputs: Window, training: bool = False) -> tf.Tensor:
         """The balanced sum of the tasks' losses: this replica's share, whose sum over the replicas is the batch's."""
@@ -110,7 +113,7 @@ class RecommenderModel(tfrs.Model):
         negatives = self._negatives()
         items = self._items_of(window, negatives)
         state = self._encode(window, items.vectors(window[layout.ITEM_ID]), training)
-        sums = {name: self._ranking_sum(name, window, state.hidden, items) for name in self.heads}
+        sums = {name: self._ranking_sum(name, window, state, items) for name in self.heads}
         task = self.config.retrieval
         if self.retrieval_name is not None and task is not None and negatives is not None:
             sums[self.retrieval_name] = self._retrieval_sum(window, state.embedding, items, negatives, task)
@@ -136,12 +139,13 @@ class RecommenderModel(tfrs.Model):
         items = [unknown, tf.reshape(window[layout.ITEM_ID], [-1]), *([] if negatives is None else [negatives.item])]
         return BatchItems(self.candidates, tf.unique(tf.concat(items, axis=0)).y)
 
-    def _ranking_sum(self, name: str, window: Window, hidden: tf.Tensor, items: "BatchItems") -> "LossSum":
+    def _ranking_sum(self, name: str, window: Window, state: QueryState, items: "BatchItems") -> "LossSum":
         weight = tf.where(window[MASK] & window[layout.IS_TARGET], window[layout.weight(name)], 0)
         place = tf.where(weight > 0)
         item = tf.gather_nd(window[layout.ITEM_ID], place)[:, tf.newaxis]
-        head = self.heads[name]
-        output = head(self.sharing(tf.gather_nd(hidden, place), items.vectors(item)), item)[:, 0]
+        head, own = self.heads[name], self.sharing.state_of(name)
+        pairs = self.interaction({own: tf.gather_nd(state.hidden[own], place)}, items.vectors(item))
+        output = head(pairs[own], item)[:, 0]
         weight = tf.gather_nd(weight, place)
         return LossSum.of(head.losses_of(output, tf.gather_nd(window[layout.label(name)], place)), weight)
 

@@ -10,6 +10,7 @@ from pipeline.config import Config
 from trainer.catalogue import PADDING, Catalogue, CatalogueTable
 from trainer.encoders import HistoryEncoder, before, gap_buckets, lagged, last_visible_before
 from trainer.randomness import Dropout, EventDropout, Randomness
+from trainer.sharing import Sharing
 from trainer.windows import MASK, Window
 from transform.features import ModelFeature
 
@@ -22,11 +23,15 @@ class QueryState(NamedTuple):
 
     Attributes:
         embedding: float [B, L, D + 1]: temperature x unit vector, and a 1 that meets the candidate's bias.
-        hidden: float [B, L, S]: what the ranking tasks read.
+        hidden: float [B, L, S] by state: what the ranking tasks read, each that of `Sharing.state_of`.
     """
 
     embedding: tf.Tensor
-    hidden: tf.Tensor
+    hidden: dict[str, tf.Tensor]
+
+    def newest(self) -> "QueryState":
+        """The query at the last position: [B, L, .] -> [B, .]."""
+        return QueryState(self.embedding[:, -1], {name: values[:, -1] for name, values in self.hidden.items()})
 
 
 def embedding_table(size: int, dimension: int, name: str) -> tf.keras.layers.Embedding:
@@ -141,14 +146,23 @@ class QueryTower(tf.keras.layers.Layer):
         features: every feature.
         user_count: U, the known users.
         randomness: of the dropout.
+        sharing: makes the tasks' states.
     """
 
     def __init__(
-        self, config: Config, features: Sequence[ModelFeature], user_count: int, randomness: Randomness
+        self,
+        config: Config,
+        features: Sequence[ModelFeature],
+        user_count: int,
+        randomness: Randomness,
+        sharing: Sharing,
     ) -> None:
         super().__init__(name="query_tower")
         model = config.model
         self._model = model
+        self._retrieval = next((n for n, t in config.tasks.items() if t.kind == "retrieval"), None)
+        self._ranking = dict.fromkeys(sharing.state_of(name) for name in config.ranking)
+        self.sharing = sharing
         self.event = EventEncoder(config, features)
         self.history = HistoryEncoder(model.history, randomness)
         self.hide = EventDropout(model.history.item_dropout, randomness)
@@ -169,6 +183,15 @@ class QueryTower(tf.keras.layers.Layer):
 
     def call(self, window: Window, vectors: tf.Tensor, unknown: int, training: bool = False) -> QueryState:
         """The window, its items' vectors float [B, L, D] and the index of unknown items -> the queries."""
+        shared = self.shared_state(window, vectors, unknown, training=training)
+        states = self.sharing(shared)
+        own = shared if self._retrieval is None else states[self.sharing.state_of(self._retrieval)]
+        query = tf.math.l2_normalize(self.project(self.hidden(own)), axis=-1, epsilon=1e-6)
+        embedding = tf.concat([query * tf.exp(self.log_scale), tf.ones_like(query[..., :1])], axis=-1)
+        return QueryState(embedding, {name: self._with_user_id(states[name], window) for name in self._ranking})
+
+    def shared_state(self, window: Window, vectors: tf.Tensor, unknown: int, training: bool = False) -> tf.Tensor:
+        """What all tasks' states are made of, float [B, L, D]; the arguments are those of `call`."""
         visible = window[MASK] & window[layout.IS_POSITIVE] & (window[layout.ITEM_ID] != unknown)
         visible = self.hide(visible, training=training)
         last = last_visible_before(visible)
@@ -176,10 +199,7 @@ class QueryTower(tf.keras.layers.Layer):
         gap = gap_buckets(time, lagged(time, last), GAP_BUCKETS)
         events = self.dropouts[0](self.event(window, vectors, gap), training=training)
         states = before(self.history(events, visible, training=training), last, self.start)
-        hidden = self.dropouts[1](self._with_request(states, window, gap), training=training)
-        query = tf.math.l2_normalize(self.project(self.hidden(hidden)), axis=-1, epsilon=1e-6)
-        embedding = tf.concat([query * tf.exp(self.log_scale), tf.ones_like(query[..., :1])], axis=-1)
-        return QueryState(embedding, self._with_user_id(hidden, window))
+        return self.dropouts[1](self._with_request(states, window, gap), training=training)
 
     def _with_request(self, states: tf.Tensor, window: Window, gap: tf.Tensor) -> tf.Tensor:
         if self.gaps is not None:
@@ -196,7 +216,7 @@ class QueryTower(tf.keras.layers.Layer):
         if self.user_ids is None:
             return hidden
         user = self.user_ids(window[layout.USER_ID])[:, tf.newaxis]
-        return tf.concat([hidden, user + tf.zeros_like(hidden)], axis=-1)
+        return tf.concat([hidden, user + tf.zeros_like(hidden[..., :1])], axis=-1)
 
 
 def _gap_table(config: Config) -> tf.keras.layers.Embedding | None:

@@ -59,4 +59,9 @@ class ModelConfig(Section):
     """Where an embedding of the user's id takes part."""
     user_min_count: int = Field(default=1, ge=1)
     sharing: Literal["hard"] = "hard"
+    cross_layers: int = Field(default=0, ge=0)
+    """Cross layers over query, candidate and their product before the ranking heads (DCN v2; Wang et al., "DCN V2:
+    Improved Deep & Cross Network", 2021)."""
+    cross_rank: int | None = Field(default=None, gt=0)
+    """The rank of their matrices (3 `dimension` wide), a quarter of which costs little quality; full when missing."""
     history: HistoryConfig = HistoryConfig()

@@ -30,7 +30,7 @@ def model():
 
 
 def states(model, window):
-    return np.concatenate([part.numpy() for part in model.encode(window)], axis=-1)
+    return np.concatenate([part.numpy() for part in tf.nest.flatten(model.encode(window))], axis=-1)
 
 
 def change(values):
@@ -89,8 +89,8 @@ def test_a_request_equals_the_window_that_ends_with_its_event(model):
         whole = {n: row[n] for n in ("user_id", "user_gender", "user_tags", "time", "context_device")}
         requests.append({**whole, **shorter})
     asked = model.encode(request_windows(sparse_features(requests), model.spec))
-    np.testing.assert_allclose(asked.embedding[:, -1], trained.embedding[:, -1], atol=1e-5)
-    np.testing.assert_allclose(asked.hidden[:, -1], trained.hidden[:, -1], atol=1e-5)
+    for found, expected in zip(tf.nest.flatten(asked.newest()), tf.nest.flatten(trained.newest()), strict=True):
+        np.testing.assert_allclose(found, expected, atol=1e-5)
 
 
 def test_the_score_is_temperature_times_cosine_plus_bias(model):
@@ -105,8 +105,9 @@ def test_the_score_is_temperature_times_cosine_plus_bias(model):
 
 
 def test_predictions_are_in_the_labels_unit_and_bounds(model):
-    hidden = model.encode(batch()).hidden[:, -1]
-    found = model.rank(hidden * 100, tf.constant([[0, 5, ITEMS]] * 4, tf.int64))
+    state = model.encode(batch()).newest()
+    state = state._replace(hidden={name: values * 100 for name, values in state.hidden.items()})
+    found = model.rank(state, tf.constant([[0, 5, ITEMS]] * 4, tf.int64))
     assert found["rating"].shape == found["like"].shape == (4, 3)
     assert 1 <= found["rating"].numpy().min() <= found["rating"].numpy().max() <= 5
     assert 0 <= found["like"].numpy().min() <= found["like"].numpy().max() <= 1
@@ -121,9 +122,10 @@ def test_a_ranking_loss_is_the_mean_over_its_weighted_targets(model):
     state = model.encode(window)
     for row, place in zip(*np.nonzero(window[MASK].numpy() & (weight > 0)), strict=True):
         item = window["item_id"][row : row + 1, place : place + 1]
-        shared = model.sharing(state.hidden[row : row + 1, place], model.candidates.vectors(item))
+        hidden = {"rating": state.hidden["shared"][row : row + 1, place]}
+        pair = model.interaction(hidden, model.candidates.vectors(item))["rating"]
         label = (window["label_rating"][row, place] - 3.0) / 1.5
-        total += weight[row, place] * (model.heads["rating"](shared, item)[0, 0] - label) ** 2
+        total += weight[row, place] * (model.heads["rating"](pair, item)[0, 0] - label) ** 2
         count += weight[row, place]
     np.testing.assert_allclose(model.task_losses(window)["rating"], total / count, rtol=1e-4)
 
@@ -187,7 +189,8 @@ def test_the_user_id_takes_part_where_configured(user_id):
     before = model.encode(window)
     after = model.encode({**window, "user_id": (window["user_id"] + 1) % 9})
     assert (np.abs(after.embedding - before.embedding).max() > 1e-4) == (user_id == "both")
-    assert (np.abs(after.hidden[..., 8:] - before.hidden[..., 8:]).max(initial=0) > 1e-4) == (user_id != "none")
+    hidden, changed = (state.hidden["shared"][..., 8:] for state in (before, after))
+    assert (np.abs(changed - hidden).max(initial=0) > 1e-4) == (user_id != "none")
 
 
 def test_towers_with_layers():

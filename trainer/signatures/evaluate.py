@@ -9,7 +9,7 @@ from pipeline import layout
 from trainer.model import RecommenderModel
 from trainer.ranks import target_ranks, top_items
 from trainer.signatures.reader import Features, RequestReader, first_value
-from trainer.signatures.recommend import Recommender, newest
+from trainer.signatures.recommend import Recommender
 from trainer.towers import QueryState
 from trainer.windows import Window, dense_windows, missing_value
 
@@ -52,8 +52,8 @@ class Evaluation:
         features = self._reader.model_features(raw)
         window = dense_windows(features, self._model.spec)
         target = window[layout.ITEM_ID][:, -1]
-        state = newest(self._model.encode(hide_newest(window, self._model)))
-        predictions = self._model.rank(state.hidden, target[:, tf.newaxis])
+        state = self._model.encode(hide_newest(window, self._model)).newest()
+        predictions = self._model.rank(state, target[:, tf.newaxis])
         seen = tf.sparse.to_dense(features[layout.SEEN_ITEM_ID], self._size)
         return {
             **in_row_blocks(self._ranking, (state, target, seen), max(1, _CELLS // self._size), _RANKING),

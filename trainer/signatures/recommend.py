@@ -47,7 +47,7 @@ class Recommender:
 
     def recommend(self, request: Request) -> Answer:
         """The best items by utility with every task's score: the signature `recommend`."""
-        state = newest(self._model.encode(request.window))
+        state = self._model.encode(request.window).newest()
         width = self._width(request)
         retrieval, item = self._candidates(state, width, request.exclude)
         scores = self._task_scores(state, item, retrieval)
@@ -57,7 +57,7 @@ class Recommender:
 
     def retrieve(self, index: ExactIndex, request: Request) -> Answer:
         """The best items of the index by the retrieval score alone: the signature `retrieve`."""
-        state = newest(self._model.encode(request.window))
+        state = self._model.encode(request.window).newest()
         score, item = index.search(state.embedding, self._width(request), request.exclude)
         return self._answer(request.k, item, {SCORE: score})
 
@@ -65,7 +65,7 @@ class Recommender:
         """The scores of the requests' own candidates, in the requests' order: the signature `rank`."""
         raw = self._reader.raw(examples, also=(layout.CANDIDATE_ITEM_ID,))
         candidates = raw.pop(layout.CANDIDATE_ITEM_ID)
-        state = newest(self._model.encode(self._reader.window(raw)))
+        state = self._model.encode(self._reader.window(raw)).newest()
         ids = tf.sparse.to_dense(candidates, "")
         item = self._reader.item_index.lookup(ids)
         retrieval = None if self._index is None else tf.linalg.matvec(self._index.embeddings(item), state.embedding)
@@ -78,11 +78,11 @@ class Recommender:
             return self._index.scores(state.embedding)
         starts = tf.range(0, self._size, _BLOCK, dtype=tf.int64)
         blocks = tf.map_fn(lambda start: self._block_utility(state, start), starts, fn_output_signature=tf.float32)
-        return tf.reshape(tf.transpose(blocks, [1, 0, 2]), [tf.shape(state.hidden)[0], -1])[:, : self._size]
+        return tf.reshape(tf.transpose(blocks, [1, 0, 2]), [tf.shape(state.embedding)[0], -1])[:, : self._size]
 
     def _block_utility(self, state: QueryState, start: tf.Tensor) -> tf.Tensor:
         block = tf.minimum(start + tf.range(_BLOCK, dtype=tf.int64), self._size)
-        return self._utility(self._model.rank(state.hidden, tf.tile(block[tf.newaxis], [tf.shape(state.hidden)[0], 1])))
+        return self._utility(self._model.rank(state, tf.tile(block[tf.newaxis], [tf.shape(state.embedding)[0], 1])))
 
     def _width(self, request: Request) -> tf.Tensor:
         """The answer's K: the largest k of the batch, 1 in an empty one."""
@@ -99,7 +99,7 @@ class Recommender:
         return self._index.search(state.embedding, width, exclude)
 
     def _task_scores(self, state: QueryState, item: tf.Tensor, retrieval: tf.Tensor | None) -> Answer:
-        scores = self._model.rank(state.hidden, tf.where(item < 0, tf.cast(self._size, tf.int64), item))
+        scores = self._model.rank(state, tf.where(item < 0, tf.cast(self._size, tf.int64), item))
         return scores if retrieval is None else {RETRIEVAL_SCORE: retrieval, **scores}
 
     def _utility(self, scores: Answer) -> tf.Tensor:
@@ -108,11 +108,6 @@ class Recommender:
     def _answer(self, k: tf.Tensor, item: tf.Tensor, scores: Answer) -> Answer:
         count = tf.minimum(k, tf.math.count_nonzero(item >= 0, axis=1, dtype=tf.int32))
         return padded_answer(count, tf.gather(self._ids, tf.maximum(item, 0)), scores)
-
-
-def newest(state: QueryState) -> QueryState:
-    """The query at the last position: [B, L, .] -> [B, .]."""
-    return QueryState(state.embedding[:, -1], state.hidden[:, -1])
 
 
 def utility_weights(config: Config) -> dict[str, float]:
