@@ -52,6 +52,12 @@ class Config(Section):
         return self
 
     @model_validator(mode="after")
+    def _no_task_is_named_as_what_all_share(self) -> "Config":
+        if self.model.sharing.method == "ple" and "shared" in self.tasks:
+            raise ValueError("`tasks` should not name one `shared`: so `ple` calls its common experts")
+        return self
+
+    @model_validator(mode="after")
     def _utility_names_tasks(self) -> "Config":
         unknown = sorted(set(self.serving.utility) - set(self.tasks))
         if unknown:

@@ -5,6 +5,7 @@ from typing import Literal
 from pydantic import Field, field_validator
 
 from pipeline.config.base import Section
+from pipeline.config.sharing import SharingConfig
 
 ENCODERS = ("mean", "decay", "attention")
 """What `model.history.encoder` may name, alone or summed with `+`."""
@@ -46,7 +47,7 @@ class HistoryConfig(Section):
 
 
 class ModelConfig(Section):
-    """The towers. All tasks share them (hard parameter sharing)."""
+    """The towers, and how the tasks share them."""
 
     dimension: int = Field(default=64, gt=0)
     """Of the query and candidate embeddings."""
@@ -58,7 +59,7 @@ class ModelConfig(Section):
     user_id: Literal["none", "ranking", "both"] = "ranking"
     """Where an embedding of the user's id takes part."""
     user_min_count: int = Field(default=1, ge=1)
-    sharing: Literal["hard"] = "hard"
+    sharing: SharingConfig = SharingConfig()
     cross_layers: int = Field(default=0, ge=0)
     """Cross layers over query, candidate and their product before the ranking heads (DCN v2; Wang et al., "DCN V2:
     Improved Deep & Cross Network", 2021)."""

@@ -2,11 +2,22 @@
 
 from pipeline.config import Config
 from trainer.sharing.base import Sharing
+from trainer.sharing.cross_stitch import CrossStitch
 from trainer.sharing.hard import HardSharing
+from trainer.sharing.mmoe import MixtureOfExperts
+from trainer.sharing.ple import ProgressiveExtraction
 
 __all__ = ["Sharing", "make_sharing"]
 
 
 def make_sharing(config: Config) -> Sharing:
     """The configured method for the configured tasks."""
-    return HardSharing(tuple(config.tasks))
+    tasks, sharing = tuple(config.tasks), config.model.sharing
+    width = sharing.expert_width or config.model.dimension
+    if sharing.method == "cross_stitch":
+        return CrossStitch(tasks, sharing.levels, width)
+    if sharing.method == "mmoe":
+        return MixtureOfExperts(tasks, sharing.experts, width)
+    if sharing.method == "ple":
+        return ProgressiveExtraction(tasks, sharing.experts, sharing.task_experts, sharing.levels, width)
+    return HardSharing(tasks)
