@@ -5,7 +5,7 @@ PYTHON := .venv/bin/python
 RUNNER := $(PYTHON) tfx_runner.py
 TIMED = begin=$$(date +%s); $(1); code=$$?; echo "-- $(2): $$(( $$(date +%s) - begin )) s"; echo; exit $$code
 
-.PHONY: bootstrap demo test lint
+.PHONY: bootstrap demo test lint bench-quality
 
 bootstrap:
 	@./bootstrap
@@ -23,3 +23,6 @@ lint: bootstrap
 	$(PYTHON) -m ruff check .
 	$(PYTHON) -m ruff format --check .
 	$(PYTHON) -m mypy pipeline transform trainer serving tfx_runner.py
+
+bench-quality: bootstrap
+	$(PYTHON) -m benchmarks.quality

@@ -1,0 +1,75 @@
+"""`python -m benchmarks.quality`: trains the studies' variants through the pipeline and prints their test figures."""
+
+import argparse
+import json
+import subprocess
+import sys
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from statistics import mean, stdev
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from benchmarks.quality.studies import Study, read_studies
+
+Result = dict[str, Any]
+"""What `benchmarks.quality.one` wrote."""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Reads the command line and runs; the exit code."""
+    studies = read_studies()
+    options = _parser(list(studies)).parse_args(arguments)
+    console = Console()
+    for name in options.only or studies:
+        results: dict[str, list[Result]] = {}
+        for variant in studies[name].variants:
+            results[variant] = [_run(name, variant, seed) for seed in options.seeds]
+            console.print(_table(studies[name], results))
+        _write(options.output / f"{name}.json", studies[name], options.seeds, results)
+    return 0
+
+
+def _parser(names: list[str]) -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.quality", description=__doc__)
+    parser.add_argument("--only", nargs="+", choices=names, metavar="STUDY", help=f"of: {', '.join(names)}")
+    parser.add_argument("--seeds", nargs="+", type=int, default=[1, 2, 3], help="one training for each")
+    parser.add_argument("--output", type=Path, default=Path("benchmarks/results"), metavar="FOLDER")
+    return parser
+
+
+def _run(study: str, variant: str, seed: int) -> Result:
+    with tempfile.NamedTemporaryFile(suffix=".json") as file:
+        command = [sys.executable, "-m", "benchmarks.quality.one", study, variant, str(seed), file.name]
+        subprocess.run(command, check=True)
+        return dict(json.load(file))
+
+
+def _write(path: Path, study: Study, seeds: Sequence[int], results: dict[str, list[Result]]) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    variants = {name: {"changes": dict(study.variants[name]), "runs": runs} for name, runs in results.items()}
+    document = {"title": study.title, "config": study.config, "seeds": list(seeds), "variants": variants}
+    path.write_text(json.dumps(document, indent=2) + "\n")
+
+
+def _table(study: Study, results: dict[str, list[Result]]) -> Table:
+    table = Table("", title=study.title, title_justify="left", box=None, padding=(0, 2, 0, 0))
+    for column in (*study.metrics, "seconds"):
+        table.add_column(column, justify="right", no_wrap=True)
+    for variant, runs in results.items():
+        cells = [_cell([run["figures"]["test"].get(metric, float("nan")) for run in runs]) for metric in study.metrics]
+        table.add_row(variant, *cells, f"{mean(run['training']['seconds'] for run in runs):.0f}")
+    return table
+
+
+def _cell(values: list[float]) -> str:
+    """The mean over the seeds and their deviation."""
+    spread = f" ±{stdev(values):.4f}" if len(values) > 1 else ""
+    return f"{mean(values):.4f}{spread}".replace("0.", ".")
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

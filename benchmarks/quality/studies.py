@@ -1,0 +1,65 @@
+"""The studies of `studies.yaml`: configurations that differ in a few values, compared by a few figures."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import yaml
+
+from pipeline.config import Config, parse_config
+
+STUDIES: Final = Path(__file__).with_name("studies.yaml")
+ROOT: Final = "runs/quality"
+"""Where the pipelines of all studies live: their ingest and their Transform are shared through TFX's cache."""
+
+Changes = Mapping[str, Any]
+"""Values by dotted key; None takes the key away."""
+
+
+@dataclass(frozen=True)
+class Study:
+    """A table of the benchmark.
+
+    Attributes:
+      title: What is compared.
+      config: The configuration that all variants start from.
+      metrics: Of the test split, as gates name them.
+      variants: Their changes to the configuration, by name.
+    """
+
+    title: str
+    config: str
+    metrics: tuple[str, ...]
+    variants: Mapping[str, Changes]
+
+    def configuration(self, variant: str, seed: int) -> Config:
+        """The configuration of one training.
+
+        Raises:
+          ConfigError: A change is not allowed.
+        """
+        values = yaml.safe_load(Path(self.config).read_text())
+        changes = {**self.variants[variant], "training.seed": seed, "pipeline.root": ROOT}
+        for key, value in changes.items():
+            _change(values, key.split("."), value)
+        return parse_config(yaml.safe_dump(values), f"{self.config} as {variant!r}")
+
+
+def read_studies(path: Path = STUDIES) -> dict[str, Study]:
+    """The studies by name."""
+    studies = yaml.safe_load(path.read_text())
+    return {
+        name: Study(s["title"], s["config"], tuple(s["metrics"]), {v: c or {} for v, c in s["variants"].items()})
+        for name, s in studies.items()
+    }
+
+
+def _change(values: dict[str, Any], key: list[str], value: Any) -> None:
+    *path, last = key
+    for part in path:
+        values = values.setdefault(part, {})
+    if value is None:
+        values.pop(last, None)
+    else:
+        values[last] = value

@@ -1,0 +1,30 @@
+import pytest
+import yaml
+
+from benchmarks.quality.__main__ import _cell
+from benchmarks.quality.studies import ROOT, Study, read_studies
+
+
+@pytest.mark.parametrize(
+    ("study", "variant"), [(name, variant) for name, study in read_studies().items() for variant in study.variants]
+)
+def test_every_variant_is_a_configuration_of_the_shipped_one(study, variant):
+    config = read_studies()[study].configuration(variant, seed=7)
+    assert config.training.seed == 7
+    assert config.pipeline.root == ROOT
+
+
+def test_changes_set_nested_values_and_take_keys_away(tmp_path):
+    file = tmp_path / "log.yaml"
+    tasks = {"retrieval": {"kind": "retrieval"}, "like": {"kind": "binary", "label": "rating >= 4"}}
+    data = {"folder": "data", "interactions": {"path": "log.csv"}}
+    file.write_text(yaml.safe_dump({"name": "log", "data": data, "tasks": tasks}))
+    study = Study("", str(file), (), {"small": {"tasks.like": None, "model.history.layers": 3}})
+    config = study.configuration("small", seed=1)
+    assert set(config.tasks) == {"retrieval"}
+    assert config.model.history.layers == 3
+
+
+def test_a_cell_holds_mean_and_deviation():
+    assert _cell([0.1, 0.2, 0.3]) == ".2000 ±.1000"
+    assert _cell([0.9]) == ".9000"
