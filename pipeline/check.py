@@ -107,7 +107,7 @@ def _lengths(config: Config) -> Iterator[Problem]:
         yield ("model", "history", "min_context"), f"{allowed}. Received: {history.min_context}"
     if list(ks) != sorted(ks):
         yield ("evaluation", "ks"), f"should increase. Received: {list(ks)}"
-    if "attention" in history.encoders and config.model.dimension % history.heads:
+    if {"attention", "hstu"} & set(history.encoders) and config.model.dimension % history.heads:
         allowed = f"should divide `model.dimension` ({config.model.dimension})"
         yield ("model", "history", "heads"), f"{allowed}. Received: {history.heads}"
 

@@ -8,14 +8,12 @@ import tensorflow as tf
 from pipeline import layout
 from pipeline.config import Config
 from trainer.catalogue import PADDING, Catalogue, CatalogueTable
-from trainer.encoders import HistoryEncoder, before, gap_buckets, lagged, last_visible_before
+from trainer.encoders.history import HistoryEncoder
+from trainer.encoders.lags import GAP_BUCKETS, before, gap_buckets, lagged, last_visible_before
 from trainer.randomness import Dropout, EventDropout, Randomness
 from trainer.sharing import Sharing
 from trainer.windows import MASK, Window
 from transform.features import ModelFeature
-
-GAP_BUCKETS = 32
-"""One for an unknown gap, then one second to 34 years in powers of two."""
 
 
 class QueryState(NamedTuple):
@@ -198,7 +196,7 @@ class QueryTower(tf.keras.layers.Layer):
         time = window[layout.TIME]
         gap = gap_buckets(time, lagged(time, last), GAP_BUCKETS)
         events = self.dropouts[0](self.event(window, vectors, gap), training=training)
-        states = before(self.history(events, visible, training=training), last, self.start)
+        states = before(self.history(events, visible, time, training=training), last, self.start)
         return self.dropouts[1](self._with_request(states, window, gap), training=training)
 
     def _with_request(self, states: tf.Tensor, window: Window, gap: tf.Tensor) -> tf.Tensor:

@@ -2,12 +2,12 @@
 
 from typing import Literal
 
-from pydantic import Field, field_validator
+from pydantic import Field, PositiveInt, field_validator
 
 from pipeline.config.base import Section
 from pipeline.config.sharing import SharingConfig
 
-ENCODERS = ("mean", "decay", "attention")
+ENCODERS = ("mean", "decay", "attention", "cnn", "gru", "lstm", "hstu")
 """What `model.history.encoder` may name, alone or summed with `+`."""
 
 
@@ -15,6 +15,10 @@ class HistoryConfig(Section):
     """How a window of events becomes a vector at every position."""
 
     encoder: str = "attention+decay"
+    """`mean`, `decay` (exponentially decayed means at learned rates), `attention` (causal self-attention; Kang and
+    McAuley, 2018), `cnn` (causal dilated convolutions and the maximum over the past; Yuan et al., 2019), `gru`, `lstm`
+    (Hidasi et al., 2016), `hstu` (pointwise attention with position and time bias; Zhai et al., 2024), or a sum such as
+    `attention+decay`."""
     max_events: int = Field(default=100, gt=1)
     """The window's length at most: what ingest cuts, what a request's history is truncated to."""
     min_context: int = Field(default=50, ge=0)
@@ -22,8 +26,16 @@ class HistoryConfig(Section):
     decays: int = Field(default=4, gt=0)
     """`decay`: sums of the history with learned rates."""
     heads: int = Field(default=2, gt=0)
+    """`attention`, `hstu`: heads; a divisor of `model.dimension`."""
     layers: int = Field(default=1, gt=0)
-    """`attention`: causal self-attention, pre-norm."""
+    """`attention`, `hstu`, `gru`, `lstm`: blocks, one on the other."""
+    time_bias: bool = False
+    """`attention`: a learned bias for the time between two events, in log2 buckets (`hstu` always has one)."""
+    kernel_size: int = Field(default=3, gt=1)
+    """`cnn`: events in a convolution."""
+    dilations: tuple[PositiveInt, ...] = Field(default=(1, 2, 4, 8), min_length=1)
+    """`cnn`: one convolution for each, of events so far apart. Together they see
+    `1 + (kernel_size - 1) * sum(dilations)` events."""
     time_gaps: bool = True
     """Embeddings of the time between events and before the request, in log2 buckets."""
     dropout: float = Field(default=0.2, ge=0, lt=1)

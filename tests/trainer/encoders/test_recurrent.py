@@ -1,0 +1,59 @@
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from pipeline.config.model import HistoryConfig
+from tests.trainer.encoders.small import draw, randomise, randomness, sigmoid
+from trainer.encoders.recurrent import GRUCell, LSTMCell, RecurrentEncoder
+
+VISIBLE = tf.constant([[True, False, True, True], [False, True, False, True]])
+
+
+def gru(cell, events):
+    """The state after each of the events [L, D]."""
+    kernel, bias = (weight.numpy() for weight in cell.project.weights)
+    states, output = [], np.zeros(events.shape[1])
+    for event in events:
+        update, reset, candidate = np.split(event @ kernel + bias, 3)
+        r_update, r_reset, r_candidate = np.split(output @ cell.recurrent_kernel.numpy(), 3)
+        update, reset = sigmoid(update + r_update), sigmoid(reset + r_reset)
+        candidate = np.tanh(candidate + reset * (r_candidate + cell.recurrent_bias.numpy()))
+        output = update * output + (1 - update) * candidate
+        states.append(output)
+    return np.array(states)
+
+
+def lstm(cell, events):
+    """As `gru`."""
+    kernel, bias = (weight.numpy() for weight in cell.project.weights)
+    states, output, memory = [], np.zeros(events.shape[1]), np.zeros(events.shape[1])
+    for event in events:
+        gates = np.split(event @ kernel + bias + output @ cell.recurrent_kernel.numpy(), 4)
+        take, keep, show = (sigmoid(gate) for gate in gates[:3])
+        memory = keep * memory + take * np.tanh(gates[3])
+        output = show * np.tanh(memory)
+        states.append(output)
+    return np.array(states)
+
+
+@pytest.mark.parametrize(("cell", "recurrence"), [(GRUCell, gru), (LSTMCell, lstm)])
+@pytest.mark.parametrize("layers", [1, 2])
+def test_the_recurrence_skips_what_is_not_visible(cell, recurrence, layers):
+    encoder = RecurrentEncoder(cell, HistoryConfig(layers=layers, dropout=0), randomness(), "recurrent")
+    events, times = draw(np.random.default_rng(1), 2, 4, dimension=3)
+    encoder(events, VISIBLE, times)
+    randomise(encoder)
+    found = encoder(events, VISIBLE, times)
+    for row, visible in enumerate(VISIBLE.numpy()):
+        states = events[row, visible]
+        for layer in encoder.cells:
+            states = recurrence(layer, states)
+        np.testing.assert_allclose(found[row].numpy()[visible], states, atol=1e-5)
+    np.testing.assert_array_equal(found[0, 1], found[0, 0])
+    np.testing.assert_array_equal(found[1, 0], np.zeros(3))
+
+
+def test_the_forget_gate_starts_open():
+    cell = LSTMCell(name="cell")
+    cell(tf.zeros([1, 1, 2]))
+    assert cell.project.bias.numpy().tolist() == [0, 0, 1, 1, 0, 0, 0, 0]

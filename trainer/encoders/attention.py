@@ -1,0 +1,85 @@
+"""Causal self-attention over the history."""
+
+import math
+
+import tensorflow as tf
+
+from pipeline.config.model import HistoryConfig
+from trainer.encoders.heads import DistanceBias, TimeBias, merge_heads, split_heads, time_buckets
+from trainer.encoders.masks import HIDDEN, causal_mask
+from trainer.randomness import Dropout, Randomness
+
+
+class AttentionEncoder(tf.keras.layers.Layer):
+    """Causal self-attention: pre-norm blocks with a learned bias for each distance and head.
+
+    The blocks are those of Kang and McAuley, "Self-Attentive Sequential Recommendation" (2018), with the norm before
+    each half (Xiong et al., 2020) and relative positions (Raffel et al., 2020) without buckets. With `time_bias` the
+    time between two events adds a learned bias too, as in Li et al., "Time Interval Aware Self-Attention for
+    Sequential Recommendation" (2020), in powers of two. Distances count every position, the invisible ones included.
+
+    Args:
+        config: heads, layers, dropout; `max_events` bounds the distance.
+        randomness: of the dropout.
+    """
+
+    def __init__(self, config: HistoryConfig, randomness: Randomness, name: str = "attention") -> None:
+        super().__init__(name=name)
+        self._time_bias = config.time_bias
+        self.blocks = [AttentionBlock(config, randomness, name=f"block_{i}") for i in range(config.layers)]
+
+    def call(self, events: tf.Tensor, visible: tf.Tensor, times: tf.Tensor, training: bool = False) -> tf.Tensor:
+        """float [B, L, D], bool [B, L], int64 [B, L] -> float [B, L, D]; only visible positions have a meaning."""
+        blocked = tf.where(causal_mask(visible), 0.0, HIDDEN)[:, tf.newaxis]
+        buckets = time_buckets(times) if self._time_bias else None
+        for block in self.blocks:
+            events = block(events, blocked, buckets, training=training)
+        return events
+
+
+class AttentionBlock(tf.keras.layers.Layer):
+    """One attention layer and one feed-forward layer, each added to its input."""
+
+    def __init__(self, config: HistoryConfig, randomness: Randomness, name: str) -> None:
+        super().__init__(name=name)
+        self._heads = config.heads
+        self._max_events = config.max_events
+        self._has_time_bias = config.time_bias
+        self.norms = [tf.keras.layers.LayerNormalization(epsilon=1e-6, name=f"norm_{i}") for i in range(2)]
+        self.dropouts = [Dropout(config.dropout, randomness, name=f"dropout_{i}") for i in range(2)]
+
+    def build(self, input_shape: tf.TensorShape) -> None:
+        """Adds the projections: input float [B, L, D]; D should be a multiple of the heads."""
+        dimension = input_shape[-1]
+        self.project = tf.keras.layers.Dense(3 * dimension, name="project")
+        self.output_projection = tf.keras.layers.Dense(dimension, name="output")
+        self.expand = tf.keras.layers.Dense(2 * dimension, activation="gelu", name="expand")
+        self.contract = tf.keras.layers.Dense(dimension, name="contract")
+        self.distance_bias = DistanceBias(self._heads, self._max_events)
+        self.time_bias = TimeBias(self._heads) if self._has_time_bias else None
+        super().build(input_shape)
+
+    def call(
+        self, events: tf.Tensor, blocked: tf.Tensor, buckets: tf.Tensor | None, training: bool = False
+    ) -> tf.Tensor:
+        """One block.
+
+        Args:
+            events: float [B, L, D].
+            blocked: float [B, 1, L, L], added to the attention's logits.
+            buckets: int32 [B, L, L], of the times between the events; None without a time bias.
+
+        Returns:
+            float [B, L, D].
+        """
+        attended = self._attend(self.norms[0](events), blocked, buckets)
+        events += self.dropouts[0](attended, training=training)
+        return events + self.dropouts[1](self.contract(self.expand(self.norms[1](events))), training=training)
+
+    def _attend(self, events: tf.Tensor, blocked: tf.Tensor, buckets: tf.Tensor | None) -> tf.Tensor:
+        query, key, value = split_heads(self.project(events), 3, self._heads)
+        logits = tf.matmul(query, key, transpose_b=True) / math.sqrt(query.shape[-1])
+        logits += self.distance_bias(tf.shape(events)[1]) + blocked
+        if self.time_bias is not None:
+            logits += self.time_bias(buckets)
+        return self.output_projection(merge_heads(tf.matmul(tf.nn.softmax(logits), value)))

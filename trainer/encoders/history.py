@@ -1,0 +1,47 @@
+"""The configured encoders together."""
+
+import tensorflow as tf
+
+from pipeline.config.model import HistoryConfig
+from trainer.encoders.attention import AttentionEncoder
+from trainer.encoders.convolution import ConvolutionEncoder
+from trainer.encoders.decay import DecayEncoder
+from trainer.encoders.hstu import HSTUEncoder
+from trainer.encoders.mean import MeanEncoder
+from trainer.encoders.recurrent import GRUCell, LSTMCell, RecurrentEncoder
+from trainer.randomness import Randomness
+
+
+class HistoryEncoder(tf.keras.layers.Layer):
+    """The configured encoders' sum, normalised."""
+
+    def __init__(self, config: HistoryConfig, randomness: Randomness, name: str = "history") -> None:
+        super().__init__(name=name)
+        self.encoders = [_make_encoder(name, config, randomness) for name in config.encoders]
+        self.norm = tf.keras.layers.LayerNormalization(epsilon=1e-6, name="norm")
+
+    def call(self, events: tf.Tensor, visible: tf.Tensor, times: tf.Tensor, training: bool = False) -> tf.Tensor:
+        """Encodes the history up to each position.
+
+        Args:
+            events: float [B, L, D].
+            visible: bool [B, L].
+            times: int64 [B, L], seconds since 1970; 0 where unknown.
+
+        Returns:
+            float [B, L, D]; only visible positions have a meaning.
+        """
+        return self.norm(tf.add_n([encoder(events, visible, times, training=training) for encoder in self.encoders]))
+
+
+def _make_encoder(name: str, config: HistoryConfig, randomness: Randomness) -> tf.keras.layers.Layer:
+    makers = {
+        "mean": lambda: MeanEncoder(name="mean"),
+        "decay": lambda: DecayEncoder(config.decays),
+        "attention": lambda: AttentionEncoder(config, randomness),
+        "cnn": lambda: ConvolutionEncoder(config, randomness),
+        "gru": lambda: RecurrentEncoder(GRUCell, config, randomness, name="gru"),
+        "lstm": lambda: RecurrentEncoder(LSTMCell, config, randomness, name="lstm"),
+        "hstu": lambda: HSTUEncoder(config, randomness),
+    }
+    return makers[name]()

@@ -1,0 +1,36 @@
+"""The visible events side by side, so that what is not visible takes no room between them."""
+
+from typing import NamedTuple
+
+import tensorflow as tf
+
+
+class Packing(NamedTuple):
+    """Where the visible events go: the k-th of a row to place k.
+
+    Attributes:
+        source: int32 [B, L], the position of the event at each place; the invisible ones stand behind the others.
+        count: int32 [B, L], the number of visible events up to each position.
+    """
+
+    source: tf.Tensor
+    count: tf.Tensor
+
+    @classmethod
+    def of(cls, visible: tf.Tensor) -> "Packing":
+        """bool [B, L]."""
+        source = tf.argsort(tf.cast(~visible, tf.int32), axis=1, stable=True)
+        return cls(source, tf.cumsum(tf.cast(visible, tf.int32), axis=1))
+
+    def longest(self) -> tf.Tensor:
+        """int32 scalar: the most visible events of a row, at least 1. Later places hold nothing that is visible."""
+        return tf.reduce_max(tf.concat([[1], tf.reshape(self.count, [-1])], axis=0))
+
+    def pack(self, values: tf.Tensor) -> tf.Tensor:
+        """[B, L, ...] by position -> [B, longest, ...] by place."""
+        return tf.gather(values, self.source[:, : self.longest()], batch_dims=1)
+
+    def unpack(self, states: tf.Tensor) -> tf.Tensor:
+        """[B, longest, D] by place -> [B, L, D]: the newest visible event's at each position, zero before the first."""
+        newest = tf.gather(states, tf.maximum(self.count - 1, 0), batch_dims=1)
+        return newest * tf.cast(self.count > 0, states.dtype)[..., tf.newaxis]
