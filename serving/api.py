@@ -6,7 +6,7 @@ from typing import Any
 
 import grpc
 
-from serving import classify, metadata, predict
+from serving import classify, metadata, multi_inference, predict, regress
 from serving.errors import ServingError, invalid_argument
 from serving.metrics import LATENCY_BOUNDS, REQUEST_COUNT, REQUEST_LATENCY, Metrics
 from serving.model import State
@@ -22,23 +22,23 @@ class Api:
         self.metrics = metrics
         self._as_content = as_content
 
-    def predict(self, request: Any, entrypoint: str = "GRPC") -> Any:
+    def predict(self, request: Any) -> Any:
         """PredictRequest -> PredictResponse."""
-        return self._measured(
-            "Predict", entrypoint, request, lambda: predict.predict(self.repository, request, self._as_content)
-        )
+        return predict.predict(self.repository, request, self._as_content)
 
-    def classify(self, request: Any, entrypoint: str = "GRPC") -> Any:
+    def classify(self, request: Any) -> Any:
         """ClassificationRequest -> ClassificationResponse."""
-        return self._measured("Classify", entrypoint, request, lambda: classify.classify(self.repository, request))
+        _require_spec(request)
+        return classify.classify(self.repository, request)
 
-    def regress(self, request: Any, entrypoint: str = "GRPC") -> Any:
+    def regress(self, request: Any) -> Any:
         """RegressionRequest -> RegressionResponse."""
-        return self._measured("Regress", entrypoint, request, lambda: classify.regress(self.repository, request))
+        _require_spec(request)
+        return regress.regress(self.repository, request)
 
     def multi_inference(self, request: Any) -> Any:
         """MultiInferenceRequest -> MultiInferenceResponse."""
-        return classify.multi_inference(self.repository, request)
+        return multi_inference.multi_inference(self.repository, request)
 
     def get_model_metadata(self, request: Any) -> Any:
         """GetModelMetadataRequest -> GetModelMetadataResponse."""
@@ -50,7 +50,7 @@ class Api:
 
     def reload_config(self, request: Any) -> Any:
         """ReloadConfigRequest -> ReloadConfigResponse."""
-        return reload_config(self.repository, request)
+        return reload_config(self.repository, request, self.metrics.value)
 
     def metrics_page(self) -> str:
         """What was counted, for Prometheus."""
@@ -58,14 +58,13 @@ class Api:
         loaded = {m.config.name: [v.number for v in m.versions() if v.state == State.AVAILABLE] for m in models}
         return self.metrics.page(loaded)
 
-    def _measured(self, api: str, entrypoint: str, request: Any, answer: Callable[[], Any]) -> Any:
+    def measured(self, model: str, method: str, entrypoint: str, answer: Callable[[], Any]) -> Any:
+        """`answer()`, counted by its status and, where it succeeds, timed."""
         started = time.perf_counter()
         # A name that nobody serves is not counted under itself: callers could fill the memory with names.
-        model = request.model_spec.name if self.repository.model(request.model_spec.name) else ""
+        model = model if self.repository.model(model) else ""
         code = grpc.StatusCode.UNKNOWN
         try:
-            if not request.HasField("model_spec"):
-                raise invalid_argument("Missing ModelSpec")
             response = answer()
             code = grpc.StatusCode.OK
         except ServingError as error:
@@ -74,6 +73,11 @@ class Api:
         finally:
             self.metrics.count(REQUEST_COUNT, model_name=model, status=code.name)
         microseconds = (time.perf_counter() - started) * 1e6
-        labels = {"model_name": model, "API": api, "entrypoint": entrypoint}
+        labels = {"model_name": model, "API": method, "entrypoint": entrypoint}
         self.metrics.observe(REQUEST_LATENCY, LATENCY_BOUNDS, microseconds, **labels)
         return response
+
+
+def _require_spec(request: Any) -> None:
+    if not request.HasField("model_spec"):
+        raise invalid_argument("Missing ModelSpec")

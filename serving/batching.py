@@ -14,41 +14,19 @@ from typing import Any
 import grpc
 import numpy as np
 
-from serving.errors import ServingError, invalid_argument
+from serving import callers
+from serving.batching_parameters import BatchingParameters
+from serving.errors import ServingError, failed_precondition, invalid_argument
 
 Feeds = dict[str, np.ndarray]
 Run = Callable[[Feeds, Sequence[str]], list[np.ndarray]]
-
-
-@dataclass(frozen=True)
-class BatchingParameters:
-    """`max_rows` a batch; a batch waits `timeout` seconds for more; `threads` batches run at the same time."""
-
-    max_rows: int = 1000
-    timeout: float = 0.0
-    max_waiting_batches: int = 10
-    threads: int = 4
-    allowed_rows: tuple[int, ...] = ()
-    """Batches are filled up with copies of the last row to the next of these sizes."""
-
-    @classmethod
-    def from_proto(cls, proto: Any, cores: int) -> "BatchingParameters":
-        """From the BatchingParameters message; what it leaves open has TensorFlow Serving's default."""
-        allowed = tuple(proto.allowed_batch_sizes)
-        max_rows = proto.max_batch_size.value or cls.max_rows
-        if allowed and (list(allowed) != sorted(allowed) or allowed[-1] != max_rows):
-            raise invalid_argument(
-                f"`allowed_batch_sizes` should rise and end with max_batch_size={max_rows}. Received: {list(allowed)}"
-            )
-        waiting = proto.max_enqueued_batches.value or cls.max_waiting_batches
-        threads = proto.num_batch_threads.value or cores
-        return cls(max_rows, proto.batch_timeout_micros.value / 1e6, waiting, threads, allowed)
 
 
 @dataclass
 class _Task:
     feeds: Feeds
     rows: int
+    waits: callers.Waits
     future: "Future[list[np.ndarray]]" = field(default_factory=Future)
     came: float = field(default_factory=time.monotonic)
 
@@ -72,22 +50,48 @@ class Batcher:
         if rows > self._parameters.max_rows:
             limit = self._parameters.max_rows
             raise invalid_argument(f"Task size {rows} is larger than maximum input batch size {limit}")
-        key = (tuple((name, array.dtype.str, array.shape[1:]) for name, array in feeds.items()), tuple(fetches))
-        task = _Task(feeds, rows)
-        with self._change:
-            waiting = sum(t.rows for queue in self._queues.values() for t in queue)
-            if waiting + rows > self._parameters.max_waiting_batches * self._parameters.max_rows:
-                message = "The batch scheduling queue to which this task was submitted is full"
-                raise ServingError(grpc.StatusCode.UNAVAILABLE, message)
-            self._queues.setdefault(key, deque()).append(task)
-            self._change.notify()
-        return task.future.result()
+        waits, limit = callers.current(), self._parameters.limit
+        if rows <= limit:
+            tasks = [_Task(feeds, rows, waits)]
+        else:
+            parts = [{n: a[start : start + limit] for n, a in feeds.items()} for start in range(0, rows, limit)]
+            tasks = [_Task(part, len(next(iter(part.values()))), waits) for part in parts]
+        self._enqueue(tasks, fetches)
+        answers = [task.future.result() for task in tasks]
+        return answers[0] if len(answers) == 1 else [np.concatenate(arrays) for arrays in zip(*answers, strict=True)]
 
     def close(self) -> None:
         """Ends the threads once nothing waits."""
         with self._change:
             self._closed = True
             self._change.notify_all()
+
+    def _enqueue(self, tasks: list[_Task], fetches: Sequence[str]) -> None:
+        feeds = tasks[0].feeds
+        key = (tuple((name, array.dtype.str, array.shape[1:]) for name, array in feeds.items()), tuple(fetches))
+        most = self._parameters.max_waiting_batches
+        with self._change:
+            batches = self._batches([*self._waiting(key[1]), *(task.rows for task in tasks)])
+            if batches > most:
+                raise ServingError(
+                    grpc.StatusCode.UNAVAILABLE,
+                    "The batch scheduling queue to which this task was submitted is full; currently "
+                    f"{most} batches enqueued and max_enqueued_batches is {most}",
+                )
+            self._queues.setdefault(key, deque()).extend(tasks)
+            self._change.notify(len(tasks))
+
+    def _waiting(self, fetches: Sequence[str]) -> list[int]:
+        return [task.rows for key, queue in self._queues.items() if key[1] == fetches for task in queue]
+
+    def _batches(self, sizes: list[int]) -> int:
+        """How many batches tasks of these sizes make, in this order."""
+        count, room = 0, 0
+        for size in sizes:
+            if size > room or not count:
+                count, room = count + 1, self._parameters.limit
+            room -= size
+        return count
 
     def _work(self) -> None:
         while True:
@@ -112,12 +116,12 @@ class Batcher:
             self._change.wait(wait)
 
     def _due(self, queue: "deque[_Task]") -> float:
-        full = sum(task.rows for task in queue) >= self._parameters.max_rows
+        full = sum(task.rows for task in queue) >= self._parameters.limit
         return 0.0 if full else queue[0].came + self._parameters.timeout
 
     def _take(self, key: Any) -> list[_Task]:
         queue, batch, rows = self._queues[key], [], 0
-        while queue and rows + queue[0].rows <= self._parameters.max_rows:
+        while queue and rows + queue[0].rows <= self._parameters.limit:
             rows += queue[0].rows
             batch.append(queue.popleft())
         if not queue:
@@ -125,17 +129,14 @@ class Batcher:
         return batch
 
     def _answer(self, batch: list[_Task], fetches: Sequence[str]) -> None:
-        rows = sum(task.rows for task in batch)
-        self._observe(rows)
+        for task in batch:
+            if not task.waits():
+                task.future.set_exception(callers.gone())
+        batch = [task for task in batch if not task.future.done()]
+        if not batch:
+            return
         try:
-            outputs = self._run_graph(self._joined(batch, rows), fetches)
-            for array in outputs:
-                if array.ndim == 0 or len(array) < rows:
-                    raise ServingError(
-                        grpc.StatusCode.FAILED_PRECONDITION,
-                        "Batched output tensor's 0th dimension does not equal the sum of the 0th dimension sizes "
-                        "of the input tensors",
-                    )
+            outputs = self._outputs(batch, fetches)
         except Exception as error:
             # The callers wait for it in their own threads; this one goes on with the next batch.
             for task in batch:
@@ -146,21 +147,35 @@ class Batcher:
             task.future.set_result([array[start : start + task.rows] for array in outputs])
             start += task.rows
 
-    def _joined(self, batch: list[_Task], rows: int) -> Feeds:
-        size = next((n for n in self._parameters.allowed_rows if n >= rows), rows)
-        if len(batch) == 1 and size == rows:
-            return batch[0].feeds
-        joined = {name: np.concatenate([task.feeds[name] for task in batch]) for name in batch[0].feeds}
-        if size > rows:
-            joined = {name: np.concatenate([a, np.repeat(a[-1:], size - rows, 0)]) for name, a in joined.items()}
-        return joined
+    def _outputs(self, batch: list[_Task], fetches: Sequence[str]) -> list[np.ndarray]:
+        rows = sum(task.rows for task in batch)
+        size = next((n for n in self._parameters.allowed_rows if n >= rows), rows) if rows else 0
+        self._observe(size)
+        outputs = self._run_graph(_joined(batch, size - rows), fetches)
+        for array in outputs:
+            if array.ndim == 0:
+                raise failed_precondition("Batched output tensor has 0 dimensions")
+            if len(array) != size:
+                raise failed_precondition(
+                    "Batched output tensor's 0th dimension does not equal the sum of the 0th dimension sizes "
+                    "of the input tensors"
+                )
+        return outputs
+
+
+def _joined(batch: list[_Task], padding: int) -> Feeds:
+    if len(batch) == 1 and not padding:
+        return batch[0].feeds
+    joined = {name: np.concatenate([task.feeds[name] for task in batch]) for name in batch[0].feeds}
+    return {name: np.concatenate([a, np.repeat(a[-1:], padding, 0)]) if padding else a for name, a in joined.items()}
 
 
 def _rows(feeds: Feeds) -> int:
+    if not feeds:
+        raise invalid_argument("Batching Run() must have at least one input tensor")
     if any(array.ndim == 0 for array in feeds.values()):
-        raise invalid_argument("Batching input tensors must have at least one dimension")
+        raise invalid_argument("Batching Run() input tensors must have at least one dimension")
     sizes = {len(array) for array in feeds.values()}
     if len(sizes) != 1:
-        message = "Batching input tensors supplied in a given input list must have equal 0th-dimension size"
-        raise invalid_argument(f"{message}. Received: {sorted(sizes)}")
+        raise invalid_argument("Batching Run() input tensors must have equal 0th-dimension size")
     return sizes.pop()

@@ -1,13 +1,18 @@
 """The server's configuration files: protocol buffers in text form, as TensorFlow Serving reads them."""
 
+import logging
+import os
 from pathlib import Path
 from typing import Any, Final
 
 from google.protobuf import text_format
 from tensorflow_serving.config import model_server_config_pb2
 
-from serving.errors import invalid_argument
+from serving.batching_parameters import BatchingParameters
+from serving.errors import invalid_argument, not_found
 from serving.wire import message_classes
+
+LOG = logging.getLogger("serving")
 
 # Messages that tensorflow-serving-api leaves out.
 _CLASSES: Final = message_classes(
@@ -40,14 +45,15 @@ DEFAULT_METRICS_PATH: Final = "/monitoring/prometheus/metrics"
 
 
 def read_model_config(path: str) -> model_server_config_pb2.ModelServerConfig:
-    """The models to serve. Raises `ServingError` (INVALID_ARGUMENT) naming file and line."""
+    """The models to serve. Raises `ServingError` (INVALID_ARGUMENT, NOT_FOUND); the log names the line."""
     config: model_server_config_pb2.ModelServerConfig = _read(path, model_server_config_pb2.ModelServerConfig())
     return config
 
 
-def read_batching_parameters(path: str) -> Any:
-    """BatchingParameters; the empty message for an empty path."""
-    return _read(path, _CLASSES["tensorflow.serving.BatchingParameters"]())
+def read_batching_parameters(path: str) -> BatchingParameters:
+    """The defaults for an empty path. Raises `ServingError`, also for parameters that cannot be."""
+    proto = _read(path, _CLASSES["tensorflow.serving.BatchingParameters"]())
+    return BatchingParameters.from_proto(proto, os.cpu_count() or 1)
 
 
 def read_ssl_config(path: str) -> Any:
@@ -66,8 +72,10 @@ def _read(path: str, message: Any) -> Any:
         return message
     try:
         return text_format.Parse(Path(path).read_text(encoding="utf-8"), message)
-    except OSError as error:
-        raise invalid_argument(f"{path}: cannot be read ({error.strerror})") from error
+    except FileNotFoundError as error:
+        raise not_found(f"{path}; {error.strerror}") from error
+    except (OSError, UnicodeDecodeError) as error:
+        raise invalid_argument(f"{path}: cannot be read ({error})") from error
     except text_format.ParseError as error:
-        name = message.DESCRIPTOR.full_name
-        raise invalid_argument(f"Error parsing text-format {name}: {path}:{error}") from error
+        LOG.error("Error parsing text-format %s: %s", message.DESCRIPTOR.full_name, error)
+        raise invalid_argument(f"Invalid protobuf file: '{path}'") from error

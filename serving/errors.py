@@ -1,10 +1,11 @@
 """The one exception by which a request fails: a status code and a message, as TensorFlow Serving gives them."""
 
-from typing import Any
+from typing import Any, Final
 
 import grpc
 
-_BY_NUMBER = {code.value[0]: code for code in grpc.StatusCode}
+_BY_NUMBER: Final = {code.value[0]: code for code in grpc.StatusCode}
+_LIMIT: Final = 1024
 
 
 class ServingError(Exception):
@@ -20,6 +21,16 @@ class ServingError(Exception):
         """The code's number on the wire: 3 is INVALID_ARGUMENT."""
         return int(self.code.value[0])
 
+    @property
+    def status(self) -> str:
+        """Code and message, as a status is printed inside another message: `NOT_FOUND: no such file`."""
+        return f"{self.code.name}: {self.message}"
+
+    @property
+    def details(self) -> str:
+        """The message as gRPC carries it: a long one is cut."""
+        return self.message if len(self.message) <= _LIMIT else f"{self.message[:_LIMIT]}...TRUNCATED"
+
 
 def invalid_argument(message: str) -> ServingError:
     """The request itself is wrong."""
@@ -34,6 +45,11 @@ def not_found(message: str) -> ServingError:
 def failed_precondition(message: str) -> ServingError:
     """The model is not in a state, or not of a kind, that allows the request."""
     return ServingError(grpc.StatusCode.FAILED_PRECONDITION, message)
+
+
+def unimplemented(message: str) -> ServingError:
+    """TensorFlow Serving has no such thing either."""
+    return ServingError(grpc.StatusCode.UNIMPLEMENTED, message)
 
 
 def from_tensorflow(error: Any) -> ServingError:

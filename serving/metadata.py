@@ -45,7 +45,7 @@ def get_model_status(
 
 
 def _asked(repository: Repository, spec: model_pb2.ModelSpec) -> list[Version]:
-    model = repository.model(spec.name)
+    model = repository.known_model(spec.name)
     versions = model.versions() if model else []
     if spec.WhichOneof("version_choice") != "version":
         if not versions:

@@ -9,13 +9,14 @@ from typing import Final
 Labels = tuple[tuple[str, str], ...]
 
 REQUEST_COUNT: Final = ":tensorflow:serving:request_count"
+"""TensorFlow calls it /tensorflow/serving/request_count; the page has colons for what Prometheus allows in no name."""
 REQUEST_LATENCY: Final = ":tensorflow:serving:request_latency"
 BATCH_SIZE: Final = ":tensorflow:serving:batching_session:processed_batch_size"
 LOADED_VERSION: Final = ":tensorflow:serving:loaded_version"
 
-LATENCY_BOUNDS: Final = tuple(10 * 1.8**i for i in range(32))
+LATENCY_BOUNDS: Final = tuple(10 * 1.8**i for i in range(33))
 """Upper bounds in microseconds, up to about 20 minutes."""
-SIZE_BOUNDS: Final = tuple(float(2**i) for i in range(15))
+SIZE_BOUNDS: Final = tuple(float(2**i) for i in range(14))
 
 
 @dataclass
@@ -35,8 +36,8 @@ class Metrics:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._counters: dict[str, dict[Labels, int]] = {}
-        self._histograms: dict[str, dict[Labels, _Histogram]] = {}
+        self._counters: dict[str, dict[Labels, int]] = {REQUEST_COUNT: {}}
+        self._histograms: dict[str, dict[Labels, _Histogram]] = {REQUEST_LATENCY: {}, BATCH_SIZE: {}}
 
     def count(self, name: str, **labels: str) -> None:
         """Adds one to a counter."""
@@ -50,6 +51,11 @@ class Metrics:
         with self._lock:
             series = self._histograms.setdefault(name, {})
             series.setdefault(tuple(labels.items()), _Histogram(bounds)).add(value)
+
+    def value(self, name: str) -> int:
+        """A counter's total over its labels, by TensorFlow's name of it; 0 for what is not counted."""
+        with self._lock:
+            return sum(self._counters.get(name.replace("/", ":"), {}).values())
 
     def page(self, loaded: dict[str, list[int]]) -> str:
         """The page; `loaded` is the versions that answer, by model."""

@@ -2,7 +2,7 @@
 
 The rules are TensorFlow Serving's "availability preserving" ones: a version is retired only once a wanted one answers,
 so a newer version that fails to load leaves the last good one answering. One difference is on purpose: when all version
-directories vanish, the versions loaded stay.
+directories vanish, the versions loaded stay. Versions that are there, but that a new version policy leaves out, go.
 """
 
 import gc
@@ -83,6 +83,10 @@ class Model:
             raise not_found(f"Servable not found for request: {asked}")
         return found
 
+    def answers(self, version: int | None = None) -> bool:
+        """Whether this version, any for None, is loaded."""
+        return self._newest is not None if version is None else version in self._available
+
     def versions(self) -> list[Version]:
         """All versions ever seen, the newest first."""
         return sorted(self._versions.copy().values(), key=lambda v: -v.number)
@@ -106,8 +110,7 @@ class Model:
         for version in self.versions():
             if version.wanted and version.state in (State.START, State.LOADING):
                 self._try_to_load(version)
-        if aspired:
-            self._retire()
+        self._retire(found, aspired)
 
     def unload_all(self) -> None:
         """Forgets every version; requests under way finish."""
@@ -116,14 +119,20 @@ class Model:
         self._publish({})
 
     def _admit(self, aspired: dict[int, str]) -> None:
+        fresh = {number: path for number, path in aspired.items() if self._is_new(number, path)}
         for version in self._versions.values():
             version.wanted = version.number in aspired
             if not version.wanted and version.state in (State.START, State.LOADING):
                 version.state = State.END
-        for number, path in aspired.items():
-            known = self._versions.get(number)
-            if known is None or known.path != path or (known.state == State.END and known.error is None):
-                self._versions[number] = Version(number, path)
+        for number, path in fresh.items():
+            self._versions[number] = Version(number, path)
+
+    def _is_new(self, number: int, path: str) -> bool:
+        """Whether to load the version, or to load it again. One that failed is, once it was not wanted in between."""
+        known = self._versions.get(number)
+        if known is None or known.path != path:
+            return True
+        return known.state == State.END and (known.error is None or not known.wanted)
 
     def _try_to_load(self, version: Version) -> None:
         if time.monotonic() < version.next_attempt:
@@ -160,11 +169,13 @@ class Model:
         else:
             version.next_attempt = time.monotonic() + self._retries.interval
 
-    def _retire(self) -> None:
+    def _retire(self, found: dict[int, str], aspired: dict[int, str]) -> None:
         loaded = self._available
-        if not any(self._versions[number].wanted for number in loaded):
-            return
-        kept = {number: servable for number, servable in loaded.items() if self._versions[number].wanted}
+        wanted = {number for number in loaded if self._versions[number].wanted}
+        if aspired and not wanted:
+            return  # what is wanted is still to come
+        may_go = loaded if wanted else found
+        kept = {number: servable for number, servable in loaded.items() if number in wanted or number not in may_go}
         if len(kept) < len(loaded):
             self._publish(kept)
 

@@ -1,17 +1,19 @@
 """Predict: named tensors in, named tensors out."""
 
 from collections.abc import Iterable
+from typing import Final
 
 import numpy as np
 from tensorflow.core.protobuf import meta_graph_pb2
 from tensorflow_serving.apis import model_pb2, predict_pb2
 
 from serving import tensors
-from serving.errors import failed_precondition, invalid_argument
+from serving.errors import ServingError, failed_precondition, invalid_argument
+from serving.method_names import check_predict
 from serving.repository import Repository
 from serving.servable import Servable
 
-DEFAULT_SIGNATURE = "serving_default"
+DEFAULT_SIGNATURE: Final = "serving_default"
 
 
 def predict(
@@ -32,7 +34,10 @@ def predict_with(
 ) -> predict_pb2.PredictResponse:
     """As `predict`, by this version whatever the request's `model_spec` says of it."""
     name = request.model_spec.signature_name or DEFAULT_SIGNATURE
-    signature = find_signature(servable, name)
+    signature = servable.signatures.get(name)
+    if signature is None:
+        raise failed_precondition(f'Serving signature key "{name}" not found.')
+    check_predict(servable, signature)
     feeds = request_feeds(signature, request)
     wanted = outputs(signature, request.output_filter)
     arrays = servable.run(feeds, [signature.outputs[alias].name for alias in wanted])
@@ -49,28 +54,18 @@ def resolved_spec(servable: Servable, name: str, signature: str = "") -> model_p
     return spec
 
 
-def find_signature(servable: Servable, name: str) -> meta_graph_pb2.SignatureDef:
-    """The signature by its name. Raises `ServingError` (FAILED_PRECONDITION)."""
-    signature = servable.signatures.get(name)
-    if signature is None:
-        raise failed_precondition(f'Serving signature key "{name}" not found.')
-    return signature
-
-
 def request_feeds(signature: meta_graph_pb2.SignatureDef, request: predict_pb2.PredictRequest) -> dict[str, np.ndarray]:
     """The graph's tensor name -> the request's value, or the signature's default, for every input."""
-    sent, known, defaults = set(request.inputs), set(signature.inputs), set(signature.defaults)
-    missing = known - sent - defaults
-    if missing or sent - known:
-        raise invalid_argument(
-            f"input size does not match signature: {len(sent)}!={len(known)} "
-            f"len({_braces(sent)}) != len({_braces(known)}). "
-            f"Sent extra: {_braces(sent - known)}. Missing but required: {_braces(missing)}."
-        )
-    feeds = {}
-    for alias in sorted(known):
-        proto = request.inputs[alias] if alias in sent else signature.defaults[alias]
-        feeds[signature.inputs[alias].name] = tensors.to_array(proto, alias)
+    _check_names(signature, request)
+    feeds, expected = {}, {}
+    for alias in sorted(signature.inputs):
+        info = signature.inputs[alias]
+        proto = request.inputs[alias] if alias in request.inputs else signature.defaults[alias]
+        feeds[info.name] = tensors.to_array(proto, alias)
+        if proto.dtype != info.dtype:
+            expected[info.name] = (info.dtype, proto.dtype)
+    if expected:
+        raise _wrong_type(list(feeds), expected)
     return feeds
 
 
@@ -86,6 +81,36 @@ def outputs(signature: meta_graph_pb2.SignatureDef, output_filter: Iterable[str]
         if alias in wanted[:position]:
             raise invalid_argument(f"duplicate output tensor alias: {alias}")
     return sorted(wanted or signature.outputs)
+
+
+def _check_names(signature: meta_graph_pb2.SignatureDef, request: predict_pb2.PredictRequest) -> None:
+    sent, known = set(request.inputs), set(signature.inputs)
+    if len(sent) > len(known) or (len(sent) < len(known) and not signature.defaults):
+        raise invalid_argument(
+            f"input size does not match signature: {len(sent)}!={len(known)} "
+            f"len({_braces(sent)}) != len({_braces(known)}). "
+            f"Sent extra: {_braces(sent - known)}. Missing but required: {_braces(known - sent)}."
+        )
+    missing = sorted(known - sent - set(signature.defaults))
+    if missing:
+        raise _missing(missing[0], signature, sent)
+    if sent - known:
+        used, all_sent = ",".join(sorted(sent & known)), ",".join(sorted(sent))
+        raise invalid_argument(f"Inputs contains invalid name. Used request inputs: {used}, request input: {all_sent}")
+
+
+def _missing(alias: str, signature: meta_graph_pb2.SignatureDef, sent: set[str]) -> ServingError:
+    return invalid_argument(
+        f"Signature input alias: {alias}(feed name: {signature.inputs[alias].name}) not found in request and no "
+        f"default value provided. Inputs expected to be in the request {_braces(sent)}, "
+        f"or default input alias set: {','.join(sorted(signature.defaults))}"
+    )
+
+
+def _wrong_type(feeds: list[str], expected: dict[str, tuple[int, int]]) -> ServingError:
+    name = min(expected)
+    wanted, sent = map(tensors.type_name, expected[name])
+    return invalid_argument(f"Expects arg[{sorted(feeds).index(name)}] to be {wanted} but {sent} is provided")
 
 
 def _braces(names: Iterable[str]) -> str:

@@ -4,12 +4,13 @@ import logging
 import threading
 from collections.abc import Iterable
 
-import grpc
 from tensorflow_serving.apis import model_pb2
 from tensorflow_serving.config import model_server_config_pb2
 
-from serving.errors import ServingError, failed_precondition, invalid_argument, not_found
+from serving import callers
+from serving.errors import ServingError, invalid_argument, not_found
 from serving.model import Loader, Model, Retries, State
+from serving.model_configs import by_name, check_labels, check_platforms
 from serving.servable import Servable
 
 LOG = logging.getLogger("serving")
@@ -23,29 +24,31 @@ class Repository:
         self._retries = retries
         self._early_labels = early_labels
         self._models: dict[str, Model] = {}
+        self._former: dict[str, Model] = {}
         self._lock = threading.Lock()
         self._polling = threading.Lock()
         self._stop = threading.Event()
         self._thread: threading.Thread | None = None
 
-    def configure(self, configs: Iterable[model_server_config_pb2.ModelConfig]) -> None:
-        """Serves exactly these models from the next poll on.
+    def configure(self, configs: Iterable[model_server_config_pb2.ModelConfig]) -> set[str]:
+        """Serves exactly these models from the next poll on. Returns the names of those that are new.
 
-        Raises `ServingError` (INVALID_ARGUMENT) when a name comes twice or a base path is missing, and
-        (FAILED_PRECONDITION) when a label is given to a version that does not answer; then nothing changes.
+        Raises `ServingError` (INVALID_ARGUMENT) for what `serving.model_configs` finds, and (FAILED_PRECONDITION) when
+        a label is given to a version that does not answer; then nothing changes.
         """
-        wanted: dict[str, model_server_config_pb2.ModelConfig] = {}
-        for config in configs:
-            self._check(config, wanted)
-            wanted[config.name] = config
         with self._lock:
-            gone = [model for name, model in self._models.items() if name not in wanted]
-            models = {name: self._models.get(name) for name in wanted}
-            self._models = {n: m or Model(wanted[n], self._loader, self._retries) for n, m in models.items()}
-            for name, model in self._models.items():
-                model.config = wanted[name]
-            for model in gone:
-                model.unload_all()
+            known = {name: model.config for name, model in self._models.items()}
+            wanted = by_name(configs, known)
+            for config in wanted.values():
+                self._check_labels(config)
+            check_platforms(wanted.values())
+            before = self._models
+            self._models = {name: self._model(name, config) for name, config in wanted.items()}
+            for name, model in before.items():
+                if name not in wanted:
+                    self._former[name] = model
+                    model.unload_all()
+            return set(wanted) - set(before)
 
     def servable(self, spec: model_pb2.ModelSpec) -> Servable:
         """The loaded version that a request's `model_spec` names. Raises `ServingError`."""
@@ -54,11 +57,11 @@ class Repository:
         model = self._models.get(spec.name)
         choice = spec.WhichOneof("version_choice")
         version = spec.version.value if choice == "version" else None
+        if choice == "version_label":
+            version = _labelled(model, spec.version_label)
         if model is None:
             asked = f"Latest({spec.name})" if version is None else f"Specific({spec.name}, {version})"
             raise not_found(f"Servable not found for request: {asked}")
-        if choice == "version_label":
-            version = _labelled(model, spec.version_label)
         return model.servable(version)
 
     def model(self, name: str) -> Model | None:
@@ -68,6 +71,10 @@ class Repository:
     def models(self) -> list[Model]:
         """All models."""
         return list(self._models.values())
+
+    def known_model(self, name: str) -> Model | None:
+        """The model by its name, also one that is served no more."""
+        return self._models.get(name) or self._former.get(name)
 
     def poll(self) -> None:
         """Brings every model in line with its base path, once. One thread at a time does so."""
@@ -96,18 +103,19 @@ class Repository:
         if self._thread is not None:
             self._thread.join(timeout=5)
 
-    def wait_until_available(self) -> None:
-        """Polls until every model has a version that answers, or `interrupt` comes.
+    def wait_until_available(self, names: set[str]) -> list[str]:
+        """Polls until each of these models has a version that answers, or has failed, or is served no more.
 
-        Raises `ServingError` (UNKNOWN) when a model has none left to try.
+        Returns what went wrong, as TensorFlow Serving words it, for each version that failed. Ends early when
+        `interrupt` comes or the caller goes.
         """
-        while not self._stop.is_set():
+        waits = callers.current()
+        while True:
             self.poll()
-            missing = [m for m in self.models() if not _answers(m)]
-            if not missing:
-                return
-            _raise_if_hopeless(missing)
-            self._stop.wait(0.2)
+            missing = [model for name, model in self._models.items() if name in names and not model.answers()]
+            failures = [failure for model in missing for failure in _failures(model)]
+            if failures or not missing or not waits() or self._stop.wait(0.2):
+                return failures
 
     def _run(self, interval: float) -> None:
         while not self._stop.wait(interval):
@@ -117,48 +125,34 @@ class Repository:
                 # The directory may be on a store that fails now and answers at the next poll.
                 LOG.exception("Polling the model directories failed")
 
-    def _check(
-        self,
-        config: model_server_config_pb2.ModelConfig,
-        others: dict[str, model_server_config_pb2.ModelConfig],
-    ) -> None:
-        if config.name in others:
-            raise invalid_argument(f"Illegal to list model {config.name} multiple times in config list")
-        if not config.base_path:
-            raise invalid_argument(f"Expected model {config.name} to have an absolute path or URI; got base_path()=")
+    def _check_labels(self, config: model_server_config_pb2.ModelConfig) -> None:
         known = self._models.get(config.name)
-        given = dict(known.config.version_labels) if known is not None else {}
-        for label, version in config.version_labels.items():
-            if given.get(label) == version or (self._early_labels and label not in given):
-                continue
-            if not _answers(known, version):
-                raise failed_precondition(
-                    f"Request to assign label to version {version} of model {config.name}, "
-                    "which is not currently available for inference"
-                )
+        if known is None:
+            check_labels(config, {}, lambda version: False, self._early_labels)
+        else:
+            check_labels(config, dict(known.config.version_labels), known.answers, self._early_labels)
+
+    def _model(self, name: str, config: model_server_config_pb2.ModelConfig) -> Model:
+        model = self._models.get(name) or self._former.pop(name, None)
+        if model is None:
+            return Model(config, self._loader, self._retries)
+        model.config = config
+        return model
 
 
-def _labelled(model: Model, label: str) -> int:
-    version = model.config.version_labels.get(label)
+def _labelled(model: Model | None, label: str) -> int:
+    version = model.config.version_labels.get(label) if model is not None else None
     if version is None:
         raise invalid_argument(f"Unrecognized servable version label: {label}")
     return version
 
 
-def _answers(model: Model | None, version: int | None = None) -> bool:
-    if model is None:
-        return False
-    states = [v.state for v in model.versions() if version is None or v.number == version]
-    return State.AVAILABLE in states
-
-
-def _raise_if_hopeless(models: list[Model]) -> None:
-    errors = []
-    for model in models:
-        versions = [v for v in model.versions() if v.wanted]
-        if versions and all(v.state == State.END and v.error is not None for v in versions):
-            name = model.config.name
-            errors += [f"{{name: {name} version: {v.number}}} due to error: {v.error}" for v in versions]
-    if errors:
-        message = f"{len(errors)} model(s) did not become available: {{{'; '.join(errors)}}}"
-        raise ServingError(grpc.StatusCode.UNKNOWN, message)
+def _failures(model: Model) -> list[str]:
+    """What each wanted version failed with, when none is left to try."""
+    versions = [version for version in model.versions() if version.wanted]
+    errors: list[ServingError] = [v.error for v in versions if v.state == State.END and v.error is not None]
+    if not versions or len(errors) < len(versions):
+        return []
+    name = model.config.name
+    pairs = zip(versions, errors, strict=True)
+    return [f"{{name: {name} version: {version.number}}} due to error: {error.status}" for version, error in pairs]

@@ -17,9 +17,11 @@ import tensorflow as tf
 from google.protobuf.message import DecodeError
 from tensorflow.core.protobuf import config_pb2, meta_graph_pb2
 
-from serving.batching import Batcher, BatchingParameters, Feeds, Run
+from serving.batching import Batcher, Feeds, Run
+from serving.batching_parameters import BatchingParameters
 from serving.errors import ServingError, from_tensorflow, not_found
 
+_FILES: Final = ("saved_model.pb", "saved_model.pbtxt")
 _MAX_CALLS: Final = 128
 """Prepared calls kept per version: one for each set of inputs and outputs that was asked for."""
 
@@ -30,6 +32,8 @@ class Servable:
     def __init__(self, name: str, version: int, meta_graph: meta_graph_pb2.MetaGraphDef, run: Run) -> None:
         self.name = name
         self.version = version
+        self.checks_methods = False
+        """Whether a signature answers only the methods that its `method_name` names."""
         self.signatures: dict[str, meta_graph_pb2.SignatureDef] = dict(meta_graph.signature_def)
         self.run = run
         """(the graph's tensor names -> values, names of tensors) -> their values. Raises `ServingError`."""
@@ -72,6 +76,11 @@ class _Session:
 
 def load(name: str, version: int, path: str, tags: Sequence[str], config: config_pb2.ConfigProto) -> Servable:
     """Reads the SavedModel in `path`. Raises `ServingError` saying what is wrong with it."""
+    if not any(tf.io.gfile.exists(tf.io.gfile.join(path, file)) for file in _FILES):
+        raise not_found(
+            "Specified file path does not appear to contain a SavedModel bundle "
+            f"(should have a file called `saved_model.pb`)\nSpecified file path: {path}"
+        )
     graph = tf.Graph()
     with graph.as_default():
         session = tf.compat.v1.Session(graph=graph, config=config)
@@ -79,8 +88,14 @@ def load(name: str, version: int, path: str, tags: Sequence[str], config: config
             meta_graph = tf.compat.v1.saved_model.load(session, list(tags), path)
         except tf.errors.OpError as error:
             raise from_tensorflow(error) from error
-        except (OSError, RuntimeError) as error:  # the loader's way to say: no such file, no such tags
-            raise not_found(f"{path}: {' '.join(str(error).split())}") from error
-        except (DecodeError, ValueError, KeyError, TypeError) as error:
+        except (DecodeError, OSError) as error:
+            message = f"Can't parse {tf.io.gfile.join(path, 'saved_model.pb')} as binary proto"
+            raise ServingError(grpc.StatusCode.DATA_LOSS, message) from error
+        except RuntimeError as error:  # the loader's way to say: no such tags
+            raise not_found(
+                f"Could not find meta graph def matching supplied tags: {{ {' '.join(tags)} }}. To inspect available "
+                "tag-sets in the SavedModel, please use the SavedModel CLI: `saved_model_cli`"
+            ) from error
+        except (ValueError, KeyError, TypeError) as error:
             raise ServingError(grpc.StatusCode.DATA_LOSS, f"{path}: {' '.join(str(error).split())}") from error
     return Servable(name, version, meta_graph, _Session(session).run)

@@ -3,50 +3,58 @@
 It speaks TensorFlow Serving's interface and takes its flags. TensorFlow is imported only once the flags are right.
 """
 
-import argparse
 import logging
 import signal
 import sys
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from importlib.metadata import version
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from serving.errors import ServingError
-from serving.flags import parse_flags
+from serving.flags import UsageError, parse_flags
+from serving.options import Options, read_options
 
 if TYPE_CHECKING:
     from serving.model_server import ModelServer
 
 LOG = logging.getLogger("serving")
 
+NOT_STARTED: Final = "Failed to start server. Error: "
+FAILURE: Final = 255
+"""The exit status when the server does not start."""
 _SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Serves until SIGTERM or SIGINT. Returns the exit status: 1 when no model could be served."""
-    flags = parse_flags(arguments)
+    """Serves until SIGTERM or SIGINT. Returns the exit status: 0, or 255 when it could not serve."""
+    try:
+        flags = parse_flags(arguments)
+    except UsageError as error:
+        print(error)
+        return FAILURE
     if flags.version:
         print(f"TensorFlow ModelServer: embedded\nTensorFlow Library: {version('tensorflow')}")
         return 0
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s", stream=sys.stderr)
     signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)  # before any thread starts: all inherit it, `main` alone waits
     try:
-        return _serve(flags)
+        return _serve(read_options(flags))
     except (ServingError, RuntimeError, OSError) as error:
-        print(f"serving.server: {error}", file=sys.stderr, flush=True)
-        return 1
+        status = error.status if isinstance(error, ServingError) else f"UNKNOWN: {error}"
+        print(f"{NOT_STARTED}{' '.join(status.split())}", file=sys.stderr, flush=True)
+        return FAILURE
 
 
-def _serve(flags: argparse.Namespace) -> int:
+def _serve(options: Options) -> int:
     from serving.model_server import ModelServer
 
     logging.getLogger("tensorflow").setLevel(logging.ERROR)
-    server = ModelServer(flags)
+    server = ModelServer(options)
     if not _start(server):
         return 0
     signal.sigwait(_SIGNALS)
-    LOG.info("Stopping: requests under way may take %s more seconds", flags.drain_seconds)
+    LOG.info("Stopping: requests under way may take %s more seconds", options.flags.drain_seconds)
     server.stop()
     return 0
 

@@ -16,6 +16,7 @@ from tensorflow_serving.apis import (
     regression_pb2,
 )
 
+from serving import callers
 from serving.api import Api
 from serving.errors import ServingError
 
@@ -30,9 +31,9 @@ def prediction_service(api: Api) -> grpc.GenericRpcHandler:
     return _service(
         PREDICTION_SERVICE,
         {
-            "Predict": (predict_pb2.PredictRequest, api.predict),
-            "Classify": (classification_pb2.ClassificationRequest, api.classify),
-            "Regress": (regression_pb2.RegressionRequest, api.regress),
+            "Predict": (predict_pb2.PredictRequest, _measured(api, "Predict", api.predict)),
+            "Classify": (classification_pb2.ClassificationRequest, _measured(api, "Classify", api.classify)),
+            "Regress": (regression_pb2.RegressionRequest, _measured(api, "Regress", api.regress)),
             "MultiInference": (inference_pb2.MultiInferenceRequest, api.multi_inference),
             "GetModelMetadata": (get_model_metadata_pb2.GetModelMetadataRequest, api.get_model_metadata),
         },
@@ -62,15 +63,20 @@ def _service(name: str, methods: Mapping[str, tuple[Any, Callable[[Any], Any]]])
     return grpc.method_handlers_generic_handler(name, handlers)
 
 
+def _measured(api: Api, method: str, function: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    return lambda request: api.measured(request.model_spec.name, method, "GRPC", lambda: function(request))
+
+
 def _answer(function: Callable[[Any], Any], request: Any, context: grpc.ServicerContext) -> Any:
-    """Runs `function`, unless nobody waits for the answer any more."""
-    if not context.is_active():
-        context.abort(grpc.StatusCode.CANCELLED, "The caller has gone")
+    """Runs `function`, unless nobody waits for the answer any more: the call is cancelled, or its deadline passed."""
     try:
-        return function(request)
+        if not context.is_active():
+            raise callers.gone()
+        with callers.waiting(context.is_active):
+            return function(request)
     except ServingError as error:
         LOG.debug("%s: %s", error.code.name, error.message)
-        context.abort(error.code, error.message)
+        context.abort(error.code, error.details)
     except Exception as error:
         LOG.exception("A request failed in an unforeseen way")
         context.abort(grpc.StatusCode.INTERNAL, f"{type(error).__name__}: {error}")

@@ -7,7 +7,7 @@ import numpy as np
 import tensorflow as tf
 from tensorflow.core.framework import tensor_pb2
 
-from serving.errors import invalid_argument
+from serving.errors import ServingError, invalid_argument
 
 MAX_BYTES: Final = 1 << 30
 """A tensor that says it is larger is refused before memory is taken for it."""
@@ -59,7 +59,7 @@ def to_array(proto: tensor_pb2.TensorProto, name: str) -> np.ndarray:
 
 def fill_proto(array: np.ndarray, proto: tensor_pb2.TensorProto, as_content: bool = False) -> None:
     """Writes `array` into an empty `proto`: into the typed fields, as TensorFlow Serving does, or `tensor_content`."""
-    dtype = tf.string if array.dtype == object else tf.as_dtype(array.dtype)
+    dtype = to_dtype(array)
     proto.dtype = dtype.as_datatype_enum
     dims = proto.tensor_shape.dim
     for size in array.shape:
@@ -71,28 +71,43 @@ def fill_proto(array: np.ndarray, proto: tensor_pb2.TensorProto, as_content: boo
     _extend(proto, _FIELDS[dtype], flat.view(_STORED_AS[dtype]) if dtype in _STORED_AS else flat)
 
 
+def to_dtype(array: np.ndarray) -> tf.DType:
+    """The TensorFlow dtype of an array as sessions give them: objects are strings."""
+    return tf.string if array.dtype == object else tf.as_dtype(array.dtype)
+
+
+def type_name(dtype: tf.DType | int) -> str:
+    """A dtype as TensorFlow's C++ messages call it: `float`, `double`, `int64`, `string`."""
+    name: str = tf.as_dtype(dtype).name
+    return {"float32": "float", "float64": "double", "float16": "half"}.get(name, name)
+
+
+def _malformed(name: str) -> ServingError:
+    return invalid_argument(f"tensor parsing error: {name}")
+
+
 def _dtype(proto: tensor_pb2.TensorProto, name: str) -> tf.DType:
     try:
         dtype = tf.as_dtype(proto.dtype)
     except TypeError as error:
-        raise invalid_argument(f"tensor parsing error: {name}") from error
+        raise _malformed(name) from error
     if dtype not in _FIELDS:
-        raise invalid_argument(f"tensor parsing error: {name}: dtype {dtype.name} is not supported")
+        raise _malformed(name)
     return dtype
 
 
 def _shape(proto: tensor_pb2.TensorProto, dtype: tf.DType, name: str) -> tuple[int, ...]:
     shape = tuple(dim.size for dim in proto.tensor_shape.dim)
     if proto.tensor_shape.unknown_rank or any(size < 0 for size in shape):
-        raise invalid_argument(f"tensor parsing error: {name}: the shape should be known. Received: {list(shape)}")
+        raise _malformed(name)
     if prod(shape) * max(np.dtype(dtype.as_numpy_dtype).itemsize, 1) > MAX_BYTES:
-        raise invalid_argument(f"tensor parsing error: {name}: {list(shape)} is more than {MAX_BYTES} bytes")
+        raise _malformed(name)
     return shape
 
 
 def _from_content(content: bytes, dtype: tf.DType, shape: tuple[int, ...], name: str) -> np.ndarray:
     if dtype == tf.string or len(content) != prod(shape) * np.dtype(dtype.as_numpy_dtype).itemsize:
-        raise invalid_argument(f"tensor parsing error: {name}: tensor_content does not hold {dtype.name} {list(shape)}")
+        raise _malformed(name)
     return np.frombuffer(content, dtype.as_numpy_dtype).reshape(shape)
 
 

@@ -6,7 +6,8 @@ from typing import Final
 import tensorflow as tf
 from tensorflow_serving.config import file_system_storage_path_source_pb2, model_server_config_pb2
 
-_NUMBER: Final = re.compile(r"\d{1,18}")
+_NUMBER: Final = re.compile(r"[0-9]+")
+_LARGEST: Final = (1 << 63) - 1
 
 VersionPolicy = file_system_storage_path_source_pb2.FileSystemStoragePathSourceConfig.ServableVersionPolicy
 
@@ -17,7 +18,8 @@ def find_versions(base_path: str) -> dict[int, str]:
     Raises `tf.errors.NotFoundError` when there is no such directory. Local paths and object stores both work.
     """
     children = (child.rstrip("/") for child in tf.io.gfile.listdir(base_path))
-    return {int(c): tf.io.gfile.join(base_path, c) for c in sorted(children) if _NUMBER.fullmatch(c)}
+    numbers = ((int(child), child) for child in sorted(children) if _NUMBER.fullmatch(child))
+    return {number: tf.io.gfile.join(base_path, child) for number, child in numbers if number <= _LARGEST}
 
 
 def aspired_versions(config: model_server_config_pb2.ModelConfig, found: dict[int, str]) -> dict[int, str]:

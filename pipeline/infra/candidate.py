@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import IO, Final
 
 from serving.process import server_process
+from serving.server import NOT_STARTED
 
 MODEL_NAME: Final = "candidate"
 _LISTENING: Final = b"Running gRPC ModelServer at 0.0.0.0:"
@@ -54,4 +55,4 @@ def _last_line(process: "subprocess.Popen[bytes]", log: IO[str]) -> str:
     status = process.wait()
     log.seek(0)
     lines = log.read().strip().splitlines()
-    return lines[-1].removeprefix("serving.server: ") if lines else f"it ended with status {status}"
+    return lines[-1].removeprefix(NOT_STARTED) if lines else f"it ended with status {status}"

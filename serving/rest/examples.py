@@ -1,14 +1,16 @@
 """Classify and Regress as JSON: examples are objects of feature name to value or list of values."""
 
-import base64
-import binascii
-from typing import Any
+from typing import Any, Final
 
 from tensorflow.core.example import example_pb2
 from tensorflow_serving.apis import classification_pb2, input_pb2, regression_pb2
 
 from serving.errors import invalid_argument
-from serving.rest.json_tensors import decimals, dump
+from serving.rest import json_text
+from serving.rest.json_tensors import from_base64, is_base64
+from serving.rest.json_text import decimals, encoded, type_of, value_error
+
+_KINDS: Final = {"bytes_list": "bytes", "float_list": "float", "int64_list": "int64"}
 
 
 def classification_request(values: dict[str, Any]) -> classification_pb2.ClassificationRequest:
@@ -24,22 +26,26 @@ def regression_request(values: dict[str, Any]) -> regression_pb2.RegressionReque
 def classification_json(response: classification_pb2.ClassificationResponse) -> str:
     """`results`: for each example a list of [label, score]."""
     rows = [[[c.label, decimals([c.score])[0]] for c in row.classes] for row in response.result.classifications]
-    return dump({"results": rows})
+    return json_text.rows("results", rows)
 
 
 def regression_json(response: regression_pb2.RegressionResponse) -> str:
     """`results`: a value for each example."""
-    return dump({"results": decimals([r.value for r in response.result.regressions])})
+    return json_text.one_line({"results": decimals([r.value for r in response.result.regressions])}, 0)
 
 
 def _input(values: dict[str, Any]) -> input_pb2.Input:
-    listed = values.get("examples")
-    if not isinstance(listed, list) or not listed:
-        raise invalid_argument("'examples' is expected to be a list that is not empty")
+    context = _example(values["context"]) if "context" in values else None
+    if "examples" not in values:
+        raise value_error(values, "When method is classify, key 'examples' is expected and was not found")
+    listed = values["examples"]
+    if not isinstance(listed, list):
+        raise value_error(values, "Expecting 'examples' value to be an list/array")
+    if not listed:
+        raise value_error(values, "'examples' value is an empty array")
     examples = [_example(value) for value in listed]
-    if "context" not in values:
+    if context is None:
         return input_pb2.Input(example_list=input_pb2.ExampleList(examples=examples))
-    context = _example(values["context"])
     return input_pb2.Input(
         example_list_with_context=input_pb2.ExampleListWithContext(context=context, examples=examples)
     )
@@ -47,32 +53,33 @@ def _input(values: dict[str, Any]) -> input_pb2.Input:
 
 def _example(value: Any) -> example_pb2.Example:
     if not isinstance(value, dict):
-        raise invalid_argument(f"Example must be JSON object but got JSON {type(value).__name__}")
+        raise invalid_argument(f"Example must be JSON object but got JSON {type_of(value)}")
     example = example_pb2.Example()
     for name, content in value.items():
-        _fill(example.features.feature[name], name, content if isinstance(content, list) else [content])
+        feature = example.features.feature[name]
+        for element in content if isinstance(content, list) else [content]:
+            _append(feature, name, element)
     return example
 
 
-def _fill(feature: Any, name: str, values: list[Any]) -> None:
-    if all(isinstance(v, str | dict) for v in values):
-        feature.bytes_list.value.extend(_bytes(v, name) for v in values)
-    elif any(isinstance(v, bool) or not isinstance(v, int | float) for v in values):
-        raise invalid_argument(f"Unexpected element type in feature: {name}")
-    elif all(isinstance(v, int) for v in values):
-        if any(not -(1 << 63) <= v < 1 << 63 for v in values):
-            raise invalid_argument(f"Unexpected element type in feature: {name}: out of the range of int64")
-        feature.int64_list.value.extend(values)
-    elif any(isinstance(v, int) for v in values):
-        raise invalid_argument(f"Unexpected element type in feature: {name}: whole and decimal numbers mixed")
-    else:
-        feature.float_list.value.extend(values)
+def _append(feature: Any, name: str, value: Any) -> None:
+    kind, converted = _converted(name, value)
+    found = feature.WhichOneof("kind")
+    if found not in (None, kind):
+        raise invalid_argument(f"Unexpected element type in feature: {name} expecting type: {_KINDS[found]}")
+    getattr(feature, kind).value.append(converted)
 
 
-def _bytes(value: Any, name: str) -> bytes:
+def _converted(name: str, value: Any) -> tuple[str, bytes | float | int]:
+    """The list that the value goes to, and the value there."""
     if isinstance(value, str):
-        return value.encode()
-    try:
-        return base64.b64decode(value["b64"], validate=True)
-    except (KeyError, TypeError, binascii.Error) as error:
-        raise invalid_argument(f"{name}: should be text or {{'b64': base64 text}}") from error
+        return "bytes_list", encoded(value)
+    if is_base64(value):
+        return "bytes_list", from_base64(value)
+    if isinstance(value, float) or (isinstance(value, int) and not -(1 << 63) <= value < 1 << 64):
+        return "float_list", float(value)
+    if not isinstance(value, int):
+        raise invalid_argument(f"Feature: {name} has element with unexpected JSON type: {type_of(value)}")
+    if value >= 1 << 63:
+        raise invalid_argument(f"Feature: {name} has uint64_t element. Only int64_t is supported.")
+    return "int64_list", int(value)

@@ -1,23 +1,26 @@
 """Paths and methods of the REST API, and its status codes."""
 
-import json
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Final
 from urllib.parse import unquote
 
 import grpc
+from google.protobuf import json_format
+from google.protobuf.message import Message
 from tensorflow_serving.apis import get_model_metadata_pb2, get_model_status_pb2, predict_pb2
 
 from serving.api import Api
 from serving.errors import ServingError, invalid_argument
 from serving.metadata import SIGNATURE_DEF
 from serving.predict import DEFAULT_SIGNATURE
-from serving.rest import examples, json_tensors
+from serving.rest import examples, json_text, predictions
 
-_NAME: Final = r"/v1/models/(?P<name>[^/:]+)(?:/versions/(?P<version>\d+)|/labels/(?P<label>[^/:]+))?"
-_POST: Final = re.compile(_NAME + r":(?P<method>classify|regress|predict)", re.IGNORECASE)
-_GET: Final = re.compile(_NAME + r"(?P<metadata>/metadata)?", re.IGNORECASE)
+_VERSION: Final = r"(?:/versions/(?P<version>[0-9]+)|/labels/(?P<label>[^/:]+))?"
+_POST: Final = re.compile(rf"/v1/models/(?P<name>[^/:]+){_VERSION}:(?P<method>classify|regress|predict)", re.IGNORECASE)
+_GET: Final = re.compile(rf"/v1/models(?:/(?P<name>[^/:]+))?{_VERSION}(?:/(?P<metadata>metadata))?", re.IGNORECASE)
+_ORIGIN: Final = re.compile("https?://")
 _STATUS: Final = {
     grpc.StatusCode.CANCELLED: 499,
     grpc.StatusCode.INVALID_ARGUMENT: 400,
@@ -51,60 +54,101 @@ class Handler:
         self._api = api
         self._metrics_path = metrics_path
 
-    def answer(self, verb: str, path: str, body: bytes) -> Answer:
+    def answer(self, verb: str, path: str, body: bytes, origin: str = "") -> Answer:
         """The answer to one request; an error is a JSON object with the key `error`."""
         path = path.partition("?")[0]
-        if verb == "GET" and path == self._metrics_path:
+        if path == self._metrics_path:
             return Answer(200, self._api.metrics_page(), "text/plain")
         if not path.lower().startswith("/v1/"):
-            return Answer(404, json.dumps({"error": f"Not found: {path}"}))
+            return Answer(404, json_text.error_text(f"Not found: {path}"))
+        if verb == "OPTIONS":
+            return Answer(200 if _ORIGIN.search(origin) else 400, "")
         try:
             return Answer(200, self._answer(verb, path, body))
         except ServingError as error:
-            return Answer(_STATUS.get(error.code, 500), json.dumps({"error": error.message}, ensure_ascii=False))
+            return Answer(_STATUS.get(error.code, 500), json_text.error_text(error.message))
 
     def _answer(self, verb: str, path: str, body: bytes) -> str:
-        match = (_POST if verb == "POST" else _GET).fullmatch(path) if verb in ("GET", "POST") else None
+        match = {"POST": _POST, "GET": _GET}[verb].fullmatch(path) if verb in ("GET", "POST") else None
+        method = (match["method"].lower() if verb == "POST" else "") if match else ""
+        return str(
+            self._api.measured(_name(match), method, "REST", lambda: self._found(verb, path, match, method, body))
+        )
+
+    def _found(self, verb: str, path: str, match: re.Match[str] | None, method: str, body: bytes) -> str:
         if match is None:
             raise invalid_argument(f"Malformed request: {verb} {path}")
-        if verb == "POST":
-            return getattr(self, f"_{match['method'].lower()}")(match, json_tensors.parse_body(body))
-        return self._metadata(match) if match["metadata"] else self._status(match)
+        if verb == "GET":
+            return self._metadata(match) if match["metadata"] else self._status(match)
+        methods: dict[str, Callable[[re.Match[str], bytes], str]] = {
+            "predict": self._predict,
+            "classify": self._classify,
+            "regress": self._regress,
+        }
+        return methods[method](match, body)
 
-    def _predict(self, match: re.Match[str], values: dict[str, Any]) -> str:
+    def _predict(self, match: re.Match[str], body: bytes) -> str:
         request = predict_pb2.PredictRequest()
-        _fill_spec(request.model_spec, match, values)
+        _fill_spec(request.model_spec, match)
+        values = json_text.parse_object(body)
+        request.model_spec.signature_name = json_text.signature_name(values)
         name = request.model_spec.signature_name or DEFAULT_SIGNATURE
         signature = self._api.repository.servable(request.model_spec).signatures.get(name)
         if signature is None:
             raise invalid_argument(f'Serving signature name: "{name}" not found in signature def')
-        form = json_tensors.fill_request(values, signature, request)
-        return json_tensors.response_json(self._api.predict(request, "REST"), form)
+        form = predictions.fill_request(values, signature, request)
+        return predictions.response_json(self._api.predict(request), form)
 
-    def _classify(self, match: re.Match[str], values: dict[str, Any]) -> str:
+    def _classify(self, match: re.Match[str], body: bytes) -> str:
+        values = json_text.parse_object(body)
+        signature_name = json_text.signature_name(values)
         request = examples.classification_request(values)
-        _fill_spec(request.model_spec, match, values)
-        return examples.classification_json(self._api.classify(request, "REST"))
+        _fill_spec(request.model_spec, match, signature_name)
+        return examples.classification_json(self._api.classify(request))
 
-    def _regress(self, match: re.Match[str], values: dict[str, Any]) -> str:
+    def _regress(self, match: re.Match[str], body: bytes) -> str:
+        values = json_text.parse_object(body)
+        signature_name = json_text.signature_name(values)
         request = examples.regression_request(values)
-        _fill_spec(request.model_spec, match, values)
-        return examples.regression_json(self._api.regress(request, "REST"))
+        _fill_spec(request.model_spec, match, signature_name)
+        return examples.regression_json(self._api.regress(request))
 
     def _status(self, match: re.Match[str]) -> str:
         request = get_model_status_pb2.GetModelStatusRequest()
-        _fill_spec(request.model_spec, match, {})
-        return json_tensors.message_json(self._api.get_model_status(request))
+        _require_name(match)
+        _fill_spec(request.model_spec, match)
+        return _message_json(self._api.get_model_status(request))
 
     def _metadata(self, match: re.Match[str]) -> str:
         request = get_model_metadata_pb2.GetModelMetadataRequest(metadata_field=[SIGNATURE_DEF])
-        _fill_spec(request.model_spec, match, {})
-        return json_tensors.message_json(self._api.get_model_metadata(request))
+        _require_name(match)
+        _fill_spec(request.model_spec, match)
+        response = self._api.get_model_metadata(request)
+        signatures = get_model_metadata_pb2.SignatureDefMap()
+        response.metadata[SIGNATURE_DEF].Unpack(signatures)
+        spec, found = _message_json(response.model_spec), _message_json(signatures)
+        return f'{{\n"model_spec":{spec},\n"metadata": {{"{SIGNATURE_DEF}": {found}}}\n}}\n'
 
 
-def _fill_spec(spec: Any, match: re.Match[str], values: dict[str, Any]) -> None:
-    spec.name = unquote(match["name"])
-    spec.signature_name = values.get("signature_name", "")
+def _message_json(message: Message) -> str:
+    text = json_format.MessageToJson(
+        message, preserving_proto_field_name=True, always_print_fields_with_no_presence=True, indent=1
+    )
+    return f"{text}\n"
+
+
+def _name(match: re.Match[str] | None) -> str:
+    return unquote(match["name"] or "") if match else ""
+
+
+def _require_name(match: re.Match[str]) -> None:
+    if not match["name"]:
+        raise invalid_argument("Missing model name in request.")
+
+
+def _fill_spec(spec: Any, match: re.Match[str], signature_name: str = "") -> None:
+    spec.name = _name(match)
+    spec.signature_name = signature_name
     if match["version"]:
         if int(match["version"]) >= 1 << 63:
             raise invalid_argument(f"Failed to convert version: {match['version']} to numeric.")

@@ -1,23 +1,52 @@
-"""HTTP/1.1 with kept-alive connections, a thread for each."""
+"""HTTP/1.1 with kept-alive connections: a thread for each, and a pool of threads that answer."""
 
+import gzip
 import logging
 import threading
+import time
+import zlib
+from argparse import Namespace
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Final
 
+from serving import callers
+from serving.rest import json_text
 from serving.rest.handler import Answer, Handler
 
 LOG = logging.getLogger("serving")
+
+_VERBS: Final = {f"do_{verb}" for verb in ("GET", "POST", "PUT", "DELETE", "PATCH", "OPTIONS", "HEAD")}
+_LARGEST_CHUNK_LINE: Final = 1024
+_IDLE_SECONDS: Final = 300.0
 
 
 class _Server(ThreadingHTTPServer):
     daemon_threads = True
     request_queue_size = 128
 
-    def __init__(self, port: int, handler: Handler, timeout: float, cors: bool) -> None:
+    def __init__(self, flags: Namespace, handler: Handler) -> None:
         self.handler = handler
-        self.cors = cors
-        self.idle_timeout = timeout
-        super().__init__(("0.0.0.0", port), _Request)
+        self.cors: bool = flags.rest_api_enable_cors_support
+        self.timeout_seconds = flags.rest_api_timeout_in_ms / 1000
+        self.threads = ThreadPoolExecutor(flags.rest_api_num_threads, thread_name_prefix="rest")
+        super().__init__(("0.0.0.0", flags.rest_api_port), _Request)
+
+    def answer(self, verb: str, path: str, body: bytes, origin: str) -> Answer:
+        """The answer, or a 504 when it takes too long; work that has not begun by then is dropped."""
+        end = time.monotonic() + self.timeout_seconds
+
+        def work() -> Answer:
+            with callers.waiting(lambda: time.monotonic() < end):
+                return self.handler.answer(verb, path, body, origin)
+
+        answered = self.threads.submit(work)
+        try:
+            return answered.result(self.timeout_seconds if self.timeout_seconds > 0 else None)
+        except TimeoutError:
+            answered.cancel()
+            return Answer(504, json_text.error_text("Timed out waiting for notification"))
 
 
 class _Request(BaseHTTPRequestHandler):
@@ -28,26 +57,45 @@ class _Request(BaseHTTPRequestHandler):
 
     def setup(self) -> None:
         super().setup()
-        self.connection.settimeout(self.server.idle_timeout)
+        self.connection.settimeout(_IDLE_SECONDS)
 
-    def do_GET(self) -> None:
-        self._reply(self.server.handler.answer("GET", self.path, b""))
-
-    def do_POST(self) -> None:
-        length = self.headers.get("Content-Length", "")
-        if not length.isdigit():
-            self.send_error(411)
+    def _answer(self) -> None:
+        try:
+            body = self._body()
+        except (ValueError, OSError, EOFError, zlib.error) as error:
+            LOG.debug("A request's body cannot be read: %s", error)
+            self.close_connection = True
+            self._reply(Answer(400, json_text.error_text("The request's body cannot be read")))
             return
-        self._reply(self.server.handler.answer("POST", self.path, self.rfile.read(int(length))))
+        self._reply(self.server.answer(self.command, self.path, body, self.headers.get("Origin", "")))
 
-    def do_OPTIONS(self) -> None:
-        self._reply(Answer(200, ""))
+    def __getattr__(self, name: str) -> Callable[[], None]:
+        """`do_GET` and its like are one method: what a verb is good for is the handler's to say."""
+        if name not in _VERBS:
+            raise AttributeError(name)
+        return self._answer
 
     def log_message(self, format: str, *args: object) -> None:
         LOG.debug(format, *args)
 
+    def _body(self) -> bytes:
+        if "chunked" in self.headers.get("Transfer-Encoding", "").lower():
+            body = b"".join(self._chunks())
+        else:
+            body = self.rfile.read(int(self.headers.get("Content-Length", "0")))
+        return gzip.decompress(body) if "gzip" in self.headers.get("Content-Encoding", "") else body
+
+    def _chunks(self) -> list[bytes]:
+        chunks = []
+        while size := int(self.rfile.readline(_LARGEST_CHUNK_LINE).partition(b";")[0], 16):
+            chunks.append(self.rfile.read(size))
+            self.rfile.readline(_LARGEST_CHUNK_LINE)
+        while self.rfile.readline(_LARGEST_CHUNK_LINE).strip():
+            pass
+        return chunks
+
     def _reply(self, answer: Answer) -> None:
-        body = answer.body.encode()
+        body = answer.body.encode("utf-8", "surrogateescape")
         self.send_response(answer.status)
         self.send_header("Content-Type", answer.content_type)
         self.send_header("Content-Length", str(len(body)))
@@ -56,22 +104,26 @@ class _Request(BaseHTTPRequestHandler):
             self.send_header("Access-Control-Allow-Methods", "POST, GET")
             self.send_header("Access-Control-Allow-Headers", "Content-Type")
         self.end_headers()
-        self.wfile.write(body)
+        if self.command != "HEAD":
+            self.wfile.write(body)
 
 
 class RestServer:
     """The REST API on a TCP port, in threads of its own."""
 
-    def __init__(self, port: int, handler: Handler, timeout: float, cors: bool = False) -> None:
-        """Listens. `timeout` is in seconds. Raises `OSError` when the port is taken."""
-        self._server = _Server(port, handler, timeout, cors)
+    def __init__(self, flags: Namespace, handler: Handler) -> None:
+        """Listens. Raises `OSError` when the port is taken."""
+        self._server = _Server(flags, handler)
         self.port = int(self._server.server_address[1])
 
     def start(self) -> None:
         """Answers until `stop`."""
         threading.Thread(target=self._server.serve_forever, name="rest", daemon=True).start()
 
-    def stop(self) -> None:
-        """Takes no new connections."""
+    def stop(self, seconds: float) -> None:
+        """Takes no new connections; requests under way get `seconds` to finish."""
         self._server.shutdown()
         self._server.server_close()
+        done = threading.Thread(target=self._server.threads.shutdown, daemon=True)
+        done.start()
+        done.join(seconds)

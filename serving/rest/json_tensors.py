@@ -1,249 +1,129 @@
-"""Predict requests and responses as JSON, in TensorFlow Serving's row form (`instances`) and column form (`inputs`)."""
+"""JSON values to tensors and back.
+
+A value that fits is turned into an array by NumPy as a whole; one that does not is walked through again, element by
+element, for TensorFlow Serving's message about the first thing that is wrong with it.
+"""
 
 import base64
 import binascii
-import json
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 from itertools import chain
-from typing import Any, Final, Literal
+from typing import Any, Final
 
 import numpy as np
 import tensorflow as tf
-from google.protobuf import json_format
-from google.protobuf.message import Message
-from tensorflow.core.protobuf import meta_graph_pb2
-from tensorflow_serving.apis import predict_pb2
 
-from serving import tensors
-from serving.errors import invalid_argument
+from serving.errors import ServingError, invalid_argument, unimplemented
+from serving.rest.json_text import decimals, encoded, show, type_of, value_error
+from serving.tensors import to_dtype, type_name
 
-Form = Literal["predictions", "outputs"]
-_SHOWN: Final = 256
-
-
-def parse_body(body: bytes) -> dict[str, Any]:
-    """The body's JSON object. Raises `ServingError` (INVALID_ARGUMENT)."""
-    if not body:
-        raise invalid_argument("JSON Parse error: The document is empty")
-    try:
-        values = json.loads(body)
-    except (ValueError, RecursionError) as error:
-        raise invalid_argument(f"JSON Parse error: {error}") from error
-    if not isinstance(values, dict):
-        raise invalid_argument(f"JSON Value: {_show(values)} Is not object")
-    if not isinstance(values.get("signature_name", ""), str):
-        raise invalid_argument(
-            f"JSON Value: {_show(values)} not formatted correctly. 'signature_name' key must be a string value."
-        )
-    return values
+_RANGES: Final[dict[tf.DType, tuple[int, int]]] = {
+    tf.int32: (-(1 << 31), (1 << 31) - 1),
+    tf.int64: (-(1 << 63), (1 << 63) - 1),
+    tf.uint32: (0, (1 << 32) - 1),
+    tf.uint64: (0, (1 << 64) - 1),
+}
+"""What fits an integer type; the smaller ones take what fits int32 and keep its lowest bits."""
+_SMALL: Final = frozenset({tf.int8, tf.int16, tf.uint8})
+_KNOWN: Final = frozenset({*_RANGES, *_SMALL, tf.float32, tf.float64, tf.bool, tf.string})
 
 
-def fill_request(
-    values: dict[str, Any], signature: meta_graph_pb2.SignatureDef, request: predict_pb2.PredictRequest
-) -> Form:
-    """Puts the tensors of `instances` or `inputs` into the request. Returns the form of the answer."""
-    if "instances" in values and "inputs" in values:
-        raise invalid_argument(
-            f"JSON Value: {_show(values)} Not formatted correctly expecting only one of 'inputs' or 'instances' keys "
-            "to exist "
-        )
-    if "instances" in values:
-        columns, form = _from_instances(values["instances"], list(signature.inputs)), "predictions"
-    elif "inputs" in values:
-        columns, form = _from_inputs(values["inputs"], list(signature.inputs)), "outputs"
-    else:
-        raise invalid_argument("Missing 'inputs' or 'instances' key")
-    for name, value in columns.items():
-        array = _to_array(value, tf.as_dtype(signature.inputs[name].dtype), name)
-        tensors.fill_proto(array, request.inputs[name])
-    return "predictions" if form == "predictions" else "outputs"
-
-
-def response_json(response: predict_pb2.PredictResponse, form: Form) -> str:
-    """The response's tensors as `predictions`, a list of rows, or `outputs`, a list or object of columns."""
-    arrays = {name: tensors.to_array(proto, name) for name, proto in response.outputs.items()}
-    if form == "outputs":
-        columns = {name: _to_lists(array, name) for name, array in arrays.items()}
-        return dump({"outputs": columns if len(columns) > 1 else next(iter(columns.values()))})
-    sizes = {name: len(array) if array.ndim else None for name, array in arrays.items()}
-    if None in sizes.values():
-        name = next(name for name, size in sizes.items() if size is None)
-        raise invalid_argument(f"Tensor name: {name} has no shape information ")
-    if len(set(sizes.values())) > 1:
-        raise invalid_argument(f"Tensors have inconsistent batch size: {sizes}")
-    columns = {name: _to_lists(array, name) for name, array in arrays.items()}
-    if len(columns) == 1:
-        return dump({"predictions": next(iter(columns.values()))})
-    return dump({"predictions": [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]})
-
-
-def message_json(message: Message) -> str:
-    """A status or metadata response as TensorFlow Serving prints it."""
-    return json_format.MessageToJson(
-        message, preserving_proto_field_name=True, always_print_fields_with_no_presence=True, indent=1
-    )
-
-
-def _from_instances(instances: Any, inputs: list[str]) -> dict[str, Any]:
-    if not isinstance(instances, list):
-        raise invalid_argument(f"JSON Value: {_show(instances)} Expecting 'instances' to be an list/array")
-    if not instances:
-        raise invalid_argument("No values in 'instances' array")
-    named = [_is_named(instance) for instance in instances]
-    if not named[0] and len(inputs) > 1:
-        raise invalid_argument(
-            "instances is a plain list, but expecting list of objects as multiple input tensors required as per "
-            "tensorinfo_map"
-        )
-    if len(set(named)) > 1:
-        raise invalid_argument(
-            f"Expecting {'object' if named[0] else 'value/list'} at item {named.index(not named[0])}"
-        )
-    if not named[0]:
-        return {inputs[0]: instances}
-    for number, instance in enumerate(instances):
-        if set(instance) != set(inputs):
-            raise invalid_argument(
-                f"Failed to process element: {number} of 'instances' list. JSON object: {_show(instance)} "
-                f"keys must be equal to: {','.join(sorted(inputs))}"
-            )
-    return {name: [instance[name] for instance in instances] for name in inputs}
-
-
-def _from_inputs(values: Any, inputs: list[str]) -> dict[str, Any]:
-    if not _is_named(values):
-        if len(inputs) > 1:
-            raise invalid_argument(
-                "inputs is a plain value/list, but expecting an object as multiple input tensors required as per "
-                "tensorinfo_map"
-            )
-        return {inputs[0]: values}
-    for name in inputs:
-        if name not in values:
-            raise invalid_argument(f"Missing named input: {name} in 'inputs' object.")
-    return {name: values[name] for name in inputs}
-
-
-def _to_array(value: Any, dtype: tf.DType, name: str) -> np.ndarray:
-    """Nested lists as an array: level by level, each list of a level as long as the first."""
+def to_array(value: Any, dtype: tf.DType) -> np.ndarray:
+    """Nested lists as an array. Raises `ServingError` (INVALID_ARGUMENT; UNIMPLEMENTED for the dtype)."""
     shape: list[int] = []
     level, probe = [value], value
     while isinstance(probe, list):
         if not all(isinstance(v, list) and len(v) == len(probe) for v in level):
-            raise invalid_argument(f"{name}: every list at level {len(shape)} should hold {len(probe)} values")
+            raise _first_error(value, dtype)
         shape.append(len(probe))
         level = list(chain.from_iterable(level))
         probe = level[0] if level else None
-    leaves = _leaves(level, dtype, name)
-    try:
-        return np.array(leaves, dtype=dtype.as_numpy_dtype).reshape(shape)
-    except OverflowError as error:
-        raise invalid_argument(f"{name}: {error}; expected type: {dtype.name}") from error
-
-
-def _leaves(values: list[Any], dtype: tf.DType, name: str) -> list[Any]:
+    if not _fit(level, dtype):
+        raise _first_error(value, dtype)
     if dtype == tf.string:
-        return [_bytes(value, name) for value in values]
-    fits = _check(dtype)
-    for value in values:
-        if not fits(value):
-            raise invalid_argument(
-                f"JSON Value: {_show(value)} Type: {type(value).__name__} is not of expected type: {dtype.name}"
-            )
-    return values
+        return np.array([_bytes(v) for v in level], object).reshape(shape)
+    wide = np.int64 if dtype in _SMALL else dtype.as_numpy_dtype
+    with np.errstate(over="ignore"):
+        return np.array(level, wide).astype(dtype.as_numpy_dtype).reshape(shape)
 
 
-def _check(dtype: tf.DType) -> Callable[[Any], bool]:
-    if dtype == tf.bool:
-        return lambda value: isinstance(value, bool)
-    kind = int | float if dtype.is_floating else int
-    return lambda value: isinstance(value, kind) and not isinstance(value, bool)
+def shape_of(value: Any) -> list[int]:
+    """The sizes along the first elements."""
+    return [len(value), *(shape_of(value[0]) if value else [])] if isinstance(value, list) else []
 
 
-def _bytes(value: Any, name: str) -> bytes:
-    if isinstance(value, str):
-        return value.encode()
-    if not _is_base64(value):
-        raise invalid_argument(f"JSON Value: {_show(value)} of {name} is not of expected type: string")
-    try:
-        return base64.b64decode(value["b64"], validate=True)
-    except binascii.Error as error:
-        raise invalid_argument("Unable to base64 decode") from error
-
-
-def _is_base64(value: Any) -> bool:
+def is_base64(value: Any) -> bool:
+    """Whether it is the object that stands for bytes: `{"b64": text}`."""
     return isinstance(value, dict) and list(value) == ["b64"] and isinstance(value["b64"], str)
 
 
-def _is_named(value: Any) -> bool:
-    return isinstance(value, dict) and not _is_base64(value)
+def from_base64(value: dict[str, str]) -> bytes:
+    """The bytes of such an object. Raises `ServingError` (INVALID_ARGUMENT)."""
+    text = "".join(value["b64"].split()).rstrip("=")
+    try:
+        return base64.b64decode(text + "=" * (-len(text) % 4), validate=True)
+    except (ValueError, binascii.Error) as error:
+        raise invalid_argument("Unable to base64 decode") from error
 
 
-def _to_lists(array: np.ndarray, name: str) -> Any:
-    """Lists of JSON values; bytes of a tensor whose name ends with `_bytes` as base64."""
+def to_lists(array: np.ndarray, name: str) -> Any:
+    """Lists of JSON values; bytes of a tensor whose name ends with `_bytes` as base64. Raises `ServingError`."""
+    if to_dtype(array) not in _KNOWN:
+        kind = type_name(to_dtype(array))
+        raise invalid_argument(f"Failed to write JSON value for tensor type: {kind}")
     if array.dtype != object:
         return decimals(array) if array.dtype.kind == "f" else array.tolist()
-    flat: Iterable[Any] = array.reshape(-1).tolist()
+    flat = array.reshape(-1).tolist()
     if name.endswith("_bytes"):
         values: list[Any] = [{"b64": base64.b64encode(value).decode()} for value in flat]
     else:
-        values = [value.decode("utf-8", "replace") for value in flat]
+        values = [value.decode("utf-8", "surrogateescape") for value in flat]
     return np.fromiter(values, object, len(values)).reshape(array.shape).tolist()
 
 
-@dataclass(frozen=True, slots=True)
-class Decimal:
-    """A number as it is printed."""
-
-    text: str
-
-
-def decimals(values: Any) -> list[Any]:
-    """Floats as TensorFlow Serving prints them: with six digits where these say it all, else with enough.
-
-    `values` is an array, or a list of what was float32.
-    """
-    array = np.asarray(values, getattr(values, "dtype", np.float32))
-    flat, digits = array.reshape(-1), 9 if array.dtype.itemsize <= 4 else 17
-    numbers = flat.tolist()
-    short = np.array([f"{number:.6g}" for number in numbers], dtype=object).astype(array.dtype)
-    exact = (short == flat) | ~np.isfinite(flat)
-    texts = [Decimal(_decimal(n, 6 if same else digits)) for n, same in zip(numbers, exact.tolist(), strict=True)]
-    listed: list[Any] = np.fromiter(texts, object, len(texts)).reshape(array.shape).tolist()
-    return listed
+def _fit(values: list[Any], dtype: tf.DType) -> bool:
+    """Whether all of the values are of the dtype."""
+    types = set(map(type, values))
+    if dtype == tf.string:
+        return types <= {str, dict} and all(isinstance(v, str) or is_base64(v) for v in values)
+    if dtype == tf.bool or dtype not in _KNOWN:
+        return types <= {bool} and dtype == tf.bool
+    if dtype.is_floating:
+        return types <= {int, float} and not any(isinstance(v, int) and abs(v) >= 1 << 1023 for v in values)
+    low, high = _RANGES.get(dtype, _RANGES[tf.int32])
+    return types <= {int} and (not values or (low <= min(values) and max(values) <= high))
 
 
-def _decimal(value: float, digits: int) -> str:
-    if value != value:
-        return "NaN"
-    if value in (float("inf"), float("-inf")):
-        return "Infinity" if value > 0 else "-Infinity"
-    text = f"{float(value):.{digits}g}"
-    return text if "." in text or "e" in text else f"{text}.0"
+def _bytes(value: Any) -> bytes:
+    return encoded(value) if isinstance(value, str) else from_base64(value)
 
 
-def dump(values: dict[str, Any]) -> str:
-    """JSON text of a response."""
-    return _text(values, 0)
+def _first_error(value: Any, dtype: tf.DType) -> ServingError:
+    shape = shape_of(value)
+    found = _walk(value, 0, dtype, shape)
+    return found or invalid_argument(f"JSON Value: {show(value)} is not a tensor of {type_name(dtype)} {shape}")
 
 
-def _text(value: Any, depth: int) -> str:
-    """Objects and lists of objects over several lines, plain lists on one."""
-    if isinstance(value, dict) and value:
-        inner = ",\n".join(f"{_pad(depth + 1)}{json.dumps(k)}: {_text(v, depth + 1)}" for k, v in value.items())
-        return f"{{\n{inner}\n{_pad(depth)}}}"
-    if isinstance(value, list) and value and isinstance(value[0], dict | list):
-        inner = ",\n".join(_pad(depth + 1) + _text(v, depth + 1) for v in value)
-        return f"[\n{inner}\n{_pad(depth)}]"
-    if isinstance(value, list):
-        return f"[{', '.join(_text(v, depth) for v in value)}]"
-    return value.text if isinstance(value, Decimal) else json.dumps(value, ensure_ascii=False)
+def _walk(value: Any, level: int, dtype: tf.DType, shape: list[int]) -> ServingError | None:
+    rank = len(shape)
+    if not isinstance(value, list):
+        if level == rank:
+            return _leaf_error(value, dtype)
+        return value_error(value, f"found at incorrect level: {level + 1} in the JSON DOM. Expected at level: {rank}")
+    if level >= rank:
+        return invalid_argument(f"Encountered list at unexpected level: {level} expected < {rank}")
+    if len(value) != shape[level]:
+        return invalid_argument(
+            f"Encountered list at unexpected size: {len(value)} at level: {level} expected size: {shape[level]}"
+        )
+    found = (_walk(element, level + 1, dtype, shape) for element in value)
+    return next((error for error in found if error is not None), None)
 
 
-def _pad(depth: int) -> str:
-    return "    " * depth
-
-
-def _show(value: Any) -> str:
-    return json.dumps(value, ensure_ascii=False)[:_SHOWN]
+def _leaf_error(value: Any, dtype: tf.DType) -> ServingError | None:
+    if _fit([value], dtype):
+        return None
+    if isinstance(value, dict) and dtype == tf.string:
+        return value_error(value, "not formatted correctly for base64 data")
+    if dtype not in _KNOWN and not isinstance(value, dict):
+        return unimplemented(f"Conversion of JSON Value: {show(value)} to type: {type_name(dtype)}")
+    return value_error(value, f"Type: {type_of(value)} is not of expected type: {type_name(dtype)}")

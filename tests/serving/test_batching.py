@@ -2,12 +2,14 @@ import threading
 import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from types import SimpleNamespace
+from pathlib import Path
 
 import numpy as np
 import pytest
 
-from serving.batching import Batcher, BatchingParameters, Feeds
+from serving import callers, config_files
+from serving.batching import Batcher, Feeds
+from serving.batching_parameters import BatchingParameters
 from serving.errors import ServingError
 
 
@@ -112,7 +114,7 @@ def test_closing_ends_the_threads() -> None:
 @pytest.mark.parametrize(
     ("feeds", "message"),
     [
-        ({"a": np.ones([2]), "b": np.ones([3])}, r"equal 0th-dimension size. Received: \[2, 3\]"),
+        ({"a": np.ones([2]), "b": np.ones([3])}, "must have equal 0th-dimension size"),
         ({"a": np.float32(1).reshape([])}, "at least one dimension"),
         ({"a": np.ones([1001])}, "Task size 1001 is larger"),
     ],
@@ -124,16 +126,73 @@ def test_feeds_that_cannot_be_joined(feeds: Feeds, message: str) -> None:
     batcher.close()
 
 
-def test_allowed_sizes_should_end_with_the_largest() -> None:
-    def value(number: int) -> SimpleNamespace:
-        return SimpleNamespace(value=number)
+def test_a_large_call_is_split_where_that_is_asked_for() -> None:
+    graph = Graph()
+    parameters = BatchingParameters(max_rows=7, batch_rows=3, threads=1)
+    batcher = Batcher(graph.run, parameters, lambda rows: None)
+    assert batcher.run(_column(1, 2, 3, 4, 5, 6, 7), ["y"])[0].ravel().tolist() == [2, 4, 6, 8, 10, 12, 14]
+    assert graph.sizes == [3, 3, 1]
+    with pytest.raises(ServingError, match="Task size 8 is larger than maximum input batch size 7"):
+        batcher.run(_column(*range(8)), ["y"])
+    batcher.close()
 
-    proto = SimpleNamespace(
-        allowed_batch_sizes=[4, 16],
-        max_batch_size=value(8),
-        batch_timeout_micros=value(0),
-        max_enqueued_batches=value(0),
-        num_batch_threads=value(0),
-    )
-    with pytest.raises(ServingError, match="should rise and end with max_batch_size=8"):
-        BatchingParameters.from_proto(proto, cores=2)
+
+def test_what_nobody_waits_for_any_more_is_not_computed() -> None:
+    gate = threading.Event()
+    graph = Graph(gate)
+    batcher = Batcher(graph.run, BatchingParameters(max_rows=2, threads=1), lambda rows: None)
+    gone = threading.Event()
+
+    def call_and_go() -> list[np.ndarray]:
+        with callers.waiting(lambda: not gone.is_set()):
+            return batcher.run(_column(2), ["y"])
+
+    with ThreadPoolExecutor(3) as threads:
+        first = threads.submit(batcher.run, _column(1, 1), ["y"])
+        time.sleep(0.05)  # the first batch is under way
+        second, third = threads.submit(call_and_go), threads.submit(batcher.run, _column(3), ["y"])
+        time.sleep(0.05)
+        gone.set()
+        gate.set()
+        assert third.result(timeout=5)[0].tolist() == [[6.0]]
+        with pytest.raises(ServingError, match="The caller has gone"):
+            second.result(timeout=5)
+    assert first.result()[0].tolist() == [[2.0], [2.0]]
+    assert graph.sizes == [2, 1]
+    batcher.close()
+
+
+def _parameters(path: Path, text: str) -> BatchingParameters:
+    (path / "batching").write_text(text)
+    return config_files.read_batching_parameters(str(path / "batching"))
+
+
+def test_what_a_file_leaves_open_has_tensorflow_servings_default(tmp_path: Path) -> None:
+    read = _parameters(tmp_path, "batch_timeout_micros { value: 2000 } num_batch_threads { value: 3 }")
+    assert read == BatchingParameters(max_rows=1000, timeout=0.002, max_waiting_batches=10, threads=3)
+    text = "max_batch_size { value: 8 } max_execution_batch_size { value: 4 }"
+    split = "enable_large_batch_splitting { value: true }"
+    assert _parameters(tmp_path, text).limit == 8
+    assert _parameters(tmp_path, f"{text} {split}").limit == 4
+    assert _parameters(tmp_path, f"max_batch_size {{ value: 8 }} {split}").limit == 8
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("max_batch_size {}", "input_batch_size_limit must be positive; was 0"),
+        ("num_batch_threads { value: 0 }", "num_batch_threads must be positive; was 0"),
+        ("max_enqueued_batches { value: 0 }", "max_enqueued_batches must be positive; was 0"),
+        ("batch_timeout_micros { value: -1 }", "batch_timeout_micros must be non-negative; was -1"),
+        ("allowed_batch_sizes: [4, 16]", "must match max_batch_size; last entry was 16; expected 1000"),
+        (
+            "max_batch_size { value: 2 } max_execution_batch_size { value: 4 } "
+            "enable_large_batch_splitting { value: true }",
+            "greater than or equal to max_execution_batch_size",
+        ),
+    ],
+)
+def test_parameters_that_cannot_be(tmp_path: Path, text: str, message: str) -> None:
+    with pytest.raises(ServingError, match=message) as raised:
+        _parameters(tmp_path, text)
+    assert raised.value.code.name == "INVALID_ARGUMENT"

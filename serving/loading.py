@@ -1,0 +1,68 @@
+"""How a version directory becomes a version that answers: read, checked, warmed up, batched."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Final
+
+import tensorflow as tf
+from google.protobuf import text_format
+from tensorflow.core.protobuf import config_pb2
+
+from serving import config_files
+from serving.batching_parameters import BatchingParameters
+from serving.errors import invalid_argument, not_found
+from serving.metrics import BATCH_SIZE, SIZE_BOUNDS, Metrics
+from serving.model import Loader
+from serving.options import Options
+from serving.servable import Servable, load
+from serving.warmup import warm_up
+
+PER_MODEL_FILE: Final = "batching_params.pbtxt"
+
+
+def loader(options: Options, metrics: Metrics) -> Loader:
+    """Loads versions as the flags say. Raises `ServingError` for a session config that cannot be read."""
+    flags = options.flags
+    session = session_config(options)
+    tags = flags.saved_model_tags.split(",")
+    batching = options.batching
+
+    def load_version(name: str, version: int, path: str) -> Servable:
+        servable = load(name, version, path, tags, session)
+        servable.checks_methods = flags.enable_signature_method_name_check
+        if flags.enable_model_warmup:
+            warm_up(servable, path, max(flags.num_request_iterations_for_warmup, 1))
+        own = _own_parameters(path) if batching and flags.enable_per_model_batching_parameters else batching
+        if own is not None:
+            servable.batch(own, _observer(metrics))
+        return servable
+
+    return load_version
+
+
+def session_config(options: Options) -> config_pb2.ConfigProto:
+    """The sessions' config: of the file, its threads of the flags. Raises `ServingError` for a file it cannot read."""
+    flags = options.flags
+    config = config_pb2.ConfigProto()
+    path = flags.tensorflow_session_config_file
+    if path:
+        try:
+            text_format.Parse(Path(path).read_text(encoding="utf-8"), config)
+        except FileNotFoundError as error:
+            raise not_found(f"{path}; {error.strerror}") from error
+        except text_format.ParseError as error:
+            raise invalid_argument(f"Invalid protobuf file: '{path}'") from error
+    intra, inter = flags.tensorflow_intra_op_parallelism, flags.tensorflow_inter_op_parallelism
+    if intra <= 0 and inter <= 0:
+        intra = inter = flags.tensorflow_session_parallelism
+    config.intra_op_parallelism_threads, config.inter_op_parallelism_threads = intra, inter
+    return config
+
+
+def _own_parameters(path: str) -> BatchingParameters | None:
+    file = tf.io.gfile.join(path, PER_MODEL_FILE)
+    return config_files.read_batching_parameters(file) if tf.io.gfile.exists(file) else None
+
+
+def _observer(metrics: Metrics) -> Callable[[int], None]:
+    return lambda rows: metrics.observe(BATCH_SIZE, SIZE_BOUNDS, rows)

@@ -1,0 +1,102 @@
+"""The REST API's JSON without a server: what it reads, and what it prints."""
+
+import json
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from hypothesis import given
+from hypothesis import strategies as st
+
+from serving.errors import ServingError
+from serving.rest import json_text
+from serving.rest.json_tensors import to_array, to_lists
+
+LEAVES = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text()
+VALUES = st.recursive(LEAVES, lambda v: st.lists(v, max_size=4) | st.dictionaries(st.text(max_size=4), v, max_size=4))
+
+
+@given(st.dictionaries(st.text(max_size=4), VALUES, max_size=4))
+def test_every_layout_is_the_same_json(value: dict[str, object]) -> None:
+    for text in (json_text.lines(value, 0), json_text.one_line(value, 0)):
+        assert json.loads(text) == value
+        assert (
+            json_text.parse_object(text.encode("utf-8", "surrogatepass") if text.isascii() else text.encode()) == value
+        )
+
+
+@given(st.lists(VALUES.filter(lambda v: not isinstance(v, dict)), max_size=4))
+def test_rows_are_the_same_json(values: list[object]) -> None:
+    assert json.loads(json_text.rows("predictions", values)) == {"predictions": values}
+
+
+@given(st.binary(max_size=40))
+def test_any_bytes_are_read_or_refused(body: bytes) -> None:
+    try:
+        found = json_text.parse_object(body)
+    except ServingError as error:
+        found = {"code": error.code.name}
+    assert found.get("code", "INVALID_ARGUMENT") == "INVALID_ARGUMENT"
+
+
+def test_half_of_a_surrogate_pair_is_the_callers_error() -> None:
+    value = json_text.parse_object(rb'{"a": "\ud800"}')["a"]
+    with pytest.raises(ServingError, match="surrogate pair"):
+        to_array([value], tf.string)
+
+
+def test_a_long_value_is_shown_to_its_256th_byte() -> None:
+    assert len(json_text.show(list(range(1000)))) == 256
+
+
+@pytest.mark.parametrize(
+    ("body", "message"),
+    [
+        (b" \n", "The document is empty. at offset: 2"),
+        (b'{"\xc3\xa9": x}', "Invalid value. at offset: 7"),
+        (b'{"a": "x', "Missing a closing quotation mark in string. at offset: 6"),
+        (b'{"a": "\\x"}', "Invalid escape character in string. at offset: 7"),
+        (b'{"a": {"b": [1, {"c": "]"} 2', "Missing a comma or ] after an array element. at offset: 27"),
+    ],
+)
+def test_messages_say_where(body: bytes, message: str) -> None:
+    with pytest.raises(ServingError, match=message):
+        json_text.parse_object(body)
+
+
+@given(st.lists(st.floats(width=32), max_size=8))
+def test_floats_are_printed_so_that_they_are_read_back(numbers: list[float]) -> None:
+    array = np.array(numbers, np.float32)
+    read = np.array(json.loads(json_text.one_line(to_lists(array, "y"), 0)), np.float32)
+    np.testing.assert_array_equal(read, array)
+
+
+@pytest.mark.parametrize(
+    ("number", "text"),
+    [(0.2, "0.2"), (9e6, "9e+06"), (3.0, "3.0"), (-0.0, "-0.0"), (16777216.0, "16777216.0"), (1 / 3, "0.333333343")],
+)
+def test_floats_have_six_digits_where_these_say_it_all(number: float, text: str) -> None:
+    assert json_text.one_line(to_lists(np.array(number, np.float32), "y"), 0) == text
+
+
+@pytest.mark.parametrize(
+    ("value", "dtype", "expected"),
+    [
+        ([300, -1], tf.uint8, [44, 255]),
+        ([1, 2.5], tf.float32, [1.0, 2.5]),
+        ([[True], [False]], tf.bool, [[True], [False]]),
+        ((1 << 64) - 1, tf.uint64, (1 << 64) - 1),
+        ([[], []], tf.int32, [[], []]),
+        ([{"b64": " eA "}, "é"], tf.string, [b"x", "é".encode()]),
+    ],
+)
+def test_values_become_arrays(value: object, dtype: tf.DType, expected: object) -> None:
+    assert to_array(value, dtype).tolist() == expected
+
+
+@pytest.mark.parametrize(
+    ("value", "dtype"), [(1 << 31, tf.int32), (-1, tf.uint64), (1 << 2000, tf.float32), (True, tf.int64), (1, tf.bool)]
+)
+def test_numbers_out_of_range_are_of_another_type(value: object, dtype: tf.DType) -> None:
+    with pytest.raises(ServingError, match="is not of expected type"):
+        to_array(value, dtype)
