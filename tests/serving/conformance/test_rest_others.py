@@ -1,0 +1,190 @@
+"""The rest of REST: classify, regress, status, metadata, paths and methods."""
+
+import json
+from typing import Any
+
+import pytest
+
+from tests.serving.conformance.servers import Server
+
+SIGNATURES = "/v1/models/signatures"
+OK = {"error_code": "OK", "error_message": ""}
+
+
+def test_classify(server: Server) -> None:
+    body = {"signature_name": "classify", "examples": [{"x": 1.5}, {"x": [-2.0]}]}
+    status, text, _ = server.rest(f"{SIGNATURES}:classify", body)
+    assert status == 200
+    rows = '[["plus", 1.5], ["minus", -1.5]], [["minus", -2.0], ["plus", 2.0]]'
+    assert text == f'{{\n    "results": [{rows}\n    ]\n}}'
+    body = {"signature_name": "classify_scores", "examples": [{"x": 0.2}]}
+    assert server.json(f"{SIGNATURES}/versions/1:classify", body) == {"results": [[["", 0.2]]]}
+
+
+def test_regress(server: Server) -> None:
+    body = {"signature_name": "regress", "examples": [{"x": 2.0}, {"x": 0.4}]}
+    status, text, _ = server.rest(f"{SIGNATURES}:regress", body)
+    assert (status, text) == (200, '{\n    "results": [3.0, 2.2]\n}')
+
+
+def test_a_context_is_merged_into_every_example(server: Server) -> None:
+    body = {"signature_name": "regress", "context": {"x": 8.0}, "examples": [{}, {"x": 2.0}]}
+    assert server.json(f"{SIGNATURES}:regress", body) == {"results": [6.0, 3.0]}
+
+
+def test_other_features_of_every_kind_do_no_harm(server: Server) -> None:
+    example = {"x": 2.0, "b": True, "i": [1, 2], "s": ["a", {"b64": "eA=="}], "f": 1e3, "none": []}
+    body = {"signature_name": "regress", "examples": [example]}
+    assert server.json(f"{SIGNATURES}:regress", body) == {"results": [3.0]}
+
+
+WRONG = "has element with unexpected JSON type: "
+REFUSALS: dict[str, tuple[Any, str]] = {
+    "nothing": (b"", "JSON Parse error: The document is empty"),
+    "no examples": (
+        {"a": 1},
+        "JSON Value: {\n    \"a\": 1\n} When method is classify, key 'examples' is expected and was not found",
+    ),
+    "examples that are no list": ({"examples": 1}, "Expecting 'examples' value to be an list/array"),
+    "an empty list": ({"examples": []}, "'examples' value is an empty array"),
+    "an example that is none": ({"examples": [[]]}, "Example must be JSON object but got JSON Array"),
+    "a context that is none": ({"context": 1, "examples": [{}]}, "Example must be JSON object but got JSON Number"),
+    "null": ({"examples": [{"x": None}]}, f"Feature: x {WRONG}Null"),
+    "an object": ({"examples": [{"x": {"a": 1}}]}, f"Feature: x {WRONG}Object"),
+    "a list in a list": ({"examples": [{"x": [[1]]}]}, f"Feature: x {WRONG}Array"),
+    "mixed numbers": (
+        {"examples": [{"x": [1, 2.0]}]},
+        "Unexpected element type in feature: x expecting type: int64",
+    ),
+    "mixed kinds": (
+        {"examples": [{"x": [1.5, "a"]}]},
+        "Unexpected element type in feature: x expecting type: float",
+    ),
+    "too large": (
+        {"examples": [{"x": 1 << 63}]},
+        "Feature: x has uint64_t element. Only int64_t is supported.",
+    ),
+    "no base64": ({"examples": [{"x": {"b64": "?"}}]}, "Unable to base64 decode"),
+    "a signature name that is none": (
+        {"signature_name": 1, "examples": [{}]},
+        "'signature_name' key must be a string value.",
+    ),
+    "an unknown signature": (
+        {"signature_name": "none", "examples": [{"x": 1.0}]},
+        "No signature was found with the name: none",
+    ),
+    "a signature of another kind": ({"examples": [{"x": 1.0}]}, "inputs found in SignatureDef: "),
+}
+
+
+@pytest.mark.parametrize("method", ["classify", "regress"])
+@pytest.mark.parametrize("case", REFUSALS)
+def test_bad_examples(server: Server, case: str, method: str) -> None:
+    body, message = REFUSALS[case]
+    status, error = server.error(f"{SIGNATURES}:{method}", body)
+    assert status == 400
+    assert message in error
+
+
+def test_an_unknown_model(server: Server) -> None:
+    expected = (404, "Servable not found for request: Latest(none)")
+    assert server.error("/v1/models/none:classify", {"examples": [{}]}) == expected
+    assert server.error("/v1/models/none:regress", {"examples": [{}]}) == expected
+    assert server.error("/v1/models/none/metadata") == expected
+    assert server.error("/v1/models/none") == (404, "Could not find any versions of model none")
+    assert server.error(f"{SIGNATURES}/versions/9") == (404, "Could not find version 9 of model signatures")
+
+
+def test_status(server: Server) -> None:
+    versions = [{"version": v, "state": "AVAILABLE", "status": OK} for v in ("2", "1")]
+    assert server.json("/v1/models/half_plus_two") == {"model_version_status": versions}
+    assert server.json("/v1/models/half_plus_two/versions/1") == {"model_version_status": versions[1:]}
+    _, text, headers = server.rest("/v1/models/half_plus_two/versions/1")
+    assert headers["content-type"].startswith("application/json")
+    assert text.startswith('{\n "model_version_status": [\n  {\n   "version": "1",\n   "state": "AVAILABLE",\n')
+
+
+def test_metadata(server: Server) -> None:
+    found = server.json("/v1/models/half_plus_two/versions/1/metadata")
+    assert found["model_spec"] == {"name": "half_plus_two", "signature_name": "", "version": "1"}
+    assert list(found["metadata"]) == ["signature_def"]
+    assert list(found["metadata"]["signature_def"]) == ["signature_def"]
+    signature = found["metadata"]["signature_def"]["signature_def"]["serving_default"]
+    assert signature["method_name"] == "tensorflow/serving/predict"
+    expected = {
+        "dtype": "DT_FLOAT",
+        "name": "serving_default_x:0",
+        "tensor_shape": {"dim": [{"size": "-1", "name": ""}], "unknown_rank": False},
+    }
+    assert signature["inputs"] == {"x": expected}
+
+
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [
+        ("POST", "/v1/models/signatures"),
+        ("POST", "/v1/models/signatures:divine"),
+        ("POST", "/v1/models/signatures/versions/x:predict"),
+        ("POST", "/v1/models/signatures/labels/:predict"),
+        ("POST", "/v1/models:predict"),
+        ("GET", "/v1/models/signatures:predict"),
+        ("GET", "/v1/models/signatures/versions/x"),
+        ("GET", "/v1/models/signatures/metadata/more"),
+        ("GET", "/v1/nothing"),
+        ("PUT", "/v1/models/signatures"),
+        ("DELETE", "/v1/models/signatures"),
+        ("PATCH", "/v1/models/signatures:predict"),
+    ],
+)
+def test_malformed_requests(server: Server, method: str, path: str) -> None:
+    status, error = server.error(path, None if method in ("GET", "DELETE") else b"{}", method)
+    assert (status, error) == (400, f"Malformed request: {method} {path}")
+
+
+def test_errors_are_pretty_json(server: Server) -> None:
+    status, text, headers = server.rest("/v1/nothing")
+    assert (status, text) == (400, '{\n    "error": "Malformed request: GET /v1/nothing"\n}')
+    assert headers["content-type"].startswith("application/json")
+
+
+@pytest.mark.parametrize("path", ["/v1/models", "/v1/models/versions/1"])
+def test_a_model_name_is_required(server: Server, path: str) -> None:
+    assert server.error(path) == (400, "Missing model name in request.")
+
+
+@pytest.mark.parametrize("path", ["/", "/index.html", "/v2/models/signatures"])
+def test_other_paths_are_not_found(server: Server, path: str) -> None:
+    assert server.rest(path)[0] == 404
+
+
+def test_a_preflight_needs_an_origin(server: Server) -> None:
+    """http_server.cc: OPTIONS is answered whatever the path names."""
+    path = "/v1/models/signatures:predict"
+    assert server.rest(path, method="OPTIONS", headers={"Origin": "https://example.org"})[0] == 200
+    assert server.rest(path, method="OPTIONS")[0] == 400
+
+
+def test_metrics(server: Server) -> None:
+    """prometheus_exporter.cc; --monitoring_config_file."""
+    path = "/monitoring/prometheus/metrics"
+    if server.process is None and server.rest(path)[0] == 404:
+        pytest.skip("needs --monitoring_config_file: give --server-binary instead of --server-address")
+    server.json(f"{SIGNATURES}:predict", {"instances": [1.0]})
+    server.error(f"{SIGNATURES}:predict", {"signature_name": "none", "instances": [1.0]})
+    status, page, headers = server.rest(path)
+    assert status == 200
+    assert headers["content-type"].startswith("text/plain")
+    lines = page.splitlines()
+    count, latency = ":tensorflow:serving:request_count", ":tensorflow:serving:request_latency"
+    assert f"# TYPE {count} counter" in lines
+    assert f"# TYPE {latency} histogram" in lines
+    assert any(line.startswith(f'{count}{{model_name="signatures",status="OK"}} ') for line in lines)
+    assert any(line.startswith(f'{count}{{model_name="signatures",status="INVALID_ARGUMENT"}} ') for line in lines)
+    labels = 'model_name="signatures",API="predict",entrypoint="REST"'
+    buckets = [line for line in lines if line.startswith(f"{latency}_bucket{{{labels}")]
+    assert buckets[0].startswith(f'{latency}_bucket{{{labels},le="10"}} ')
+    assert len(buckets) == 34
+    (total,) = (line for line in lines if line.startswith(f"{latency}_count{{{labels}}} "))
+    assert buckets[-1] == f'{latency}_bucket{{{labels},le="+Inf"}} {total.split()[-1]}'
+    assert any(line.startswith(f"{latency}_sum{{{labels}}} ") for line in lines)
+    assert json.dumps(page)
