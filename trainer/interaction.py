@@ -11,7 +11,8 @@ from pipeline.config.model import ModelConfig
 class Interaction(tf.keras.layers.Layer):
     """A pair of query and candidate as one vector: both projected, their product, and crosses of all these.
 
-    The crosses are those of Wang et al., "DCN V2: Improved Deep & Cross Network" (2021), by TFRS's own layer.
+    With target attention, what the history says about the candidate is part of the vector too. The crosses are those
+    of Wang et al., "DCN V2: Improved Deep & Cross Network" (2021), by TFRS's own layer.
 
     Args:
         config: `dimension` D, `cross_layers` and `cross_rank`.
@@ -26,14 +27,25 @@ class Interaction(tf.keras.layers.Layer):
             for i in range(config.cross_layers)
         ]
 
-    def call(self, hidden: Mapping[str, tf.Tensor], vectors: tf.Tensor) -> dict[str, tf.Tensor]:
-        """Query states float [B, S] by name and items' vectors float [B, N, D] -> float [B, N, 3 D] by name."""
-        candidate = self.candidate(vectors)
-        return {name: self._pair(state, candidate) for name, state in hidden.items()}
+    def call(
+        self, hidden: Mapping[str, tf.Tensor], vectors: tf.Tensor, attended: tf.Tensor | None = None
+    ) -> dict[str, tf.Tensor]:
+        """Pairs every query with every candidate.
 
-    def _pair(self, state: tf.Tensor, candidate: tf.Tensor) -> tf.Tensor:
+        Args:
+            hidden: query states float [B, S] by name.
+            vectors: the items', float [B, N, D].
+            attended: float [B, N, D], of `TargetAttention`; None without it.
+
+        Returns:
+            float [B, N, 3 D] by name; [B, N, 4 D] with target attention.
+        """
+        candidate, more = self.candidate(vectors), [] if attended is None else [attended]
+        return {name: self._pair(state, candidate, more) for name, state in hidden.items()}
+
+    def _pair(self, state: tf.Tensor, candidate: tf.Tensor, more: list[tf.Tensor]) -> tf.Tensor:
         query = self.query(state)[:, tf.newaxis] + tf.zeros_like(candidate)
-        pair = crossed = tf.concat([query, candidate, query * candidate], axis=-1)
+        pair = crossed = tf.concat([query, candidate, query * candidate, *more], axis=-1)
         for cross in self.crosses:
             crossed = cross(pair, crossed)
         return crossed

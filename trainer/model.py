@@ -17,6 +17,7 @@ from trainer.negatives import FrequencySampler, Negatives, all_items
 from trainer.randomness import Randomness
 from trainer.retrieval import retrieval_losses, retrieval_targets
 from trainer.sharing import make_sharing
+from trainer.target_attention import TargetAttention
 from trainer.tasks import LabelStatistics, ranking_heads
 from trainer.towers import CandidateTower, QueryState, QueryTower
 from trainer.windows import MASK, Window, WindowSpec, dense_windows
@@ -52,6 +53,7 @@ class RecommenderModel(tfrs.Model):
         self.candidates = CandidateTower(config, features, catalogue)
         self.sharing = make_sharing(config)
         self.queries = QueryTower(config, features, user_count, randomness, self.sharing)
+        self.target_attention = _target_attention(config)
         self.interaction = Interaction(config.model)
         self.heads = ranking_heads(config.ranking, catalogue.size, statistics or {})
         self.balancing = FixedBalancing(config)
@@ -66,7 +68,7 @@ class RecommenderModel(tfrs.Model):
             window: as `trainer.windows` lays it out, [B, L].
 
         Returns:
-            embedding float [B, L, D + 1], hidden float [B, L, S] by state.
+            embedding float [B, L, D + 1], hidden float [B, L, S] by state, and the history that each sees.
         """
         return self._encode(window, self.candidates.vectors(window[layout.ITEM_ID]), training)
 
@@ -88,7 +90,8 @@ class RecommenderModel(tfrs.Model):
         Returns:
             By task float [B, N]: a probability (binary), or a number inside the task's bounds (regression).
         """
-        pairs = self.interaction(state.hidden, self.candidates.vectors(item))
+        vectors = self.candidates.vectors(item)
+        pairs = self.interaction(state.hidden, vectors, self._attended(vectors, state))
         heads = self.heads.items()
         return {name: head.prediction(head(pairs[self.sharing.state_of(name)], item)) for name, head in heads}
 
@@ -112,8 +115,10 @@ class RecommenderModel(tfrs.Model):
         """The sums of losses and weights over the targets of a window batch [B, L], by task."""
         negatives = self._negatives()
         items = self._items_of(window, negatives)
-        state = self._encode(window, items.vectors(window[layout.ITEM_ID]), training)
-        sums = {name: self._ranking_sum(name, window, state, items) for name in self.heads}
+        vectors = items.vectors(window[layout.ITEM_ID])
+        state = self._encode(window, vectors, training)
+        attended = self._attended(vectors, state)
+        sums = {name: self._ranking_sum(name, window, state, items, attended) for name in self.heads}
         task = self.config.retrieval
         if self.retrieval_name is not None and task is not None and negatives is not None:
             sums[self.retrieval_name] = self._retrieval_sum(window, state.embedding, items, negatives, task)
@@ -139,12 +144,19 @@ class RecommenderModel(tfrs.Model):
         items = [unknown, tf.reshape(window[layout.ITEM_ID], [-1]), *([] if negatives is None else [negatives.item])]
         return BatchItems(self.candidates, tf.unique(tf.concat(items, axis=0)).y)
 
-    def _ranking_sum(self, name: str, window: Window, state: QueryState, items: "BatchItems") -> "LossSum":
+    def _attended(self, vectors: tf.Tensor, state: QueryState) -> tf.Tensor | None:
+        """What the history says about candidates float [B, N, D]; None without target attention."""
+        return None if self.target_attention is None else self.target_attention(vectors, state.history)
+
+    def _ranking_sum(
+        self, name: str, window: Window, state: QueryState, items: "BatchItems", attended: tf.Tensor | None
+    ) -> "LossSum":
         weight = tf.where(window[MASK] & window[layout.IS_TARGET], window[layout.weight(name)], 0)
         place = tf.where(weight > 0)
         item = tf.gather_nd(window[layout.ITEM_ID], place)[:, tf.newaxis]
         head, own = self.heads[name], self.sharing.state_of(name)
-        pairs = self.interaction({own: tf.gather_nd(state.hidden[own], place)}, items.vectors(item))
+        attended = None if attended is None else tf.gather_nd(attended, place)[:, tf.newaxis]
+        pairs = self.interaction({own: tf.gather_nd(state.hidden[own], place)}, items.vectors(item), attended)
         output = head(pairs[own], item)[:, 0]
         weight = tf.gather_nd(weight, place)
         return LossSum.of(head.losses_of(output, tf.gather_nd(window[layout.label(name)], place)), weight)
@@ -205,3 +217,8 @@ def _sampler(config: Config, catalogue: Catalogue, randomness: Randomness) -> Fr
     if config.retrieval is None or config.retrieval.negatives == "full":
         return None
     return FrequencySampler(catalogue.frequencies, config.retrieval.samples, randomness)
+
+
+def _target_attention(config: Config) -> TargetAttention | None:
+    is_read = config.model.history.target_attention and config.ranking
+    return TargetAttention(config.model.dimension) if is_read else None

@@ -12,6 +12,7 @@ from trainer.encoders.history import HistoryEncoder
 from trainer.encoders.lags import GAP_BUCKETS, before, gap_buckets, lagged, last_visible_before
 from trainer.randomness import Dropout, EventDropout, Randomness
 from trainer.sharing import Sharing
+from trainer.target_attention import History
 from trainer.windows import MASK, Window
 from transform.features import ModelFeature
 
@@ -22,14 +23,33 @@ class QueryState(NamedTuple):
     Attributes:
         embedding: float [B, L, D + 1]: temperature x unit vector, and a 1 that meets the candidate's bias.
         hidden: float [B, L, S] by state: what the ranking tasks read, each that of `Sharing.state_of`.
+        history: the events [B, L, D] that each position's query sees: what target attention reads.
     """
 
     embedding: tf.Tensor
     hidden: dict[str, tf.Tensor]
+    history: History
 
     def newest(self) -> "QueryState":
         """The query at the last position: [B, L, .] -> [B, .]."""
-        return QueryState(self.embedding[:, -1], {name: values[:, -1] for name, values in self.hidden.items()})
+        hidden = {name: values[:, -1] for name, values in self.hidden.items()}
+        return QueryState(self.embedding[:, -1], hidden, self.history.newest())
+
+
+class Past(NamedTuple):
+    """What a query knows of the events.
+
+    Attributes:
+        events: float [B, L, D].
+        visible: bool [B, L].
+        last: int32 [B, L], the place of the last visible event before each position, -1 where there is none.
+        gap: int32 [B, L], the bucket of the time since.
+    """
+
+    events: tf.Tensor
+    visible: tf.Tensor
+    last: tf.Tensor
+    gap: tf.Tensor
 
 
 def embedding_table(size: int, dimension: int, name: str) -> tf.keras.layers.Embedding:
@@ -181,23 +201,32 @@ class QueryTower(tf.keras.layers.Layer):
 
     def call(self, window: Window, vectors: tf.Tensor, unknown: int, training: bool = False) -> QueryState:
         """The window, its items' vectors float [B, L, D] and the index of unknown items -> the queries."""
-        shared = self.shared_state(window, vectors, unknown, training=training)
+        past = self._past(window, vectors, unknown, training)
+        shared = self._shared_state(window, past, training)
         states = self.sharing(shared)
         own = shared if self._retrieval is None else states[self.sharing.state_of(self._retrieval)]
         query = tf.math.l2_normalize(self.project(self.hidden(own)), axis=-1, epsilon=1e-6)
         embedding = tf.concat([query * tf.exp(self.log_scale), tf.ones_like(query[..., :1])], axis=-1)
-        return QueryState(embedding, {name: self._with_user_id(states[name], window) for name in self._ranking})
+        hidden = {name: self._with_user_id(states[name], window) for name in self._ranking}
+        return QueryState(embedding, hidden, History.of(past.events, past.visible))
 
     def shared_state(self, window: Window, vectors: tf.Tensor, unknown: int, training: bool = False) -> tf.Tensor:
         """What all tasks' states are made of, float [B, L, D]; the arguments are those of `call`."""
+        return self._shared_state(window, self._past(window, vectors, unknown, training), training)
+
+    def _past(self, window: Window, vectors: tf.Tensor, unknown: int, training: bool) -> Past:
         visible = window[MASK] & window[layout.IS_POSITIVE] & (window[layout.ITEM_ID] != unknown)
         visible = self.hide(visible, training=training)
         last = last_visible_before(visible)
         time = window[layout.TIME]
         gap = gap_buckets(time, lagged(time, last), GAP_BUCKETS)
         events = self.dropouts[0](self.event(window, vectors, gap), training=training)
-        states = before(self.history(events, visible, time, training=training), last, self.start)
-        return self.dropouts[1](self._with_request(states, window, gap), training=training)
+        return Past(events, visible, last, gap)
+
+    def _shared_state(self, window: Window, past: Past, training: bool) -> tf.Tensor:
+        encoded = self.history(past.events, past.visible, window[layout.TIME], training=training)
+        states = before(encoded, past.last, self.start)
+        return self.dropouts[1](self._with_request(states, window, past.gap), training=training)
 
     def _with_request(self, states: tf.Tensor, window: Window, gap: tf.Tensor) -> tf.Tensor:
         if self.gaps is not None:

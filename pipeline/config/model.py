@@ -36,6 +36,8 @@ class HistoryConfig(Section):
     dilations: tuple[PositiveInt, ...] = Field(default=(1, 2, 4, 8), min_length=1)
     """`cnn`: one convolution for each, of events so far apart. Together they see
     `1 + (kernel_size - 1) * sum(dilations)` events."""
+    target_attention: bool = False
+    """In the ranking tasks each candidate weighs the events of the history (DIN; Zhou et al., 2018)."""
     time_gaps: bool = True
     """Embeddings of the time between events and before the request, in log2 buckets."""
     dropout: float = Field(default=0.2, ge=0, lt=1)

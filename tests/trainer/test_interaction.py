@@ -21,6 +21,11 @@ def test_a_pair_is_query_candidate_and_product():
     np.testing.assert_allclose(made()(STATE, ITEMS)["like"], [[[3, 6, 18], [3, 8, 24]]])
 
 
+def test_what_the_history_says_joins_the_pair():
+    layer = Interaction(ModelConfig(dimension=1))
+    assert layer(STATE, ITEMS, tf.constant([[[7.0], [8.0]]]))["like"][0, :, 3].numpy().tolist() == [7, 8]
+
+
 def test_a_cross_layer_multiplies_the_pair_by_a_linear_map_of_itself():
     layer = made(cross_layers=2)
     for cross in layer.crosses:

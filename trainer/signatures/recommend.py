@@ -19,8 +19,8 @@ COUNT = "count"
 Answer = dict[str, tf.Tensor]
 """`item_id` string [B, K], scores float [B, K], `count` int32 [B]."""
 
-_BLOCK = 1024
-"""Items that are ranked at once where there is no retrieval task."""
+_BLOCK, _ATTENDING_BLOCK = 1024, 64
+"""Items that are ranked at once where there is no retrieval task; with target attention each one meets the history."""
 
 
 class Recommender:
@@ -43,6 +43,7 @@ class Recommender:
         self._ids = item_ids
         self._size = int(item_ids.shape[0])
         self._reader = reader
+        self._block = _ATTENDING_BLOCK if model.config.model.history.target_attention else _BLOCK
         self._weights = utility_weights(model.config)
 
     def recommend(self, request: Request) -> Answer:
@@ -76,12 +77,12 @@ class Recommender:
         """float [B, V]: the retrieval scores of all items; their utility where there is no retrieval task."""
         if self._index is not None:
             return self._index.scores(state.embedding)
-        starts = tf.range(0, self._size, _BLOCK, dtype=tf.int64)
+        starts = tf.range(0, self._size, self._block, dtype=tf.int64)
         blocks = tf.map_fn(lambda start: self._block_utility(state, start), starts, fn_output_signature=tf.float32)
         return tf.reshape(tf.transpose(blocks, [1, 0, 2]), [tf.shape(state.embedding)[0], -1])[:, : self._size]
 
     def _block_utility(self, state: QueryState, start: tf.Tensor) -> tf.Tensor:
-        block = tf.minimum(start + tf.range(_BLOCK, dtype=tf.int64), self._size)
+        block = tf.minimum(start + tf.range(self._block, dtype=tf.int64), self._size)
         return self._utility(self._model.rank(state, tf.tile(block[tf.newaxis], [tf.shape(state.embedding)[0], 1])))
 
     def _width(self, request: Request) -> tf.Tensor:
