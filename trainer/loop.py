@@ -12,6 +12,7 @@ from absl import logging
 from pipeline.config.training import EarlyStopping, TrainingConfig
 from trainer.checkpoints import TrainingState
 from trainer.data import WindowData
+from trainer.diagnostics import Diagnostics
 from trainer.model import RecommenderModel
 from trainer.optimizers import make_optimizer
 from trainer.progress import Progress
@@ -80,6 +81,7 @@ class TrainingLoop:
         with strategy.scope():
             self._optimizer = make_optimizer(self._config.optimizer, self._total)
             self._optimizer.build(model.trainable_variables)
+        self._diagnostics = Diagnostics(model, strategy)
         self._state = TrainingState(checkpoint_folder, model, self._optimizer)
         self._train_log = ScalarLog(posixpath.join(log_folder, "train"))
         self._eval_log = ScalarLog(posixpath.join(log_folder, "eval"))
@@ -113,13 +115,15 @@ class TrainingLoop:
         self._state.remove()
 
     def _epoch(self, progress: Progress) -> tuple[Figures, Figures]:
-        train = self._train_epoch(progress)
+        train, sample = self._train_epoch(progress)
+        diagnosis = self._diagnostics.measure(sample)
+        self._model.balancing.end_epoch(train)
         self._state.epoch.assign_add(1)
         epoch = int(self._state.epoch)
         evaluation = self._evaluate() if self._evaluate is not None else {}
         progress.end_epoch(epoch, {f"train {name}": loss for name, loss in train.items()} | evaluation)
         rate = {"learning_rate": float(self._optimizer.learning_rate.numpy())}
-        self._train_log.write(train | rate, self._steps_done())
+        self._train_log.write(train | rate | diagnosis, self._steps_done())
         self._eval_log.write(evaluation, self._steps_done())
         if self._config.early_stopping:
             self._keep_best(self._config.early_stopping, evaluation)
@@ -127,15 +131,18 @@ class TrainingLoop:
             self._state.save()
         return train, evaluation
 
-    def _train_epoch(self, progress: Progress) -> Figures:
+    def _train_epoch(self, progress: Progress) -> tuple[Figures, Window]:
+        """The mean losses and the first batch."""
         epoch = int(self._state.epoch)
         sums: dict[str, tf.Tensor] = {}
+        sample: Window = {}
         for count, window in enumerate(self._batches(epoch), start=1):
+            sample = sample or window
             losses = self._step(window)
             sums = {name: sums.get(name, 0.0) + loss for name, loss in losses.items()}
             if progress.is_due(self._config.batch_size):
                 progress.show(epoch + 1, self._steps_done(), _checked({n: float(s) / count for n, s in sums.items()}))
-        return _checked({name: float(total) / count for name, total in sums.items()})
+        return _checked({name: float(total) / count for name, total in sums.items()}), sample
 
     def _batches(self, epoch: int) -> Iterator[Window]:
         batches = self._data.training_batches(self._config.batch_size, self._config.seed, epoch)
@@ -148,11 +155,11 @@ class TrainingLoop:
         return {n: self._strategy.reduce(tf.distribute.ReduceOp.SUM, x, axis=None) for n, x in losses.items()}
 
     def _replica_step(self, window: Window) -> dict[str, tf.Tensor]:
-        with tf.GradientTape() as tape:
+        balancing, variables = self._model.balancing, self._model.trainable_variables
+        with tf.GradientTape(persistent=True) as tape:
             losses = self._model.task_losses(window, training=True)
-            total = self._model.balancing.total(losses)
-        variables = self._model.trainable_variables
-        gradients = [_dense(gradient) for gradient in tape.gradient(total, variables)]
+            total = balancing.total(losses)
+        gradients = [_dense(gradient) for gradient in balancing.gradients(tape, losses, total, variables)]
         self._optimizer.apply_gradients(zip(gradients, variables, strict=True))
         return losses
 

@@ -18,7 +18,8 @@ _BATCH_SIZE = 128
 class Evaluator:
     """Losses and metrics of a model on windows whose last event is the target.
 
-    `loss` is the balanced sum, `<task>_loss` each task's; `recall@K`, `hr@K` and `ndcg@K` are those of the warm users'
+    `<task>_loss` is each task's mean loss, `loss` their sum by the tasks' configured weights, so that it means the same
+    in every epoch and with every balancing; `recall@K`, `hr@K` and `ndcg@K` are those of the warm users'
     targets, one by one; a regression task adds `<task>/rmse`, a binary one `<task>/auc`.
 
     Args:
@@ -65,7 +66,7 @@ class Evaluator:
         tasks = self._model.config.tasks
         sums = {n: (answers[f"{n}_loss"].sum(), answers[f"{n}_weight"].sum()) for n in tasks}
         losses = {n: float(loss / weight) if weight else 0.0 for n, (loss, weight) in sums.items()}
-        total = sum(self._model.balancing.weights[n] * loss for n, loss in losses.items())
+        total = sum(tasks[n].weight * loss for n, loss in losses.items())
         return {"loss": float(total)} | {f"{n}_loss": loss for n, loss in losses.items()}
 
     def _retrieval(self, answers: dict[str, np.ndarray]) -> dict[str, float]:

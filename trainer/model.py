@@ -9,7 +9,7 @@ import tensorflow_recommenders as tfrs
 from pipeline import layout
 from pipeline.config import Config
 from pipeline.config.tasks import RetrievalTask
-from trainer.balancing import FixedBalancing
+from trainer.balancing import make_balancing
 from trainer.catalogue import Catalogue
 from trainer.distribution import global_sum
 from trainer.interaction import Interaction
@@ -56,7 +56,7 @@ class RecommenderModel(tfrs.Model):
         self.target_attention = _target_attention(config)
         self.interaction = Interaction(config.model)
         self.heads = ranking_heads(config.ranking, catalogue.size, statistics or {})
-        self.balancing = FixedBalancing(config)
+        self.balancing = make_balancing(config, self.queries.history.norm, randomness)
         self.retrieval_name = next((n for n, t in config.tasks.items() if t.kind == "retrieval"), None)
         self._sampler = _sampler(config, catalogue, randomness)
         self._make_weights()
@@ -71,6 +71,11 @@ class RecommenderModel(tfrs.Model):
             embedding float [B, L, D + 1], hidden float [B, L, S] by state, and the history that each sees.
         """
         return self._encode(window, self.candidates.vectors(window[layout.ITEM_ID]), training)
+
+    def gates(self, window: Window) -> dict[str, tf.Tensor]:
+        """The weights of the sharing's parts at every position, float [B, L] by name; none with hard sharing."""
+        vectors = self.candidates.vectors(window[layout.ITEM_ID])
+        return self.sharing.gates(self.queries.shared_state(window, vectors, self.spec.item_count))
 
     def candidate_embeddings(self, training: bool = False) -> tf.Tensor:
         """float [V, D + 1] in the catalogue's order; query . candidate is the retrieval score."""

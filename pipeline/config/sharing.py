@@ -1,19 +1,10 @@
 """How the tasks share the model."""
 
-from typing import Any, Literal
+from typing import Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field
 
-from pipeline.config.base import Section
-
-
-class Method(Section):
-    """A section that may be written as its method alone: `sharing: mmoe` is `sharing: {method: mmoe}`."""
-
-    @model_validator(mode="before")
-    @classmethod
-    def _from_name(cls, value: Any) -> Any:
-        return {"method": value} if isinstance(value, str) else value
+from pipeline.config.base import Method
 
 
 class SharingConfig(Method):

@@ -4,6 +4,7 @@ from typing import Literal
 
 from pydantic import Field, model_validator
 
+from pipeline.config.balancing import BalancingConfig
 from pipeline.config.base import Section
 
 
@@ -24,7 +25,8 @@ class EarlyStopping(Section):
     """Stops when the metric on the eval split has not improved for `patience` epochs; the best weights are kept."""
 
     metric: str = "loss"
-    """`loss`, `<task>_loss`, `ndcg@10`, `recall@10`, `hr@10`, `<task>/rmse`, `<task>/auc`: as printed."""
+    """`loss`, `<task>_loss`, `ndcg@10`, `recall@10`, `hr@10`, `<task>/rmse`, `<task>/auc`: as printed. `loss` sums the
+    losses by the tasks' configured weights, whatever the balancing."""
     patience: int = Field(default=3, ge=1)
 
 
@@ -37,6 +39,7 @@ class TrainingConfig(Section):
     batch_size: int = Field(default=16, gt=0)
     """Windows in the global batch, whatever the number of replicas."""
     optimizer: OptimizerConfig = OptimizerConfig()
+    balancing: BalancingConfig = BalancingConfig()
     early_stopping: EarlyStopping | None = None
     strategy: Literal["one_device", "mirrored"] = "one_device"
     replicas: int | None = Field(default=None, gt=1)

@@ -81,6 +81,22 @@ def test_a_killed_training_ends_with_the_same_weights(files, tmp_path, whole):
     assert result.train == pytest.approx(expected_result.train, rel=1e-5)
 
 
+@pytest.mark.parametrize("method", ["gradnorm", "dwa"])
+def test_a_killed_training_goes_on_with_its_balancing(method, files, tmp_path):
+    def balanced(folder, evaluate=lambda: {"loss": 0.0}):
+        return make_loop(files, tmp_path / folder, evaluate=evaluate, epochs=2, balancing=method)
+
+    with pytest.raises(KilledError):
+        balanced("killed", kill_in_epoch(2))[0].run()
+    (killed, found), (whole, expected) = balanced("killed"), balanced("whole")
+    killed.run()
+    whole.run()
+    assert len(expected.balancing.variables) > 0
+    for name, values in weights(expected).items():
+        np.testing.assert_allclose(weights(found)[name], values, rtol=1e-5, atol=1e-7, err_msg=name)
+    assert all(np.abs(variable).max() > 0 for variable in expected.balancing.variables)
+
+
 def test_a_finished_training_does_nothing_again_until_its_checkpoints_go(files, folder, whole):
     loop, model = make_loop(files, folder)
     result = loop.run()
@@ -159,5 +175,7 @@ def test_tensorboard_gets_the_figures(folder, whole):
         for split in ("train", "eval")
     }
     assert {"retrieval", "rating", "like", "learning_rate"} <= set(tags["train"])
+    assert tags["train"]["weight/rating"] == 1
+    assert -1 <= tags["train"]["gradient_cosine/rating/like"] <= 1
     assert {"ndcg@3", "rating/rmse"} <= set(tags["eval"])
     assert tags["eval"]["loss"] == pytest.approx(whole[0].evaluation["loss"])

@@ -1,0 +1,69 @@
+"""What TensorBoard shows of sharing and balancing beside the losses."""
+
+from itertools import combinations
+
+import tensorflow as tf
+
+from pipeline import layout
+from trainer.balancing.gradients import cosines, global_matrix, shared_dense
+from trainer.distribution import global_sum
+from trainer.model import RecommenderModel
+from trainer.windows import MASK, Window
+
+Figures = dict[str, float]
+
+
+class Diagnostics:
+    """Measures a model on one batch, as it is when it serves: without dropout, and changing nothing.
+
+    Args:
+        model: the model.
+        strategy: that the model was made in.
+    """
+
+    def __init__(self, model: RecommenderModel, strategy: tf.distribute.Strategy) -> None:
+        self._model = model
+        self._strategy = strategy
+        self._tasks = model.balancing.tasks
+        self._measure = tf.function(self._global_measure, reduce_retracing=True)
+
+    def measure(self, window: Window) -> Figures:
+        """Figures by name.
+
+        `weight/<task>` is the balancing's. With several tasks, `gradient_cosine/<task>/<task>` is that between their
+        gradients of the shared dense parameters, negative in conflict, and `gate/...` the mean over the targets of
+        what the sharing's gates give.
+
+        Args:
+            window: a global batch as the strategy distributed it.
+        """
+        weights = {f"weight/{name}": float(weight) for name, weight in self._model.balancing.task_weights().items()}
+        if len(self._tasks) == 1:
+            return weights
+        return weights | {name: float(value) for name, value in self._measure(window).items()}
+
+    def _global_measure(self, window: Window) -> dict[str, tf.Tensor]:
+        figures = self._strategy.run(self._replica_measure, args=(window,))
+        return {name: self._strategy.experimental_local_results(values)[0] for name, values in figures.items()}
+
+    def _replica_measure(self, window: Window) -> dict[str, tf.Tensor]:
+        return self._conflicts(window) | self._gates(window)
+
+    def _conflicts(self, window: Window) -> dict[str, tf.Tensor]:
+        variables = self._model.trainable_variables
+        with tf.GradientTape(persistent=True) as tape:
+            losses = self._model.task_losses(window)
+        by_task = [tape.gradient(losses[name], variables) for name in self._tasks]
+        shared = shared_dense(by_task)
+        found = cosines(global_matrix([[gradients[i] for i in shared] for gradients in by_task]))
+        pairs = combinations(range(len(self._tasks)), 2)
+        return {f"gradient_cosine/{self._tasks[a]}/{self._tasks[b]}": found[a, b] for a, b in pairs}
+
+    def _gates(self, window: Window) -> dict[str, tf.Tensor]:
+        targets = tf.cast(window[MASK] & window[layout.IS_TARGET], tf.float32)
+        count = global_sum(tf.reduce_sum(targets))
+        gates = self._model.gates(window)
+        return {
+            f"gate/{name}": tf.math.divide_no_nan(global_sum(tf.reduce_sum(weight * targets)), count)
+            for name, weight in gates.items()
+        }
