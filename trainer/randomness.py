@@ -65,3 +65,20 @@ class EventDropout(tf.keras.layers.Layer):
             return visible
         drawn = tf.random.stateless_uniform(tf.shape(visible), self._randomness.replica_seed(self._site))
         return visible & (drawn >= self._rate)
+
+
+class BlankHistory(tf.keras.layers.Layer):
+    """Takes the whole history from a share of the positions in training."""
+
+    def __init__(self, rate: float, randomness: Randomness, name: str = "blank_history") -> None:
+        super().__init__(name=name)
+        self._rate = rate
+        self._randomness = randomness
+        self._site = randomness.new_site() if rate else 0
+
+    def call(self, last: tf.Tensor, training: bool = False) -> tf.Tensor:
+        """The place of the last event before each position, int [B, L] -> the same with more of -1, for none."""
+        if not training or self._rate == 0:
+            return last
+        drawn = tf.random.stateless_uniform(tf.shape(last), self._randomness.replica_seed(self._site))
+        return tf.where(drawn < self._rate, -1, last)

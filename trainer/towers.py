@@ -10,7 +10,7 @@ from pipeline.config import Config
 from trainer.catalogue import PADDING, Catalogue, CatalogueTable
 from trainer.encoders.history import HistoryEncoder
 from trainer.encoders.lags import GAP_BUCKETS, before, gap_buckets, lagged, last_visible_before
-from trainer.randomness import Dropout, EventDropout, Randomness
+from trainer.randomness import BlankHistory, Dropout, EventDropout, Randomness
 from trainer.sharing import Sharing
 from trainer.target_attention import History
 from trainer.windows import MASK, Window
@@ -42,7 +42,8 @@ class Past(NamedTuple):
     Attributes:
         events: float [B, L, D].
         visible: bool [B, L].
-        last: int32 [B, L], the place of the last visible event before each position, -1 where there is none.
+        last: int32 [B, L], the place of the last visible event before each position, -1 where there is none or the
+            history is blank.
         gap: int32 [B, L], the bucket of the time since.
     """
 
@@ -191,6 +192,7 @@ class QueryTower(tf.keras.layers.Layer):
         self.user_ids = _user_table(user_count, model.dimension) if model.user_id != "none" else None
         self.hidden = HiddenLayers(model.query_layers, name="hidden")
         self.project = tf.keras.layers.Dense(model.dimension, name="project")
+        self.blank = BlankHistory(model.history.blank, randomness)
         self.start = self.add_weight(name="start", shape=[model.dimension], initializer="zeros")
         self.log_scale = self.add_weight(name="log_scale", shape=[], initializer=_scale_start(config))
 
@@ -208,7 +210,8 @@ class QueryTower(tf.keras.layers.Layer):
         query = tf.math.l2_normalize(self.project(self.hidden(own)), axis=-1, epsilon=1e-6)
         embedding = tf.concat([query * tf.exp(self.log_scale), tf.ones_like(query[..., :1])], axis=-1)
         hidden = {name: self._with_user_id(states[name], window) for name in self._ranking}
-        return QueryState(embedding, hidden, History.of(past.events, past.visible))
+        sees = History.of(past.events, past.visible).sees & (past.last >= 0)[..., tf.newaxis]
+        return QueryState(embedding, hidden, History(past.events, sees))
 
     def shared_state(self, window: Window, vectors: tf.Tensor, unknown: int, training: bool = False) -> tf.Tensor:
         """What all tasks' states are made of, float [B, L, D]; the arguments are those of `call`."""
@@ -221,7 +224,8 @@ class QueryTower(tf.keras.layers.Layer):
         time = window[layout.TIME]
         gap = gap_buckets(time, lagged(time, last), GAP_BUCKETS)
         events = self.dropouts[0](self.event(window, vectors, gap), training=training)
-        return Past(events, visible, last, gap)
+        last = self.blank(last, training=training)
+        return Past(events, visible, last, tf.where(last >= 0, gap, 0))
 
     def _shared_state(self, window: Window, past: Past, training: bool) -> tf.Tensor:
         encoded = self.history(past.events, past.visible, window[layout.TIME], training=training)

@@ -10,7 +10,7 @@ from trainer.data import WindowData
 from trainer.loop import TrainingLoop
 from trainer.metrics import Evaluator
 
-HISTORY = {"encoder": "decay", "max_events": 6, "dropout": 0.3, "item_dropout": 0.2}
+HISTORY = {"encoder": "decay", "max_events": 6, "dropout": 0.3, "item_dropout": 0.2, "blank": 0.2}
 WINDOWS = 10
 
 
