@@ -1,5 +1,6 @@
 """Paths and methods of the REST API, and its status codes."""
 
+import logging
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -16,6 +17,8 @@ from serving.errors import ServingError, invalid_argument
 from serving.metadata import SIGNATURE_DEF
 from serving.predict import DEFAULT_SIGNATURE
 from serving.rest import examples, json_text, predictions
+
+LOG = logging.getLogger("serving")
 
 _VERSION: Final = r"(?:/versions/(?P<version>[0-9]+)|/labels/(?P<label>[^/:]+))?"
 _POST: Final = re.compile(rf"/v1/models/(?P<name>[^/:]+){_VERSION}:(?P<method>classify|regress|predict)", re.IGNORECASE)
@@ -67,24 +70,27 @@ class Handler:
             return Answer(200, self._answer(verb, path, body))
         except ServingError as error:
             return Answer(_STATUS.get(error.code, 500), json_text.error_text(error.message))
+        except Exception as error:
+            LOG.exception("A request failed in an unforeseen way")
+            return Answer(500, json_text.error_text(f"{type(error).__name__}: {error}"))
 
     def _answer(self, verb: str, path: str, body: bytes) -> str:
         match = {"POST": _POST, "GET": _GET}[verb].fullmatch(path) if verb in ("GET", "POST") else None
-        method = (match["method"].lower() if verb == "POST" else "") if match else ""
+        method = match["method"] if match and verb == "POST" else ""
         return str(
             self._api.measured(_name(match), method, "REST", lambda: self._found(verb, path, match, method, body))
         )
 
     def _found(self, verb: str, path: str, match: re.Match[str] | None, method: str, body: bytes) -> str:
-        if match is None:
-            raise invalid_argument(f"Malformed request: {verb} {path}")
-        if verb == "GET":
-            return self._metadata(match) if match["metadata"] else self._status(match)
+        if match is not None and verb == "GET":
+            return self._metadata(match) if match["metadata"] == "metadata" else self._status(match)
         methods: dict[str, Callable[[re.Match[str], bytes], str]] = {
             "predict": self._predict,
             "classify": self._classify,
             "regress": self._regress,
         }
+        if match is None or method not in methods:  # the path is of any case, the method is not
+            raise invalid_argument(f"Malformed request: {verb} {path}")
         return methods[method](match, body)
 
     def _predict(self, match: re.Match[str], body: bytes) -> str:

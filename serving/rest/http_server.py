@@ -1,6 +1,5 @@
 """HTTP/1.1 with kept-alive connections: a thread for each, and a pool of threads that answer."""
 
-import gzip
 import logging
 import threading
 import time
@@ -14,11 +13,14 @@ from typing import Final
 from serving import callers
 from serving.rest import json_text
 from serving.rest.handler import Answer, Handler
+from serving.tensors import MAX_BYTES
 
 LOG = logging.getLogger("serving")
 
 _VERBS: Final = {f"do_{verb}" for verb in ("GET", "POST", "PUT", "DELETE", "PATCH", "OPTIONS", "HEAD")}
 _LARGEST_CHUNK_LINE: Final = 1024
+_GZIP: Final = 31
+"""zlib's number for: a window of 32 KB, with gzip's header."""
 _IDLE_SECONDS: Final = 300.0
 
 
@@ -62,7 +64,7 @@ class _Request(BaseHTTPRequestHandler):
     def _answer(self) -> None:
         try:
             body = self._body()
-        except (ValueError, OSError, EOFError, zlib.error) as error:
+        except (ValueError, OSError, zlib.error) as error:
             LOG.debug("A request's body cannot be read: %s", error)
             self.close_connection = True
             self._reply(Answer(400, json_text.error_text("The request's body cannot be read")))
@@ -82,12 +84,12 @@ class _Request(BaseHTTPRequestHandler):
         if "chunked" in self.headers.get("Transfer-Encoding", "").lower():
             body = b"".join(self._chunks())
         else:
-            body = self.rfile.read(int(self.headers.get("Content-Length", "0")))
-        return gzip.decompress(body) if "gzip" in self.headers.get("Content-Encoding", "") else body
+            body = self.rfile.read(_size(self.headers.get("Content-Length", "0"), 10))
+        return _uncompressed(body) if "gzip" in self.headers.get("Content-Encoding", "") else body
 
     def _chunks(self) -> list[bytes]:
         chunks = []
-        while size := int(self.rfile.readline(_LARGEST_CHUNK_LINE).partition(b";")[0], 16):
+        while size := _size(self.rfile.readline(_LARGEST_CHUNK_LINE).decode("latin-1").partition(";")[0], 16):
             chunks.append(self.rfile.read(size))
             self.rfile.readline(_LARGEST_CHUNK_LINE)
         while self.rfile.readline(_LARGEST_CHUNK_LINE).strip():
@@ -106,6 +108,23 @@ class _Request(BaseHTTPRequestHandler):
         self.end_headers()
         if self.command != "HEAD":
             self.wfile.write(body)
+
+
+def _size(text: str, base: int) -> int:
+    """A count of bytes. Raises `ValueError`."""
+    size = int(text, base)
+    if size < 0:
+        raise ValueError(f"a size should not be negative. Received: {text}")
+    return size
+
+
+def _uncompressed(body: bytes) -> bytes:
+    """What was compressed by gzip. Raises `zlib.error`, `ValueError` where it is too large."""
+    stream = zlib.decompressobj(_GZIP)
+    found = stream.decompress(body, MAX_BYTES)
+    if stream.unconsumed_tail:
+        raise ValueError(f"a body should be at most {MAX_BYTES} bytes when uncompressed")
+    return found
 
 
 class RestServer:

@@ -22,7 +22,6 @@ from tests.serving.conformance.servers import (
 from tests.serving.conformance.test_classify_and_regress import call, classify_request
 from tests.serving.conformance.test_predict import ask, predict_request, refused
 
-PREDICT = "/v1/models/signatures:predict"
 X = np.array([1.0, 2.0], np.float32)
 
 
@@ -82,7 +81,6 @@ def test_batched_requests_get_their_own_rows(flagged: Server) -> None:
 
     with ThreadPoolExecutor(8) as callers:
         assert all(callers.map(one, range(40)))
-    assert flagged.json(PREDICT, {"instances": [1.0]}) == {"predictions": [2.5]}
 
 
 BATCH_REFUSALS: dict[str, tuple[Any, str, str]] = {

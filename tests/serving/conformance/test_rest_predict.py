@@ -28,8 +28,10 @@ def test_a_version_in_the_path(server: Server, path: str) -> None:
 
 
 @pytest.mark.parametrize("name", ["half%5Fplus_two", "half_plus_two"])
-def test_the_name_is_unescaped_and_the_method_is_of_any_case(server: Server, name: str) -> None:
-    assert server.json(f"/V1/Models/{name}:Predict?a=b", {"instances": [1.0]}) == {"predictions": [2.5]}
+def test_the_name_is_unescaped_and_the_path_is_of_any_case_but_for_the_method(server: Server, name: str) -> None:
+    assert server.json(f"/V1/Models/{name}:predict?a=b", {"instances": [1.0]}) == {"predictions": [2.5]}
+    path = f"/v1/models/{name}:Predict"
+    assert server.error(path, {"instances": [1.0]}) == (400, f"Malformed request: POST {path}")
 
 
 def test_rows_are_objects_where_there_are_several_tensors(server: Server) -> None:
@@ -85,6 +87,17 @@ def test_a_body_in_chunks_and_a_compressed_one(server: Server) -> None:
     body = gzip.compress(b'{"instances": [1.0]}')
     status, text, _ = server.rest(f"{HALF}:predict", body, headers={"Content-Encoding": "gzip"})
     assert (status, json.loads(text)) == (200, {"predictions": [2.5]})
+
+
+@pytest.mark.parametrize(
+    "header", ["Content-Length: -1", "Transfer-Encoding: chunked\r\n\r\nzz", "Content-Encoding: gzip"]
+)
+def test_a_body_that_cannot_be_read_is_a_bad_request(server: Server, header: str) -> None:
+    host, _, port = server.rest_address.rpartition(":")
+    with socket.create_connection((host, int(port)), 20) as client:
+        length = "" if "Content-L" in header or "chunked" in header else "Content-Length: 2\r\n"
+        client.sendall(f"POST {HALF}:predict HTTP/1.1\r\nHost: x\r\n{length}{header}\r\n\r\n{{}}".encode())
+        assert client.recv(4096).startswith(b"HTTP/1.1 400")
 
 
 TEXTS = {
