@@ -1,6 +1,5 @@
 """Flags and files: main.cc, server.cc, batching_session.cc. Every test needs a binary."""
 
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -150,7 +149,6 @@ def test_sigterm_ends_the_server(flagged: Server) -> None:
     )
 
 
-Files = Callable[[str, str], str]
 START_REFUSALS: dict[str, tuple[list[str], str]] = {
     "no model": ([], "Both server_options.model_base_path and server_options.model_config_file are empty!"),
     "a relative path": (
