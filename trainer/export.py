@@ -13,12 +13,14 @@ import tensorflow as tf
 import tensorflow_transform as tft
 
 from pipeline import layout
+from pipeline.calls import WARMUP_FILE, write_calls
 from pipeline.config import Config
 from trainer.index.exact import ExactIndex
 from trainer.model import RecommenderModel
 from trainer.signatures.evaluate import Evaluation
 from trainer.signatures.reader import RequestReader
 from trainer.signatures.recommend import Answer, Recommender
+from trainer.warmup import warmup_calls
 from transform.features import item_frequencies, item_vocabulary
 
 EXAMPLES = tf.TensorSpec([None], tf.string, "examples")
@@ -34,8 +36,8 @@ _PLAIN_TENSORS = (
 )
 
 
-def export_model(model: RecommenderModel, tft_output: tft.TFTransformOutput, config: Config, path: str) -> None:
-    """Writes the SavedModel with the signatures of `docs/data-layout.md`.
+def export_model(model: RecommenderModel, tft_output: tft.TFTransformOutput, config: Config, path: str) -> "Exported":
+    """Writes the SavedModel with the signatures of `docs/data-layout.md`, and warm-up requests for servers in it.
 
     Without a retrieval task there are no `retrieve`, `embed_query` and `embed_candidate`, and no `retrieval_score`.
 
@@ -45,11 +47,24 @@ def export_model(model: RecommenderModel, tft_output: tft.TFTransformOutput, con
         config: the configuration that the model was built from.
         path: a folder that does not exist or is empty.
 
+    Returns:
+        What was written, still in memory.
+
     Raises:
         ValueError: the transform graph's raw features cannot be served (`RequestReader`).
     """
     module = ExportedModel(model, tft_output, config)
-    tf.saved_model.save(module, path, signatures=module.concrete_signatures())
+    exported = Exported(module, module.concrete_signatures())
+    tf.saved_model.save(module, path, signatures=exported.signatures)
+    specs = {name: input_specs(function) for name, function in exported.signatures.items()}
+    calls = warmup_calls(specs, tft_output.raw_feature_spec(), exported.some_items(), config.model.history.max_events)
+    write_calls(f"{path}/{WARMUP_FILE}", calls)
+    return exported
+
+
+def input_specs(function: tf.types.experimental.ConcreteFunction) -> dict[str, tf.TensorSpec]:
+    """A signature's inputs by name."""
+    return {spec.name: spec for spec in tf.nest.flatten(function.structured_input_signature)}
 
 
 class ExportedModel(tf.Module):
@@ -73,6 +88,18 @@ class ExportedModel(tf.Module):
             signatures |= self.functions.retrieval(self.index)
         self.weights = list({id(v): v for function in signatures.values() for v in function.variables}.values())
         return signatures
+
+
+@dataclass(frozen=True)
+class Exported:
+    """A model as it was exported: the trained model's own weights and functions, not those of the SavedModel."""
+
+    module: ExportedModel
+    signatures: Signatures
+
+    def some_items(self, count: int = 32) -> list[bytes]:
+        """The ids of the most frequent items."""
+        return [bytes(item) for item in self.module.item_ids[:count].numpy()]
 
 
 @dataclass(frozen=True)

@@ -31,15 +31,20 @@ def shop_model(shop_config: Config, shop_graph: tft.TFTransformOutput) -> Recomm
 
 
 @pytest.fixture(scope="session")
-def saved_model(
+def saved_model_path(
     shop_config: Config,
     shop_graph: tft.TFTransformOutput,
     shop_model: RecommenderModel,
     tmp_path_factory: pytest.TempPathFactory,
-) -> tf.Module:
+) -> str:
     path = str(tmp_path_factory.mktemp("saved_model"))
     export_model(shop_model, shop_graph, shop_config, path)
-    return tf.saved_model.load(path)
+    return path
+
+
+@pytest.fixture(scope="session")
+def saved_model(saved_model_path: str) -> tf.Module:
+    return tf.saved_model.load(saved_model_path)
 
 
 @pytest.fixture(scope="session")
