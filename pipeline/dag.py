@@ -37,11 +37,13 @@ def create_pipeline(
     validation = make_validation(config, examples)
     transform = make_transform(config, examples, validation.schema)
     transform.add_upstream_node(validation.validator)
-    trainer = make_trainer(config, transform.outputs["transformed_examples"], transform.outputs["transform_graph"])
+    trainer = make_trainer(
+        config, transform.outputs["transformed_examples"], transform.outputs["transform_graph"], examples
+    )
     model = trainer.outputs["model"]
     resolver = make_resolver(model)
     evaluator = make_evaluator(config, examples, model, resolver.outputs["model"])
-    infra_validator = make_infra_validator(config, model, examples)
+    infra_validator = make_infra_validator(config, model, trainer.outputs["model_run"], examples)
     pusher = make_pusher(config, model, evaluator.outputs["blessing"], infra_validator.outputs["blessing"])
     return tfx.dsl.Pipeline(
         pipeline_name=config.name,

@@ -1,25 +1,56 @@
 """The Trainer component."""
 
+import json
+
+from tfx import types
 from tfx import v1 as tfx
-from tfx.types import BaseChannel
+from tfx.dsl.components.base import base_component, executor_spec
+from tfx.types import standard_artifacts, standard_component_specs
+from tfx.types.component_spec import ChannelParameter
 
 from pipeline import paths
 from pipeline.config import Config, dump_config
 from pipeline.config.dump import TRAINER
 from pipeline.fingerprint import code_fingerprint
+from trainer.executor import RAW_EXAMPLES, Executor
 
 
-def make_trainer(config: Config, examples: BaseChannel, transform_graph: BaseChannel) -> tfx.components.Trainer:
+class TrainerSpec(standard_component_specs.TrainerSpec):
+    """TFX's Trainer, and the examples before Transform."""
+
+    INPUTS = {
+        **standard_component_specs.TrainerSpec.INPUTS,
+        RAW_EXAMPLES: ChannelParameter(type=standard_artifacts.Examples),
+    }
+
+
+class Trainer(base_component.BaseComponent):
+    """Trains on transformed examples; expected answers of the model are made from raw ones."""
+
+    SPEC_CLASS = TrainerSpec
+    EXECUTOR_SPEC = executor_spec.ExecutorClassSpec(Executor)
+
+
+def make_trainer(
+    config: Config, examples: types.BaseChannel, transform_graph: types.BaseChannel, raw_examples: types.BaseChannel
+) -> Trainer:
     """The Trainer on transformed `examples`; `run_fn` finds the splits `train`, `eval` and `items` there."""
-    return tfx.components.Trainer(
+    custom_config = {
+        "config": dump_config(config, *TRAINER),
+        "checkpoint_folder": paths.checkpoints(config),
+        "fingerprint": code_fingerprint(
+            "trainer", "transform", "pipeline/config", "pipeline/calls.py", "pipeline/requests.py"
+        ),
+    }
+    spec = TrainerSpec(
         run_fn="trainer.run.run_fn",
         examples=examples,
         transform_graph=transform_graph,
+        raw_examples=raw_examples,
         train_args=tfx.proto.TrainArgs(splits=["train"]),
         eval_args=tfx.proto.EvalArgs(splits=["eval"]),
-        custom_config={
-            "config": dump_config(config, *TRAINER),
-            "checkpoint_folder": paths.checkpoints(config),
-            "fingerprint": code_fingerprint("trainer", "transform", "pipeline/config"),
-        },
+        custom_config=json.dumps(custom_config),
+        model=types.Channel(type=standard_artifacts.Model),
+        model_run=types.Channel(type=standard_artifacts.ModelRun),
     )
+    return Trainer(spec)

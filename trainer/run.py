@@ -12,10 +12,13 @@ import tensorflow_transform as tft
 from tfx.components.trainer.fn_args_utils import FnArgs
 
 from pipeline import layout
+from pipeline.calls import ANSWERS_FILE
 from pipeline.config import Config, parse_config
 from trainer.catalogue import Catalogue, load_catalogue
 from trainer.data import WindowData
 from trainer.distribution import make_strategy
+from trainer.executor import RAW_EVAL_FILES
+from trainer.expected import write_expected_answers
 from trainer.export import export_model
 from trainer.loop import TrainingLoop, TrainingResult
 from trainer.metrics import Evaluator
@@ -28,17 +31,19 @@ RESULT_FILE = "training.json"
 
 
 def run_fn(fn_args: FnArgs) -> None:
-    """Trains, exports to `serving_model_dir` and writes `RESULT_FILE` and TensorBoard's logs to `model_run_dir`.
+    """Trains and exports to `serving_model_dir`; `RESULT_FILE`, `ANSWERS_FILE` and logs go to `model_run_dir`.
 
-    `custom_config` holds `config`, the configuration as JSON; `checkpoint_folder`, a folder that outlives the run; and
-    `fingerprint`, a digest of the code.
+    `custom_config` holds `config`, the configuration as JSON; `checkpoint_folder`, a folder that outlives the run;
+    `fingerprint`, a digest of the code; and `RAW_EVAL_FILES`, which `trainer.executor` adds.
     """
     config = parse_config(fn_args.custom_config["config"], "custom_config")
     tft_output = tft.TFTransformOutput(fn_args.transform_graph_path)
     catalogue = load_catalogue(_items_pattern(fn_args), tft_output, config)
     job = TrainingJob(config, tft_output, catalogue, fn_args)
     result = job.train()
-    export_model(job.exportable_model(), tft_output, config, fn_args.serving_model_dir)
+    exported = export_model(job.exportable_model(), tft_output, config, fn_args.serving_model_dir)
+    answers = posixpath.join(fn_args.model_run_dir, ANSWERS_FILE)
+    write_expected_answers(exported, fn_args.custom_config[RAW_EVAL_FILES], answers)
     with tf.io.gfile.GFile(posixpath.join(fn_args.model_run_dir, RESULT_FILE), "w") as file:
         file.write(json.dumps(dataclasses.asdict(result), indent=2))
     job.loop.remove_checkpoints()

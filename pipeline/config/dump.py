@@ -8,10 +8,10 @@ from pipeline.config.config import Config
 _EVENTS = ("data", "positive", "cleaning", "split", "features", "tasks")
 INGEST = (*_EVENTS, "model.history.max_events", "model.history.min_context")
 TRANSFORM = ("data", "features", "tasks", "model.user_min_count")
-TRAINER = (*INGEST, "model", "training", "evaluation.ks", "evaluation.mask_seen", "serving")
+TRAINER = (*INGEST, "model", "training", "evaluation.ks", "evaluation.mask_seen", "serving", "-serving.infra")
 EVALUATOR = ("data", "features", "tasks", "evaluation", "split")
 INFRA = ("data", "features", "tasks", "serving")
-"""The keys that a component reads: what else changes does not run it again."""
+"""The keys that a component reads (not those after a minus): what else changes does not run it again."""
 
 
 def dump_config(config: Config, *keys: str) -> str:
@@ -19,7 +19,8 @@ def dump_config(config: Config, *keys: str) -> str:
 
     Args:
       config: The configuration.
-      *keys: Dotted keys to keep, such as `model.history`; `name` and `data` are always kept. None: all.
+      *keys: Dotted keys to keep, such as `model.history`, or after a minus to drop; `name` and `data` are always
+        kept. None: all.
     """
     values = config.model_dump(mode="json", exclude_unset=True)
     if keys:
@@ -30,8 +31,24 @@ def dump_config(config: Config, *keys: str) -> str:
 def _pick(values: dict[str, Any], keys: tuple[str, ...]) -> dict[str, Any]:
     picked: dict[str, Any] = {}
     for key in keys:
-        _copy_key(values, picked, key.split("."))
+        if not key.startswith("-"):
+            _copy_key(values, picked, key.split("."))
+    for key in keys:
+        if key.startswith("-"):
+            _drop_key(picked, key[1:].split("."))
     return picked
+
+
+def _drop_key(values: dict[str, Any], path: list[str]) -> None:
+    """Leaves the nested dictionaries of the source alone."""
+    head, *rest = path
+    if head not in values:
+        return
+    if rest:
+        values[head] = dict(values[head])
+        _drop_key(values[head], rest)
+    else:
+        del values[head]
 
 
 def _copy_key(source: dict[str, Any], target: dict[str, Any], path: list[str]) -> None:

@@ -1,8 +1,35 @@
 """What the exported model answers."""
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from pipeline.config.base import Section
+
+
+class InfraConfig(Section):
+    """Infra validation: a server loads the candidate model and answers before the model may be pushed."""
+
+    requests: int = Field(default=16, gt=0)
+    """Examples of the eval split that the candidate must answer."""
+    binary: str | None = None
+    """TensorFlow Serving's `tensorflow_model_server`, a path or a name on the PATH of the machine that validates.
+    Missing, as `image` too: this project's embedded server."""
+    image: str | None = None
+    """A container image with TensorFlow Serving, such as `tensorflow/serving:2.19.1`; Docker runs it."""
+    latency_requests: int = Field(default=100, gt=0)
+    """Requests whose latency is measured, one after the other, after the candidate has answered all others."""
+    max_p50_ms: float | None = Field(default=None, gt=0)
+    """A candidate whose median latency is longer is not blessed."""
+    max_p99_ms: float | None = Field(default=None, gt=0)
+    """A candidate whose latency's 99th percentile is longer is not blessed."""
+
+    @model_validator(mode="after")
+    def _one_server(self) -> "InfraConfig":
+        if self.binary is not None and self.image is not None:
+            raise ValueError(
+                "`binary` and `image` should not both be given: one server validates. "
+                f"Received: binary={self.binary!r}, image={self.image!r}"
+            )
+        return self
 
 
 class ServingConfig(Section):
@@ -20,8 +47,7 @@ class ServingConfig(Section):
     utility: dict[str, float] = Field(default_factory=dict)
     """Task name -> weight in the score that orders the answer. Missing: the retrieval task alone, or the sum
     of the ranking tasks where there is none."""
-    infra_validation_requests: int = Field(default=16, gt=0)
-    """Examples of the eval split that the candidate model must answer before it is pushed."""
+    infra: InfraConfig = InfraConfig()
 
 
 class PipelineConfig(Section):

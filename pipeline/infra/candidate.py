@@ -9,33 +9,33 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Final
 
+from pipeline.config.serving import InfraConfig
+from pipeline.infra.tensorflow_serving import CandidateError, last_line, serve_with_tensorflow_serving
 from serving.process import server_process
-from serving.server import NOT_STARTED
 
 MODEL_NAME: Final = "candidate"
 _LISTENING: Final = b"Running gRPC ModelServer at 0.0.0.0:"
 
 
-class CandidateError(Exception):
-    """The server did not come up with the candidate. The message is one line that says why."""
-
-
 @contextmanager
-def serve_candidate(model_path: str, timeout: float) -> Iterator[str]:
-    """The address of an embedded server that answers with the SavedModel in `model_path`, until the block ends.
+def serve_candidate(model_path: str, infra: InfraConfig, timeout: float) -> Iterator[str]:
+    """The address of a server that answers with the SavedModel in `model_path`, until the block ends.
 
-    `timeout` is in seconds. Raises `CandidateError` when the server ends, or does not answer by then.
+    The embedded server, or TensorFlow Serving where `infra` names one. `timeout` is in seconds. Raises `CandidateError`
+    when the server ends, or does not answer by then, and `ServerMissingError` when there is no such server.
     """
     with tempfile.TemporaryDirectory(prefix="candidate-") as folder:
         base_path = Path(folder) / "versions"
         base_path.mkdir()
         (base_path / "1").symlink_to(Path(model_path).absolute(), target_is_directory=True)
-        flags = [f"--model_name={MODEL_NAME}", f"--model_base_path={base_path}"]
-        with (
-            (Path(folder) / "log").open("w+") as log,
-            server_process(flags, log, TF_CPP_MIN_LOG_LEVEL="2") as process,
-        ):
-            yield f"localhost:{_wait_for_port(process, log, timeout)}"
+        with (Path(folder) / "log").open("w+") as log:
+            if infra.binary or infra.image:
+                with serve_with_tensorflow_serving(infra, MODEL_NAME, base_path, log, timeout) as address:
+                    yield address
+                return
+            flags = [f"--model_name={MODEL_NAME}", f"--model_base_path={base_path}"]
+            with server_process(flags, log, TF_CPP_MIN_LOG_LEVEL="2") as process:
+                yield f"localhost:{_wait_for_port(process, log, timeout)}"
 
 
 def _wait_for_port(process: "subprocess.Popen[bytes]", log: IO[str], timeout: float) -> int:
@@ -47,12 +47,5 @@ def _wait_for_port(process: "subprocess.Popen[bytes]", log: IO[str], timeout: fl
         if line.startswith(_LISTENING):
             return int(line.removeprefix(_LISTENING).split()[0])
         if ready and not line:
-            raise CandidateError(f"the server could not load the model: {_last_line(process, log)}")
+            raise CandidateError(f"the server could not load the model: {last_line(process, log)}")
     raise CandidateError(f"the server did not answer within {timeout:.0f} seconds")
-
-
-def _last_line(process: "subprocess.Popen[bytes]", log: IO[str]) -> str:
-    status = process.wait()
-    log.seek(0)
-    lines = log.read().strip().splitlines()
-    return lines[-1].removeprefix(NOT_STARTED) if lines else f"it ended with status {status}"

@@ -1,4 +1,4 @@
-"""The component: Model and Examples in, InfraBlessing out."""
+"""The component: Model, ModelRun and Examples in, InfraBlessing out."""
 
 from tfx import types
 from tfx import v1 as tfx
@@ -8,22 +8,26 @@ from tfx.types.component_spec import ChannelParameter, ExecutionParameter
 
 from pipeline.config import Config, dump_config
 from pipeline.config.dump import INFRA
+from pipeline.fingerprint import code_fingerprint
 from pipeline.infra.executor import Executor
+
+_CODE = ("serving", "pipeline/infra", "pipeline/config", "pipeline/calls.py", "pipeline/requests.py")
 
 
 class InfraValidatorSpec(types.ComponentSpec):
     """The channels of TFX's InfraValidator; the configuration takes the place of its serving spec."""
 
-    PARAMETERS = {"config": ExecutionParameter(type=str)}
+    PARAMETERS = {"config": ExecutionParameter(type=str), "fingerprint": ExecutionParameter(type=str)}
     INPUTS = {
         "model": ChannelParameter(type=standard_artifacts.Model),
+        "model_run": ChannelParameter(type=standard_artifacts.ModelRun),
         "examples": ChannelParameter(type=standard_artifacts.Examples),
     }
     OUTPUTS = {"blessing": ChannelParameter(type=standard_artifacts.InfraBlessing)}
 
 
 class InfraValidator(base_component.BaseComponent):
-    """Blesses a model that the embedded server can load and that answers `recommend` sensibly.
+    """Blesses a model that a server can load, and whose answers are sensible and the Trainer's own.
 
     TFX's own InfraValidator needs Docker or a Kubeflow V1 pod; this one runs, and compiles, wherever Python does.
     """
@@ -33,10 +37,15 @@ class InfraValidator(base_component.BaseComponent):
 
 
 def make_infra_validator(
-    config: Config, model: tfx.types.BaseChannel, examples: tfx.types.BaseChannel
+    config: Config, model: tfx.types.BaseChannel, model_run: tfx.types.BaseChannel, examples: tfx.types.BaseChannel
 ) -> InfraValidator:
     """The component for a configuration; `examples` should hold the split `eval`."""
-    blessing = types.Channel(type=standard_artifacts.InfraBlessing)
-    return InfraValidator(
-        InfraValidatorSpec(config=dump_config(config, *INFRA), model=model, examples=examples, blessing=blessing)
+    spec = InfraValidatorSpec(
+        config=dump_config(config, *INFRA),
+        fingerprint=code_fingerprint(*_CODE),
+        model=model,
+        model_run=model_run,
+        examples=examples,
+        blessing=types.Channel(type=standard_artifacts.InfraBlessing),
     )
+    return InfraValidator(spec)

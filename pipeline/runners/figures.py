@@ -133,7 +133,8 @@ def _infra(outputs: Outputs, config: Config) -> str:
     report = json.loads((Path(outputs["blessing"][0].uri) / "infra_validation.json").read_text())
     if not report["blessed"]:
         return f"not blessed: {report['reason']}"
-    return f"blessed: {report['requests']} requests answered, {report['median_milliseconds']:.1f} ms each"
+    speed = f"p50 {report['p50_milliseconds']:.1f} ms, p99 {report['p99_milliseconds']:.1f} ms"
+    return f"blessed: {report['requests']} requests, {report['signatures']} signatures as the Trainer's; {speed}"
 
 
 def _push(outputs: Outputs, config: Config) -> str:

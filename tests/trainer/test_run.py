@@ -5,8 +5,10 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from pipeline.calls import ANSWERS_FILE, read_calls
 from pipeline.config import dump_config
-from tests.trainer.served import shop, transform_graph
+from pipeline.infra.replay import differences
+from tests.trainer.served import history, serialized, shop, transform_graph
 from tests.trainer.small import encoder_config, write_rows
 from trainer.run import run_fn
 
@@ -30,6 +32,14 @@ def write_splits(folder):
     write_rows(folder / "Split-items" / "data-0.gz", [{"catalogue_id": [n], "item_genres": [0]} for n in range(8)])
 
 
+def write_raw(folder):
+    """The eval split before Transform: one window."""
+    folder.mkdir()
+    row = history("u0", ["i3", "i1", "i6"], user_gender=["F"], is_target=[0, 0, 1])
+    with tf.io.TFRecordWriter(str(folder / "data-0.gz"), "GZIP") as writer:
+        writer.write(serialized(row)[0].numpy())
+
+
 @pytest.fixture(scope="module")
 def job(tmp_path_factory):
     folder = tmp_path_factory.mktemp("run")
@@ -40,6 +50,7 @@ def job(tmp_path_factory):
         training={"epochs": 1, "batch_size": 8, "fit_on": ["train", "eval"]},
     )
     write_splits(folder / "examples")
+    write_raw(folder / "raw")
     fn_args = SimpleNamespace(
         train_files=[str(folder / "examples/Split-train/*")],
         eval_files=[str(folder / "examples/Split-eval/*")],
@@ -50,6 +61,7 @@ def job(tmp_path_factory):
             "config": dump_config(config),
             "checkpoint_folder": str(folder / "checkpoints"),
             "fingerprint": "f",
+            "raw_eval_files": str(folder / "raw/*"),
         },
     )
     run_fn(fn_args)
@@ -72,3 +84,26 @@ def test_the_model_answers(job):
 
 def test_checkpoints_are_gone(job):
     assert list((job / "checkpoints").iterdir()) == []
+
+
+def test_every_signature_has_an_expected_answer_which_the_export_gives_too(job):
+    signatures = tf.saved_model.load(str(job / "model")).signatures
+    calls = {call.request.model_spec.signature_name: call for call in read_calls(str(job / "logs" / ANSWERS_FILE))}
+    assert set(calls) == set(signatures)
+    for name, call in calls.items():
+        inputs = {key: tf.constant(tf.make_ndarray(value)) for key, value in call.request.inputs.items()}
+        answer = {key: value.numpy() for key, value in signatures[name](**inputs).items()}
+        expected = {key: tf.make_ndarray(value) for key, value in call.response.outputs.items()}
+        assert list(differences(expected, answer)) == []
+
+
+def test_expected_answers_are_about_real_rows_and_nobody(job):
+    calls = {call.request.model_spec.signature_name: call for call in read_calls(str(job / "logs" / ANSWERS_FILE))}
+    real, nobody = map(tf.train.Example.FromString, calls["recommend"].request.inputs["examples"].string_val)
+    assert list(real.features.feature["item_id"].bytes_list.value) == [b"i3", b"i1"]
+    assert nobody == tf.train.Example()
+    tensors = calls["recommend_tensors"].request.inputs
+    assert tf.make_ndarray(tensors["item_id"]).tolist() == [[b"i3", b"i1"], [b"", b""]]
+    assert tf.make_ndarray(tensors["time"]).tolist() == [[1000, 2000], [0, 0]]
+    assert tf.make_ndarray(tensors["request_time"]).tolist() == [3000, 0]
+    assert tf.make_ndarray(calls["evaluate"].response.outputs["retrieval_weight"]).tolist() == [1, 0]

@@ -4,6 +4,7 @@ from pathlib import Path
 import pytest
 
 from pipeline.config import ConfigError, dump_config, load_config, parse_config
+from pipeline.config.dump import INFRA, TRAINER
 
 CONFIGS = sorted((Path(__file__).parents[3] / "configs").glob("*.yaml"))
 
@@ -93,3 +94,24 @@ def test_what_is_no_yaml_is_named():
 def test_missing_file_is_named(tmp_path):
     with pytest.raises(ConfigError, match=r"none\.yaml: cannot be read \(No such file"):
         load_config(tmp_path / "none.yaml")
+
+
+def test_a_dump_leaves_out_what_it_is_told_to():
+    values = json.loads(dump_config(load_config(CONFIGS[-1]), "evaluation", "-evaluation.gates", "-evaluation.unset"))
+    assert set(values) == {"name", "data", "evaluation"}
+    assert values["evaluation"]
+    assert "gates" not in values["evaluation"]
+
+
+def test_changed_infra_gates_do_not_train_again():
+    plain, gated = (
+        parse_config(GOOD + f"serving: {{default_k: 5{infra}}}\n") for infra in ("", ", infra: {max_p99_ms: 5}")
+    )
+    assert dump_config(gated, *TRAINER) == dump_config(plain, *TRAINER)
+    assert dump_config(gated, *INFRA) != dump_config(plain, *INFRA)
+
+
+def test_one_server_validates():
+    assert "`binary` and `image` should not both be given" in error_of(
+        GOOD + "serving: {infra: {binary: a, image: b}}\n"
+    )

@@ -4,7 +4,11 @@ from typing import Any
 import pytest
 import tensorflow as tf
 
+from pipeline.calls import ANSWERS_FILE, prediction_log, write_calls
 from pipeline.config import Config, parse_config
+from tests.serving.models import save_model
+from trainer.export import input_specs
+from trainer.signatures.calls import Rows
 
 CONFIG = """
 name: tiny
@@ -14,7 +18,7 @@ data:
 tasks:
   retrieval: {kind: retrieval}
   like: {kind: binary, label: rating >= 4}
-serving: {default_k: 2, infra_validation_requests: 3}
+serving: {default_k: 2, infra: {requests: 3, latency_requests: 5}}
 """
 
 
@@ -46,3 +50,19 @@ def write_split(folder: Path, windows: list[tf.train.Example]) -> str:
         for example in windows:
             writer.write(example.SerializeToString())
     return str(split / "*")
+
+
+def write_model_and_answers(folder: Path, offset: float = 0.0) -> None:
+    """The artifacts `model` and `model_run`: a tiny model and what it answers when its weight is 0."""
+    (folder / "model").mkdir(parents=True)
+    path = save_model(folder / "model" / "Format-Serving")
+    signatures = tf.saved_model.load(str(path)).signatures
+    rows = Rows([window(["a", "c", "b"]), tf.train.Example()], [b"a", b"b"])
+    logs = []
+    for name, function in signatures.items():
+        inputs = rows.inputs(name, input_specs(function))
+        logs.append(prediction_log(name, inputs, function(**inputs)))
+    write_calls(str(folder / "model_run" / ANSWERS_FILE), logs)
+    if offset:
+        path.rename(folder / "as-trained")
+        save_model(path, offset)

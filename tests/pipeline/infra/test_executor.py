@@ -2,57 +2,53 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
-import pytest
 import tensorflow as tf
 from tfx.types import standard_artifacts
 
 from pipeline.config import Config, dump_config
 from pipeline.infra.executor import REPORT_FILE, Executor
-from tests.pipeline.infra.conftest import window, write_split
-from tests.serving.models import save_model
+from tests.pipeline.infra.conftest import window, write_model_and_answers, write_split
 
 
-def _artifacts(
-    folder: Path,
-) -> tuple[standard_artifacts.Model, standard_artifacts.Examples, standard_artifacts.InfraBlessing]:
-    model, examples, blessing = (
-        standard_artifacts.Model(),
-        standard_artifacts.Examples(),
-        standard_artifacts.InfraBlessing(),
-    )
-    model.uri, examples.uri, blessing.uri = (str(folder / name) for name in ("model", "examples", "blessing"))
-    examples.split_names = '["eval"]'
-    (folder / "model").mkdir()
+def _validate(folder: Path, config: Config) -> tuple[dict[str, Any], standard_artifacts.InfraBlessing]:
+    """Runs the executor on the artifacts in the folder."""
     write_split(folder / "examples", [window(["a", "b"]), window(["c", "d", "e"], user_age=[30.0])])
-    return model, examples, blessing
-
-
-def _validate(folder: Path, config: Config, model: object, examples: object, blessing: object) -> dict[str, object]:
-    Executor().Do({"model": [model], "examples": [examples]}, {"blessing": [blessing]}, {"config": dump_config(config)})
-    report: dict[str, object] = json.loads((folder / "blessing" / REPORT_FILE).read_text())
-    return report
+    examples, blessing = standard_artifacts.Examples(), standard_artifacts.InfraBlessing()
+    examples.split_names = '["eval"]'
+    inputs = {"model": standard_artifacts.Model(), "model_run": standard_artifacts.ModelRun(), "examples": examples}
+    for name, artifact in {**inputs, "blessing": blessing}.items():
+        artifact.uri = str(folder / name)
+    wrapped = {name: [artifact] for name, artifact in inputs.items()}
+    Executor().Do(wrapped, {"blessing": [blessing]}, {"config": dump_config(config)})
+    return json.loads((folder / "blessing" / REPORT_FILE).read_text()), blessing
 
 
 def test_a_good_model_is_blessed(tmp_path: Path, config: Config) -> None:
-    model, examples, blessing = _artifacts(tmp_path)
-    save_model(tmp_path / "model" / "Format-Serving")
-    report = _validate(tmp_path, config, model, examples, blessing)
-    assert (report["reason"], report["blessed"], report["requests"]) == ("", True, 3)
+    write_model_and_answers(tmp_path)
+    report, blessing = _validate(tmp_path, config)
+    assert (report["reason"], report["blessed"], report["server"]) == ("", True, "embedded")
+    assert (report["requests"], report["signatures"]) == (3, 7)
+    assert 0 < report["p50_milliseconds"] <= report["p99_milliseconds"]
     assert blessing.get_int_custom_property("blessed") == 1
     assert (tmp_path / "blessing" / "INFRA_BLESSED").exists()
 
 
-def test_a_model_that_cannot_be_loaded_is_not_blessed(
-    tmp_path: Path, config: Config, caplog: pytest.LogCaptureFixture
-) -> None:
-    model, examples, blessing = _artifacts(tmp_path)
-    save_model(tmp_path / "model" / "Format-Serving")
+def test_a_model_that_answers_other_than_the_trainers_is_not_blessed(tmp_path: Path, config: Config) -> None:
+    write_model_and_answers(tmp_path, offset=0.01)
+    report, _ = _validate(tmp_path, config)
+    assert report["blessed"] is False
+    assert "`like` differs from the Trainer's" in report["reason"]
+
+
+def test_a_model_that_cannot_be_loaded_is_not_blessed(tmp_path: Path, config: Config) -> None:
+    write_model_and_answers(tmp_path)
     (variables,) = tf.io.gfile.glob(str(tmp_path / "model" / "Format-Serving" / "variables" / "*.data-*"))
     Path(variables).write_bytes(b"")
-    report = _validate(tmp_path, config, model, examples, blessing)
+    report, blessing = _validate(tmp_path, config)
     assert report["blessed"] is False
-    assert "could not load the model" in str(report["reason"])
-    assert "\n" not in str(report["reason"])
+    assert "could not load the model" in report["reason"]
+    assert "\n" not in report["reason"]
     assert blessing.get_int_custom_property("blessed") == 0
     assert (tmp_path / "blessing" / "INFRA_NOT_BLESSED").exists()

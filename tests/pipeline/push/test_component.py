@@ -14,8 +14,7 @@ from pipeline.config import Config, parse_config
 from pipeline.infra.component import make_infra_validator
 from pipeline.push.component import make_pusher
 from pipeline.push.executor import Executor
-from tests.pipeline.infra.conftest import CONFIG, window, write_split
-from tests.serving.models import save_model
+from tests.pipeline.infra.conftest import CONFIG, window, write_model_and_answers, write_split
 
 
 def _importer(name: str, kind: type[Any], folder: Path, **properties: Any) -> Any:
@@ -25,14 +24,15 @@ def _importer(name: str, kind: type[Any], folder: Path, **properties: Any) -> An
 def _pipeline(folder: Path, config: Config) -> Any:
     model = _importer("model", standard_artifacts.Model, folder)
     examples = _importer("examples", standard_artifacts.Examples, folder, properties={"split_names": '["eval"]'})
+    model_run = _importer("model_run", standard_artifacts.ModelRun, folder)
     evaluated = _importer("evaluated", standard_artifacts.ModelBlessing, folder, custom_properties={"blessed": 1})
     result = "result"
-    validator = make_infra_validator(config, model.outputs[result], examples.outputs[result])
+    validator = make_infra_validator(config, *(importer.outputs[result] for importer in (model, model_run, examples)))
     pusher = make_pusher(config, model.outputs[result], evaluated.outputs[result], validator.outputs["blessing"])
     return tfx.dsl.Pipeline(
         pipeline_name="tiny",
         pipeline_root=str(folder / "artifacts"),
-        components=[model, examples, evaluated, validator, pusher],
+        components=[model, model_run, examples, evaluated, validator, pusher],
         metadata_connection_config=tfx.orchestration.metadata.sqlite_metadata_connection_config(str(folder / "db")),
     )
 
@@ -43,8 +43,7 @@ def config(tmp_path: Path) -> Config:
 
 
 def test_a_local_run_validates_and_pushes(tmp_path: Path, config: Config) -> None:
-    (tmp_path / "model").mkdir()
-    save_model(tmp_path / "model" / "Format-Serving")
+    write_model_and_answers(tmp_path)
     write_split(tmp_path / "examples", [window(["a", "b"])])
     pipeline = _pipeline(tmp_path, config)
     tfx.orchestration.LocalDagRunner().run(pipeline)

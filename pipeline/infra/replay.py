@@ -1,0 +1,105 @@
+"""The Trainer's expected answers against those of a server: the same calls, equal to float tolerance."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, Final
+
+import grpc
+import numpy as np
+import tensorflow as tf
+from numpy.typing import NDArray
+from tensorflow_serving.apis import prediction_service_pb2_grpc
+
+from pipeline import layout
+from serving.client import OPTIONS
+
+Answer = Mapping[str, NDArray[Any]]
+
+RELATIVE: Final = 1e-3
+ABSOLUTE: Final = 1e-4
+_RANKS: Final = frozenset({"target_rank", "popularity_rank", "top_items", "popularity_top_items"})
+"""Outputs that a last bit of a score may move: they are asked for and not compared."""
+
+
+def replay_faults(address: str, model_name: str, calls: Sequence[Any], signatures: Sequence[str]) -> Iterator[str]:
+    """Makes every call (PredictLogs with answers) and yields what is not as expected.
+
+    `signatures` are those that the server tells of: each should be among the calls. Raises nothing for a call that
+    fails: that is a fault too.
+    """
+    asked = {call.request.model_spec.signature_name for call in calls}
+    for name in sorted(set(signatures) - asked):
+        if not name.startswith("__"):  # what the loader itself left there
+            yield f"signature `{name}`: the Trainer's model run holds no expected answer for it"
+    with grpc.insecure_channel(address, options=OPTIONS) as channel:
+        stub = prediction_service_pb2_grpc.PredictionServiceStub(channel)
+        for call in calls:
+            yield from _call_faults(stub, model_name, call)
+
+
+def _call_faults(stub: Any, model_name: str, call: Any, timeout: float = 60.0) -> Iterator[str]:
+    name = call.request.model_spec.signature_name
+    call.request.model_spec.name = model_name
+    try:
+        response = stub.Predict(call.request, timeout=timeout)
+    except grpc.RpcError as error:
+        yield f"signature `{name}`: {error.code().name}: {' '.join(error.details().split())}"
+        return
+    for fault in differences(_arrays(call.response), _arrays(response)):
+        yield f"signature `{name}`: {fault}"
+
+
+def differences(expected: Answer, found: Answer) -> Iterator[str]:
+    """Where a server's answer is not the Trainer's.
+
+    Ranked items are compared by id, place by place only in their score: near ties may change places, and one item for
+    another at the end.
+    """
+    if set(expected) != set(found):
+        yield f"the outputs should be {', '.join(sorted(expected))}. Received: {', '.join(sorted(found))}"
+        return
+    shapes = [n for n in sorted(expected) if expected[n].shape != found[n].shape]
+    if shapes:
+        name = shapes[0]
+        yield f"`{name}` should have the shape {expected[name].shape}. Received: {found[name].shape}"
+        return
+    is_ranked = {layout.ITEM_ID, "score", "count"} <= set(expected)
+    for name in sorted(set(expected) - _RANKS):
+        if not (is_ranked and expected[name].ndim == 2) or name == "score":
+            yield from _difference(name, expected[name], found[name])
+    if is_ranked:
+        yield from _ranked_differences(expected, found)
+
+
+def _difference(name: str, expected: NDArray[Any], found: NDArray[Any]) -> Iterator[str]:
+    if expected.dtype.kind != "f":
+        if not np.array_equal(expected, found):
+            yield f"`{name}` differs from the Trainer's"
+        return
+    same = np.isclose(found, expected, RELATIVE, ABSOLUTE, equal_nan=True)
+    if not same.all():
+        place = tuple(int(i) for i in np.argwhere(~same)[0])
+        yield f"`{name}` differs from the Trainer's: {found[place]:g} instead of {expected[place]:g} at {place}"
+
+
+def _ranked_differences(expected: Answer, found: Answer) -> Iterator[str]:
+    for row, count in enumerate(np.minimum(expected["count"], found["count"]).tolist()):
+        ours, theirs = (
+            {item: place for place, item in enumerate(a[layout.ITEM_ID][row, :count].tolist())}
+            for a in (expected, found)
+        )
+        common = [(ours[item], theirs[item]) for item in ours if item in theirs]
+        left, right = np.array(common, int).reshape(-1, 2).T
+        for name, values in sorted(expected.items()):
+            if values.ndim == 2 and values.dtype.kind == "f":
+                yield from _difference(name, values[row, left], found[name][row, right])
+        yield from _lost(row, count, ours, set(theirs), expected["score"])
+
+
+def _lost(row: int, count: int, ours: Mapping[bytes, int], theirs: set[bytes], scores: NDArray[Any]) -> Iterator[str]:
+    for item, place in ours.items():
+        if item not in theirs and not np.isclose(scores[row, place], scores[row, count - 1], RELATIVE, ABSOLUTE):
+            yield f"row {row}: item {item.decode(errors='replace')!r} is missing, the Trainer's number {place + 1}"
+
+
+def _arrays(response: Any) -> dict[str, NDArray[Any]]:
+    return {name: tf.make_ndarray(tensor) for name, tensor in response.outputs.items()}

@@ -1,0 +1,138 @@
+"""TensorFlow Serving as the candidate's server: a binary of this machine, or an image that Docker runs."""
+
+import shutil
+import socket
+import subprocess
+import time
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO, Final
+
+from pipeline.config.serving import InfraConfig
+from serving.client import RecommenderClient, RecommenderError
+from serving.server import NOT_STARTED
+
+_LOOK_ONCE: Final = ("--max_num_load_retries=0", "--file_system_poll_wait_seconds=0")
+_INSIDE: Final = 8500
+"""The port in the container."""
+_PATIENCE: Final = 10
+"""Seconds that the server may take to end before it is killed."""
+
+
+class CandidateError(Exception):
+    """The server did not come up with the candidate. The message is one line that says why."""
+
+
+class ServerMissingError(Exception):
+    """The configured server is not on this machine: no fault of the candidate."""
+
+
+@contextmanager
+def serve_with_tensorflow_serving(
+    infra: InfraConfig, model_name: str, base_path: Path, log: IO[str], timeout: float
+) -> Iterator[str]:
+    """The address of a TensorFlow Serving with the one version in `base_path`, until the block ends.
+
+    Args, raises: as `serve_candidate`; what the server prints goes to `log`.
+    """
+    port = _free_port()
+    with _running(infra, model_name, base_path, port, log) as process:
+        _wait_until_available(process, f"localhost:{port}", model_name, log, timeout)
+        yield f"localhost:{port}"
+
+
+def last_line(process: "subprocess.Popen[bytes]", log: IO[str]) -> str:
+    """What a server that ended, or ends now, said last."""
+    status = process.wait()
+    log.seek(0)
+    lines = log.read().strip().splitlines()
+    return lines[-1].removeprefix(NOT_STARTED) if lines else f"it ended with status {status}"
+
+
+@contextmanager
+def _running(
+    infra: InfraConfig, model_name: str, base_path: Path, port: int, log: IO[str]
+) -> Iterator["subprocess.Popen[bytes]"]:
+    flags = [f"--model_name={model_name}", *_LOOK_ONCE]
+    container = f"infra-validation-{uuid.uuid4().hex[:12]}"
+    if infra.image:
+        command = [*_docker(infra.image, container, model_name, base_path, port), f"--port={_INSIDE}"]
+        flags.append(f"--model_base_path=/models/{model_name}")
+    else:
+        command = [_program(str(infra.binary)), f"--port={port}"]
+        flags.append(f"--model_base_path={base_path}")
+    process = subprocess.Popen([*command, *flags], stdout=log, stderr=log)
+    try:
+        yield process
+    finally:
+        _end(process)
+        if infra.image:  # the container outlives a client that had to be killed
+            subprocess.run([command[0], "rm", "--force", container], capture_output=True, check=False)
+
+
+def _program(binary: str) -> str:
+    found = shutil.which(binary)
+    if found is None:
+        raise ServerMissingError(
+            "`serving.infra.binary` should be TensorFlow Serving's model server, a path or a name on the PATH. "
+            f"Not found, or not executable: {binary}"
+        )
+    return found
+
+
+def _docker(image: str, container: str, model_name: str, base_path: Path, port: int) -> list[str]:
+    """`docker run ... image`, the version mounted read-only; the image's own entry point would add flags of its own."""
+    docker = shutil.which("docker")
+    if docker is None:
+        raise ServerMissingError(
+            "`serving.infra.image` needs Docker on the machine that validates; `serving.infra.binary` does not. "
+            "Not found: docker"
+        )
+    version = (base_path / "1").resolve()
+    return [
+        *(docker, "run", "--rm", "--init", f"--name={container}", f"--publish=127.0.0.1:{port}:{_INSIDE}"),
+        *(f"--volume={version}:/models/{model_name}/1:ro", "--entrypoint=tensorflow_model_server", image),
+    ]
+
+
+def _wait_until_available(
+    process: "subprocess.Popen[bytes]", address: str, model_name: str, log: IO[str], timeout: float
+) -> None:
+    end = time.monotonic() + timeout
+    with RecommenderClient(address, model_name, timeout=1.0, attempts=1) as client:
+        while time.monotonic() < end:
+            if process.poll() is not None:
+                raise CandidateError(f"the server could not load the model: {last_line(process, log)}")
+            if _is_available(client):
+                return
+            time.sleep(0.1)
+    raise CandidateError(f"the server did not answer within {timeout:.0f} seconds")
+
+
+def _is_available(client: RecommenderClient) -> bool:
+    """Whether a version answers. Raises `CandidateError` when it never will."""
+    try:
+        versions = client.status()
+    except RecommenderError:
+        return False
+    for version in versions:
+        if version.error:
+            raise CandidateError(f"the server could not load the model: {' '.join(version.error.split())}")
+    return any(version.state == "AVAILABLE" for version in versions)
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def _end(process: "subprocess.Popen[bytes]") -> None:
+    process.terminate()
+    try:
+        process.wait(timeout=_PATIENCE)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()

@@ -1,0 +1,92 @@
+"""The validation itself: serve the candidate, ask it, judge the answers."""
+
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import chain
+from typing import Any, Final
+
+from tfx.utils import io_utils
+
+from pipeline.config import Config
+from pipeline.infra.candidate import MODEL_NAME, serve_candidate
+from pipeline.infra.checks import answer_faults, batch_faults, metadata_faults
+from pipeline.infra.latency import latency_faults, measure_latency
+from pipeline.infra.replay import replay_faults
+from pipeline.infra.requests import Probe
+from pipeline.infra.tensorflow_serving import CandidateError
+from serving.client import RecommenderClient, RecommenderError
+
+LOAD_TIMEOUT: Final = 300.0
+CALL_TIMEOUT: Final = 60.0
+"""Seconds; the first calls build what the graph needs."""
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """The outcome: `reason` is empty for a blessed model, else one line."""
+
+    reason: str
+    server: str
+    """`embedded`, or the binary or image that answered."""
+    requests: int = 0
+    signatures: int = 0
+    """Signatures whose answers were compared with the Trainer's."""
+    load_seconds: float = 0.0
+    p50_milliseconds: float = 0.0
+    p99_milliseconds: float = 0.0
+
+    @property
+    def blessed(self) -> bool:
+        """Whether the model may be pushed."""
+        return not self.reason
+
+
+def validate(config: Config, model_path: str, probes: Sequence[Probe], calls: Sequence[Any]) -> Verdict:
+    """Serves the SavedModel in `model_path`, sends it the probes and repeats the calls (PredictLogs with answers).
+
+    Raises `ServerMissingError` when the configured server is not on this machine.
+    """
+    infra = config.serving.infra
+    with tempfile.TemporaryDirectory() as folder:
+        if "://" in model_path:
+            io_utils.copy_dir(model_path, folder)
+            model_path = folder
+        started = time.monotonic()
+        try:
+            with serve_candidate(model_path, infra, LOAD_TIMEOUT) as address:
+                return _ask(config, address, probes, calls, time.monotonic() - started)
+        except (CandidateError, RecommenderError) as error:
+            return Verdict(" ".join(str(error).split()), _server(config))
+
+
+def _ask(config: Config, address: str, probes: Sequence[Probe], calls: Sequence[Any], load_seconds: float) -> Verdict:
+    infra = config.serving.infra
+    with RecommenderClient(address, MODEL_NAME, timeout=CALL_TIMEOUT) as client:
+        signatures = list(client.metadata().signatures)
+        faults = chain(_faults(config, client, probes), replay_faults(address, MODEL_NAME, calls, signatures))
+        reason = next(faults, "")
+        latency = measure_latency(client, probes, infra.latency_requests)
+    return Verdict(
+        reason or next(latency_faults(latency, infra), ""),
+        _server(config),
+        requests=len(probes),
+        signatures=len({call.request.model_spec.signature_name for call in calls}),
+        load_seconds=round(load_seconds, 3),
+        p50_milliseconds=round(latency.p50, 3),
+        p99_milliseconds=round(latency.p99, 3),
+    )
+
+
+def _faults(config: Config, client: RecommenderClient, probes: Sequence[Probe]) -> Iterator[str]:
+    yield from metadata_faults(client.metadata(), config.retrieval is not None)
+    answers = [client.recommend_examples([probe.example])[0] for probe in probes]
+    for number, (probe, answer) in enumerate(zip(probes, answers, strict=True)):
+        yield from answer_faults(number, probe, answer, list(config.ranking))
+    yield from batch_faults(answers, client.recommend_examples([probe.example for probe in probes]))
+
+
+def _server(config: Config) -> str:
+    infra = config.serving.infra
+    return infra.binary or infra.image or "embedded"
