@@ -5,6 +5,10 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 
+TRAINER_CODE = ("trainer", "transform", "pipeline/config", "pipeline/calls.py", "pipeline/requests.py")
+INFRA_CODE = ("serving", "pipeline/infra", "pipeline/config", "pipeline/calls.py", "pipeline/requests.py")
+"""What the Trainer and the InfraValidator run."""
+
 
 def code_fingerprint(*packages: str) -> str:
     """The SHA-256 (16 hex digits) of the named files and all Python files of named packages, by path and content."""

@@ -11,7 +11,7 @@ from tfx.types.component_spec import ChannelParameter
 from pipeline import paths
 from pipeline.config import Config, dump_config
 from pipeline.config.dump import TRAINER
-from pipeline.fingerprint import code_fingerprint
+from pipeline.fingerprint import TRAINER_CODE, code_fingerprint
 from trainer.executor import RAW_EXAMPLES, Executor
 
 
@@ -38,9 +38,7 @@ def make_trainer(
     custom_config = {
         "config": dump_config(config, *TRAINER),
         "checkpoint_folder": paths.checkpoints(config),
-        "fingerprint": code_fingerprint(
-            "trainer", "transform", "pipeline/config", "pipeline/calls.py", "pipeline/requests.py"
-        ),
+        "fingerprint": code_fingerprint(*TRAINER_CODE),
     }
     spec = TrainerSpec(
         run_fn="trainer.run.run_fn",

@@ -5,7 +5,7 @@ import os
 import sys
 from collections.abc import Sequence
 
-from pipeline.cli import check, compile, data, exits, recommend, run, serve
+from pipeline.cli import check, compile, data, exits, recommend, rollback, run, serve, versions
 from pipeline.config import ConfigError
 
 COMMANDS = {
@@ -14,6 +14,8 @@ COMMANDS = {
     "data": data,
     "serve": serve,
     "recommend": recommend,
+    "versions": versions,
+    "rollback": rollback,
     "compile": compile,
 }
 """Each is a module with a docstring (its help), `add_arguments(parser)` and `execute(arguments) -> exit code`."""

@@ -8,10 +8,8 @@ from tfx.types.component_spec import ChannelParameter, ExecutionParameter
 
 from pipeline.config import Config, dump_config
 from pipeline.config.dump import INFRA
-from pipeline.fingerprint import code_fingerprint
+from pipeline.fingerprint import INFRA_CODE, code_fingerprint
 from pipeline.infra.executor import Executor
-
-_CODE = ("serving", "pipeline/infra", "pipeline/config", "pipeline/calls.py", "pipeline/requests.py")
 
 
 class InfraValidatorSpec(types.ComponentSpec):
@@ -42,7 +40,7 @@ def make_infra_validator(
     """The component for a configuration; `examples` should hold the split `eval`."""
     spec = InfraValidatorSpec(
         config=dump_config(config, *INFRA),
-        fingerprint=code_fingerprint(*_CODE),
+        fingerprint=code_fingerprint(*INFRA_CODE),
         model=model,
         model_run=model_run,
         examples=examples,

@@ -6,11 +6,14 @@ import time
 from tfx.dsl.io import fileio
 from tfx.utils import io_utils
 
+from pipeline.push.withdraw import WITHDRAWN
+
 
 def next_version(base_path: str) -> int:
-    """The time in seconds since 1970, or one more than the newest version where the clock is behind it."""
-    names = fileio.listdir(base_path) if fileio.exists(base_path) else []
-    versions = [int(name) for name in (str(n).rstrip("/") for n in names) if name.isdigit()]
+    """The time in seconds since 1970, or one more than the newest version ever pushed where the clock is behind it."""
+    folders = [folder for folder in (base_path, base_path.rstrip("/") + WITHDRAWN) if fileio.exists(folder)]
+    names = [str(name).rstrip("/") for folder in folders for name in fileio.listdir(folder)]
+    versions = [int(name) for name in names if name.isdigit()]
     return max([int(time.time()), *(version + 1 for version in versions)])
 
 

@@ -16,6 +16,7 @@ from typing import Any, TextIO
 
 from pipeline import paths
 from pipeline.config import Config
+from pipeline.push.withdraw import withdrawn_folder
 from pipeline.runners.capture import captured
 from pipeline.runners.display import Display, State
 from pipeline.runners.failure import headline
@@ -112,6 +113,8 @@ def _judge(outcome: Outcome) -> None:
         outcome.verdict = blessing_problem(outcome.outputs) or "nothing was pushed"
     elif "://" in version[1] or Path(version[1]).is_dir():
         outcome.verdict, outcome.pushed = f"version {version[0]} serves from {version[1]}", version[1]
+    elif (aside := withdrawn_folder(Path(version[1]).parent) / version[0]).is_dir():
+        outcome.verdict = f"version {version[0]} was pushed earlier and withdrawn to {aside}"
     else:
         outcome.verdict = f"version {version[0]} was pushed earlier but {version[1]} is gone: run again with --no-cache"
 

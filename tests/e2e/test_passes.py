@@ -3,6 +3,10 @@
 import json
 from pathlib import Path
 
+from pipeline.config import dump_config, load_config
+from pipeline.config.dump import TRAINER
+from pipeline.fingerprint import TRAINER_CODE, code_fingerprint
+from pipeline.push.history import read_history
 from tests.e2e.conftest import Passes
 from tests.e2e.metadata import artifacts, states_by_component
 from tests.synthetic import DIRTY_ROWS
@@ -59,3 +63,19 @@ def test_ingest_tells_what_it_dropped(passes: Passes) -> None:
     assert counts["rows"] == 4000 + sum(DIRTY_ROWS.values())
     assert counts["kept"] == 4000
     assert counts["bad_rows"] == sum(DIRTY_ROWS.values()) - DIRTY_ROWS["duplicate"]
+
+
+def test_the_history_leads_from_a_version_to_its_data_and_code(passes: Passes) -> None:
+    first, second = read_history(passes.home.runs / "metadata.sqlite")
+    assert [first.version, second.version] == passes.versions[2]
+    assert (first.span, second.span) == (1, 2)
+    assert first.examples != second.examples
+    assert first.code == second.code == code_fingerprint(*TRAINER_CODE)
+    assert first.config == dump_config(load_config(passes.home.config), *TRAINER)
+    assert first.run in passes.cold.output
+    assert second.run in passes.new_span.output
+    for pushed in (first, second):
+        assert pushed.evaluated
+        assert pushed.validated
+        assert pushed.evaluation is not None
+        assert Path(pushed.evaluation).is_dir()

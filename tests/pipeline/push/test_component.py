@@ -1,6 +1,7 @@
 """Infra validation and push as TFX runs and compiles them."""
 
 import json
+import sqlite3
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from pipeline.config import Config, parse_config
 from pipeline.infra.component import make_infra_validator
 from pipeline.push.component import make_pusher
 from pipeline.push.executor import Executor
+from pipeline.push.history import read_history
 from tests.pipeline.infra.conftest import CONFIG, window, write_model_and_answers, write_split
 
 
@@ -53,6 +55,17 @@ def test_a_local_run_validates_and_pushes(tmp_path: Path, config: Config) -> Non
         (pushed,) = store.store.get_artifacts_by_type("PushedModel")
     assert pushed.custom_properties["pushed"].int_value == 1
     assert pushed.custom_properties["pushed_version"].string_value == version.name
+    (known,) = read_history(tmp_path / "db")
+    assert (known.version, known.evaluated, known.validated) == (int(version.name), True, True)
+    assert (known.model, known.run) == (str(tmp_path / "model"), _run_id(tmp_path / "db"))
+    assert (known.examples, known.span, known.code) == ("", None, "")  # imported, not made: nothing leads further back
+
+
+def _run_id(database: Path) -> str:
+    with sqlite3.connect(database) as connection:
+        query = "select Context.name from Context join Type on type_id = Type.id where Type.name = 'pipeline_run'"
+        (name,) = connection.execute(query).fetchone()
+        return str(name)
 
 
 def test_kubeflow_compiles_both(tmp_path: Path, config: Config) -> None:

@@ -43,6 +43,13 @@ def test_versions_rise_even_when_the_clock_is_behind(tmp_path: Path, model: Path
     assert {p.name for p in base.iterdir()} == {"notes", *(str(future + i) for i in range(3))}
 
 
+def test_the_number_of_a_withdrawn_version_is_not_used_again(tmp_path: Path) -> None:
+    future = int(time.time()) + 10_000
+    (tmp_path / "serving" / "7").mkdir(parents=True)
+    (tmp_path / "serving.withdrawn" / str(future)).mkdir(parents=True)
+    assert next_version(str(tmp_path / "serving")) == future + 1
+
+
 def test_a_push_that_fails_leaves_nothing_behind(tmp_path: Path, model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     copy = fileio.copy
     copied: list[str] = []

@@ -1,0 +1,148 @@
+"""List the pushed versions with their blessings, main metrics and lineage.
+
+The folders are those that servers see; the rest is from the pipeline's ML Metadata.
+"""
+
+import argparse
+import hashlib
+import tempfile
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING
+
+from rich import box
+from rich.console import Console
+from rich.table import Table
+
+from pipeline import paths
+from pipeline.cli import exits
+from pipeline.cli.options import add_config
+from pipeline.config import Config, dump_config
+from pipeline.config.dump import TRAINER
+from pipeline.fingerprint import TRAINER_CODE, code_fingerprint
+
+if TYPE_CHECKING:
+    from pipeline.push.history import Pushed
+
+Figures = Mapping[str, float]
+_TASK_METRICS = ("/rmse", "/auc")
+_PIPE_WIDTH = 160
+"""Characters, where the output is no terminal."""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Which model."""
+    add_config(parser)
+
+
+def execute(arguments: argparse.Namespace) -> int:
+    """Prints two tables; raises `ConfigError`, or `CommandError` when nothing was pushed."""
+    from pipeline.check import checked_config
+
+    config = checked_config(arguments.config, with_data=False)
+    with tempfile.TemporaryDirectory() as folder:
+        pushed, figures = _read(config, Path(folder) / "log")
+    states = version_states(paths.serving(config), [p.version for p in pushed])
+    if not states:
+        make = f"`tfx_runner.py run --config {arguments.config}`"
+        raise exits.CommandError(f"no version was pushed to {paths.serving(config)}. Make one: {make}")
+    console = Console()
+    console = console if console.is_terminal else Console(width=_PIPE_WIDTH)
+    by_version = {p.version: p for p in pushed}
+    console.print(_outcomes(config, states, by_version, figures))
+    console.print(_lineage(config, [p for p in pushed if p.version in states]))
+    return exits.OK
+
+
+def version_states(base_path: str, pushed: Iterable[int]) -> dict[int, str]:
+    """What became of every version, the newest first: `newest`, `kept`, `withdrawn` or `removed`.
+
+    Of a folder that is not on a file system nothing is known: `pushed`.
+    """
+    from pipeline.push.withdraw import version_numbers, withdrawn_folder
+
+    if "://" in base_path:
+        return dict.fromkeys(sorted(pushed, reverse=True), "pushed")
+    there, aside = version_numbers(base_path), version_numbers(withdrawn_folder(base_path))
+    states = dict.fromkeys(pushed, "removed") | dict.fromkeys(aside, "withdrawn") | dict.fromkeys(there, "kept")
+    states |= dict.fromkeys(there[-1:], "newest")
+    return {version: states[version] for version in sorted(states, reverse=True)}
+
+
+def _read(config: Config, log: Path) -> tuple[list["Pushed"], dict[int, Figures]]:
+    """The history, and each version's figures where its evaluation still stands. What TFMA prints goes to the log."""
+    from pipeline.evaluation.metric_names import main_metric
+    from pipeline.push.history import read_history
+    from pipeline.runners.capture import captured
+
+    pushed = read_history(Path(paths.home(config)) / "metadata.sqlite")
+    split = main_metric(config)[1]
+    with captured(log):
+        figures = {p.version: _figures(p.evaluation, split) for p in pushed if p.evaluation}
+    return pushed, figures
+
+
+def _figures(uri: str, split: str) -> Figures:
+    if "://" not in uri and not Path(uri).is_dir():
+        return {}
+    from pipeline.evaluation.results import headline
+
+    return headline(uri, split)
+
+
+def _outcomes(
+    config: Config, states: Mapping[int, str], pushed: Mapping[int, "Pushed"], figures: Mapping[int, Figures]
+) -> Table:
+    from pipeline.evaluation.metric_names import main_metric
+
+    metric, split = main_metric(config)
+    metrics = sorted({name for f in figures.values() for name in f if name == metric or name.endswith(_TASK_METRICS)})
+    metrics.sort(key=lambda name: name != metric)
+    table = _table(f"Versions in {paths.serving(config)}, figures of {split}")
+    for name in ("version", "state", "pushed (UTC)", "evaluated", "infra", *metrics, "run"):
+        table.add_column(name, justify="right" if name in metrics else "left")
+    for version, state in states.items():
+        known = pushed.get(version)
+        values = [f"{figures[version][m]:.3f}" if m in figures.get(version, {}) else "" for m in metrics]
+        about = _about(known) if known else ["not in the metadata", "", ""]
+        table.add_row(str(version), state, *about, *values, known.run if known else "")
+    return table
+
+
+def _about(pushed: "Pushed") -> list[str]:
+    blessings = ("blessed" if blessed else "not blessed" for blessed in (pushed.evaluated, pushed.validated))
+    return [f"{pushed.time:%Y-%m-%d %H:%M}", *blessings]
+
+
+def _lineage(config: Config, pushed: Sequence["Pushed"]) -> Table:
+    table = _table("Lineage (* as the code and the configuration are now)")
+    for name in (
+        "version",
+        "model",
+        "span",
+        "examples",
+        "transform graph",
+        "Trainer's code",
+        "Trainer's configuration",
+    ):
+        table.add_column(name)
+    code, now = code_fingerprint(*TRAINER_CODE), dump_config(config, *TRAINER)
+    for p in sorted(pushed, key=lambda p: -p.version):
+        table.add_row(
+            *(str(p.version), _place(p.model), "" if p.span is None else str(p.span), _place(p.examples)),
+            *(_place(p.transform_graph), p.code + "*" * (p.code == code), _digest(p.config) + "*" * (p.config == now)),
+        )
+    return table
+
+
+def _table(title: str) -> Table:
+    return Table(title=title, title_justify="left", title_style="bold", box=box.SIMPLE_HEAD)
+
+
+def _place(uri: str) -> str:
+    """`Trainer/model/26`: the artifact inside the pipeline's root."""
+    return "/".join(PurePosixPath(uri).parts[-3:])
+
+
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()[:16] if text else ""

@@ -1,0 +1,74 @@
+"""Withdraw pushed versions. Each is renamed out of the servers' sight: it answers, or it is gone, and is never lost."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Final
+
+WITHDRAWN: Final = ".withdrawn"
+
+
+class WithdrawError(Exception):
+    """Nothing was withdrawn. The message says why and what to do."""
+
+
+def withdrawn_folder(base_path: str | Path) -> Path:
+    """Where withdrawn versions go: a sibling of the base path, so on the same file system."""
+    base = Path(base_path)
+    return base.with_name(base.name + WITHDRAWN)
+
+
+def version_numbers(folder: str | Path) -> list[int]:
+    """The versions in a folder, oldest first; none where there is no such folder."""
+    path = Path(folder)
+    children = path.iterdir() if path.is_dir() else ()
+    return sorted(int(child.name) for child in children if child.name.isdigit() and child.is_dir())
+
+
+def withdraw(base_path: str, to: int | None = None, even_the_last: bool = False) -> list[int]:
+    """Moves the newest version, or all that are newer than `to`, to `withdrawn_folder`.
+
+    The newest goes last: servers of the latest version then change once, to the one that stays.
+
+    Returns:
+      What was moved.
+
+    Raises:
+      WithdrawError: there is nothing to withdraw, no version `to`, no version that would stay (and not
+        `even_the_last`), or `base_path` is not on a file system.
+      OSError: a folder cannot be moved; those before it are.
+    """
+    if "://" in base_path:
+        raise WithdrawError(
+            "versions are withdrawn by a rename, which object stores do not have. Name the version that should answer "
+            f"in the servers' model config file instead (docs/serving.md). Received: {base_path}"
+        )
+    gone = _chosen(base_path, version_numbers(base_path), to, even_the_last)
+    aside = withdrawn_folder(base_path)
+    aside.mkdir(exist_ok=True)
+    for version in gone:
+        (Path(base_path) / str(version)).rename(aside / str(version))
+    return gone
+
+
+def _chosen(base_path: str, versions: Sequence[int], to: int | None, even_the_last: bool) -> list[int]:
+    if not versions:
+        raise WithdrawError(f"{base_path} holds no version")
+    if to is None:
+        if len(versions) == 1 and not even_the_last:
+            raise WithdrawError(
+                f"version {versions[0]} is the only one in {base_path}: no other could answer. "
+                "`--even-the-last` withdraws it all the same"
+            )
+        return [versions[-1]]
+    if to not in versions:
+        raise WithdrawError(_no_such_version(base_path, versions, to))
+    if to == versions[-1]:
+        raise WithdrawError(f"version {to} is the newest in {base_path} already")
+    return [version for version in versions if version > to]
+
+
+def _no_such_version(base_path: str, versions: Sequence[int], to: int) -> str:
+    aside = withdrawn_folder(base_path) / str(to)
+    if aside.is_dir():
+        return f"version {to} was withdrawn. This brings it back: mv {aside} {base_path}/"
+    return f"there is no version {to} in {base_path}. Found: {', '.join(map(str, versions))}"

@@ -1,0 +1,55 @@
+from pathlib import Path
+
+import pytest
+
+from pipeline.cli import exits, main
+from pipeline.cli.versions import version_states
+
+CONFIG = """
+name: shop
+data:
+  folder: shop
+  interactions: {{path: events.csv, time: time}}
+serving: {{folder: {folder}/models}}
+pipeline: {{root: {folder}/runs}}
+"""
+
+
+@pytest.fixture
+def config(tmp_path: Path) -> str:
+    """A configuration whose serving folder holds versions 5 and 7, of which no metadata know."""
+    for version in ("5", "7"):
+        (tmp_path / "models" / version).mkdir(parents=True)
+    path = tmp_path / "shop.yaml"
+    path.write_text(CONFIG.format(folder=tmp_path))
+    return str(path)
+
+
+def test_states_say_what_servers_see(tmp_path: Path) -> None:
+    for name in ("models/5", "models/7", "models.withdrawn/9"):
+        (tmp_path / name).mkdir(parents=True)
+    states = version_states(str(tmp_path / "models"), [3, 7, 9])
+    assert states == {9: "withdrawn", 7: "newest", 5: "kept", 3: "removed"}
+    assert list(states) == [9, 7, 5, 3]
+    assert version_states("gs://bucket/models", [3, 7]) == {7: "pushed", 3: "pushed"}
+
+
+def test_versions_and_rollback(config: str, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    assert main(["versions", "--config", config]) == exits.OK
+    first, second = (line.split() for line in capfd.readouterr().out.splitlines() if "not in the metadata" in line)
+    assert (first[:2], second[:2]) == (["7", "newest"], ["5", "kept"])
+    assert main(["rollback", "--config", config]) == exits.OK
+    assert capfd.readouterr().out == (
+        f"withdrew version 7 to {tmp_path}/models.withdrawn/7\nversion 5 in {tmp_path}/models is the newest now\n"
+    )
+    assert main(["rollback", "--config", config]) == exits.FAILED
+    assert "version 5 is the only one" in capfd.readouterr().err
+    assert main(["versions", "--config", config]) == exits.OK
+    assert "withdrawn" in capfd.readouterr().out
+
+
+def test_versions_of_nothing(config: str, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    for version in ("5", "7"):
+        (tmp_path / "models" / version).rmdir()
+    assert main(["versions", "--config", config]) == exits.FAILED
+    assert "no version was pushed to" in capfd.readouterr().err
