@@ -58,15 +58,15 @@ class ConvolutionBlock(tf.keras.layers.Layer):
 
     def call(self, states: tf.Tensor, training: bool = False) -> tf.Tensor:
         """float [B, L, D] -> float [B, L, D]."""
-        # One product of matrices: TensorFlow has no gradient of a dilated convolution on every device.
+        # One product of matrices: TensorFlow's dilated convolution refuses an empty batch.
         normed = self.norm(states)
         convolved = self.convolve(tf.concat([shifted(normed, lag) for lag in self._lags], axis=-1))
         return states + self.dropout(convolved, training=training)
 
 
-def shifted(values: tf.Tensor, lag: int, fill: float = 0.0) -> tf.Tensor:
-    """float [B, L, D] -> float [B, L, D]: at each place what stood `lag` places before, `fill` at the start."""
-    return tf.pad(values, [[0, 0], [lag, 0], [0, 0]], constant_values=fill)[:, : tf.shape(values)[1]]
+def shifted(values: tf.Tensor, lag: int) -> tf.Tensor:
+    """float [B, L, D] -> float [B, L, D]: at each place what stood `lag` places before, zero at the start."""
+    return tf.pad(values, [[0, 0], [lag, 0], [0, 0]])[:, : tf.shape(values)[1]]
 
 
 def running_maximum(values: tf.Tensor, longest: int) -> tf.Tensor:
@@ -79,8 +79,5 @@ def running_maximum(values: tf.Tensor, longest: int) -> tf.Tensor:
     Returns:
         float [B, L, D].
     """
-    lag = 1
-    while lag < longest:
-        values = tf.maximum(values, shifted(values, lag, fill=values.dtype.min))
-        lag *= 2
-    return values
+    padded = tf.pad(values, [[0, 0], [longest - 1, 0], [0, 0]], constant_values=values.dtype.min)
+    return tf.nn.max_pool1d(padded, longest, strides=1, padding="VALID")

@@ -13,7 +13,7 @@ VALUES = tf.constant([[[1.0, -5.0], [4.0, -6.0], [2.0, -3.0], [3.0, -4.0]]])
 
 def test_what_stood_some_places_before():
     assert shifted(VALUES, 2)[0].numpy().tolist() == [[0, 0], [0, 0], [1, -5], [4, -6]]
-    assert shifted(VALUES, 9, fill=7)[0].numpy().tolist() == [[7, 7]] * 4
+    assert shifted(VALUES, 9)[0].numpy().tolist() == [[0, 0]] * 4
 
 
 @pytest.mark.parametrize("longest", [4, 5, 100])
