@@ -155,6 +155,14 @@ def test_changed_key_is_one_problem(write, old, new, expected):
             "19: `model.history.heads`: should divide `model.dimension` (30). Received: 4",
         ),
         (
+            "model: {dimension: 30, history: {encoder: decay+hstu, heads: 4}}",
+            "19: `model.history.heads`: should divide `model.dimension` (30). Received: 4",
+        ),
+        (
+            "model: {history: {encoder: cnn, dilations: [1, 0]}}",
+            "19: `model.history.dilations[1]`: should be greater than 0. Received: 0",
+        ),
+        (
             "training: {strategy: mirrored, replicas: 3, batch_size: 16}",
             "19: `training.batch_size`: should be a multiple of `replicas` (3). Received: 16",
         ),
