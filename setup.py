@@ -2,7 +2,11 @@
 
 from setuptools import find_packages, setup
 
-REQUIRED = [
+CLIENT = [
+    "grpcio>=1.60",  # the transport of client and server
+    "protobuf>=4.25",  # their messages
+]
+PIPELINE = [
     "tensorflow>=2.21,<2.22",  # training and the exported graph
     "tf-keras>=2.21,<2.22",  # Keras 2, which TFRS needs
     "tensorflow-recommenders==0.7.7",  # the model's base class, tasks and cross layers
@@ -13,7 +17,6 @@ REQUIRED = [
     "ml-metadata>=1.21,<1.22",  # what ran, on what, with what result
     "apache-beam>=2.77,<2.78",  # ingest, statistics, evaluation at any size
     "tensorflow-serving-api==2.19.1",  # the protos of the model server
-    "grpcio",  # the model server's and client's transport
     "grpcio-health-checking",  # the standard health service of the embedded server
     "numpy",
     "pandas",  # reading CSV and JSON lines in batches
@@ -41,7 +44,13 @@ setup(
     packages=find_packages(include=["pipeline*", "transform*", "trainer*", "serving*"]),
     package_data={"pipeline": ["report/*.html"]},
     py_modules=["tfx_runner"],
-    install_requires=REQUIRED,
-    extras_require={"kubeflow": KUBEFLOW, "bench": BENCH, "dev": DEV + BENCH + KUBEFLOW},
+    install_requires=CLIENT,  # `serving.client` runs wherever the package is installed; all else is an extra
+    extras_require={
+        "client": CLIENT,
+        "pipeline": PIPELINE,
+        "kubeflow": PIPELINE + KUBEFLOW,
+        "bench": PIPELINE + BENCH,
+        "dev": PIPELINE + KUBEFLOW + BENCH + DEV,
+    },
     entry_points={"console_scripts": ["tfx-recommender=tfx_runner:main"]},
 )

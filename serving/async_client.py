@@ -3,12 +3,13 @@
 import asyncio
 from collections.abc import Sequence
 from types import TracebackType
+from typing import Any
 
 import grpc
 
-from serving import messages, wire
-from serving.client import OPTIONS, PREDICT, as_recommender_error, decode
-from serving.messages import Recommendation, Request
+from serving import messages
+from serving.client import OPTIONS, Pairs, as_recommender_error, decode, open_methods
+from serving.messages import Metadata, Recommendation, Request, VersionStatus
 from serving.retries import Retries
 
 
@@ -22,7 +23,7 @@ class AsyncRecommenderClient:
         timeout: float = 5.0,
         attempts: int = 4,
         credentials: grpc.ChannelCredentials | None = None,
-        metadata: Sequence[tuple[str, str]] = (),
+        metadata: Pairs = (),
     ) -> None:
         """As `RecommenderClient`."""
         self.address = address
@@ -34,31 +35,39 @@ class AsyncRecommenderClient:
             self._channel = grpc.aio.insecure_channel(address, options=OPTIONS)
         else:
             self._channel = grpc.aio.secure_channel(address, credentials, options=OPTIONS)
-        self._predict = self._channel.unary_unary(
-            PREDICT,
-            request_serializer=wire.PredictRequest.SerializeToString,
-            response_deserializer=wire.PredictResponse.FromString,
-        )
+        self._predict, self._get_metadata, self._get_status = open_methods(self._channel)
 
-    async def recommend(self, request: Request) -> list[Recommendation]:
+    async def recommend(
+        self, request: Request, *, timeout: float | None = None, metadata: Pairs = ()
+    ) -> list[Recommendation]:
         """The best items for one request, best first. Raises `RecommenderError`."""
-        return (await self.recommend_many([request]))[0]
+        return (await self.recommend_many([request], timeout=timeout, metadata=metadata))[0]
 
-    async def recommend_many(self, requests: Sequence[Request]) -> list[list[Recommendation]]:
+    async def recommend_many(
+        self, requests: Sequence[Request], *, timeout: float | None = None, metadata: Pairs = ()
+    ) -> list[list[Recommendation]]:
         """One list of items for each request, in one call. Raises `RecommenderError`."""
-        if not requests:
+        examples = [messages.encode_example(request) for request in requests]
+        return await self.recommend_examples(examples, timeout=timeout, metadata=metadata)
+
+    async def recommend_examples(
+        self, examples: Sequence[bytes], *, timeout: float | None = None, metadata: Pairs = ()
+    ) -> list[list[Recommendation]]:
+        """As `recommend_many`, from serialized tf.Examples laid out as in `docs/data-layout.md`."""
+        if not examples:
             return []
-        message = messages.predict_request(self.model_name, [messages.encode_example(r) for r in requests])
-        retries = Retries(self._timeout, self._attempts)
-        while True:
-            try:
-                response = await self._predict(message, timeout=retries.seconds_left, metadata=self._metadata)
-                return decode(self.address, self.model_name, response)
-            except grpc.RpcError as error:
-                pause = retries.pause_after(error.code())
-                if pause is None:
-                    raise as_recommender_error(self.address, self.model_name, error) from error
-            await asyncio.sleep(pause)
+        request = messages.predict_request(self.model_name, examples)
+        return decode(self.address, self.model_name, await self._call(self._predict, request, timeout, metadata))
+
+    async def status(self, *, timeout: float | None = None, metadata: Pairs = ()) -> list[VersionStatus]:
+        """The model's versions, the newest first. Raises `RecommenderError`."""
+        request = messages.status_request(self.model_name)
+        return messages.version_states(await self._call(self._get_status, request, timeout, metadata))
+
+    async def metadata(self, *, timeout: float | None = None, metadata: Pairs = ()) -> Metadata:
+        """The version that answers, and its signatures. Raises `RecommenderError`."""
+        request = messages.metadata_request(self.model_name)
+        return messages.metadata(await self._call(self._get_metadata, request, timeout, metadata))
 
     async def close(self) -> None:
         """Closes the channel; calls under way are cancelled."""
@@ -71,3 +80,15 @@ class AsyncRecommenderClient:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         await self.close()
+
+    async def _call(self, method: Any, request: Any, timeout: float | None, metadata: Pairs) -> Any:
+        retries = Retries(self._timeout if timeout is None else timeout, self._attempts)
+        pairs = (*self._metadata, *metadata)
+        while True:
+            try:
+                return await method(request, timeout=retries.seconds_left, metadata=pairs)
+            except grpc.RpcError as error:
+                pause = retries.pause_after(error.code())
+                if pause is None:
+                    raise as_recommender_error(self.address, self.model_name, error) from error
+            await asyncio.sleep(pause)

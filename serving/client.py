@@ -20,9 +20,19 @@ from serving.retries import Retries
 
 __all__ = ["Metadata", "Recommendation", "RecommenderClient", "RecommenderError", "Request", "VersionStatus"]
 
+Pairs = Sequence[tuple[str, str]]
+"""gRPC metadata: lower-case names and their values."""
+
 PREDICT: Final = "/tensorflow.serving.PredictionService/Predict"
-METADATA: Final = "/tensorflow.serving.PredictionService/GetModelMetadata"
-STATUS: Final = "/tensorflow.serving.ModelService/GetModelStatus"
+_METHODS: Final = (
+    (PREDICT, wire.PredictRequest, wire.PredictResponse),
+    (
+        "/tensorflow.serving.PredictionService/GetModelMetadata",
+        wire.GetModelMetadataRequest,
+        wire.GetModelMetadataResponse,
+    ),
+    ("/tensorflow.serving.ModelService/GetModelStatus", wire.GetModelStatusRequest, wire.GetModelStatusResponse),
+)
 
 _HINTS: Final = {
     "UNAVAILABLE": "Is a server running at this address?",
@@ -60,13 +70,13 @@ class RecommenderClient:
         timeout: float = 5.0,
         attempts: int = 4,
         credentials: grpc.ChannelCredentials | None = None,
-        metadata: Sequence[tuple[str, str]] = (),
+        metadata: Pairs = (),
     ) -> None:
         """`timeout` is the deadline of a call in seconds, retries included.
 
         What a server that goes away answers (UNAVAILABLE, CANCELLED) is tried again, `attempts` times in all, with a
-        random, doubling pause between. `credentials` make the channel secure; `metadata` goes with every call (a trace
-        id, a token).
+        random, doubling pause between. `credentials` make the channel secure; `metadata` goes with every call (a
+        token). Every method takes a `timeout` and further `metadata` (a trace id) of its own.
         """
         self.address = address
         self.model_name = model_name
@@ -75,38 +85,39 @@ class RecommenderClient:
         self._metadata = tuple(metadata)
         self._closed = threading.Event()
         self._channel = open_channel(address, credentials)
-        self._predict = _method(self._channel, PREDICT, wire.PredictRequest, wire.PredictResponse)
-        self._get_metadata = _method(
-            self._channel, METADATA, wire.GetModelMetadataRequest, wire.GetModelMetadataResponse
-        )
-        self._get_status = _method(self._channel, STATUS, wire.GetModelStatusRequest, wire.GetModelStatusResponse)
+        self._predict, self._get_metadata, self._get_status = open_methods(self._channel)
 
-    def recommend(self, request: Request) -> list[Recommendation]:
+    def recommend(
+        self, request: Request, *, timeout: float | None = None, metadata: Pairs = ()
+    ) -> list[Recommendation]:
         """The best items for one request, best first. Raises `RecommenderError`."""
-        return self.recommend_many([request])[0]
+        return self.recommend_many([request], timeout=timeout, metadata=metadata)[0]
 
-    def recommend_many(self, requests: Sequence[Request]) -> list[list[Recommendation]]:
+    def recommend_many(
+        self, requests: Sequence[Request], *, timeout: float | None = None, metadata: Pairs = ()
+    ) -> list[list[Recommendation]]:
         """One list of items for each request, in one call. Raises `RecommenderError`."""
-        return self.recommend_examples([messages.encode_example(request) for request in requests])
+        examples = [messages.encode_example(request) for request in requests]
+        return self.recommend_examples(examples, timeout=timeout, metadata=metadata)
 
-    def recommend_examples(self, examples: Sequence[bytes]) -> list[list[Recommendation]]:
+    def recommend_examples(
+        self, examples: Sequence[bytes], *, timeout: float | None = None, metadata: Pairs = ()
+    ) -> list[list[Recommendation]]:
         """As `recommend_many`, from serialized tf.Examples laid out as in `docs/data-layout.md`."""
         if not examples:
             return []
-        response = self._call(self._predict, messages.predict_request(self.model_name, examples))
-        return decode(self.address, self.model_name, response)
+        request = messages.predict_request(self.model_name, examples)
+        return decode(self.address, self.model_name, self._call(self._predict, request, timeout, metadata))
 
-    def status(self) -> list[VersionStatus]:
+    def status(self, *, timeout: float | None = None, metadata: Pairs = ()) -> list[VersionStatus]:
         """The model's versions, the newest first. Raises `RecommenderError`."""
-        message = wire.GetModelStatusRequest()
-        message.model_spec.name = self.model_name
-        return messages.version_states(self._call(self._get_status, message))
+        request = messages.status_request(self.model_name)
+        return messages.version_states(self._call(self._get_status, request, timeout, metadata))
 
-    def metadata(self) -> Metadata:
+    def metadata(self, *, timeout: float | None = None, metadata: Pairs = ()) -> Metadata:
         """The version that answers, and its signatures. Raises `RecommenderError`."""
-        message = wire.GetModelMetadataRequest(metadata_field=[messages.SIGNATURE_DEF])
-        message.model_spec.name = self.model_name
-        return messages.metadata(self._call(self._get_metadata, message))
+        request = messages.metadata_request(self.model_name)
+        return messages.metadata(self._call(self._get_metadata, request, timeout, metadata))
 
     def close(self) -> None:
         """Closes the channel; calls under way are cancelled."""
@@ -121,11 +132,12 @@ class RecommenderClient:
     ) -> None:
         self.close()
 
-    def _call(self, method: Any, message: Any) -> Any:
-        retries = Retries(self._timeout, self._attempts)
+    def _call(self, method: Any, request: Any, timeout: float | None, metadata: Pairs) -> Any:
+        retries = Retries(self._timeout if timeout is None else timeout, self._attempts)
+        pairs = (*self._metadata, *metadata)
         while True:
             try:
-                return method(message, timeout=retries.seconds_left, metadata=self._metadata)
+                return method(request, timeout=retries.seconds_left, metadata=pairs)
             except grpc.RpcError as error:
                 pause = retries.pause_after(error.code())
                 if pause is None or self._closed.wait(pause):
@@ -152,7 +164,12 @@ def as_recommender_error(address: str, model_name: str, error: Any) -> Recommend
     return RecommenderError(address, model_name, error.code().name, error.details())
 
 
-def _method(channel: Any, path: str, request: Any, response: Any) -> Any:
-    return channel.unary_unary(
-        path, request_serializer=request.SerializeToString, response_deserializer=response.FromString
+def open_methods(channel: Any) -> tuple[Any, Any, Any]:
+    """Predict, GetModelMetadata and GetModelStatus on a channel, a synchronous one or asyncio's."""
+    first, second, third = (
+        channel.unary_unary(
+            path, request_serializer=request.SerializeToString, response_deserializer=response.FromString
+        )
+        for path, request, response in _METHODS
     )
+    return first, second, third

@@ -127,6 +127,20 @@ def predict_request(model_name: str, examples: Sequence[bytes]) -> Any:
     return message
 
 
+def status_request(model_name: str) -> Any:
+    """A GetModelStatusRequest for all versions."""
+    message = wire.GetModelStatusRequest()
+    message.model_spec.name = model_name
+    return message
+
+
+def metadata_request(model_name: str) -> Any:
+    """A GetModelMetadataRequest for the signatures."""
+    message = wire.GetModelMetadataRequest(metadata_field=[SIGNATURE_DEF])
+    message.model_spec.name = model_name
+    return message
+
+
 def recommendations(response: Any) -> list[list[Recommendation]]:
     """A PredictResponse's rows: as many items in each as its `count` says. Raises `AnswerError`."""
     missing = {"item_id", "score", "count"} - set(response.outputs)

@@ -1,10 +1,12 @@
 import asyncio
+import re
 import resource
 import socket
 import subprocess
 import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 
 import grpc
@@ -65,6 +67,34 @@ def test_the_async_client_answers_alike(server: RunningServer) -> None:
     assert nothing == []
 
 
+def test_the_async_client_tells_of_the_model_alike(server: RunningServer, client: RecommenderClient) -> None:
+    async def ask() -> tuple[Any, Any]:
+        async with AsyncRecommenderClient(server.address, timeout=20.0) as asking:
+            return await asking.status(), await asking.metadata()
+
+    assert asyncio.run(ask()) == (client.status(), client.metadata())
+
+
+def test_a_call_has_a_trace_id_and_a_deadline_of_its_own() -> None:
+    async def ask(address: str) -> None:
+        async with AsyncRecommenderClient(address, metadata=[("x-token", "t")]) as asking:
+            await asking.recommend(Request(), metadata=[("x-trace-id", "second")])
+
+    handler = _Flaky(0, grpc.StatusCode.UNAVAILABLE)
+    server, address = _flaky_server(handler)
+    with RecommenderClient(address, metadata=[("x-token", "t")]) as client:
+        client.recommend(Request(), metadata=[("x-trace-id", "first")])
+        assert {("x-token", "t"), ("x-trace-id", "first")} <= set(handler.metadata)
+        client.recommend(Request())
+        assert "x-trace-id" not in dict(handler.metadata)
+        asyncio.run(ask(address))
+        assert {("x-token", "t"), ("x-trace-id", "second")} <= set(handler.metadata)
+        handler.seconds = 2.0
+        with pytest.raises(RecommenderError, match="DEADLINE_EXCEEDED"):
+            client.recommend(Request(), timeout=0.2)
+    server.stop(0)
+
+
 def test_the_async_client_tries_again_and_gives_up_alike() -> None:
     async def ask(address: str, attempts: int) -> list[Any]:
         async with AsyncRecommenderClient(address, attempts=attempts) as client:
@@ -87,6 +117,7 @@ class _Flaky(grpc.GenericRpcHandler):
         self.failures = failures
         self.code = code
         self.metadata: list[Any] = []
+        self.seconds = 0.0
 
     def service(self, details: Any) -> grpc.RpcMethodHandler:
         self.metadata = list(details.invocation_metadata)
@@ -98,6 +129,7 @@ class _Flaky(grpc.GenericRpcHandler):
 
     def _answer(self, request: Any, context: grpc.ServicerContext) -> Any:
         self.calls += 1
+        time.sleep(self.seconds)
         if self.calls <= self.failures:
             context.abort(self.code, "not now")
         response = wire.PredictResponse()
@@ -169,14 +201,35 @@ def test_closing_ends_a_call_that_is_trying_again() -> None:
     server.stop(0)
 
 
-def test_it_needs_no_tensorflow_and_starts_in_well_under_a_second() -> None:
-    code = (
-        "import sys, serving.client; "
-        "heavy = {'tensorflow', 'tfx', 'numpy', 'tensorflow_serving', 'keras', 'absl'} & set(sys.modules); "
-        "assert not heavy, heavy"
-    )
+_BLOCKED = """
+import sys
+from importlib.abc import MetaPathFinder
+
+class Blocker(MetaPathFinder):
+    def find_spec(self, name, path, target=None):
+        if name.partition(".")[0] not in {*sys.stdlib_module_names, "google", "grpc", "serving", *%r}:
+            raise ImportError(f"not in the client's extra: {name}")
+
+sys.meta_path.insert(0, Blocker())
+import serving.async_client, serving.client
+"""
+_OF_GRPC = ("typing_extensions", "cygrpc")
+
+
+def test_it_needs_grpc_and_protobuf_alone_and_starts_in_well_under_a_second() -> None:
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
-    subprocess.run([sys.executable, "-c", code], check=True)
+    subprocess.run([sys.executable, "-c", _BLOCKED % (_OF_GRPC,)], check=True)
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
     seconds = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
     assert seconds < 0.8, "of CPU time: the machine may be busy"
+
+
+def test_its_extra_is_grpc_and_protobuf_alone(tmp_path: Path) -> None:
+    root = Path(__file__).parents[2]
+    command = [sys.executable, "setup.py", "--quiet", "egg_info", f"--egg-base={tmp_path}"]
+    subprocess.run(command, cwd=root, check=True, capture_output=True)
+    (requires,) = tmp_path.glob("*/requires.txt")
+    sections = re.split(r"^\[(.*)\]$", requires.read_text(), flags=re.MULTILINE)
+    extras = dict(zip(["", *sections[1::2]], sections[::2], strict=True))
+    for section in ("", "client"):
+        assert set(re.findall(r"^[\w-]+", extras[section], re.MULTILINE)) == {"grpcio", "protobuf"}
