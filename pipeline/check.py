@@ -10,6 +10,8 @@ from pathlib import Path
 
 from pipeline.check_data import check_data
 from pipeline.config import Config, ConfigError, parse_config
+from pipeline.config.features import Categorical
+from pipeline.config.keys import suggestion
 from pipeline.config.load import read_text
 from pipeline.config.locate import Location, Source
 from pipeline.config.tasks import RegressionTask
@@ -23,7 +25,7 @@ MODEL_OUTPUTS = (
     *("target_rank", "popularity_rank", "retrieval_weight", "user_key", "target_count", "is_cold_user"),
     *("catalogue_size", "top_items", "popularity_top_items"),
 )
-"""Outputs of the exported model: a ranking task's predictions go out beside them by the task's name."""
+"""Outputs of the exported model: a task's predictions go out beside them by the task's name."""
 
 
 def checked_config(path: str | Path, with_data: bool = True) -> Config:
@@ -68,6 +70,20 @@ def _tasks(config: Config) -> Iterator[Problem]:
             yield ("tasks", name), "a task's name should be lower-case letters, digits and underscores"
         if name in MODEL_OUTPUTS:
             yield ("tasks", name), "this name is taken by an output of the exported model; choose another"
+    yield from _classes(config)
+
+
+def _classes(config: Config) -> Iterator[Problem]:
+    features = [feature.name for feature in config.features.item if isinstance(feature, Categorical)]
+    for name, task in config.multiclass.items():
+        if task.attribute not in features:
+            allowed = ", ".join(features) or "none: `features.item` has no such feature"
+            kinds = "an item feature of kind `categorical`, `multi_valued` or `text`"
+            found = f"{suggestion(task.attribute, features)}Received: {task.attribute!r}"
+            yield ("tasks", name, "attribute"), f"should name {kinds} ({allowed}). {found}"
+        if f"{name}_probability" in config.tasks:
+            taken = f"this name is taken by an output of the task `{name}`; choose another"
+            yield ("tasks", f"{name}_probability"), taken
 
 
 def _tables(config: Config) -> Iterator[Problem]:

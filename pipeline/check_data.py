@@ -8,6 +8,7 @@ from pipeline.config.data import Table
 from pipeline.config.features import Cross, Feature
 from pipeline.config.keys import suggestion
 from pipeline.config.locate import Location
+from pipeline.config.tasks import LabelledTask
 from pipeline.expressions import Expression
 from pipeline.ingest.tables import TableError, column_names, table_files
 
@@ -75,6 +76,8 @@ def _interaction_columns(config: Config) -> Iterator[Use]:
         yield ("cleaning", "outliers", index, "column"), outlier.column
     for section in ("context", "outcome", *(() if config.data.users else ("user",))):
         yield from _feature_columns(config, section)
+    for task, column in config.sessions.items():
+        yield ("tasks", task, "session"), column
     for location, text in _expressions(config):
         yield from ((location, column) for column in _columns_of(text))
 
@@ -92,8 +95,9 @@ def _feature_columns(config: Config, section: str) -> Iterator[Use]:
 def _expressions(config: Config) -> Iterator[tuple[Location, str]]:
     if config.positive is not None:
         yield ("positive",), config.positive
-    for name, task in config.ranking.items():
-        yield ("tasks", name, "label"), task.label
+    for name, task in config.events.items():
+        if isinstance(task, LabelledTask):
+            yield ("tasks", name, "label"), task.label
         if task.where is not None:
             yield ("tasks", name, "where"), task.where
 

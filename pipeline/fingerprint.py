@@ -5,7 +5,14 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 
-TRAINER_CODE = ("trainer", "transform", "pipeline/config", "pipeline/calls.py", "pipeline/requests.py")
+TRAINER_CODE = (
+    "trainer",
+    "transform",
+    "pipeline/config",
+    "pipeline/calls.py",
+    "pipeline/requests.py",
+    "pipeline/evaluation/order_figures.py",
+)
 INFRA_CODE = ("serving", "pipeline/infra", "pipeline/config", "pipeline/calls.py", "pipeline/requests.py")
 """What the Trainer and the InfraValidator run."""
 

@@ -52,5 +52,10 @@ def label(task: str) -> str:
 
 
 def weight(task: str) -> str:
-    """The example's name of a ranking task's weight: 1 where the label exists and `where` holds, else 0."""
+    """The example's name of a task's weight: 1 where the label exists and `where` holds, else 0."""
     return f"weight_{task}"
+
+
+def session(task: str) -> str:
+    """The example's name of the sessions of a listwise task."""
+    return f"session_{task}"

@@ -98,9 +98,10 @@ def _parsing_spec(spec: WindowSpec) -> Iterator[tuple[str, tf.io.VarLenFeature]]
     )
     for name in integers:
         yield name, tf.io.VarLenFeature(tf.int64)
-    for task in spec.config.ranking:
-        yield layout.label(task), tf.io.VarLenFeature(tf.float32)
-        yield layout.weight(task), tf.io.VarLenFeature(tf.float32)
+    for name in spec.config.label_features:
+        yield name, tf.io.VarLenFeature(tf.float32)
+    for task in spec.config.sessions:
+        yield layout.session(task), tf.io.VarLenFeature(tf.int64)
     for feature in spec.features:
         if feature.section != "item":
             yield feature.name, tf.io.VarLenFeature(tf.float32 if feature.form == "number" else tf.int64)

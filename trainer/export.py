@@ -18,10 +18,11 @@ from pipeline.config import Config
 from trainer.index.exact import ExactIndex
 from trainer.model import RecommenderModel
 from trainer.signatures.evaluate import Evaluation
+from trainer.signatures.interests import Interests
 from trainer.signatures.reader import RequestReader
 from trainer.signatures.recommend import Answer, Recommender
 from trainer.warmup import warmup_calls
-from transform.features import item_frequencies, item_vocabulary
+from transform.features import feature_vocabulary, item_frequencies, item_vocabulary
 
 EXAMPLES = tf.TensorSpec([None], tf.string, "examples")
 Signatures = dict[str, tf.types.experimental.ConcreteFunction]
@@ -39,7 +40,8 @@ _PLAIN_TENSORS = (
 def export_model(model: RecommenderModel, tft_output: tft.TFTransformOutput, config: Config, path: str) -> "Exported":
     """Writes the SavedModel with the signatures of `docs/data-layout.md`, and warm-up requests for servers in it.
 
-    Without a retrieval task there are no `retrieve`, `embed_query` and `embed_candidate`, and no `retrieval_score`.
+    Without a retrieval task there are no `retrieve`, `embed_query` and `embed_candidate`, and no `retrieval_score`;
+    without a multiclass task there is no `interests`.
 
     Args:
         model: trained; its variables belong to one device.
@@ -79,7 +81,12 @@ class ExportedModel(tf.Module):
         self.index = ExactIndex(candidate_table(model)) if config.retrieval else None
         recommender = Recommender(model, self.index, self.item_ids, reader)
         evaluation = Evaluation(model, recommender, self.frequencies, reader)
-        self.functions = Functions(model, reader, recommender, evaluation)
+        self.class_names = {
+            task: _table(feature_vocabulary(head.feature, tft_output), tf.string, f"{task}_classes")
+            for task, head in model.classifiers.items()
+        }
+        interests = Interests(model, self.class_names, reader)
+        self.functions = Functions(model, reader, recommender, evaluation, interests)
 
     def concrete_signatures(self) -> Signatures:
         """Traces every signature; the weights that they read are tracked from here on."""
@@ -110,6 +117,7 @@ class Functions:
     reader: RequestReader
     recommender: Recommender
     evaluation: Evaluation
+    interests: Interests
 
     def always(self) -> Signatures:
         """Those that every model has."""
@@ -121,8 +129,10 @@ class Functions:
             "rank": _concrete(self.recommender.rank),
             "evaluate": _concrete(self.evaluation.evaluate),
         }
-        if self.model.config.ranking:
+        if self.model.config.events:
             signatures["evaluation_labels"] = _concrete(self.evaluation.labels)
+        if self.model.config.multiclass:
+            signatures["interests"] = _concrete(self.interests.interests)
         return signatures
 
     def retrieval(self, index: ExactIndex) -> Signatures:

@@ -6,7 +6,8 @@ import numpy as np
 import tensorflow as tf
 
 from pipeline import layout
-from pipeline.config.tasks import RegressionTask
+from pipeline.evaluation.metric_names import ORDER_METRICS
+from pipeline.evaluation.order_figures import Scores, order_figures
 from trainer.data import WindowData
 from trainer.model import RecommenderModel
 from trainer.ranks import target_ranks
@@ -20,7 +21,9 @@ class Evaluator:
 
     `<task>_loss` is each task's mean loss, `loss` their sum by the tasks' configured weights, so that it means the same
     in every epoch and with every balancing; `recall@K`, `hr@K` and `ndcg@K` are those of the warm users'
-    targets, one by one; a regression task adds `<task>/rmse`, a binary one `<task>/auc`.
+    targets, one by one; a regression task adds `<task>/rmse`, a binary one `<task>/auc`, a multiclass one
+    `<task>/accuracy` and `<task>/log_loss`; a pairwise or listwise one `<task>/pairwise_accuracy` and `<task>/ndcg` of
+    the known users with several targets (`pipeline.evaluation.order_figures`).
 
     Args:
         model: the model.
@@ -41,8 +44,8 @@ class Evaluator:
                 columns[name].append(np.atleast_1d(values.numpy()))
         answers = {name: np.concatenate(values) for name, values in columns.items()}
         figures = self._losses(answers) | self._retrieval(answers)
-        for name in self._model.heads:
-            figures |= self._ranking(name, answers)
+        for name in self._model.config.events:
+            figures |= self._task(name, answers)
         return figures
 
     def _answers(self, window: Window, candidates: tf.Tensor) -> dict[str, tf.Tensor]:
@@ -50,12 +53,14 @@ class Evaluator:
         answers = {f"{name}_loss": s.loss for name, s in sums.items()}
         answers |= {f"{name}_weight": s.weight for name, s in sums.items()}
         state = self._model.encode(window).newest()
-        item = window[layout.ITEM_ID][:, -1]
+        item, user = window[layout.ITEM_ID][:, -1], window[layout.USER_ID]
+        answers["user"] = tf.where(user < self._model.spec.user_count, user, -1)
         predictions = self._model.rank(state, item[:, tf.newaxis])
         answers |= {f"{name}_prediction": p[:, 0] for name, p in predictions.items()}
-        for name in predictions:
-            answers[f"{name}_label"] = window[layout.label(name)][:, -1]
-            answers[f"{name}_is_target"] = window[layout.weight(name)][:, -1]
+        answers |= {f"{name}_prediction": p for name, p in self._model.interests(state).items()}
+        answers |= {f"{name}_label": window[layout.label(name)][:, -1] for name in predictions}
+        answers |= {f"{name}_label": shares for name, shares in self._model.class_shares(item).items()}
+        answers |= {f"{name}_is_target": window[layout.weight(name)][:, -1] for name in self._model.config.events}
         scores = tf.matmul(state.embedding, candidates, transpose_b=True)
         mask_seen = self._model.config.evaluation.mask_seen
         rank = target_ranks(scores, item, window[layout.SEEN_ITEM_ID], mask_seen)
@@ -79,14 +84,46 @@ class Evaluator:
             figures[f"ndcg@{k}"] = float(np.mean(np.where(rank <= k, 1 / np.log2(rank + 1), 0)))
         return figures
 
-    def _ranking(self, name: str, answers: dict[str, np.ndarray]) -> dict[str, float]:
+    def _task(self, name: str, answers: dict[str, np.ndarray]) -> dict[str, float]:
         is_target = answers[f"{name}_is_target"] > 0
+        if answers[f"{name}_label"].ndim == 2:
+            is_target &= answers[f"{name}_label"].any(axis=1)
         if not is_target.any():
             return {}
-        prediction, label = answers[f"{name}_prediction"][is_target], answers[f"{name}_label"][is_target]
-        if isinstance(self._model.config.tasks[name], RegressionTask):
-            return {f"{name}/rmse": float(np.sqrt(np.mean((prediction - label) ** 2)))}
-        return {f"{name}/auc": area_under_curve(prediction, label)}
+        user, label, prediction = (answers[n][is_target] for n in ("user", f"{name}_label", f"{name}_prediction"))
+        figures = _FIGURES[self._model.config.events[name].kind](user, label, prediction)
+        return {f"{name}/{figure}": value for figure, value in figures.items()}
+
+
+def _regression(user: np.ndarray, label: np.ndarray, prediction: np.ndarray) -> dict[str, float]:
+    return {"rmse": float(np.sqrt(np.mean((prediction - label) ** 2)))}
+
+
+def _binary(user: np.ndarray, label: np.ndarray, prediction: np.ndarray) -> dict[str, float]:
+    return {"auc": area_under_curve(prediction, label)}
+
+
+def _multiclass(user: np.ndarray, label: np.ndarray, prediction: np.ndarray) -> dict[str, float]:
+    is_right = label[np.arange(len(label)), prediction.argmax(axis=1)] > 0
+    entropy = -(label * np.log(np.maximum(prediction, 1e-7))).sum(axis=1)
+    return {"accuracy": float(np.mean(is_right)), "log_loss": float(np.mean(entropy))}
+
+
+def _order(user: np.ndarray, label: np.ndarray, prediction: np.ndarray) -> dict[str, float]:
+    known = user >= 0
+    by_user = order_figures(Scores(user[known], label[known], prediction[known]))
+    means = {name: values[~np.isnan(values)] for name, values in zip(ORDER_METRICS, by_user, strict=True)}
+    return {name: float(values.mean()) for name, values in means.items() if values.size}
+
+
+_FIGURES = {
+    "binary": _binary,
+    "regression": _regression,
+    "multiclass": _multiclass,
+    "pairwise": _order,
+    "listwise": _order,
+}
+"""By the task's kind: from users int64 [N] (-1: unknown), labels and predictions to figures by name."""
 
 
 def area_under_curve(score: np.ndarray, label: np.ndarray) -> float:

@@ -17,10 +17,12 @@ from trainer.negatives import FrequencySampler, Negatives, all_items
 from trainer.randomness import Randomness
 from trainer.retrieval import retrieval_losses, retrieval_targets
 from trainer.sharing import make_sharing
-from trainer.target_attention import TargetAttention
-from trainer.tasks import LabelStatistics, ranking_heads
+from trainer.target_attention import TargetAttention, attended_ahead
+from trainer.tasks import LabelStatistics, class_heads, ranking_heads
+from trainer.tasks.multiclass import class_shares, dense_shares
+from trainer.tasks.targets import Targets
 from trainer.towers import CandidateTower, QueryState, QueryTower
-from trainer.windows import MASK, Window, WindowSpec, dense_windows
+from trainer.windows import Window, WindowSpec, dense_windows
 from transform.features import ModelFeature
 
 _FIRST_REPLICA = tf.VariableAggregation.ONLY_FIRST_REPLICA
@@ -56,6 +58,7 @@ class RecommenderModel(tfrs.Model):
         self.target_attention = _target_attention(config)
         self.interaction = Interaction(config.model)
         self.heads = ranking_heads(config.ranking, catalogue.size, statistics or {})
+        self.classifiers = class_heads(config, features, catalogue)
         self.balancing = make_balancing(config, self.queries.history.norm, randomness)
         self.retrieval_name = next((n for n, t in config.tasks.items() if t.kind == "retrieval"), None)
         self._sampler = _sampler(config, catalogue, randomness)
@@ -93,12 +96,26 @@ class RecommenderModel(tfrs.Model):
             item: int64 [B, N] in [0, V].
 
         Returns:
-            By task float [B, N]: a probability (binary), or a number inside the task's bounds (regression).
+            By task float [B, N]: a probability (binary), a number inside the task's bounds (regression), or an
+            unbounded score (pairwise, listwise).
         """
         vectors = self.candidates.vectors(item)
-        pairs = self.interaction(state.hidden, vectors, self._attended(vectors, state))
+        hidden = {own: state.hidden[own] for own in map(self.sharing.state_of, self.heads)}
+        pairs = self.interaction(hidden, vectors, self._attended(vectors, state))
         heads = self.heads.items()
         return {name: head.prediction(head(pairs[self.sharing.state_of(name)], item)) for name, head in heads}
+
+    def interests(self, state: QueryState) -> dict[str, tf.Tensor]:
+        """Every multiclass task's probabilities at one position: by task float [B, C]."""
+        hidden = {name: state.hidden[self.sharing.state_of(name)] for name in self.classifiers}
+        return {name: head.probabilities(hidden[name]) for name, head in self.classifiers.items()}
+
+    def class_shares(self, item: tf.Tensor) -> dict[str, tf.Tensor]:
+        """The items' classes, int64 [B] in [0, V] -> by multiclass task float [B, C]: equal shares, or none."""
+        return {
+            name: dense_shares(class_shares(self.candidates.table.lookup(item)[head.feature], head.count), head.count)
+            for name, head in self.classifiers.items()
+        }
 
     def compute_loss(self, inputs: Window, training: bool = False) -> tf.Tensor:
         """The balanced sum of the tasks' losses: this replica's share, whose sum over the replicas is the batch's."""
@@ -124,6 +141,7 @@ class RecommenderModel(tfrs.Model):
         state = self._encode(window, vectors, training)
         attended = self._attended(vectors, state)
         sums = {name: self._ranking_sum(name, window, state, items, attended) for name in self.heads}
+        sums |= {name: self._class_sum(name, window, state) for name in self.classifiers}
         task = self.config.retrieval
         if self.retrieval_name is not None and task is not None and negatives is not None:
             sums[self.retrieval_name] = self._retrieval_sum(window, state.embedding, items, negatives, task)
@@ -153,18 +171,33 @@ class RecommenderModel(tfrs.Model):
         """What the history says about candidates float [B, N, D]; None without target attention."""
         return None if self.target_attention is None else self.target_attention(vectors, state.history)
 
+    def _attended_targets(
+        self, name: str, targets: Targets, window: Window, state: QueryState, items: "BatchItems", own: tf.Tensor | None
+    ) -> tf.Tensor | None:
+        """What the history says about the targets' items float [T, N, D]; `own` about each position's, [B, L, D]."""
+        if self.target_attention is None:
+            return None
+        span = self.heads[name].span
+        if span == 1:
+            return tf.gather_nd(own, targets.place)[:, tf.newaxis]
+        vectors = items.vectors(window[layout.ITEM_ID])
+        return attended_ahead(self.target_attention, vectors, state.history, targets.place, targets.position, span)
+
     def _ranking_sum(
         self, name: str, window: Window, state: QueryState, items: "BatchItems", attended: tf.Tensor | None
     ) -> "LossSum":
-        weight = tf.where(window[MASK] & window[layout.IS_TARGET], window[layout.weight(name)], 0)
-        place = tf.where(weight > 0)
-        item = tf.gather_nd(window[layout.ITEM_ID], place)[:, tf.newaxis]
         head, own = self.heads[name], self.sharing.state_of(name)
-        attended = None if attended is None else tf.gather_nd(attended, place)[:, tf.newaxis]
-        pairs = self.interaction({own: tf.gather_nd(state.hidden[own], place)}, items.vectors(item), attended)
-        output = head(pairs[own], item)[:, 0]
-        weight = tf.gather_nd(weight, place)
-        return LossSum.of(head.losses_of(output, tf.gather_nd(window[layout.label(name)], place)), weight)
+        targets = head.targets(window)
+        hidden = {own: tf.gather_nd(state.hidden[own], targets.place)}
+        attended = self._attended_targets(name, targets, window, state, items, attended)
+        pairs = self.interaction(hidden, items.vectors(targets.item), attended)
+        return LossSum.of(head.losses_of(head(pairs[own], targets.item), targets), targets.weight)
+
+    def _class_sum(self, name: str, window: Window, state: QueryState) -> "LossSum":
+        head = self.classifiers[name]
+        targets = head.targets(window, self.candidates.table.lookup(window[layout.ITEM_ID])[head.feature])
+        logits = head(tf.gather_nd(state.hidden[self.sharing.state_of(name)], targets.place))
+        return LossSum.of(head.losses_of(logits, targets.classes), targets.weight)
 
     def _retrieval_sum(
         self, window: Window, embedding: tf.Tensor, items: "BatchItems", negatives: Negatives, task: RetrievalTask

@@ -80,3 +80,31 @@ class TargetAttention(tf.keras.layers.Layer):
         hidden += tf.transpose(self.event(events), [0, 2, 1])[:, tf.newaxis]
         active = tf.nn.leaky_relu(hidden, _LEAK)
         return tf.reduce_sum(active * self.score[:, tf.newaxis], axis=2) + self.offset
+
+
+def attended_ahead(
+    attention: TargetAttention, vectors: tf.Tensor, history: History, place: tf.Tensor, position: tf.Tensor, span: int
+) -> tf.Tensor:
+    """What the history that a position sees says about the items of events from there on.
+
+    The layer runs over the stretch of `span` events from each position at once, from the first position asked for.
+
+    Args:
+        attention: the layer.
+        vectors: float [B, L, D], of the window's items.
+        history: of queries at each of the L positions.
+        place: int64 [T, 2], row and position of the queries.
+        position: int64 [T, N], of the items in the row: less than `span` after the query's.
+        span: S.
+
+    Returns:
+        float [T, N, D].
+    """
+    length = tf.shape(vectors, tf.int64)[1]
+    first = tf.reduce_min(tf.concat([place[:, 1], [length - 1]], axis=0))
+    ahead = tf.range(first, length)[:, tf.newaxis] + tf.range(span, dtype=tf.int64)
+    candidates = tf.gather(vectors, tf.reshape(tf.minimum(ahead, length - 1), [-1]), axis=1)
+    found = attention(candidates, History(history.events, tf.repeat(history.sees[:, first:], span, axis=1)))
+    query = place[:, 1:]
+    cell = (query - first) * span + position - query
+    return tf.gather_nd(found, tf.stack([place[:, :1] + tf.zeros_like(cell), cell], axis=-1))

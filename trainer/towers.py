@@ -22,7 +22,7 @@ class QueryState(NamedTuple):
 
     Attributes:
         embedding: float [B, L, D + 1]: temperature x unit vector, and a 1 that meets the candidate's bias.
-        hidden: float [B, L, S] by state: what the ranking tasks read, each that of `Sharing.state_of`.
+        hidden: float [B, L, S] by state: what the other tasks read, each that of `Sharing.state_of`.
         history: the events [B, L, D] that each position's query sees: what target attention reads.
     """
 
@@ -180,7 +180,7 @@ class QueryTower(tf.keras.layers.Layer):
         model = config.model
         self._model = model
         self._retrieval = next((n for n, t in config.tasks.items() if t.kind == "retrieval"), None)
-        self._ranking = dict.fromkeys(sharing.state_of(name) for name in config.ranking)
+        self._ranking = dict.fromkeys(sharing.state_of(name) for name in config.events)
         self.sharing = sharing
         self.event = EventEncoder(config, features)
         self.history = HistoryEncoder(model.history, randomness)

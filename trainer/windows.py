@@ -47,8 +47,9 @@ def dense_windows(features: Mapping[str, tf.SparseTensor], spec: WindowSpec) -> 
     Returns:
         `mask` bool [B, L]; `item_id` int64 [B, L], V where padded or unknown; `time` int64 [B, L], 0 where unknown;
         `is_positive`, `is_target` bool [B, L]; `context_*`, `outcome_*` [B, L] and `label_*`, `weight_*` float
-        [B, L]; `user_id` int64 [B]; `user_*` [B], or [B, M] with `PADDING` behind the last of several values. L is
-        the longest row, `model.history.max_events` at most: the newest events stay.
+        [B, L]; `session_*` int64 [B, L], -1 where there is none; `user_id` int64 [B]; `user_*` [B], or [B, M] with
+        `PADDING` behind the last of several values. L is the longest row, `model.history.max_events` at most: the
+        newest events stay.
     """
     return _windows(features, spec, slots=0)
 
@@ -120,9 +121,10 @@ def _event_features(spec: WindowSpec) -> Iterator[tuple[str, float, tf.DType]]:
     yield layout.ITEM_ID, spec.item_count, tf.int64
     for name in (layout.TIME, layout.IS_POSITIVE, layout.IS_TARGET):
         yield name, 0, tf.int64
-    for task in spec.config.ranking:
-        yield layout.label(task), 0, tf.float32
-        yield layout.weight(task), 0, tf.float32
+    for name in spec.config.label_features:
+        yield name, 0, tf.float32
+    for task in spec.config.sessions:
+        yield layout.session(task), -1, tf.int64
     for feature in spec.features:
         if feature.section in ("context", "outcome"):
             yield feature.name, missing_value(feature), tf.float32 if feature.form == "number" else tf.int64

@@ -83,6 +83,11 @@ def item_vocabulary(tft_output: tft.TFTransformOutput) -> np.ndarray:
     return np.array(tft_output.vocabulary_by_name(ITEM_VOCABULARY), dtype=object)
 
 
+def feature_vocabulary(name: str, tft_output: tft.TFTransformOutput) -> np.ndarray:
+    """The known values of a categorical feature by category: bytes objects; `name` is that in the examples."""
+    return np.array(tft_output.vocabulary_by_name(name), dtype=object)
+
+
 def item_frequencies(tft_output: tft.TFTransformOutput) -> np.ndarray:
     """The number of positive training targets of each item: int64, shape [V], falling."""
     lines = tft_output.vocabulary_by_name(ITEM_FREQUENCIES)

@@ -18,6 +18,7 @@ from transform.kinds.time import time
 from transform.raw import RawExamples
 from transform.vocabularies import TokenCounts, vocabulary_indexes, vocabulary_paths
 
+_FINGERPRINTS = (1 << 63) - 1
 _UNCHANGED = (layout.TIME, layout.IS_POSITIVE, layout.IS_TARGET, layout.IS_COLD_USER, layout.TARGET_COUNT)
 
 
@@ -53,8 +54,16 @@ def preprocessing_fn(inputs: dict[str, tf.SparseTensor], custom_config: dict[str
 
 
 def _unchanged(config: Config, raw: RawExamples) -> dict[str, tf.SparseTensor]:
-    tasks = [name(task) for task in config.ranking for name in (layout.label, layout.weight)]
-    return {n: raw.integers(n) for n in _UNCHANGED} | {n: raw.floats(n) for n in tasks}
+    sessions = {n: _session(n, raw) for n in map(layout.session, config.sessions)}
+    floats = {n: raw.floats(n) for n in config.label_features}
+    return {n: raw.integers(n) for n in _UNCHANGED} | sessions | floats
+
+
+def _session(name: str, raw: RawExamples) -> tf.SparseTensor:
+    """A fingerprint of each event's session; -1 where it has none."""
+    sessions = raw.strings(name)
+    key = tf.strings.to_hash_bucket_fast(sessions.values, _FINGERPRINTS)
+    return sessions.with_values(tf.where(tf.equal(sessions.values, ""), tf.constant(-1, tf.int64), key))
 
 
 def _strings(section: Section, feature: Categorical, raw: RawExamples) -> tf.SparseTensor:

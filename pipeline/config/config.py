@@ -1,14 +1,25 @@
 """The whole file, and the rules that hold between its sections."""
 
+from collections.abc import Iterator
+
 from pydantic import Field, model_validator
 
+from pipeline import layout
 from pipeline.config.base import Section
 from pipeline.config.data import CleaningConfig, DataConfig, SplitConfig
 from pipeline.config.evaluation import EvaluationConfig
 from pipeline.config.features import FeaturesConfig
 from pipeline.config.model import ModelConfig
 from pipeline.config.serving import PipelineConfig, ServingConfig
-from pipeline.config.tasks import AnyTask, LabelledTask, RetrievalTask
+from pipeline.config.tasks import (
+    AnyEventTask,
+    AnyTask,
+    EventTask,
+    LabelledTask,
+    ListwiseTask,
+    MulticlassTask,
+    RetrievalTask,
+)
 from pipeline.config.training import TrainingConfig
 
 
@@ -41,8 +52,34 @@ class Config(Section):
 
     @property
     def ranking(self) -> dict[str, LabelledTask]:
-        """The ranking tasks by name, in the file's order."""
+        """The ranking tasks, which score items, by name, in the file's order."""
         return {n: t for n, t in self.tasks.items() if isinstance(t, LabelledTask)}
+
+    @property
+    def multiclass(self) -> dict[str, MulticlassTask]:
+        """The multiclass tasks by name, in the file's order."""
+        return {n: t for n, t in self.tasks.items() if isinstance(t, MulticlassTask)}
+
+    @property
+    def events(self) -> dict[str, AnyEventTask]:
+        """The ranking and the multiclass tasks by name, in the file's order."""
+        return {n: t for n, t in self.tasks.items() if isinstance(t, EventTask)}
+
+    @property
+    def sessions(self) -> dict[str, str]:
+        """The column of the sessions by the name of the listwise task that has one."""
+        return {n: t.session for n, t in self.tasks.items() if isinstance(t, ListwiseTask) and t.session is not None}
+
+    @property
+    def label_features(self) -> tuple[str, ...]:
+        """The examples' float features that tasks are trained with: labels and weights, one value for each event."""
+        return tuple(self._label_features())
+
+    def _label_features(self) -> Iterator[str]:
+        for name, task in self.events.items():
+            if isinstance(task, LabelledTask):
+                yield layout.label(name)
+            yield layout.weight(name)
 
     @model_validator(mode="after")
     def _one_retrieval_task(self) -> "Config":
@@ -58,10 +95,21 @@ class Config(Section):
         return self
 
     @model_validator(mode="after")
+    def _something_scores_items(self) -> "Config":
+        if self.retrieval is None and not self.ranking:
+            raise ValueError(
+                "`tasks` should hold one that scores items: a task of any kind but `multiclass`. "
+                f"Received: {', '.join(self.tasks)}"
+            )
+        return self
+
+    @model_validator(mode="after")
     def _utility_names_tasks(self) -> "Config":
-        unknown = sorted(set(self.serving.utility) - set(self.tasks))
+        allowed = [name for name in self.tasks if name not in self.multiclass]
+        unknown = sorted(set(self.serving.utility) - set(allowed))
         if unknown:
             raise ValueError(
-                f"`serving.utility` should name tasks ({', '.join(self.tasks)}). Received: {', '.join(unknown)}"
+                f"`serving.utility` should name tasks that score items ({', '.join(allowed)}). "
+                f"Received: {', '.join(unknown)}"
             )
         return self

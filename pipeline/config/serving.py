@@ -46,7 +46,8 @@ class ServingConfig(Section):
     """Never recommend what the request's history holds."""
     utility: dict[str, float] = Field(default_factory=dict)
     """Task name -> weight in the score that orders the answer. Missing: the retrieval task alone, or the sum
-    of the ranking tasks where there is none."""
+    of the ranking tasks where there is none. Pairwise and listwise scores have no bounds: weigh them by what a
+    difference of one means (`bpr`: e times the odds of being preferred). Multiclass tasks score no items."""
     infra: InfraConfig = InfraConfig()
 
 

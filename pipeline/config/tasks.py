@@ -31,21 +31,33 @@ class RetrievalTask(Task):
     label_smoothing: float = Field(default=0.0, ge=0, lt=1)
 
 
-class LabelledTask(Task):
-    """A task with a label on the event. Events whose label is missing or that `where` excludes have no loss."""
+class EventTask(Task):
+    """A task with a mask and a head of its own. Events that `where` excludes have no loss."""
 
-    label: str
-    """An expression over the columns of the interactions: `rating`, `rating >= 4`, `kind == 'click'`."""
     where: str | None = None
     """An expression; the task sees only events where it holds."""
     hidden: tuple[int, ...] = (64,)
     """Widths of the head's layers."""
 
 
+class LabelledTask(EventTask):
+    """A task that scores an item for a user, with a label on the event. Where the label is missing is no loss."""
+
+    label: str
+    """An expression over the columns of the interactions: `rating`, `rating >= 4`, `kind == 'click'`."""
+
+
 class BinaryTask(LabelledTask):
-    """The probability of a yes: click, like, purchase."""
+    """The probability of a yes: click, like, purchase. Cross-entropy."""
 
     kind: Literal["binary"]
+    positive_weight: float = Field(default=1.0, gt=0)
+    """The factor of a yes in the loss, for rare ones: about the number of noes to a yes. Predictions stay
+    probabilities: the factor is taken out of their odds again (Elkan, "The foundations of cost-sensitive
+    learning", 2001)."""
+    label_smoothing: float = Field(default=0.0, ge=0, lt=1)
+    """The share of the label that is spread evenly over yes and no (Szegedy et al., "Rethinking the Inception
+    architecture", 2016)."""
 
 
 class RegressionTask(LabelledTask):
@@ -57,4 +69,47 @@ class RegressionTask(LabelledTask):
     """Predictions are clipped to [min, max] outside training."""
 
 
-AnyTask = Annotated[RetrievalTask | BinaryTask | RegressionTask, Field(discriminator="kind")]
+class PairwiseTask(LabelledTask):
+    """Of two events of a user near to each other, the item with the higher label gets the higher score, an unbounded
+    number. Both items are scored from the query before the earlier event, which sees neither."""
+
+    kind: Literal["pairwise"]
+    loss: Literal["bpr", "hinge"] = "bpr"
+    """Of the difference d of the two scores: `bpr`, log(1 + exp(-d)) (Rendle et al., "BPR: Bayesian personalized
+    ranking from implicit feedback", 2009), so that d is the log-odds of the preference; `hinge`, max(0, margin - d)
+    (Joachims, "Optimizing search engines using clickthrough data", 2002)."""
+    margin: float = Field(default=1.0, gt=0)
+    """`hinge` only."""
+    within: int = Field(default=10, ge=1)
+    """An event is paired with those among the so many events before it whose label and item differ."""
+
+
+class ListwiseTask(LabelledTask):
+    """Orders the items of a list of a user's events by their labels: a softmax over their scores, unbounded numbers.
+    All items of a list are scored from the query before its first event, which sees none of them."""
+
+    kind: Literal["listwise"]
+    loss: Literal["listnet", "softmax"] = "listnet"
+    """The cross-entropy of the scores' softmax with: `listnet`, the softmax of the labels, divided by their deviation
+    (Cao et al., "Learning to rank: from pairwise approach to listwise approach", 2007); `softmax`, the labels'
+    shares in their sum, negative ones as 0."""
+    session: str | None = None
+    """A column of the interactions: a list is the session's events, the last `length` of them. Missing: every event
+    ends a list of `length` events."""
+    length: int = Field(default=10, ge=2)
+    """Events in a list at most. Lists whose labels are all the same have no loss."""
+
+
+class MulticlassTask(EventTask):
+    """The interest of a user: which values of an item feature the next event has. A softmax over the feature's
+    vocabulary that reads the query alone. Several values share the target evenly; none is no loss."""
+
+    kind: Literal["multiclass"]
+    attribute: str
+    """The name of an item feature of kind `categorical`, `multi_valued` or `text`."""
+    label_smoothing: float = Field(default=0.0, ge=0, lt=1)
+    """The share of the target that is spread evenly over all classes."""
+
+
+AnyEventTask = BinaryTask | RegressionTask | PairwiseTask | ListwiseTask | MulticlassTask
+AnyTask = Annotated[RetrievalTask | AnyEventTask, Field(discriminator="kind")]

@@ -25,8 +25,9 @@ class EarlyStopping(Section):
     """Stops when the metric on the eval split has not improved for `patience` epochs; the best weights are kept."""
 
     metric: str = "loss"
-    """`loss`, `<task>_loss`, `ndcg@10`, `recall@10`, `hr@10`, `<task>/rmse`, `<task>/auc`: as printed. `loss` sums the
-    losses by the tasks' configured weights, whatever the balancing."""
+    """`loss`, `<task>_loss`, `ndcg@10`, `recall@10`, `hr@10`, `<task>/rmse`, `<task>/auc`, `<task>/accuracy`,
+    `<task>/pairwise_accuracy`: as printed. `loss` sums the losses by the tasks' configured weights, whatever the
+    balancing."""
     patience: int = Field(default=3, ge=1)
 
 

@@ -8,7 +8,6 @@ from tensorflow_model_analysis.proto import config_pb2
 
 from pipeline import layout
 from pipeline.config import Config
-from pipeline.config.tasks import BinaryTask
 from pipeline.evaluation.gates import Bound, bounds, headline_slice
 from pipeline.evaluation.metric_names import EXAMPLES
 from pipeline.evaluation.tfma_metrics import RetrievalMetrics, RowCount, TaskMetrics
@@ -26,9 +25,7 @@ def make_eval_config(config: Config) -> Any:
     if config.retrieval is not None:
         settings = {"ks": list(config.evaluation.ks), "one_list": config.split.history == "frozen"}
         specs.append(_spec(config, RetrievalMetrics, settings))
-    for task, labelled in config.ranking.items():
-        kind = "binary" if isinstance(labelled, BinaryTask) else "regression"
-        specs.append(_spec(config, TaskMetrics, {"kind": kind}, task))
+    specs += [_spec(config, TaskMetrics, {"kind": settings.kind}, task) for task, settings in config.events.items()]
     return config_pb2.EvalConfig(model_specs=[_model_spec(config)], slicing_specs=_slices(config), metrics_specs=specs)
 
 
@@ -36,7 +33,7 @@ def _model_spec(config: Config) -> Any:
     return config_pb2.ModelSpec(
         model_type=constants.TF_GENERIC,
         signature_name="evaluate",
-        preprocessing_function_names=["evaluation_labels"] if config.ranking else [],
+        preprocessing_function_names=["evaluation_labels"] if config.events else [],
     )
 
 

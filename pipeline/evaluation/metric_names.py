@@ -8,7 +8,6 @@ from typing import Final, Literal
 from pipeline.config import Config
 from pipeline.config.evaluation import BaselineGate, Gate
 from pipeline.config.features import Categorical, MultiValued
-from pipeline.config.tasks import BinaryTask
 from pipeline.layout import context_feature, user_feature
 
 Direction = Literal["higher", "lower"]
@@ -23,6 +22,16 @@ MAX_TOP_ITEMS: Final = 100
 
 BINARY_METRICS: Final = ("auc", "log_loss", "accuracy", "precision", "recall", "f1", "calibration")
 REGRESSION_METRICS: Final = ("rmse", "mae")
+MULTICLASS_METRICS: Final = ("accuracy", "log_loss")
+ORDER_METRICS: Final = ("pairwise_accuracy", "ndcg")
+TASK_METRICS: Final[dict[str, tuple[str, ...]]] = {
+    "binary": BINARY_METRICS,
+    "regression": REGRESSION_METRICS,
+    "multiclass": MULTICLASS_METRICS,
+    "pairwise": ORDER_METRICS,
+    "listwise": ORDER_METRICS[::-1],
+}
+"""By the task's kind, the one that tells most first."""
 _LOWER_IS_BETTER: Final = ("log_loss", "rmse", "mae")
 
 
@@ -42,10 +51,14 @@ def known_metrics(config: Config) -> list[str]:
     if config.retrieval is not None:
         measured = ranking_metrics(config.evaluation.ks) + coverage_metrics(config.evaluation.ks)
         names += [*measured, *(POPULARITY + name for name in measured), *(LIFT + name for name in measured), USERS]
-    for task, settings in config.ranking.items():
-        metrics = BINARY_METRICS if isinstance(settings, BinaryTask) else REGRESSION_METRICS
-        names += [f"{task}/{metric}" for metric in metrics]
+    for task, settings in config.events.items():
+        names += [f"{task}/{metric}" for metric in TASK_METRICS[settings.kind]]
     return names
+
+
+def task_metrics(config: Config) -> list[str]:
+    """The metric that tells most of each task but retrieval: `rating/rmse`, `like/auc`, ..."""
+    return [f"{task}/{TASK_METRICS[settings.kind][0]}" for task, settings in config.events.items()]
 
 
 def direction(metric: str) -> Direction | None:
@@ -117,6 +130,7 @@ def _check_basics(config: Config) -> list[str]:
 
 def _check_gate(config: Config, key: str, gate: Gate) -> list[str]:
     errors = [*_check_metric(config, key, gate.metric, known_metrics(config)), *_check_split(config, key, gate.split)]
+    errors += _check_order(config, key, gate.metric)
     if gate.max_regression is not None and direction(gate.metric) is None:
         errors.append(f"`{key}.max_regression` needs a metric with a better direction. Received: {gate.metric!r}")
     if gate.min is not None and gate.max is not None and gate.min > gate.max:
@@ -135,6 +149,15 @@ def _check_metric(config: Config, key: str, metric: str, allowed: list[str]) -> 
         return []
     reason = "no task has such a metric" if not allowed else f"allowed: {', '.join(allowed)}"
     return [f"`{key}.metric` should be a metric of this configuration ({reason}). Received: {metric!r}"]
+
+
+def _check_order(config: Config, key: str, metric: str) -> list[str]:
+    """What compares a user's targets with each other is undefined where each user has one."""
+    task, _, name = metric.rpartition("/")
+    is_order = task in config.events and name in ORDER_METRICS and metric in known_metrics(config)
+    if config.split.method != "leave_last_out" or not is_order:
+        return []
+    return [f"`{key}.metric` needs several targets of a user, and `leave_last_out` has one. Received: {metric!r}"]
 
 
 def _check_split(config: Config, key: str, split: str) -> list[str]:

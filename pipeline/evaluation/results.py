@@ -5,6 +5,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from pipeline.evaluation.metric_names import STANDARD_ERROR
+
 _CANDIDATE = ("", "candidate")
 _GROUPS = {"0": "warm", "1": "cold"}
 
@@ -116,7 +118,11 @@ def _values(record: Any) -> Iterator[tuple[Any, float]]:
 
 
 def _metric(key: Any) -> str:
-    return f"{key.output_name}/{key.name}" if key.output_name else str(key.name)
+    """As gates name it; a standard error's prefix comes first: `stderr_order/ndcg`."""
+    if not key.output_name:
+        return str(key.name)
+    name = key.name.removeprefix(STANDARD_ERROR)
+    return f"{STANDARD_ERROR if name != key.name else ''}{key.output_name}/{name}"
 
 
 def _verdict(key: Any, features: dict[str, str], threshold: Any, values: dict[Any, float]) -> Verdict:

@@ -19,11 +19,12 @@ import numpy.typing as npt
 
 Floats = npt.NDArray[np.float64]
 _BUCKETS = 10_000
-_EPSILON = 1e-7
+EPSILON = 1e-7
+"""Probabilities are taken to be no nearer to 0 (and 1)."""
 
 
 class Answers(NamedTuple):
-    """Labelled predictions: aligned arrays [N]. Rows of weight 0 do not count."""
+    """Labelled predictions: aligned arrays [N], of multiclass tasks [N, C]. Rows of weight 0 do not count."""
 
     label: Floats
     prediction: Floats
@@ -56,8 +57,8 @@ class RegressionFigures:
         """The figures; NaN without rows."""
         weight, squared, absolute = state
         return {
-            "rmse": float(np.sqrt(_ratio(squared, weight))),
-            "mae": _ratio(absolute, weight),
+            "rmse": float(np.sqrt(ratio(squared, weight))),
+            "mae": ratio(absolute, weight),
             "examples": float(weight),
         }
 
@@ -82,7 +83,7 @@ class BinaryFigures:
         """Takes rows in."""
         label, prediction, weight = answers.counted()
         positive = (label > 0.5).astype(np.int64)
-        clipped = np.clip(prediction, _EPSILON, 1 - _EPSILON)
+        clipped = np.clip(prediction, EPSILON, 1 - EPSILON)
         entropy = -np.where(positive, np.log(clipped), np.log1p(-clipped))
         sums = [weight.sum(), weight @ positive, weight @ prediction, weight @ entropy]
         bucket = np.minimum((clipped * _BUCKETS).astype(np.int64), _BUCKETS - 1)
@@ -100,12 +101,12 @@ class BinaryFigures:
         (_, false_positive), (false_negative, true_positive) = state.confusion
         return {
             "auc": _auc(*state.buckets),
-            "log_loss": _ratio(entropy, weight),
-            "accuracy": _ratio(np.trace(state.confusion), weight),
-            "precision": _ratio(true_positive, true_positive + false_positive),
-            "recall": _ratio(true_positive, true_positive + false_negative),
-            "f1": _ratio(2 * true_positive, 2 * true_positive + false_positive + false_negative),
-            "calibration": _ratio(predictions, labels),
+            "log_loss": ratio(entropy, weight),
+            "accuracy": ratio(np.trace(state.confusion), weight),
+            "precision": ratio(true_positive, true_positive + false_positive),
+            "recall": ratio(true_positive, true_positive + false_negative),
+            "f1": ratio(2 * true_positive, 2 * true_positive + false_positive + false_negative),
+            "calibration": ratio(predictions, labels),
             "examples": float(weight),
         }
 
@@ -117,8 +118,9 @@ def _totals(place: npt.NDArray[np.int64], weight: Floats, size: int) -> Floats:
 
 def _auc(negatives: Floats, positives: Floats) -> float:
     below = np.cumsum(negatives) - negatives / 2
-    return _ratio(positives @ below, positives.sum() * negatives.sum())
+    return ratio(positives @ below, positives.sum() * negatives.sum())
 
 
-def _ratio(above: Any, below: Any) -> float:
+def ratio(above: Any, below: Any) -> float:
+    """The quotient; NaN where nothing is below."""
     return float(above / below) if below else float("nan")

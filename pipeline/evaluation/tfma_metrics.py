@@ -8,6 +8,7 @@ import numpy as np
 import tensorflow_model_analysis as tfma
 
 from pipeline.evaluation.accumulator import Averages, Events, Memory, UserAverages
+from pipeline.evaluation.class_figures import ClassFigures
 from pipeline.evaluation.metric_names import (
     EXAMPLES,
     LIFT,
@@ -17,14 +18,11 @@ from pipeline.evaluation.metric_names import (
     USERS,
     ranking_metrics,
 )
+from pipeline.evaluation.order_figures import OrderFigures, Scores
 from pipeline.evaluation.task_figures import Answers, BinaryFigures, RegressionFigures
 from pipeline.evaluation.user_figures import Targets
 
 _KINDS = ("", POPULARITY, LIFT)
-_TASKS: dict[str, type[BinaryFigures] | type[RegressionFigures]] = {
-    "binary": BinaryFigures,
-    "regression": RegressionFigures,
-}
 Outputs = dict[str, np.ndarray]
 
 
@@ -57,10 +55,10 @@ class RetrievalMetrics(tfma.metrics.Metric):
 
 
 class TaskMetrics(tfma.metrics.Metric):
-    """The metrics of a ranking task; `task_figures` has the definitions.
+    """The metrics of a task; `task_figures`, `class_figures` and `order_figures` have the definitions.
 
     Args:
-      kind: `binary` or `regression`.
+      kind: The task's.
       name: The metric's name in the configuration; the task itself is the spec's output name.
     """
 
@@ -109,8 +107,8 @@ def _retrieval(ks: list[int], one_list: bool, name: str, model_names: Sequence[s
 
 
 def _task(kind: str, name: str, model_names: Sequence[str], output_names: Sequence[str]) -> list[Any]:
-    fold = _TASKS[kind]()
-    return [_computation(fold, _answers, name, model, task) for model in model_names for task in output_names]
+    make_fold, rows = _TASKS[kind]
+    return [_computation(make_fold(), rows, name, model, task) for model in model_names for task in output_names]
 
 
 def _count(code: str, name: str, model_names: Sequence[str]) -> list[Any]:
@@ -133,6 +131,26 @@ def _events(outputs: Outputs, labels: Outputs, task: str) -> Events:
 def _answers(outputs: Outputs, labels: Outputs, task: str) -> Answers:
     columns = (labels[f"target_label_{task}"], outputs[task], labels[f"target_weight_{task}"])
     return Answers(*(column.ravel().astype(np.float64) for column in columns))
+
+
+def _class_answers(outputs: Outputs, labels: Outputs, task: str) -> Answers:
+    columns = (labels[f"target_label_{task}"], outputs[task], labels[f"target_weight_{task}"].ravel())
+    return Answers(*(column.astype(np.float64) for column in columns))
+
+
+def _scores(outputs: Outputs, labels: Outputs, task: str) -> Scores:
+    label, score, weight = _answers(outputs, labels, task)
+    return Scores(outputs["user_key"].ravel()[weight > 0], label[weight > 0], score[weight > 0])
+
+
+_TASKS: dict[str, tuple[Callable[[], Any], Callable[..., Any]]] = {
+    "binary": (BinaryFigures, _answers),
+    "regression": (RegressionFigures, _answers),
+    "multiclass": (ClassFigures, _class_answers),
+    "pairwise": (OrderFigures, _scores),
+    "listwise": (OrderFigures, _scores),
+}
+"""By the task's kind: the fold, and what picks its rows of the model's answers."""
 
 
 def _row_count(outputs: Outputs, labels: Outputs, task: str) -> int:

@@ -13,9 +13,11 @@ _SIGNATURES: Final = ("serving_default", "recommend_tensors", "rank")
 _RETRIEVAL_SIGNATURES: Final = ("retrieve", "embed_query", "embed_candidate")
 
 
-def metadata_faults(metadata: Metadata, retrieval: bool) -> Iterator[str]:
-    """Signatures that the model lacks (`retrieval`: it has a retrieval task), and an unfit `serving_default`."""
-    for name in _SIGNATURES + (_RETRIEVAL_SIGNATURES if retrieval else ()):
+def metadata_faults(metadata: Metadata, retrieval: bool, multiclass: bool = False) -> Iterator[str]:
+    """Signatures that the model lacks (`retrieval`, `multiclass`: it has such a task), and an unfit
+    `serving_default`."""
+    wanted = _SIGNATURES + (_RETRIEVAL_SIGNATURES if retrieval else ()) + (("interests",) if multiclass else ())
+    for name in wanted:
         if name not in metadata.signatures:
             found = ", ".join(metadata.signatures)
             yield f"the model should have the signature `{name}`. Found: {found}"

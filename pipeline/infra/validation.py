@@ -80,7 +80,7 @@ def _ask(config: Config, address: str, probes: Sequence[Probe], calls: Sequence[
 
 
 def _faults(config: Config, client: RecommenderClient, probes: Sequence[Probe]) -> Iterator[str]:
-    yield from metadata_faults(client.metadata(), config.retrieval is not None)
+    yield from metadata_faults(client.metadata(), config.retrieval is not None, bool(config.multiclass))
     answers = [client.recommend_examples([probe.example])[0] for probe in probes]
     for number, (probe, answer) in enumerate(zip(probes, answers, strict=True)):
         yield from answer_faults(number, probe, answer, list(config.ranking))

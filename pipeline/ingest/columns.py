@@ -11,6 +11,7 @@ from pipeline import layout
 from pipeline.config import Config
 from pipeline.config.data import EntityTable
 from pipeline.config.features import AnyFeature, Cross, MultiValued, Numeric, Time
+from pipeline.config.tasks import EventTask, LabelledTask
 from pipeline.expressions import Expression
 
 Kind = Literal["text", "number", "time", "list"]
@@ -42,10 +43,15 @@ class Column:
 
 @dataclass(frozen=True)
 class Label:
-    """A ranking task's label and the rows that it is for."""
+    """A task's label and the rows that it is for.
+
+    Attributes:
+      label: None where the label is no column of the events but the item's (multiclass).
+      where: None: all rows.
+    """
 
     task: str
-    label: Expression
+    label: Expression | None
     where: Expression | None
 
 
@@ -67,10 +73,11 @@ class Plan:
 
     @cached_property
     def event(self) -> tuple[Column, ...]:
-        """Context and outcome features."""
+        """Context and outcome features, and the sessions of tasks."""
         features = self.config.features
         context = _columns(features.context, layout.context_feature)
-        return context + _columns(features.outcome, layout.outcome_feature)
+        sessions = tuple(Column(layout.session(task), source, "text") for task, source in self.config.sessions.items())
+        return context + _columns(features.outcome, layout.outcome_feature) + sessions
 
     @cached_property
     def user_from_events(self) -> tuple[Column, ...]:
@@ -84,11 +91,14 @@ class Plan:
 
     @cached_property
     def labels(self) -> tuple[Label, ...]:
-        """The ranking tasks' labels."""
-        return tuple(
-            Label(name, Expression.parse(task.label), Expression.parse(task.where) if task.where else None)
-            for name, task in self.config.ranking.items()
-        )
+        """The tasks' labels. A multiclass task without `where` is for the positives."""
+        return tuple(self._label(name, task) for name, task in self.config.events.items())
+
+    def _label(self, name: str, task: EventTask) -> Label:
+        where = Expression.parse(task.where) if task.where else None
+        if isinstance(task, LabelledTask):
+            return Label(name, Expression.parse(task.label), where)
+        return Label(name, None, where or self.positive)
 
     @cached_property
     def expressions(self) -> tuple[Expression, ...]:

@@ -56,8 +56,8 @@ def clean_events(plan: Plan, batch: Batch, file: int, first_row: int) -> tuple[p
 
     Returns:
       The kept rows with the columns `user`, `item` (text), `time` (int64 seconds, 0 without a time column), `file`,
-      `row` (int64), `positive` (bool), `label_<task>`, `weight_<task>` (float32), and the columns of `plan.event` and
-      `plan.user_from_events` by name, null where missing; and the counts.
+      `row` (int64), `positive` (bool), `label_<task>`, `weight_<task>` (float32; a multiclass task has no label), and
+      the columns of `plan.event` and `plan.user_from_events` by name, null where missing; and the counts.
     """
     config, rows = plan.config.data.interactions, _Rows(batch)
     keys = {USER: as_text(batch.rows[config.user]), ITEM: as_text(batch.rows[config.item])}
@@ -132,9 +132,11 @@ def _judgements(plan: Plan, table: pa.Table, numbers: Mapping[str, np.ndarray]) 
     """Positives, labels and weights by the configured expressions."""
     judged = {POSITIVE: pa.array(_holds(plan.positive, table, numbers))}
     for label in plan.labels:
-        values, is_labelled = _evaluate(label.label, table, numbers)
-        is_labelled &= _holds(label.where, table, numbers)
-        judged[layout.label(label.task)] = pa.array(np.where(is_labelled, values, 0).astype(np.float32))
+        is_labelled = _holds(label.where, table, numbers)
+        if label.label is not None:
+            values, is_present = _evaluate(label.label, table, numbers)
+            is_labelled = is_labelled & is_present
+            judged[layout.label(label.task)] = pa.array(np.where(is_labelled, values, 0).astype(np.float32))
         judged[layout.weight(label.task)] = pa.array(is_labelled.astype(np.float32))
     return judged
 

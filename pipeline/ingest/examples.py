@@ -102,9 +102,8 @@ def _event_features(plan: Plan, table: pa.Table) -> dict[str, pa.Array]:
         columns[layout.TIME] = table[TIME]
     for column in plan.event:
         columns[column.name] = pc.fill_null(table[column.name], _FILL[column.kind])
-    for label in plan.labels:
-        for name in (layout.label(label.task), layout.weight(label.task)):
-            columns[name] = table[name]
+    for name in plan.config.label_features:
+        columns[name] = table[name]
     return {name: values.combine_chunks() for name, values in columns.items()}
 
 

@@ -45,7 +45,7 @@ def pair(name: str, metric: str, values: Values) -> Pair:
 def headline_rows(values: Values) -> list[Row]:
     """Every metric of a slice: those with a baseline first, then the ranking tasks'."""
     rows = [Row(m, *(text(_estimate(values, kind + m)) for kind in ("", POPULARITY, LIFT))) for m in compared(values)]
-    tasks = [name for name in values if "/" in name]
+    tasks = [name for name in values if "/" in name and not name.startswith(STANDARD_ERROR)]
     return rows + [Row(name, text(_estimate(values, name)), "", "") for name in tasks]
 
 

@@ -10,7 +10,7 @@ from typing import Any
 from absl import logging
 
 from pipeline.config import Config
-from pipeline.evaluation.metric_names import POPULARITY, baseline_gate
+from pipeline.evaluation.metric_names import POPULARITY, baseline_gate, task_metrics
 from pipeline.layout import ITEMS_SPLIT, WINDOW_SPLITS
 
 Outputs = Mapping[str, list[Any]]
@@ -117,7 +117,8 @@ def _evaluation(outputs: Outputs, config: Config) -> str:
     gate = baseline_gate(config)
     split = gate.split if gate else config.evaluation.splits[0]
     found = headline(outputs["evaluation"][0].uri, split)
-    tasks = [f"{name} {value:.3f}" for name, value in found.items() if name.endswith(("/rmse", "/auc"))]
+    measured = {name: found.get(name, math.nan) for name in task_metrics(config)}
+    tasks = [f"{name} {value:.3f}" for name, value in measured.items() if not math.isnan(value)]
     verdict = "blessed" if _blessed(outputs) else f"not blessed: {_reasons(outputs)}"
     return "; ".join([f"{split}: {', '.join([*_ranking(found, gate.metric if gate else None), *tasks])}", verdict])
 

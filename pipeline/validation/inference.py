@@ -9,7 +9,8 @@ from pipeline import layout
 
 _IDS = frozenset((layout.USER_ID, layout.ITEM_ID, layout.SEEN_ITEM_ID, layout.CATALOGUE_ID))
 _PER_EVENT = tuple(
-    prefix("") for prefix in (layout.context_feature, layout.outcome_feature, layout.label, layout.weight)
+    prefix("")
+    for prefix in (layout.context_feature, layout.outcome_feature, layout.label, layout.weight, layout.session)
 )
 
 
@@ -61,7 +62,7 @@ def _generalise(feature: schema_pb2.Feature) -> None:
     if feature.lifecycle_stage == schema_pb2.DEPRECATED:  # TFDV's word for: another split lacks it
         feature.ClearField("lifecycle_stage")
         feature.ClearField("presence")
-    if feature.name in _IDS or feature.name == layout.TARGET_COUNT:
+    if feature.name in _IDS or feature.name == layout.TARGET_COUNT or feature.name.startswith(layout.session("")):
         feature.ClearField(feature.WhichOneof("domain_info") or "domain")
     if feature.name.startswith(_PER_EVENT) or feature.name in (layout.ITEM_ID, layout.SEEN_ITEM_ID):
         feature.ClearField("value_count")

@@ -74,6 +74,8 @@ def test_the_model_beats_popularity_by_far(passes: Passes) -> None:
 def test_every_task_is_measured(passes: Passes) -> None:
     found = headline(_newest(passes, "ModelEvaluation", "Evaluator"), "test")
     binary = {f"like/{name}" for name in ("auc", "log_loss", "accuracy", "precision", "recall", "f1")}
-    assert binary | {"rating/rmse", "rating/mae"} <= set(found)
+    assert binary | {"rating/rmse", "rating/mae", "order/pairwise_accuracy", "order/ndcg"} <= set(found)
+    assert found["order/users"] == 0, "with one target a user there is nothing to order"
+    assert found["taste/accuracy"] > 0.4, "a user stays mostly in one of five genres"
     assert 0 < found["rating/rmse"] < 2
     assert Path(_newest(passes, "ModelEvaluation", "Evaluator")).exists()

@@ -111,6 +111,35 @@ def test_a_good_configuration_is_returned(write):
         ),
         (
             "  rating: {",
+            "  taste: {kind: multiclass, attribute: knid}\n  rating: {",
+            "18: `tasks.taste.attribute`: should name an item feature of kind `categorical`, `multi_valued` or `text` "
+            "(kind). Did you mean `kind`? Received: 'knid'",
+        ),
+        (
+            "  rating: {",
+            "  taste: {kind: multiclass, attribute: mix}\n  rating: {",
+            "18: `tasks.taste.attribute`: should name an item feature of kind `categorical`, `multi_valued` or `text` "
+            "(kind). Received: 'mix'",
+        ),
+        (
+            "  rating: {",
+            "  taste: {kind: multiclass, attribute: kind}\n  taste_probability: {",
+            "19: `tasks.taste_probability`: this name is taken by an output of the task `taste`; choose another",
+        ),
+        (
+            "  rating: {",
+            "  page: {kind: listwise, label: rating, session: vist}\n  rating: {",
+            "18: `tasks.page.session`: no such column: 'vist'. "
+            "Columns of events.csv: user_id, item_id, time, rating, age, country",
+        ),
+        (
+            "  rating: {",
+            "  taste: {kind: multiclass, attribute: kind, where: ratin > 3}\n  rating: {",
+            "18: `tasks.taste.where`: no such column: 'ratin'. Did you mean `rating`? "
+            "Columns of events.csv: user_id, item_id, time, rating, age, country",
+        ),
+        (
+            "  rating: {",
             "  Rating: {",
             "18: `tasks.Rating`: a task's name should be lower-case letters, digits and underscores",
         ),

@@ -7,7 +7,7 @@ import numpy as np
 import tensorflow as tf
 
 from pipeline.config.training import TrainingConfig
-from tests.trainer.small import encoder_config, small_config, small_model
+from tests.trainer.small import encoder_config, many_tasks_config, small_config, small_model
 from trainer.data import WindowData
 from trainer.distribution import make_strategy
 from trainer.loop import TrainingLoop
@@ -29,7 +29,8 @@ def train(negatives: str, strategy: tf.distribute.Strategy, data_file: str, fold
     """Two epochs of plain gradient descent: what differs in a gradient differs as much in the weights."""
     task = {"kind": "retrieval", "next_events": 2, "negatives": negatives, "samples": 6}
     optimizer = {"name": "sgd", "learning_rate": 0.05, "warmup_steps": 0}
-    config = small_config(
+    make_config = many_tasks_config if negatives == "full" else small_config
+    config = make_config(
         model=encoder_config("decay").model.model_dump(),
         tasks={"retrieval": task},
         training={"epochs": 2, "optimizer": optimizer},

@@ -29,13 +29,15 @@ tasks:
   retrieval: {kind: retrieval}
   rating: {kind: regression, label: rating, min: 1, max: 5}
   like: {kind: binary, label: rating >= 4}
+  taste: {kind: multiclass, attribute: genres}
+  order: {kind: pairwise, label: rating}
 model: {dimension: 8, feature_dimension: 4, history: {max_events: 6}}
 evaluation: {ks: [3, 5]}
 serving: {candidates: 5, default_k: 3, max_k: 50, utility: {retrieval: 1.0, rating: 2.0, like: -3.0}}
 """
 _STRINGS = "user_id user_gender item_id seen_item_id catalogue_id item_genres split context_device outcome_rating"
 _INTEGERS = "time context_hour is_positive is_target is_cold_user target_count"
-_FLOATS = "label_rating weight_rating label_like weight_like"
+_FLOATS = "label_rating weight_rating label_like weight_like weight_taste label_order weight_order"
 DTYPES = {
     **dict.fromkeys(_STRINGS.split(), tf.string),
     **dict.fromkeys(_INTEGERS.split(), tf.int64),
@@ -56,7 +58,8 @@ def history(user: str, items: list[str], **features: list) -> dict[str, list]:
     """A training window in which every event is a positive target."""
     ones, n = [1] * len(items), len(items)
     events = {"time": [1000 * (t + 1) for t in range(n)], "context_hour": [1000 * (t + 1) for t in range(n)]}
-    labels = {"label_rating": [4.0] * n, "weight_rating": [1.0] * n, "label_like": [1.0] * n, "weight_like": [1.0] * n}
+    labels = {"label_rating": [4.0] * n, "label_like": [1.0] * n, "label_order": [4.0] * n}
+    labels |= {f"weight_{task}": [1.0] * n for task in ("rating", "like", "taste", "order")}
     window = {"user_id": [user], "item_id": items, "is_positive": ones, "is_target": ones, **events, **labels}
     return {**window, "context_device": ["tv"] * n, "outcome_rating": ["4"] * n, **features}
 
@@ -69,9 +72,10 @@ def transform_graph(config: Config, folder: Path) -> tft.TFTransformOutput:
 
 
 def untrained_model(config: Config, tft_output: tft.TFTransformOutput) -> RecommenderModel:
-    """A model with random weights; the items have no features."""
+    """A model with random weights; of all items only i1 has features, the genre of category 0."""
     tf.keras.utils.set_random_seed(1)
     features, catalogue = model_features(config, tft_output), load_catalogue([], tft_output, config)
+    catalogue.features["item_genres"][1] = 0
     statistics = {"rating": LabelStatistics(3.0, 2.0), "like": LabelStatistics(0.5, 0.5)}
     return RecommenderModel(config, features, catalogue, user_vocabulary_size(tft_output), statistics)
 

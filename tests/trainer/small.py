@@ -35,7 +35,14 @@ FEATURES = (
     ModelFeature("item_price", "item", "number", None),
 )
 ITEMS, USERS = 12, 9
-STATISTICS = {"rating": LabelStatistics(3.0, 1.5), "like": LabelStatistics(0.5, 0.5)}
+STATISTICS = {"rating": LabelStatistics(3.0, 1.5), "like": LabelStatistics(0.5, 0.5), "page": LabelStatistics(0.5, 0.5)}
+MANY_TASKS = {
+    "buy": {"kind": "binary", "label": "rating == 5", "positive_weight": 3.0, "label_smoothing": 0.1},
+    "taste": {"kind": "multiclass", "attribute": "genres", "label_smoothing": 0.1},
+    "order": {"kind": "pairwise", "label": "rating", "within": 3},
+    "page": {"kind": "listwise", "label": "rating >= 4", "session": "page"},
+}
+"""Tasks of the other kinds, for `many_tasks_config`."""
 
 
 def small_config(**changes: object) -> Config:
@@ -45,6 +52,13 @@ def small_config(**changes: object) -> Config:
         old = values.get(section)
         values[section] = {**old, **change} if isinstance(old, dict) and isinstance(change, dict) else change
     return Config.model_validate(values)
+
+
+def many_tasks_config(**changes: object) -> Config:
+    """The configuration with tasks of every kind; `changes` as for `small_config`."""
+    item = [{"name": "genres", "kind": "multi_valued"}, {"name": "price", "kind": "numeric"}]
+    tasks = {**MANY_TASKS, **changes.pop("tasks", {})}  # type: ignore[dict-item]
+    return small_config(features={"item": item}, tasks=tasks, **changes)
 
 
 def encoder_config(encoder: str, **history: object) -> Config:
@@ -89,6 +103,14 @@ def draw_row(rng: np.random.Generator, length: int, **features: list) -> dict[st
         "weight_rating": [1.0] * length,
         "label_like": (rating >= 4).astype(float).tolist(),
         "weight_like": [1.0] * length,
+        "label_buy": (rating == 5).astype(float).tolist(),
+        "weight_buy": [1.0] * length,
+        "weight_taste": [1.0] * length,
+        "label_order": rating.astype(float).tolist(),
+        "weight_order": [1.0] * length,
+        "label_page": (rating >= 4).astype(float).tolist(),
+        "weight_page": [1.0] * length,
+        "session_page": [n // 3 for n in range(length)],
         "is_positive": [1] * length,
         "is_target": [1] * length,
     }

@@ -7,7 +7,7 @@ import tensorflow as tf
 
 from pipeline.config.training import TrainingConfig
 from tests.trainer.replicas import WINDOWS
-from tests.trainer.small import draw_rows, write_rows
+from tests.trainer.small import MANY_TASKS, draw_rows, write_rows
 from trainer.distribution import global_sum, make_strategy, prepare_devices
 
 
@@ -15,7 +15,8 @@ from trainer.distribution import global_sum, make_strategy, prepare_devices
 def folder(tmp_path_factory):
     folder = tmp_path_factory.mktemp("replicas")
     rows = draw_rows(7, WINDOWS)
-    rows[2]["weight_like"] = [0.0] * len(rows[2]["item_id"])
+    for task in ("like", "taste", "order", "page"):
+        rows[2][f"weight_{task}"] = [0.0] * len(rows[2]["item_id"])
     data = write_rows(folder / "data.gz", rows)
     # A process of its own: TensorFlow divides the CPU into devices only before it does anything else.
     command = [sys.executable, "-m", "tests.trainer.replicas", data, str(folder)]
@@ -28,6 +29,7 @@ def folder(tmp_path_factory):
 def test_two_replicas_learn_what_one_does(negatives, folder):
     one, two = (np.load(folder / f"{negatives}-{replicas}.npz") for replicas in (1, 2))
     assert set(one.files) == set(two.files) >= {"loss/retrieval", "loss/rating", "loss/like"}
+    assert negatives == "sampled" or set(one.files) >= {f"loss/{task}" for task in MANY_TASKS}
     for name in one.files:
         np.testing.assert_allclose(two[name], one[name], rtol=1e-4, atol=1e-6, err_msg=name)
 

@@ -21,7 +21,7 @@ REQUESTS = {
     "more than there is": {"user_id": ["u1"], "item_id": ["i7"], "k": [1000]},
     "a negative k": {"user_id": ["u1"], "item_id": ["i7"], "k": [-4]},
 }
-TASKS = ("retrieval_score", "rating", "like")
+TASKS = ("retrieval_score", "rating", "like", "order")
 
 
 @pytest.fixture(scope="module")
@@ -190,6 +190,7 @@ def test_every_documented_signature_is_there(saved_model):
         "rank",
         "embed_query",
         "embed_candidate",
+        "interests",
         "evaluate",
         "evaluation_labels",
     }

@@ -45,13 +45,14 @@ features:
 tasks:
   retrieval: {kind: retrieval}
   rating: {kind: regression, label: rating}
+  page: {kind: listwise, label: rating, session: visit}
 model: {user_min_count: 2}
 """
 
 # `user_job` never has a value; `user_team` is not even in the schema.
 STRINGS = (
     "user_id user_gender user_city user_job user_tags item_id seen_item_id catalogue_id item_genres item_title "
-    "context_device context_page outcome_rating split"
+    "context_device context_page outcome_rating split session_page"
 )
 INTEGERS = "user_born time is_positive is_target is_cold_user target_count context_hour context_slot"
 FLOATS = "user_age item_year context_price label_rating weight_rating"
@@ -78,6 +79,7 @@ WINDOWS: list[dict[str, list]] = [
         "context_page": ["home", "home", "", "list"],
         "context_price": [1.0, 3.0, NAN, 1.0],
         "outcome_rating": ["5", "4", "", "1"],
+        "session_page": ["7", "", "8", "7"],
         "label_rating": [5.0, 4.0, 0.0, 1.0],
         "weight_rating": [1.0, 1.0, 0.0, 1.0],
     },

@@ -134,6 +134,11 @@ def test_a_request_has_one_more_context_than_items(transform: Transform) -> None
     assert len(outputs["outcome_rating"][0]) == 1
 
 
+def test_sessions_are_fingerprints(windows: dict[str, list[list]]) -> None:
+    seven, eight = tf.strings.to_hash_bucket_fast(["7", "8"], (1 << 63) - 1).numpy()
+    assert windows["session_page"] == [[seven, -1, eight, seven], [], []]
+
+
 def test_features_without_any_training_value(transform: Transform) -> None:
     outputs = transform({"user_job": ["clerk"]}, {"user_job": [""]}, {})
     assert outputs["user_job"] == [[1], [2], []]

@@ -58,15 +58,21 @@ class Evaluation:
         return {
             **in_row_blocks(self._ranking, (state, target, seen), max(1, _CELLS // self._size), _RANKING),
             **{name: values[:, 0] for name, values in predictions.items()},
+            **self._model.interests(state),
             **self._about(raw, window),
         }
 
     def labels(self, examples: tf.Tensor) -> dict[str, tf.Tensor]:
-        """string [B] -> `target_label_<task>` and `target_weight_<task>`, float [B], of the last events."""
-        names = [name for task in self._model.config.ranking for name in (layout.label(task), layout.weight(task))]
+        """string [B] -> `target_label_<task>` and `target_weight_<task>`, float [B], of the last events; the label of
+        a multiclass task is float [B, C], the item's shares of the classes."""
+        names = self._model.config.label_features
         raw = self._reader.raw(examples, also=names)
         window = dense_windows(self._reader.model_features(raw), self._model.spec)
-        return {f"target_{name}": window[name][:, -1] for name in names}
+        labels = {f"target_{name}": window[name][:, -1] for name in names}
+        for task, shares in self._model.class_shares(window[layout.ITEM_ID][:, -1]).items():
+            labels[f"target_{layout.label(task)}"] = shares
+            labels[f"target_{layout.weight(task)}"] *= tf.reduce_sum(shares, axis=1)
+        return labels
 
     def _ranking(self, state: QueryState, target: tf.Tensor, seen: tf.Tensor) -> dict[str, tf.Tensor]:
         scores = self._recommender.catalogue_scores(state)
@@ -95,7 +101,7 @@ def hide_newest(window: Window, model: RecommenderModel) -> Window:
     """Makes the newest event one that has not happened yet: its item is unknown, its outcome and labels are missing."""
     hidden = {layout.ITEM_ID: model.spec.item_count, layout.IS_POSITIVE: False}
     hidden |= {f.name: missing_value(f) for f in model.spec.features if f.section == "outcome"}
-    hidden |= {name: 0 for task in model.config.ranking for name in (layout.label(task), layout.weight(task))}
+    hidden |= dict.fromkeys(model.config.label_features, 0)
     return window | {name: _with_newest(window[name], value) for name, value in hidden.items()}
 
 

@@ -114,7 +114,7 @@ class Recommender:
 def utility_weights(config: Config) -> dict[str, float]:
     """The weight of each score in the utility, by the score's name in the answers."""
     names = {n: RETRIEVAL_SCORE if isinstance(t, RetrievalTask) else n for n, t in config.tasks.items()}
-    default = [RETRIEVAL_SCORE] if config.retrieval else list(names.values())
+    default = [RETRIEVAL_SCORE] if config.retrieval else list(config.ranking)
     weights = {names[n]: w for n, w in config.serving.utility.items() if w} or dict.fromkeys(default, 1.0)
     return weights
 

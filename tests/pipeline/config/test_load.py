@@ -22,6 +22,16 @@ tasks:
 """
 
 
+def test_something_should_score_items():
+    tasks = "tasks:\n  taste: {kind: multiclass, attribute: genres}\n"
+    assert "Received: taste" in error_of(GOOD[: GOOD.index("tasks:")] + tasks)
+
+
+def test_the_utility_is_of_tasks_that_score_items():
+    text = GOOD + "  taste: {kind: multiclass, attribute: genres}\nserving: {utility: {taste: 1.0}}\n"
+    assert "that score items (retrieval, rating). Received: taste" in error_of(text)
+
+
 def error_of(text: str) -> str:
     with pytest.raises(ConfigError) as caught:
         parse_config(text, "shop.yaml")
@@ -48,7 +58,7 @@ def test_dumped_configuration_reads_back_equal(path):
             "label: rating}",
             "labl: rating, label: rating}",
             "shop.yaml:10: `tasks.rating.labl`: unknown key. Did you mean `label`? "
-            "Allowed: weight, label, where, hidden, kind, min, max",
+            "Allowed: weight, where, hidden, label, kind, min, max",
         ),
         ("label: rating", "weight: 1", "shop.yaml:10: `tasks.rating.label`: is required and missing"),
         (

@@ -1,7 +1,14 @@
 import pytest
 
 from pipeline.config import Config
-from pipeline.evaluation.metric_names import baseline_gate, check_gates, direction, known_metrics, main_metric
+from pipeline.evaluation.metric_names import (
+    baseline_gate,
+    check_gates,
+    direction,
+    known_metrics,
+    main_metric,
+    task_metrics,
+)
 from tests.pipeline.evaluation.runs import make_config
 
 
@@ -9,6 +16,7 @@ def test_knows_every_metric_of_the_tasks() -> None:
     known = known_metrics(make_config("{ks: [5, 200]}"))
     assert {"ndcg@5", "hr@200", "mrr", "lift_recall@5", "popularity_mrr", "users", "coverage@5"} <= set(known)
     assert {"like/auc", "like/f1", "stars/rmse", "stars/mae"} <= set(known)
+    assert {"taste/accuracy", "taste/log_loss", "order/pairwise_accuracy", "order/ndcg"} <= set(known)
     assert not {"coverage@200", "ndcg@10", "stars/auc", "like/rmse"} & set(known)
     assert len(known) == len(set(known))
 
@@ -23,6 +31,8 @@ def test_knows_every_metric_of_the_tasks() -> None:
         ("{gates: [{metric: like/calibration, max_regression: 0.1}]}", ["max_regression", "like/calibration"]),
         ("{beat_popularity: {metric: like/auc}}", ["evaluation.beat_popularity", "ndcg@10"]),
         ("{splits: [test], beat_popularity: {metric: mrr}}", ["evaluation.beat_popularity.split", "'eval'"]),
+        ("{gates: [{metric: taste/ndcg, min: 0.1}]}", ["evaluation.gates.0", "taste/accuracy"]),
+        ("{gates: [{metric: order/ndcg, min: 0.1}]}", ["evaluation.gates.0.metric", "`leave_last_out` has one"]),
         ("{slices: [user_age]}", ["evaluation.slices", "user_gender, context_device", "'user_age'"]),
         ("{ks: [10, 10]}", ["evaluation.ks", "[10, 10]"]),
         ("{ks: []}", ["evaluation.ks"]),
@@ -38,6 +48,16 @@ def test_names_what_is_wrong(evaluation: str, words: list[str]) -> None:
 def test_a_sound_configuration_has_no_errors() -> None:
     gates = "[{metric: lift_mrr, min: 0, split: test}, {metric: stars/rmse, max: 1, max_regression: 0.1}]"
     assert check_gates(make_config(f"{{gates: {gates}, slices: [user_gender]}}")) == []
+
+
+def test_a_gate_on_an_order_needs_several_targets_of_a_user() -> None:
+    gates = "{gates: [{metric: order/pairwise_accuracy, min: 0.5}, {metric: ndcg@10, min: 0}]}"
+    assert check_gates(make_config(gates, "split: {method: random}")) == []
+
+
+def test_each_task_has_a_metric_that_tells_most() -> None:
+    config = make_config("{}")
+    assert task_metrics(config) == ["like/auc", "stars/rmse", "order/pairwise_accuracy", "taste/accuracy"]
 
 
 def test_a_gate_on_retrieval_needs_a_retrieval_task() -> None:
@@ -62,7 +82,8 @@ def test_one_metric_stands_for_the_evaluation() -> None:
 
 def test_direction() -> None:
     assert direction("ndcg@10") == direction("like/auc") == "higher"
-    assert direction("stars/rmse") == direction("like/log_loss") == "lower"
+    assert direction("stars/rmse") == direction("like/log_loss") == direction("taste/log_loss") == "lower"
+    assert direction("order/pairwise_accuracy") == "higher"
     assert direction("like/calibration") is None
 
 

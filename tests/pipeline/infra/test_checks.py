@@ -51,6 +51,7 @@ def test_signatures_that_lack_are_named() -> None:
     signature = Signature({"examples": TensorSpec("string", (-1,))}, {})
     some = Metadata(1, dict.fromkeys(["serving_default", "recommend_tensors", "rank"], signature))
     assert list(metadata_faults(some, retrieval=False)) == []
+    assert [f.split("`")[1] for f in metadata_faults(some, retrieval=False, multiclass=True)] == ["interests"]
     assert [f.split("`")[1] for f in metadata_faults(some, retrieval=True)] == [
         "retrieve",
         "embed_query",

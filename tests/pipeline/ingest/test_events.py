@@ -57,6 +57,44 @@ def test_labels_weights_and_positives():
     assert table["positive"].to_pylist() == [False, False, True]  # a missing rating is no positive
 
 
+def test_a_multiclass_task_is_for_the_positives_or_where_it_says():
+    tasks = {
+        "retrieval": {"kind": "retrieval"},
+        "taste": {"kind": "multiclass", "attribute": "genres"},
+        "bought": {"kind": "multiclass", "attribute": "genres", "where": "kind == 'buy'"},
+    }
+    plan = Plan(config_of(tasks=tasks, positive="rating > 5"))
+    columns = {"user_id": ["u"] * 4, "item_id": ["i"] * 4, "timestamp": range(4)}
+    columns |= {"rating": [9, None, 2, 8], "kind": ["buy", "buy", None, "view"]}
+    table, _ = clean_events(plan, Batch(pa.table({n: list(v) for n, v in columns.items()}), 0), 0, 0)
+    assert table["weight_taste"].to_pylist() == [1, 0, 0, 1]
+    assert table["weight_bought"].to_pylist() == [1, 1, 0, 0]
+    assert not {"label_taste", "label_bought"} & set(table.column_names)
+
+
+def test_tasks_of_a_kind_have_labels_of_their_own_and_missing_ones_have_no_weight():
+    label = {"click": "kind == 'click'", "like": "rating >= 4", "order": "rating"}
+    kinds = {"click": "binary", "like": "binary", "order": "pairwise"}
+    tasks = {name: {"kind": kinds[name], "label": text} for name, text in label.items()}
+    tasks["page"] = {"kind": "listwise", "label": "rating", "session": "visit", "where": "kind == 'click'"}
+    plan = Plan(config_of(tasks=tasks))
+    columns = {"user_id": ["u"] * 3, "item_id": ["i"] * 3, "timestamp": [1, 2, 3]}
+    columns |= {"rating": [5, None, 1], "kind": ["click", "buy", None], "visit": [7, None, 8.0]}
+    table, _ = clean_events(plan, Batch(pa.table(columns), 0), 0, 0)
+    found = {name: table[name].to_pylist() for name in table.column_names if name.startswith(("label", "weight"))}
+    assert found == {
+        "label_click": [1, 0, 0],
+        "weight_click": [1, 1, 0],
+        "label_like": [1, 0, 0],
+        "weight_like": [1, 0, 1],
+        "label_order": [5, 0, 1],
+        "weight_order": [1, 0, 1],
+        "label_page": [5, 0, 0],
+        "weight_page": [1, 0, 0],
+    }
+    assert table["session_page"].to_pylist() == ["7", None, "8"]
+
+
 def test_without_an_expression_all_are_positives():
     assert _clean()[0]["positive"].to_pylist() == [True, True, True]
 

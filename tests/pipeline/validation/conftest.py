@@ -22,6 +22,7 @@ TRAIN: list[Row] = [
         "is_positive": [1, 1][: 1 + n % 2],
         "is_target": [1, 1][: 1 + n % 2],
         "context_device": ["tv", "pc"][: 1 + n % 2],
+        "session_page": ["s1", "s2"][: 1 + n % 2],
     }
     for n in range(10)
 ] + [{"user_id": ["u99"], "user_zip": ["94043"], "item_id": ["i1"], "is_positive": [1], "is_target": [1]}]

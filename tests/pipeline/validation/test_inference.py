@@ -27,12 +27,14 @@ def test_domains_unite_the_splits_and_leave_ids_free(schema: schema_pb2.Schema) 
     domains = {d.name: set(d.value) for d in schema.string_domain}
     assert domains["context_device"] == {"tv", "pc", "phone"}
     assert domains["item_genres"] == {"war", "drama"}
-    assert not domains.keys() & {"user_id", "item_id", "seen_item_id", "catalogue_id"}
+    assert not domains.keys() & {"user_id", "item_id", "seen_item_id", "catalogue_id", "session_page"}
 
 
 def test_lengths_of_windows_do_not_bind(schema: schema_pb2.Schema) -> None:
     features = {f.name: f for f in schema.feature}
-    assert not any(features[name].HasField("value_count") for name in ("item_id", "seen_item_id", "context_device"))
+    assert not any(
+        features[name].HasField("value_count") for name in ("item_id", "seen_item_id", "context_device", "session_page")
+    )
     assert features["user_age"].value_count.max == 1
 
 

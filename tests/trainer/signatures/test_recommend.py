@@ -49,7 +49,7 @@ def test_without_a_retrieval_task_the_whole_catalogue_is_ranked(answers):
     assert answer["count"].tolist() == [6, 0]
     assert "retrieval_score" not in answer
     assert set(answer["item_id"][0].tolist()) == {b"i0", b"i3", b"i4", b"i5", b"i6", b"i7", b""}
-    np.testing.assert_allclose(answer["score"], answer["rating"] + answer["like"], rtol=1e-5)
+    np.testing.assert_allclose(answer["score"], answer["rating"] + answer["like"] + answer["order"], rtol=1e-5)
     assert (np.diff(answer["score"][0, :6]) <= 0).all()
 
 
@@ -62,6 +62,7 @@ def test_without_a_retrieval_task_no_embedding_is_served(shop_graph):
         "recommend",
         "recommend_tensors",
         "rank",
+        "interests",
         "evaluate",
         "evaluation_labels",
     }
@@ -82,4 +83,4 @@ def test_utility_weights_are_by_the_name_of_the_score(utility, expected):
 
 
 def test_without_a_retrieval_task_the_default_is_the_sum_of_all():
-    assert utility_weights(shop(tasks=tasks_without_retrieval(), serving={})) == {"rating": 1, "like": 1}
+    assert utility_weights(shop(tasks=tasks_without_retrieval(), serving={})) == {"rating": 1, "like": 1, "order": 1}
