@@ -164,16 +164,20 @@ def _training(uri: str | None) -> dict[str, Any]:
 
 
 def _panels(curves: Mapping[str, Mapping[str, Curve]]) -> dict[str, dict[str, Curve]]:
-    """Losses, retrieval and the figures of ranking tasks do not share a scale: a panel for each."""
+    """What shares a scale shares a panel; gates are too many for one."""
     panels: dict[str, dict[str, Curve]] = {}
     for part, figures in curves.items():
         for name, curve in figures.items():
-            if name != "learning_rate":
+            if name != "learning_rate" and not name.startswith("gate/"):
                 panels.setdefault(f"{part}: {_family(part, name)}", {})[name] = curve
     return panels
 
 
 def _family(part: str, name: str) -> str:
+    if name.startswith("weight/"):
+        return "weights of the losses"
+    if name.startswith("gradient_cosine/"):
+        return "cosines of gradients"
     if part == "train" or "loss" in name:
         return "losses"
     return "ranking tasks" if "/" in name else "retrieval"

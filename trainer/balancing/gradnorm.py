@@ -11,6 +11,8 @@ from trainer.balancing.gradients import Gradient, global_matrix
 from trainer.distribution import global_sum
 
 _FIRST_REPLICA = tf.VariableAggregation.ONLY_FIRST_REPLICA
+_SMALLEST = 1e-6
+"""What a first loss counts as at least: a ratio to almost nothing would be infinite."""
 
 
 class GradNorm(Balancing):
@@ -66,7 +68,7 @@ class GradNorm(Balancing):
         is_present = tf.cast(norms > 0, tf.float32)
         weighted = tf.exp(self.log_weights) * norms
         mean = _mean(weighted, is_present)
-        ratio = tf.math.divide_no_nan(losses, first)
+        ratio = losses / tf.maximum(first, _SMALLEST)
         target = mean * tf.math.divide_no_nan(ratio, _mean(ratio, is_present)) ** self._config.asymmetry
         slope = is_present * tf.math.divide_no_nan(weighted, mean) * tf.sign(weighted - target)
         logs = self.log_weights - self._config.learning_rate * slope

@@ -47,7 +47,9 @@ def artifacts(tmp_path_factory: pytest.TempPathFactory) -> Artifacts:
 
 
 def _model_run(folder: Path) -> Path:
-    for part, figures in (("train", {"retrieval": 6.5, "learning_rate": 0.004}), ("eval", {"ndcg@2": 0.5})):
+    balancing = {"weight/like": 0.5, "gradient_cosine/retrieval/like": -0.1, "gate/like/expert_0": 0.25}
+    train = {"retrieval": 6.5, "learning_rate": 0.004, **balancing}
+    for part, figures in (("train", train), ("eval", {"ndcg@2": 0.5})):
         ScalarLog(str(folder / part)).write(figures, 118)
     result = {"epochs": 1, "steps": 1118, "train": {}, "evaluation": {}, "best_epoch": 0, "seconds": 2.4}
     (folder / "training.json").write_text(json.dumps(result))
@@ -78,9 +80,12 @@ def test_holds_every_part_of_the_run(artifacts: Artifacts, tmp_path: Path) -> No
         "tensorflow-recommenders",
         "stars/rmse",
         "train: losses",
+        "train: weights of the losses",
+        "train: cosines of gradients",
         "eval: retrieval",
     ):
         assert word in page.words, word
+    assert not [word for word in page.words if word.startswith(("learning_rate", "gate/"))]
     assert any(word.startswith("1 epochs, 1,118 steps, 2 s") for word in page.words)
     assert page.tags.count("svg") == 3, "bars, slices and curves"
 

@@ -12,6 +12,9 @@ from trainer.distribution import global_sum
 from trainer.randomness import Randomness
 
 TASKS = ("retrieval", "rating", "like")
+PRIORITIES = np.array([1, 0.5, 1])
+ROWS = tf.random.stateless_normal([6, 4], [1, 2])
+LOSSES = {"retrieval": tf.constant(4.0), "rating": tf.constant(3.0), "like": tf.constant(0.5)}
 
 
 def balancing_config(method: str, **options: object) -> Config:
@@ -69,3 +72,17 @@ def weights(balancing: Balancing) -> np.ndarray:
     """The weights of `TASKS`."""
     found = balancing.task_weights()
     return np.array([float(found[name]) for name in TASKS])
+
+
+def gradients_of(toy: Toy, scales: Iterable[float]) -> list[tf.Tensor]:
+    """The plain gradients of the losses, each times its scale."""
+    with tf.GradientTape() as tape:
+        losses = toy.losses(ROWS)
+        total = tf.add_n([scale * losses[name] for name, scale in zip(TASKS, scales, strict=True)])
+    return tape.gradient(total, [toy.shared.kernel, toy.table, toy.own])
+
+
+def assert_gradients(found: Iterable[tf.Tensor], expected: Iterable[tf.Tensor]) -> None:
+    """Compares as many as there are of both."""
+    for a, b in zip(found, expected, strict=False):
+        np.testing.assert_allclose(a, tf.convert_to_tensor(b), rtol=1e-5, atol=1e-6)

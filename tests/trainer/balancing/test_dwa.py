@@ -1,0 +1,16 @@
+import numpy as np
+
+from tests.trainer.balancing.toy import PRIORITIES, ROWS, Toy, assert_gradients, gradients_of, weights
+
+
+def test_dwa_favours_what_fell_least():
+    toy = Toy("dwa", temperature=0.5)
+    toy.balancing.end_epoch({"retrieval": 4.0, "rating": 2.0, "like": 1.0})
+    np.testing.assert_allclose(weights(toy.balancing), PRIORITIES, rtol=1e-6)
+    toy.balancing.end_epoch({"retrieval": 2.0, "rating": 2.0, "like": 0.0})
+    powers = np.exp([0.5 / 0.5, 1 / 0.5, 1 / 0.5])
+    np.testing.assert_allclose(weights(toy.balancing), 3 * PRIORITIES * powers / powers.sum(), rtol=1e-6)
+    toy.balancing.end_epoch({"retrieval": 2.5, "rating": 1.0, "like": 1.0})
+    powers = np.exp([1.25 / 0.5, 0.5 / 0.5, 1 / 0.5])
+    np.testing.assert_allclose(weights(toy.balancing), 3 * PRIORITIES * powers / powers.sum(), rtol=1e-6)
+    assert_gradients(toy.gradients(ROWS), gradients_of(toy, weights(toy.balancing)))
