@@ -50,3 +50,10 @@ def make_strategy(config: TrainingConfig) -> tf.distribute.Strategy:
 def global_sum(value: tf.Tensor) -> tf.Tensor:
     """The sum over all replicas of each replica's tensor; no gradient flows through it."""
     return tf.distribute.get_replica_context().all_reduce(tf.distribute.ReduceOp.SUM, tf.stop_gradient(value))
+
+
+def global_concat(value: tf.Tensor) -> tf.Tensor:
+    """The replicas' tensors [n, ...] one behind the other, in their order; no gradient flows through it."""
+    if tf.distribute.in_cross_replica_context():  # Weights are made, nothing is computed.
+        return value
+    return tf.distribute.get_replica_context().all_gather(tf.stop_gradient(value), axis=0)

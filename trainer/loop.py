@@ -138,6 +138,7 @@ class TrainingLoop:
         sample: Window = {}
         for count, window in enumerate(self._batches(epoch), start=1):
             sample = sample or window
+            self._model.refresh_negatives()
             losses = self._step(window)
             sums = {name: sums.get(name, 0.0) + loss for name, loss in losses.items()}
             if progress.is_due(self._config.batch_size):

@@ -13,11 +13,15 @@ from trainer.balancing import make_balancing
 from trainer.catalogue import Catalogue
 from trainer.distribution import global_sum
 from trainer.interaction import Interaction
-from trainer.negatives import FrequencySampler, Negatives, all_items
+from trainer.items import BatchItems, CatalogueItems, WindowItems
+from trainer.mining import MinedNegatives
+from trainer.negatives import Negatives, NegativeSampler
 from trainer.randomness import Randomness
-from trainer.retrieval import retrieval_losses, retrieval_targets
+from trainer.retrieval import retrieval_losses
+from trainer.samplers import make_sampler
 from trainer.sharing import make_sharing
 from trainer.target_attention import TargetAttention, attended_ahead
+from trainer.targets import retrieval_targets
 from trainer.tasks import LabelStatistics, class_heads, ranking_heads
 from trainer.tasks.multiclass import class_shares, dense_shares
 from trainer.tasks.targets import Targets
@@ -61,7 +65,7 @@ class RecommenderModel(tfrs.Model):
         self.classifiers = class_heads(config, features, catalogue)
         self.balancing = make_balancing(config, self.queries.history.norm, randomness)
         self.retrieval_name = next((n for n, t in config.tasks.items() if t.kind == "retrieval"), None)
-        self._sampler = _sampler(config, catalogue, randomness)
+        self.negatives = make_sampler(config, catalogue, randomness)
         self._make_weights()
 
     def encode(self, window: Window, training: bool = False) -> QueryState:
@@ -135,17 +139,21 @@ class RecommenderModel(tfrs.Model):
 
     def loss_sums(self, window: Window, training: bool = False) -> dict[str, "LossSum"]:
         """The sums of losses and weights over the targets of a window batch [B, L], by task."""
-        negatives = self._negatives()
-        items = self._items_of(window, negatives)
+        items = self._items_of(window)
         vectors = items.vectors(window[layout.ITEM_ID])
         state = self._encode(window, vectors, training)
         attended = self._attended(vectors, state)
         sums = {name: self._ranking_sum(name, window, state, items, attended) for name in self.heads}
         sums |= {name: self._class_sum(name, window, state) for name in self.classifiers}
         task = self.config.retrieval
-        if self.retrieval_name is not None and task is not None and negatives is not None:
-            sums[self.retrieval_name] = self._retrieval_sum(window, state.embedding, items, negatives, task)
+        if self.retrieval_name is not None and task is not None and self.negatives is not None:
+            sums[self.retrieval_name] = self._retrieval_sum(window, state.embedding, items, self.negatives, task)
         return sums
+
+    def refresh_negatives(self) -> None:
+        """Renews what negatives are mined from, where the step asks for it; called between two steps."""
+        if isinstance(self.negatives, MinedNegatives) and self.negatives.is_due(int(self.step.numpy())):
+            self.negatives.refresh(self.embed_items)
 
     def _make_weights(self) -> None:
         """Makes every variable, which Keras would do at the first call, perhaps outside a strategy's scope."""
@@ -155,24 +163,17 @@ class RecommenderModel(tfrs.Model):
     def _encode(self, window: Window, vectors: tf.Tensor, training: bool) -> QueryState:
         return self.queries(window, vectors, self.spec.item_count, training=training)
 
-    def _negatives(self) -> Negatives | None:
-        if self.config.retrieval is None:
-            return None
-        return all_items(self.spec.item_count) if self._sampler is None else self._sampler.sample()
-
-    def _items_of(self, window: Window, negatives: Negatives | None) -> "BatchItems":
-        if negatives is not None and self._sampler is None:
-            return BatchItems(self.candidates, tf.range(self.spec.item_count + 1, dtype=tf.int64))
-        unknown = tf.constant([self.spec.item_count], tf.int64)
-        items = [unknown, tf.reshape(window[layout.ITEM_ID], [-1]), *([] if negatives is None else [negatives.item])]
-        return BatchItems(self.candidates, tf.unique(tf.concat(items, axis=0)).y)
+    def _items_of(self, window: Window) -> BatchItems:
+        if self.config.retrieval is not None and self.config.retrieval.negatives == "full":
+            return CatalogueItems(self.candidates)
+        return WindowItems(self.candidates, window[layout.ITEM_ID])
 
     def _attended(self, vectors: tf.Tensor, state: QueryState) -> tf.Tensor | None:
         """What the history says about candidates float [B, N, D]; None without target attention."""
         return None if self.target_attention is None else self.target_attention(vectors, state.history)
 
     def _attended_targets(
-        self, name: str, targets: Targets, window: Window, state: QueryState, items: "BatchItems", own: tf.Tensor | None
+        self, name: str, targets: Targets, window: Window, state: QueryState, items: BatchItems, own: tf.Tensor | None
     ) -> tf.Tensor | None:
         """What the history says about the targets' items float [T, N, D]; `own` about each position's, [B, L, D]."""
         if self.target_attention is None:
@@ -184,7 +185,7 @@ class RecommenderModel(tfrs.Model):
         return attended_ahead(self.target_attention, vectors, state.history, targets.place, targets.position, span)
 
     def _ranking_sum(
-        self, name: str, window: Window, state: QueryState, items: "BatchItems", attended: tf.Tensor | None
+        self, name: str, window: Window, state: QueryState, items: BatchItems, attended: tf.Tensor | None
     ) -> "LossSum":
         head, own = self.heads[name], self.sharing.state_of(name)
         targets = head.targets(window)
@@ -200,20 +201,25 @@ class RecommenderModel(tfrs.Model):
         return LossSum.of(head.losses_of(logits, targets.classes), targets.weight)
 
     def _retrieval_sum(
-        self, window: Window, embedding: tf.Tensor, items: "BatchItems", negatives: Negatives, task: RetrievalTask
+        self, window: Window, embedding: tf.Tensor, items: BatchItems, sampler: NegativeSampler, task: RetrievalTask
     ) -> "LossSum":
         size = self.spec.item_count
         targets = retrieval_targets(window, task, size)
+        query = tf.gather_nd(embedding, targets.place)
+        negatives = sampler(targets, query)
         losses = retrieval_losses(
-            query=tf.gather_nd(embedding, targets.place),
+            query=query,
             target_embeddings=items.embeddings(targets.item),
-            negative_embeddings=items.embeddings(negatives.item),
+            negative_embeddings=self._negative_embeddings(items, negatives),
             targets=targets,
             negatives=negatives,
             task=task,
             size=size,
         )
         return LossSum.of(losses, tf.reduce_sum(targets.weight, axis=1))
+
+    def _negative_embeddings(self, items: BatchItems, negatives: Negatives) -> tf.Tensor:
+        return items.known() if isinstance(items, CatalogueItems) else self.embed_items(negatives.item)
 
 
 class LossSum(NamedTuple):
@@ -226,35 +232,6 @@ class LossSum(NamedTuple):
     def of(cls, losses: tf.Tensor, weights: tf.Tensor) -> "LossSum":
         """Losses and weights, float [T]."""
         return cls(tf.reduce_sum(losses * weights), tf.reduce_sum(weights))
-
-
-class BatchItems:
-    """The items of a batch, each embedded once.
-
-    Args:
-        tower: the candidate tower.
-        item: int64 [N], distinct.
-    """
-
-    def __init__(self, tower: CandidateTower, item: tf.Tensor) -> None:
-        self._vectors = tower.vectors(item)
-        self._embeddings = tower(item, self._vectors)
-        places = tf.fill([tower.size + 1], tf.constant(0, tf.int64))
-        self._place = tf.tensor_scatter_nd_update(places, item[:, tf.newaxis], tf.range(tf.shape(item, tf.int64)[0]))
-
-    def vectors(self, item: tf.Tensor) -> tf.Tensor:
-        """int64 [...] of the batch's items -> float [..., D]."""
-        return tf.gather(self._vectors, tf.gather(self._place, item))
-
-    def embeddings(self, item: tf.Tensor) -> tf.Tensor:
-        """int64 [...] of the batch's items -> float [..., D + 1]."""
-        return tf.gather(self._embeddings, tf.gather(self._place, item))
-
-
-def _sampler(config: Config, catalogue: Catalogue, randomness: Randomness) -> FrequencySampler | None:
-    if config.retrieval is None or config.retrieval.negatives == "full":
-        return None
-    return FrequencySampler(catalogue.frequencies, config.retrieval.samples, randomness)
 
 
 def _target_attention(config: Config) -> TargetAttention | None:

@@ -1,77 +1,11 @@
 """The retrieval task: a softmax at every target position."""
 
-from typing import NamedTuple
-
 import tensorflow as tf
 
-from pipeline import layout
 from pipeline.config.tasks import RetrievalTask
-from trainer.negatives import BLOCKED, Negatives, blocked_scores
-from trainer.windows import MASK, Window
-
-
-class RetrievalTargets(NamedTuple):
-    """The T positions that a window batch trains retrieval at.
-
-    Attributes:
-        place: int64 [T, 2], row and position.
-        item: int64 [T, G], the positives from there on, V where there is none or it is no target.
-        weight: float [T, G], 1 / gap scaled to sum 1; 0 where there is no target.
-        blocked: int64 [T, M], items that are no negatives: the targets and, if so configured, the history; V pads.
-    """
-
-    place: tf.Tensor
-    item: tf.Tensor
-    weight: tf.Tensor
-    blocked: tf.Tensor
-
-
-def retrieval_targets(window: Window, task: RetrievalTask, size: int) -> RetrievalTargets:
-    """Finds the positions with a known positive target and what each is trained with.
-
-    Args:
-        window: `mask`, `item_id`, `is_positive`, `is_target` [B, L].
-        task: next_events is G.
-        size: V.
-    """
-    item = window[layout.ITEM_ID]
-    positive = window[MASK] & window[layout.IS_POSITIVE]
-    place = tf.where(positive & window[layout.IS_TARGET] & (item < size))
-    following = tf.gather_nd(_following_positives(item, positive, task.next_events, size), place)
-    history = _earlier_positives(item, positive, place, size)
-    is_target = (following < size) & ~_repeats(following)
-    if task.mask_history:
-        is_target &= ~tf.reduce_any(following[:, :, tf.newaxis] == history[:, tf.newaxis], axis=-1)
-    else:
-        history = history[:, :0]
-    following = tf.where(is_target, following, size)
-    weight = tf.where(is_target, 1 / tf.range(1, task.next_events + 1, dtype=tf.float32), 0)
-    weight = tf.math.divide_no_nan(weight, tf.reduce_sum(weight, axis=-1, keepdims=True))
-    return RetrievalTargets(place, following, weight, tf.concat([following, history], axis=1))
-
-
-def _following_positives(item: tf.Tensor, positive: tf.Tensor, count: int, size: int) -> tf.Tensor:
-    """int64 [B, L, G]: the G positives from each position on, its own event first; V where there are fewer."""
-    order = tf.cumsum(tf.cast(positive, tf.int64), axis=1, exclusive=True)
-    found = tf.where(positive)
-    cells = tf.stack([found[:, 0], tf.gather_nd(order, found)], axis=1)
-    rows, length = tf.unstack(tf.shape(item))
-    packed = tf.fill([rows, length + count], tf.cast(size, tf.int64))
-    packed = tf.tensor_scatter_nd_update(packed, cells, tf.gather_nd(item, found))
-    return tf.gather(packed, order[..., tf.newaxis] + tf.range(count, dtype=tf.int64), batch_dims=1)
-
-
-def _earlier_positives(item: tf.Tensor, positive: tf.Tensor, place: tf.Tensor, size: int) -> tf.Tensor:
-    """int64 [T, L]: the items of the positives before each of the T places; V elsewhere."""
-    row, position = place[:, :1], place[:, 1:]
-    items = tf.gather(tf.where(positive, item, size), row[:, 0])
-    return tf.where(tf.range(tf.shape(item, tf.int64)[1]) < position, items, size)
-
-
-def _repeats(items: tf.Tensor) -> tf.Tensor:
-    """int64 [T, G] -> bool [T, G]: whether an item stands earlier in its row."""
-    same = items[:, :, tf.newaxis] == items[:, tf.newaxis]
-    return tf.reduce_any(tf.linalg.band_part(same, -1, 0) & ~tf.eye(tf.shape(items)[1], dtype=tf.bool), axis=-1)
+from trainer.negatives import Negatives
+from trainer.softmax import BLOCKED, log_sum_exp
+from trainer.targets import RetrievalTargets
 
 
 def retrieval_losses(
@@ -96,15 +30,33 @@ def retrieval_losses(
     Returns:
         float [T]; 0 where no target has a weight.
     """
-    own = tf.squeeze(tf.matmul(target_embeddings, query[..., tf.newaxis]), -1)
+    own = tf.reduce_sum(target_embeddings * query[:, tf.newaxis], axis=-1)
     own += tf.where(targets.item < size, 0.0, BLOCKED)
-    blocked = blocked_scores(negatives, targets.blocked, size)
-    others = tf.matmul(query, negative_embeddings, transpose_b=True) + negatives.log_weight + blocked
-    log_sum = tf.reduce_logsumexp(tf.concat([own, others], axis=1), axis=1)
+    # The correction is one more factor of the product, so that it costs no pass over the scores.
+    corrected = tf.concat([negative_embeddings, negatives.log_weight[:, tf.newaxis]], axis=1)
+    others = log_sum_exp(tf.pad(query, [[0, 0], [0, 1]], constant_values=1), corrected, negatives.blocked)
+    log_sum = tf.reduce_logsumexp(tf.concat([own, others[:, tf.newaxis]], axis=1), axis=1)
     has_target = tf.reduce_sum(targets.weight, axis=1)
     loss = has_target * log_sum - tf.reduce_sum(targets.weight * own, axis=1)
     if task.label_smoothing:
-        share = tf.nn.softmax(negatives.log_weight + blocked)
-        smooth = has_target * (log_sum - tf.reduce_sum(share * (others - negatives.log_weight - blocked), axis=1))
+        mean = _mean_embedding(negative_embeddings, negatives)
+        smooth = has_target * (log_sum - tf.reduce_sum(query * mean, axis=1))
         loss += task.label_smoothing * (smooth - loss)
     return loss
+
+
+def _mean_embedding(embeddings: tf.Tensor, negatives: Negatives) -> tf.Tensor:
+    """The weighted mean of the negatives' embeddings [N, D + 1] that are not blocked in each row: [T, D + 1].
+
+    The sum over all less the few that are blocked: the mean of scores needs no scores. Zero where all are blocked.
+    """
+    rows, count = tf.shape(negatives.blocked, tf.int64)[0], tf.size(negatives.item, tf.int64)
+    weight = tf.exp(negatives.log_weight)
+    is_blocked = tf.where(negatives.blocked < count)
+    column = tf.gather_nd(negatives.blocked, is_blocked)
+    cells = tf.stack([is_blocked[:, 0], column], axis=1)
+    blocked = tf.SparseTensor(cells, tf.gather(weight, column), tf.stack([rows, count]))
+    kept = tf.linalg.matvec(embeddings, weight, transpose_a=True) - tf.sparse.sparse_dense_matmul(blocked, embeddings)
+    share = tf.reduce_sum(weight) - tf.sparse.reduce_sum(blocked, axis=1)
+    is_any = tf.math.unsorted_segment_sum(tf.ones_like(column), is_blocked[:, 0], rows) < count
+    return tf.where(is_any[:, tf.newaxis], tf.math.divide_no_nan(kept, share[:, tf.newaxis]), 0)

@@ -14,14 +14,31 @@ class Task(Section):
     """The factor of the task's loss, a mean over the global batch."""
 
 
+class HardNegatives(Section):
+    """Negatives that the model itself scores best (Xiong et al., "Approximate Nearest Neighbor Negative Contrastive
+    Learning", 2021): at each step one target of every window looks its best items up in an index of the catalogue."""
+
+    per_window: int = Field(default=8, ge=1)
+    """The best items, without targets and history, that each window of the batch adds."""
+    refresh_steps: int = Field(default=100, ge=1)
+    """The index holds the candidates' embeddings as they were up to so many steps ago."""
+
+
 class RetrievalTask(Task):
     """Finds the next item in the whole catalogue: a softmax at every position of the window."""
 
     kind: Literal["retrieval"]
-    negatives: Literal["full", "sampled"] = "full"
-    """`full`: the softmax runs over the catalogue. `sampled`: over `samples` items drawn by train frequency,
-    corrected by the logarithm of their sampling probability (logQ)."""
+    negatives: Literal["full", "in_batch", "uniform", "frequency", "mixed", "hard"] = "full"
+    """What a target is compared with. `full`: the whole catalogue, in blocks where it is large. `in_batch`: the targets
+    of the global batch, all replicas' (Yi et al., "Sampling-Bias-Corrected Neural Modeling", 2019). `uniform`,
+    `frequency`: `samples` items drawn by chance or by their train frequency. `mixed`: the batch's targets and
+    `samples` uniform items (Yang et al., "Mixed Negative Sampling for Learning Two-tower Neural Networks", 2020).
+    `hard`: mined items and `samples` drawn by frequency. Whatever is not `full` is corrected by the logarithm of the
+    number of times that an item was to be expected (logQ), and costs the same however large the catalogue is."""
     samples: int = Field(default=512, gt=0)
+    """Draws for a global batch: of `uniform`, `frequency`, `mixed` and `hard`."""
+    hard: HardNegatives = HardNegatives()
+    """How `hard` ones are mined."""
     temperature: float = Field(default=0.07, gt=0)
     """The start of the learned temperature by which cosines are divided."""
     next_events: int = Field(default=5, ge=1)

@@ -7,32 +7,48 @@ import numpy as np
 import tensorflow as tf
 
 from pipeline.config.training import TrainingConfig
-from tests.trainer.small import encoder_config, many_tasks_config, small_config, small_model
+from tests.trainer.small import (
+    draw_rows,
+    encoder_config,
+    many_tasks_config,
+    small_config,
+    small_model,
+    small_spec,
+    sparse_features,
+)
 from trainer.data import WindowData
 from trainer.distribution import make_strategy
 from trainer.loop import TrainingLoop
+from trainer.windows import dense_windows
 
+TRAINED = ("full", "hard")
+STEPPED = ("in_batch", "uniform", "frequency", "mixed")
+"""Kinds of negatives: of these one step is compared."""
 WINDOWS = 9
 """In batches of 4: the last one leaves nothing for the second replica."""
+
+Arrays = dict[str, np.ndarray]
 
 
 def main(data_file: str, folder: Path) -> None:
     """Writes `<negatives>-<replicas>.npz` files."""
     two = make_strategy(TrainingConfig(strategy="mirrored", replicas=2))
-    for negatives in ("full", "sampled"):
-        for strategy in (tf.distribute.get_strategy(), two):
-            name = f"{negatives}-{strategy.num_replicas_in_sync}"
-            np.savez(folder / f"{name}.npz", **train(negatives, strategy, data_file, str(folder / name)))
+    for strategy in (tf.distribute.get_strategy(), two):
+        replicas = strategy.num_replicas_in_sync
+        for negatives in TRAINED:
+            found = train(negatives, strategy, data_file, str(folder / f"{negatives}-{replicas}"))
+            np.savez(folder / f"{negatives}-{replicas}.npz", **found)
+        for negatives in STEPPED:
+            np.savez(folder / f"{negatives}-{replicas}.npz", **step(negatives, strategy))
 
 
-def train(negatives: str, strategy: tf.distribute.Strategy, data_file: str, folder: str) -> dict[str, np.ndarray]:
+def train(negatives: str, strategy: tf.distribute.Strategy, data_file: str, folder: str) -> Arrays:
     """Two epochs of plain gradient descent: what differs in a gradient differs as much in the weights."""
-    task = {"kind": "retrieval", "next_events": 2, "negatives": negatives, "samples": 6}
     optimizer = {"name": "sgd", "learning_rate": 0.05, "warmup_steps": 0}
     make_config = many_tasks_config if negatives == "full" else small_config
     config = make_config(
         model=encoder_config("decay").model.model_dump(),
-        tasks={"retrieval": task},
+        tasks={"retrieval": retrieval(negatives)},
         training={"epochs": 2, "optimizer": optimizer},
     )
     with strategy.scope():
@@ -41,6 +57,33 @@ def train(negatives: str, strategy: tf.distribute.Strategy, data_file: str, fold
     result = TrainingLoop(model, strategy, data, WINDOWS, None, f"{folder}/checkpoints", f"{folder}/logs").run()
     weights = {f"weight/{i}/{v.name}".replace(":", "_"): v.numpy() for i, v in enumerate(model.trainable_variables)}
     return weights | {f"loss/{name}": np.array(loss) for name, loss in result.train.items()}
+
+
+def step(negatives: str, strategy: tf.distribute.Strategy) -> Arrays:
+    """The loss and the gradients of one global batch, shared out unequally."""
+    config = small_config(model=encoder_config("mean").model.model_dump(), tasks={"retrieval": retrieval(negatives)})
+    with strategy.scope():
+        model = small_model(config)
+    rows = draw_rows(5, WINDOWS)
+    parts = [rows] if strategy.num_replicas_in_sync == 1 else [rows[:6], rows[6:]]
+    windows = [dense_windows(sparse_features(part), small_spec(config)) for part in parts]
+
+    def replica() -> tuple[tf.Tensor, list[tf.Tensor]]:
+        number = int(tf.distribute.get_replica_context().replica_id_in_sync_group)
+        with tf.GradientTape() as tape:
+            loss = model.task_losses(windows[number])["retrieval"]
+        return loss, [tf.convert_to_tensor(g) for g in tape.gradient(loss, learned)]
+
+    learned = [model.candidates.ids.embeddings, model.candidates.bias, *model.queries.project.trainable_variables]
+    loss, gradients = strategy.run(replica)
+    total = [strategy.reduce(tf.distribute.ReduceOp.SUM, part, axis=None).numpy() for part in (loss, *gradients)]
+    return {"loss/retrieval": total[0]} | {f"gradient/{i}": values for i, values in enumerate(total[1:])}
+
+
+def retrieval(negatives: str) -> dict[str, object]:
+    """The task."""
+    hard = {"per_window": 2, "refresh_steps": 2}
+    return {"kind": "retrieval", "next_events": 2, "negatives": negatives, "samples": 6, "hard": hard}
 
 
 if __name__ == "__main__":

@@ -6,7 +6,7 @@ import pytest
 import tensorflow as tf
 
 from pipeline.config.training import TrainingConfig
-from tests.trainer.replicas import WINDOWS
+from tests.trainer.replicas import STEPPED, TRAINED, WINDOWS
 from tests.trainer.small import MANY_TASKS, draw_rows, write_rows
 from trainer.distribution import global_sum, make_strategy, prepare_devices
 
@@ -25,13 +25,25 @@ def folder(tmp_path_factory):
     return folder
 
 
-@pytest.mark.parametrize("negatives", ["full", "sampled"])
+def arrays(folder, negatives):
+    one, two = (dict(np.load(folder / f"{negatives}-{replicas}.npz")) for replicas in (1, 2))
+    assert set(one) == set(two)
+    return one, two
+
+
+@pytest.mark.parametrize("negatives", [*TRAINED, *STEPPED])
 def test_two_replicas_learn_what_one_does(negatives, folder):
-    one, two = (np.load(folder / f"{negatives}-{replicas}.npz") for replicas in (1, 2))
-    assert set(one.files) == set(two.files) >= {"loss/retrieval", "loss/rating", "loss/like"}
-    assert negatives == "sampled" or set(one.files) >= {f"loss/{task}" for task in MANY_TASKS}
-    for name in one.files:
+    one, two = arrays(folder, negatives)
+    tasks = {"full": {*MANY_TASKS}, "hard": {"retrieval", "rating", "like"}}.get(negatives, {"retrieval"})
+    assert set(one) >= {f"loss/{task}" for task in tasks}
+    for name in one:
         np.testing.assert_allclose(two[name], one[name], rtol=1e-4, atol=1e-6, err_msg=name)
+
+
+@pytest.mark.parametrize("negatives", STEPPED)
+def test_every_kind_of_negatives_has_a_gradient(negatives, folder):
+    one, _ = arrays(folder, negatives)
+    assert all(np.abs(values).max() > 1e-4 for values in one.values())
 
 
 def test_one_device_needs_no_preparation():

@@ -18,7 +18,7 @@ from trainer.windows import MASK, dense_windows, request_windows
 
 CONFIG = small_config()
 ATTENDING = encoder_config("decay", target_attention=True)
-SAMPLED = small_config(tasks={"retrieval": {"kind": "retrieval", "negatives": "sampled", "samples": 5}})
+KINDS = ("full", "in_batch", "uniform", "frequency", "mixed", "hard")
 
 
 def batch(config=CONFIG, seed=3, count=4):
@@ -152,14 +152,38 @@ def test_a_batch_without_targets_has_no_loss_and_no_gradient(model):
     assert max(float(tf.reduce_max(tf.abs(tf.convert_to_tensor(g)))) for g in gradients) == 0
 
 
-def test_sampling_the_whole_catalogue_many_times_comes_near_the_full_softmax():
-    tasks = {"retrieval": {"kind": "retrieval", "negatives": "sampled", "samples": 200_000, "next_events": 2}}
-    full, sampled = small_model(CONFIG), small_model(small_config(tasks=tasks))
+def with_negatives(kind, **options):
+    return small_config(tasks={"retrieval": {"kind": "retrieval", "next_events": 2, "negatives": kind, **options}})
+
+
+@pytest.mark.parametrize("kind", ["uniform", "frequency", "hard"])
+def test_sampling_the_whole_catalogue_many_times_comes_near_the_full_softmax(kind):
+    full, sampled = small_model(CONFIG), small_model(with_negatives(kind, samples=200_000))
+    sampled.refresh_negatives()
     expected, found = (float(m.task_losses(batch())["retrieval"]) for m in (full, sampled))
     assert found == pytest.approx(expected, rel=5e-3)
 
 
-@pytest.mark.parametrize("config", [CONFIG, SAMPLED, ATTENDING], ids=["full", "sampled", "target attention"])
+def test_mining_the_whole_catalogue_is_the_full_softmax():
+    full, mined = small_model(CONFIG), small_model(with_negatives("hard", samples=1, hard={"per_window": ITEMS}))
+    mined.refresh_negatives()
+    # What is blocked at the target that one window mines for, another window mines: nothing is missing.
+    window = batch(count=9)
+    expected, found = (float(m.task_losses(window)["retrieval"]) for m in (full, mined))
+    assert found == pytest.approx(expected, rel=1e-5)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_window_batch_without_targets_needs_no_negatives(kind):
+    model = small_model(with_negatives(kind))
+    window = batch(model.config)
+    window["is_target"] = tf.zeros_like(window["is_target"])
+    assert float(model.task_losses(window, training=True)["retrieval"]) == 0
+
+
+@pytest.mark.parametrize(
+    "config", [*(with_negatives(kind, samples=5) for kind in KINDS), ATTENDING], ids=[*KINDS, "target attention"]
+)
 def test_every_weight_learns(config):
     model = small_model(config)
     with tf.GradientTape() as tape:

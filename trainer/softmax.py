@@ -1,0 +1,159 @@
+"""The denominator of a softmax over many candidates, in little memory and few passes over the scores."""
+
+from collections.abc import Callable
+
+import tensorflow as tf
+
+BLOCKED = -1e9
+"""Added to the score of a candidate that does not count."""
+NONE = BLOCKED / 2
+"""The logarithm of a sum of nothing: above every blocked score, below every other."""
+
+KEPT = 1 << 22
+"""Up to so many scores (rows x candidates) the forward pass keeps for the backward pass."""
+BLOCK = 1 << 21
+"""Where there are more: how many are made at a time."""
+
+_Gradient = Callable[[tf.Tensor], tuple[tf.Tensor, tf.Tensor]]
+
+
+def log_sum_exp(
+    query: tf.Tensor, candidates: tf.Tensor, blocked: tf.Tensor, kept: int = KEPT, block: int = BLOCK
+) -> tf.Tensor:
+    """The logarithm of the sum of exp(query . candidate) over the candidates that are not blocked in the row.
+
+    Up to `kept` scores are made once. More are made in blocks of candidates, so that memory does not grow with T x N:
+    the forward pass keeps a running maximum and sum (Milakov and Gimelshein, "Online normalizer calculation for
+    softmax", 2018), and the backward pass makes every block again (Dao et al., "FlashAttention", 2022): four products
+    of matrices instead of three.
+
+    Args:
+        query: float [T, E].
+        candidates: float [N, E].
+        blocked: int64 [T, M], the candidates that do not count in each row; outside [0, N): padding.
+        kept: the most scores that are kept.
+        block: about how many scores are made at a time where there are more.
+
+    Returns:
+        float [T]; `NONE` and without a gradient where no candidate counts.
+    """
+
+    @tf.custom_gradient
+    def result(query: tf.Tensor, candidates: tf.Tensor) -> tuple[tf.Tensor, _Gradient]:
+        scores = _Scores(query, candidates, blocked)
+        rows = tf.shape(query, tf.int64)[0]
+        fits = rows * scores.count <= kept
+        width = 1 + block // tf.maximum(rows, 1)
+        log_sum, weights = tf.cond(fits, scores.whole, lambda: scores.in_blocks(width))
+
+        def gradient(upstream: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+            return tf.cond(
+                fits,
+                lambda: scores.whole_gradient(upstream, weights),
+                lambda: scores.gradient_in_blocks(upstream, log_sum, width),
+            )
+
+        return log_sum, gradient
+
+    return result(query, candidates)
+
+
+class _Scores:
+    """The scores query . candidate [T, N], whole or in blocks of candidates.
+
+    Every block has one column more, blocked in every row: there goes what `blocked` holds for other blocks, so that
+    no cell has to be picked out. A row's factor (the greatest score, the gradient from above) meets the small
+    matrices where it can, not the scores.
+
+    Attributes:
+        count: N.
+    """
+
+    def __init__(self, query: tf.Tensor, candidates: tf.Tensor, blocked: tf.Tensor) -> None:
+        self.count = tf.shape(candidates, tf.int64)[0]
+        self._query = query
+        self._candidates = candidates
+        self._blocked = blocked
+
+    def whole(self) -> tuple[tf.Tensor, tf.Tensor]:
+        """The logarithm of the sums [T], and the exponentials up to a factor of the row [T, N + 1]."""
+        scores = self._block(tf.constant(0, tf.int64), self.count)
+        most = tf.maximum(tf.reduce_max(scores, axis=1), NONE)
+        weights = tf.exp(scores - most[:, tf.newaxis])
+        return most + _log(tf.reduce_sum(weights, axis=1)), weights
+
+    def whole_gradient(self, upstream: tf.Tensor, weights: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        """The gradients by query [T, E] and candidates [N, E]."""
+        factor = tf.math.divide_no_nan(upstream, tf.reduce_sum(weights, axis=1))[:, tf.newaxis]
+        by_candidates = tf.matmul(weights, factor * self._query, transpose_a=True)
+        return factor * tf.matmul(weights, tf.pad(self._candidates, [[0, 1], [0, 0]])), by_candidates[:-1]
+
+    def in_blocks(self, width: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        """As `whole`, without exponentials."""
+
+        def add(start: tf.Tensor, most: tf.Tensor, total: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+            scores = self._block(start, width)
+            higher = tf.maximum(most, tf.reduce_max(scores, axis=1))
+            added = tf.reduce_sum(tf.exp(scores - higher[:, tf.newaxis]), axis=1)
+            return start + width, higher, total * tf.exp(most - higher) + added
+
+        rows = tf.shape(self._query)[:1]
+        begin = (tf.constant(0, tf.int64), tf.fill(rows, NONE), tf.zeros(rows))
+        _, most, total = tf.while_loop(lambda start, *_: start < self.count, add, begin, parallel_iterations=1)
+        return most + _log(total), tf.zeros([0, 0])
+
+    def gradient_in_blocks(
+        self, upstream: tf.Tensor, log_sum: tf.Tensor, width: tf.Tensor
+    ) -> tuple[tf.Tensor, tf.Tensor]:
+        """As `whole_gradient`."""
+        query = upstream[:, tf.newaxis] * self._query
+
+        def add(
+            number: tf.Tensor, by_query: tf.Tensor, parts: tf.TensorArray
+        ) -> tuple[tf.Tensor, tf.Tensor, tf.TensorArray]:
+            start = tf.cast(number, tf.int64) * width
+            shares = tf.exp(self._block(start, width, less=log_sum))
+            part = tf.matmul(shares, query, transpose_a=True)[:-1]
+            by_query += tf.matmul(shares, self._part(start, width))
+            return number + 1, by_query, parts.write(number, part)
+
+        blocks = tf.maximum(1, tf.cast((self.count + width - 1) // width, tf.int32))
+        parts = tf.TensorArray(tf.float32, blocks, infer_shape=False, element_shape=[None, self._query.shape[1]])
+        begin = (tf.constant(0), tf.zeros_like(self._query), parts)
+        _, by_query, parts = tf.while_loop(lambda number, *_: number < blocks, add, begin, parallel_iterations=1)
+        return upstream[:, tf.newaxis] * by_query, parts.concat()
+
+    def _part(self, start: tf.Tensor, width: tf.Tensor) -> tf.Tensor:
+        """The candidates from `start` on, `width` at most, and a zero."""
+        return tf.pad(self._candidates[start : start + width], [[0, 1], [0, 0]])
+
+    def _block(self, start: tf.Tensor, width: tf.Tensor, less: tf.Tensor | None = None) -> tf.Tensor:
+        """The scores of `_part`, those of each row lowered by `less` [T]."""
+        query, part = self._query, self._part(start, width)
+        mask = self._mask(start, tf.shape(part, tf.int64)[0] - 1)
+        if less is not None:
+            query = tf.concat([query, -less[:, tf.newaxis]], axis=1)
+            part = tf.pad(part, [[0, 0], [0, 1]], constant_values=1)
+        return tf.matmul(query, part, transpose_b=True) + mask
+
+    def _mask(self, start: tf.Tensor, width: tf.Tensor) -> tf.Tensor:
+        """float [T, width + 1]: `BLOCKED` where blocked, else 0."""
+        column = self._blocked - start
+        column = tf.where((column >= 0) & (column < width), column, width)
+        column = tf.pad(column, [[0, 0], [0, 1]], constant_values=width)
+        rows = tf.shape(column, tf.int64)[0]
+        cells = column + (width + 1) * tf.range(rows)[:, tf.newaxis]
+        # To add a mask takes a fraction of the time of an update of the scores in place (`tensor_scatter_nd_update`).
+        mask = tf.raw_ops.SparseToDense(
+            sparse_indices=tf.reshape(cells, [-1]),
+            output_shape=rows[tf.newaxis] * (width + 1),
+            sparse_values=BLOCKED,
+            default_value=0.0,
+            validate_indices=False,
+        )
+        return tf.reshape(mask, [rows, width + 1])
+
+
+def _log(total: tf.Tensor) -> tf.Tensor:
+    """The logarithm of a sum of which one term is 1, or of nothing: 0 then."""
+    return tf.math.log(tf.where(total > 0, total, 1))
