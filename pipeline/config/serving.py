@@ -14,7 +14,7 @@ class InfraConfig(Section):
     """TensorFlow Serving's `tensorflow_model_server`, a path or a name on the PATH of the machine that validates.
     Missing, as `image` too: this project's embedded server."""
     image: str | None = None
-    """A container image with TensorFlow Serving, such as `tensorflow/serving:2.19.1`; Docker runs it."""
+    """A container image with TensorFlow Serving, such as `tensorflow/serving`; Docker runs it."""
     latency_requests: int = Field(default=100, gt=0)
     """Requests whose latency is measured, one after the other, after the candidate has answered all others."""
     max_p50_ms: float | None = Field(default=None, gt=0)

@@ -17,6 +17,8 @@ from serving.server import NOT_STARTED
 _LOOK_ONCE: Final = ("--max_num_load_retries=0", "--file_system_poll_wait_seconds=0")
 _INSIDE: Final = 8500
 """The port in the container."""
+_DOCKERS_OWN: Final = (125, 126, 127)
+"""Exit codes of `docker run` that are not the server's: no daemon, no such image, no such program in it."""
 _PATIENCE: Final = 10
 """Seconds that the server may take to end before it is killed."""
 
@@ -39,7 +41,8 @@ def serve_with_tensorflow_serving(
     """
     port = _free_port()
     with _running(infra, model_name, base_path, port, log) as process:
-        _wait_until_available(process, f"localhost:{port}", model_name, log, timeout)
+        with RecommenderClient(f"localhost:{port}", model_name, timeout=1.0, attempts=1) as client:
+            _wait_until_available(process, client, log, timeout, container=infra.image is not None)
         yield f"localhost:{port}"
 
 
@@ -98,16 +101,18 @@ def _docker(image: str, container: str, model_name: str, base_path: Path, port: 
 
 
 def _wait_until_available(
-    process: "subprocess.Popen[bytes]", address: str, model_name: str, log: IO[str], timeout: float
+    process: "subprocess.Popen[bytes]", client: RecommenderClient, log: IO[str], timeout: float, container: bool
 ) -> None:
     end = time.monotonic() + timeout
-    with RecommenderClient(address, model_name, timeout=1.0, attempts=1) as client:
-        while time.monotonic() < end:
-            if process.poll() is not None:
-                raise CandidateError(f"the server could not load the model: {last_line(process, log)}")
-            if _is_available(client):
-                return
-            time.sleep(0.1)
+    while time.monotonic() < end:
+        if process.poll() in _DOCKERS_OWN and container:
+            log.seek(0)
+            raise ServerMissingError(f"`serving.infra.image` could not be run: {' '.join(log.read().split())}")
+        if process.poll() is not None:
+            raise CandidateError(f"the server could not load the model: {last_line(process, log)}")
+        if _is_available(client):
+            return
+        time.sleep(0.1)
     raise CandidateError(f"the server did not answer within {timeout:.0f} seconds")
 
 

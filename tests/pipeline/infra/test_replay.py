@@ -1,6 +1,7 @@
 """Answers of a server against the Trainer's; the server is started as TensorFlow Serving would be."""
 
 import os
+import re
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -117,6 +118,17 @@ def test_docker_mounts_the_version_and_its_container_is_removed(
     ]
     name = next(word.removeprefix("--name=") for word in run if word.startswith("--name="))
     assert removed == ["rm", "--force", name]
+
+
+def test_what_docker_itself_cannot_do_is_no_fault_of_the_model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    _script(tmp_path / "docker", "echo 'docker: Cannot connect to the Docker daemon.' >&2; echo >&2", "exit 125")
+    monkeypatch.setenv("PATH", f"{tmp_path}{os.pathsep}{os.environ['PATH']}")
+    words = "`serving.infra.image` could not be run: docker: Cannot connect to the Docker daemon."
+    with (
+        pytest.raises(ServerMissingError, match=re.escape(words)),
+        serve_candidate(str(tmp_path), InfraConfig(image="serving:9"), 60.0),
+    ):
+        pass
 
 
 def _ranked(ids: list[bytes], scores: list[float], like: list[float]) -> Answer:
