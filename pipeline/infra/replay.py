@@ -1,7 +1,7 @@
 """The Trainer's expected answers against those of a server: the same calls, equal to float tolerance."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import grpc
 import numpy as np
@@ -51,8 +51,8 @@ def _call_faults(stub: Any, model_name: str, call: Any, timeout: float = 60.0) -
 def differences(expected: Answer, found: Answer) -> Iterator[str]:
     """Where a server's answer is not the Trainer's.
 
-    Ranked items are compared by id, place by place only in their score: near ties may change places, and one item for
-    another at the end.
+    Ranked items and classes are compared by name, place by place only in their score: near ties may change places, and
+    one item for another at the end.
     """
     if set(expected) != set(found):
         yield f"the outputs should be {', '.join(sorted(expected))}. Received: {', '.join(sorted(found))}"
@@ -62,12 +62,29 @@ def differences(expected: Answer, found: Answer) -> Iterator[str]:
         name = shapes[0]
         yield f"`{name}` should have the shape {expected[name].shape}. Received: {found[name].shape}"
         return
-    is_ranked = {layout.ITEM_ID, "score", "count"} <= set(expected)
-    for name in sorted(set(expected) - _RANKS):
-        if not (is_ranked and expected[name].ndim == 2) or name == "score":
-            yield from _difference(name, expected[name], found[name])
-    if is_ranked:
-        yield from _ranked_differences(expected, found)
+    rankings = list(_rankings(expected))
+    by_name = {name for ranking in rankings for name in (ranking.names, *ranking.values)}
+    for name in sorted(set(expected) - _RANKS - by_name | {ranking.score for ranking in rankings}):
+        yield from _difference(name, expected[name], found[name])
+    for ranking in rankings:
+        yield from _ranked_differences(ranking, expected, found)
+
+
+class _Ranking(NamedTuple):
+    """Outputs [B, K] that belong together: names, `b""` behind the last, and float values of which one orders them."""
+
+    names: str
+    score: str
+    values: Sequence[str]
+
+
+def _rankings(answer: Answer) -> Iterator[_Ranking]:
+    if {layout.ITEM_ID, "score"} <= set(answer):
+        values = [name for name, value in sorted(answer.items()) if value.ndim == 2 and value.dtype.kind == "f"]
+        yield _Ranking(layout.ITEM_ID, "score", values)
+    for name in sorted(answer):
+        if (probability := f"{name}_probability") in answer:
+            yield _Ranking(name, probability, [probability])
 
 
 def _difference(name: str, expected: NDArray[Any], found: NDArray[Any]) -> Iterator[str]:
@@ -81,24 +98,20 @@ def _difference(name: str, expected: NDArray[Any], found: NDArray[Any]) -> Itera
         yield f"`{name}` differs from the Trainer's: {found[place]:g} instead of {expected[place]:g} at {place}"
 
 
-def _ranked_differences(expected: Answer, found: Answer) -> Iterator[str]:
-    for row, count in enumerate(np.minimum(expected["count"], found["count"]).tolist()):
+def _ranked_differences(ranking: _Ranking, expected: Answer, found: Answer) -> Iterator[str]:
+    for row in range(len(expected[ranking.names])):
         ours, theirs = (
-            {item: place for place, item in enumerate(a[layout.ITEM_ID][row, :count].tolist())}
-            for a in (expected, found)
+            {name: place for place, name in enumerate(answer[ranking.names][row].tolist()) if name}
+            for answer in (expected, found)
         )
-        common = [(ours[item], theirs[item]) for item in ours if item in theirs]
+        common = [(ours[name], theirs[name]) for name in ours if name in theirs]
         left, right = np.array(common, int).reshape(-1, 2).T
-        for name, values in sorted(expected.items()):
-            if values.ndim == 2 and values.dtype.kind == "f":
-                yield from _difference(name, values[row, left], found[name][row, right])
-        yield from _lost(row, count, ours, set(theirs), expected["score"])
-
-
-def _lost(row: int, count: int, ours: Mapping[bytes, int], theirs: set[bytes], scores: NDArray[Any]) -> Iterator[str]:
-    for item, place in ours.items():
-        if item not in theirs and not np.isclose(scores[row, place], scores[row, count - 1], RELATIVE, ABSOLUTE):
-            yield f"row {row}: item {item.decode(errors='replace')!r} is missing, the Trainer's number {place + 1}"
+        for output in ranking.values:
+            yield from _difference(output, expected[output][row, left], found[output][row, right])
+        scores = expected[ranking.score][row]
+        for name in sorted(set(ours) - set(theirs), key=lambda name: ours[name]):
+            if not np.isclose(scores[ours[name]], scores[len(ours) - 1], RELATIVE, ABSOLUTE):
+                yield f"row {row}: {name.decode(errors='replace')!r} is missing, the Trainer's number {ours[name] + 1}"
 
 
 def _arrays(response: Any) -> dict[str, NDArray[Any]]:

@@ -150,7 +150,7 @@ EXPECTED = _ranked([b"a", b"b", b"c"], [3.0, 2.0, 1.0], [0.1, 0.2, 0.3])
         (_ranked([b"a", b"b", b"z"], [3.0, 2.0, 1.0], [0.1, 0.2, 0.9]), None),  # a tie at the end
         (_ranked([b"a", b"b", b"c"], [3.0, 2.1, 1.0], [0.1, 0.2, 0.3]), "`score` differs from the Trainer's: 2.1"),
         (_ranked([b"a", b"b", b"c"], [3.0, 2.0, 1.0], [0.1, 0.2, 0.4]), "`like` differs"),
-        (_ranked([b"a", b"z", b"c"], [3.0, 2.0, 1.0], [0.1, 0.2, 0.3]), "item 'b' is missing, the Trainer's number 2"),
+        (_ranked([b"a", b"z", b"c"], [3.0, 2.0, 1.0], [0.1, 0.2, 0.3]), "'b' is missing, the Trainer's number 2"),
         (_ranked([b"a", b"b"], [3.0, 2.0], [0.1, 0.2]), "should have the shape"),
         ({**EXPECTED, "count": np.array([2], np.int32)}, "`count` differs"),
         ({"score": EXPECTED["score"]}, "the outputs should be count, item_id, like, score"),
@@ -166,6 +166,20 @@ def test_near_ties_may_change_places() -> None:
     ours = _ranked([b"a", b"b", b"c"], [2.00001, 2.0, 1.0], [0.1, 0.2, 0.3])
     theirs = _ranked([b"b", b"a", b"c"], [2.0, 2.0, 1.0], [0.2, 0.1, 0.3])
     assert list(differences(ours, theirs)) == []
+
+
+def test_classes_are_compared_as_items_are() -> None:
+    def answer(names: list[bytes], shares: list[float]) -> Answer:
+        return {"genre": np.array([[*names, b""]], object), "genre_probability": np.array([[*shares, 0.0]])}
+
+    expected = answer([b"war", b"noir", b"drama"], [0.5, 0.3, 0.2])
+    assert list(differences(expected, answer([b"war", b"noir", b"drama"], [0.5, 0.3, 0.2]))) == []
+    assert list(differences(expected, answer([b"war", b"noir", b"crime"], [0.5, 0.3, 0.2]))) == []
+    for wrong in (
+        answer([b"noir", b"war", b"drama"], [0.5, 0.3, 0.2]),
+        answer([b"x", b"noir", b"war"], [0.5, 0.3, 0.2]),
+    ):
+        assert list(differences(expected, wrong))
 
 
 def test_ranks_may_move_and_labels_may_not() -> None:
