@@ -11,11 +11,13 @@ from functools import partial
 import numpy as np
 import tensorflow as tf
 import tensorflow_transform as tft
+from numpy.typing import NDArray
 
 from pipeline import layout
 from pipeline.calls import WARMUP_FILE, write_calls
 from pipeline.config import Config
-from trainer.index.exact import ExactIndex
+from trainer.index.base import Index
+from trainer.index.build import IndexReport, build_index
 from trainer.model import RecommenderModel
 from trainer.signatures.evaluate import Evaluation
 from trainer.signatures.interests import Interests
@@ -37,7 +39,13 @@ _PLAIN_TENSORS = (
 )
 
 
-def export_model(model: RecommenderModel, tft_output: tft.TFTransformOutput, config: Config, path: str) -> "Exported":
+def export_model(
+    model: RecommenderModel,
+    tft_output: tft.TFTransformOutput,
+    config: Config,
+    path: str,
+    queries: NDArray[np.float32] | None = None,
+) -> "Exported":
     """Writes the SavedModel with the signatures of `docs/data-layout.md`, and warm-up requests for servers in it.
 
     Without a retrieval task there are no `retrieve`, `embed_query` and `embed_candidate`, and no `retrieval_score`;
@@ -48,6 +56,8 @@ def export_model(model: RecommenderModel, tft_output: tft.TFTransformOutput, con
         tft_output: the transform graph that the model was trained behind.
         config: the configuration that the model was built from.
         path: a folder that does not exist or is empty.
+        queries: float32 [N, D + 1], a sample of the queries to expect, which the index is tuned with. Missing: the
+            items take their place.
 
     Returns:
         What was written, still in memory.
@@ -55,7 +65,7 @@ def export_model(model: RecommenderModel, tft_output: tft.TFTransformOutput, con
     Raises:
         ValueError: the transform graph's raw features cannot be served (`RequestReader`).
     """
-    module = ExportedModel(model, tft_output, config)
+    module = ExportedModel(model, tft_output, config, queries)
     exported = Exported(module, module.concrete_signatures())
     tf.saved_model.save(module, path, signatures=exported.signatures)
     specs = {name: input_specs(function) for name, function in exported.signatures.items()}
@@ -72,13 +82,24 @@ def input_specs(function: tf.types.experimental.ConcreteFunction) -> dict[str, t
 class ExportedModel(tf.Module):
     """Everything that the signatures need, under attributes that the SavedModel tracks."""
 
-    def __init__(self, model: RecommenderModel, tft_output: tft.TFTransformOutput, config: Config) -> None:
+    def __init__(
+        self,
+        model: RecommenderModel,
+        tft_output: tft.TFTransformOutput,
+        config: Config,
+        queries: NDArray[np.float32] | None = None,
+    ) -> None:
         super().__init__(name="exported_model")
         reader = RequestReader(tft_output, model.spec)
         self.transform, self.item_index = reader.transform, reader.item_index
         self.item_ids = _table(item_vocabulary(tft_output), tf.string, "item_ids")
         self.frequencies = _table(item_frequencies(tft_output), tf.float32, "frequencies")
-        self.index = ExactIndex(candidate_table(model)) if config.retrieval else None
+        self.index: Index | None = None
+        self.index_report: IndexReport | None = None
+        if config.retrieval:
+            table = candidate_table(model)
+            sample = table[:0] if queries is None else queries
+            self.index, self.index_report = build_index(table, sample, config.serving)
         recommender = Recommender(model, self.index, self.item_ids, reader)
         evaluation = Evaluation(model, recommender, self.frequencies, reader)
         self.class_names = {
@@ -135,7 +156,7 @@ class Functions:
             signatures["interests"] = _concrete(self.interests.interests)
         return signatures
 
-    def retrieval(self, index: ExactIndex) -> Signatures:
+    def retrieval(self, index: Index) -> Signatures:
         """Those of models with a retrieval task."""
         item_id = tf.TensorSpec([None], tf.string, layout.ITEM_ID)
         return {
@@ -152,11 +173,11 @@ class Functions:
         """The signature `recommend_tensors`: the inputs of `_PLAIN_TENSORS`."""
         return self.recommender.recommend(self.reader.from_tensors(*inputs))
 
-    def retrieve(self, index: ExactIndex, examples: tf.Tensor) -> Answer:
+    def retrieve(self, index: Index, examples: tf.Tensor) -> Answer:
         """The signature `retrieve`: string [B]."""
         return self.recommender.retrieve(index, self.reader.from_examples(examples))
 
-    def embed_candidate(self, index: ExactIndex, item_id: tf.Tensor) -> Answer:
+    def embed_candidate(self, index: Index, item_id: tf.Tensor) -> Answer:
         """The signature `embed_candidate`: string [B] -> `embedding` float [B, D + 1]."""
         return {"embedding": index.embeddings(self.reader.item_index.lookup(item_id))}
 

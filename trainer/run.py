@@ -7,6 +7,7 @@ import posixpath
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
 import tensorflow as tf
 import tensorflow_transform as tft
 from tfx.components.trainer.fn_args_utils import FnArgs
@@ -29,9 +30,15 @@ from transform.features import model_features, user_vocabulary_size
 RESULT_FILE = "training.json"
 """In the `model_run` artifact: what `TrainingResult` says, as JSON."""
 
+INDEX_FILE = "index.json"
+"""Beside it: what `trainer.index.build.IndexReport` says."""
+_QUERY_BATCH, _QUERY_BATCHES = 64, 16
+
 
 def run_fn(fn_args: FnArgs) -> None:
-    """Trains and exports to `serving_model_dir`; `RESULT_FILE`, `ANSWERS_FILE` and logs go to `model_run_dir`.
+    """Trains and exports to `serving_model_dir`.
+
+    `RESULT_FILE`, `INDEX_FILE` (with a retrieval task), `ANSWERS_FILE` and logs go to `model_run_dir`.
 
     `custom_config` holds `config`, the configuration as JSON; `checkpoint_folder`, a folder that outlives the run;
     `fingerprint`, a digest of the code; and `RAW_EVAL_FILES`, which `trainer.executor` adds.
@@ -41,11 +48,13 @@ def run_fn(fn_args: FnArgs) -> None:
     catalogue = load_catalogue(_items_pattern(fn_args), tft_output, config)
     job = TrainingJob(config, tft_output, catalogue, fn_args)
     result = job.train()
-    exported = export_model(job.exportable_model(), tft_output, config, fn_args.serving_model_dir)
+    model = job.exportable_model()
+    exported = export_model(model, tft_output, config, fn_args.serving_model_dir, job.sample_queries(model))
     answers = posixpath.join(fn_args.model_run_dir, ANSWERS_FILE)
     write_expected_answers(exported, fn_args.custom_config[RAW_EVAL_FILES], answers)
-    with tf.io.gfile.GFile(posixpath.join(fn_args.model_run_dir, RESULT_FILE), "w") as file:
-        file.write(json.dumps(dataclasses.asdict(result), indent=2))
+    _write(fn_args, RESULT_FILE, dataclasses.asdict(result))
+    if exported.module.index_report is not None:
+        _write(fn_args, INDEX_FILE, dataclasses.asdict(exported.module.index_report))
     job.loop.remove_checkpoints()
 
 
@@ -70,6 +79,7 @@ class TrainingJob:
         strategy = make_strategy(config.training)
         files = {"train": fn_args.train_files, "eval": fn_args.eval_files}
         data = WindowData([p for split in config.training.fit_on for p in files[split]], spec)
+        self._splits = (WindowData(files["eval"], spec), data)
         summary = data.summary()
         self._labels = summary.labels
         with strategy.scope():
@@ -79,7 +89,7 @@ class TrainingJob:
             strategy,
             data,
             summary.windows,
-            evaluate=self._evaluator(fn_args.eval_files),
+            evaluate=self._evaluator(),
             checkpoint_folder=_checkpoint_folder(fn_args.custom_config, data.files),
             log_folder=fn_args.model_run_dir,
         )
@@ -97,15 +107,31 @@ class TrainingJob:
             target.assign(source.read_value())
         return model
 
+    def sample_queries(self, model: RecommenderModel) -> np.ndarray:
+        """Queries of the eval split, of the training data where it is empty: float32 [at most 1024, D]."""
+        if not self._config.has_approximate_index:
+            return np.zeros((0, 0), np.float32)
+        encode = tf.function(lambda window: model.encode(window).newest().embedding, autograph=False)
+        queries: list[np.ndarray] = []
+        for data in self._splits:
+            windows = data.evaluation_batches(_QUERY_BATCH).take(_QUERY_BATCHES)
+            queries = queries or [encode(window).numpy() for window in windows]
+        return np.concatenate(queries)
+
     def _new_model(self) -> RecommenderModel:
         tf.keras.utils.set_random_seed(self._config.training.seed)
         spec = self._spec
         return RecommenderModel(self._config, spec.features, self._catalogue, spec.user_count, self._labels)
 
-    def _evaluator(self, patterns: list[str]) -> Callable[[], dict[str, float]] | None:
+    def _evaluator(self) -> Callable[[], dict[str, float]] | None:
         """Nothing to evaluate with where the eval split is empty."""
-        data = WindowData(patterns, self._spec)
+        data = self._splits[0]
         return Evaluator(self._model, data).evaluate if data.summary().windows else None
+
+
+def _write(fn_args: FnArgs, name: str, values: dict[str, Any]) -> None:
+    with tf.io.gfile.GFile(posixpath.join(fn_args.model_run_dir, name), "w") as file:
+        file.write(json.dumps(values, indent=2))
 
 
 def _items_pattern(fn_args: FnArgs) -> list[str]:

@@ -81,6 +81,11 @@ class Config(Section):
                 yield layout.label(name)
             yield layout.weight(name)
 
+    @property
+    def has_approximate_index(self) -> bool:
+        """Whether the served search may miss an item that it should find."""
+        return self.retrieval is not None and self.serving.index != "exact"
+
     @model_validator(mode="after")
     def _one_retrieval_task(self) -> "Config":
         names = [n for n, t in self.tasks.items() if isinstance(t, RetrievalTask)]

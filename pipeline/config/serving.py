@@ -1,5 +1,7 @@
 """What the exported model answers."""
 
+from typing import Literal
+
 from pydantic import Field, model_validator
 
 from pipeline.config.base import Section
@@ -48,7 +50,30 @@ class ServingConfig(Section):
     """Task name -> weight in the score that orders the answer. Missing: the retrieval task alone, or the sum
     of the ranking tasks where there is none. Pairwise and listwise scores have no bounds: weigh them by what a
     difference of one means (`bpr`: e times the odds of being preferred). Multiclass tasks score no items."""
+    index: Literal["exact", "int8", "ivf"] = "exact"
+    """How the best candidates are found. `exact`: every item is scored. `int8`: every item is scored in 8 bits, the
+    best again exactly. `ivf` (Jégou et al. 2011, "Product quantization for nearest neighbor search"): of many small
+    partitions only the nearest are searched so. Scores are exact in all. Where another is faster at the recall that is
+    wanted (fewer than 32,768 items, embeddings that cannot be partitioned), that takes its place."""
+    recall_target: float = Field(default=0.98, gt=0, le=1)
+    """The share of the exact search's best 100 that `int8` and `ivf` are to find; `probes` and `shortlist` are chosen
+    for it on queries of the eval split. The gate metric `index_recall@100` says what they find of the served model."""
+    partitions: int | None = Field(default=None, gt=0)
+    """Of `ivf`; eight times the square root of the number of items when missing."""
+    probes: int | None = Field(default=None, gt=0)
+    """Partitions of average size that `ivf` searches."""
+    shortlist: int | None = Field(default=None, gt=0)
+    """Candidates that `int8` and `ivf` score exactly for the best 100, and in proportion for more."""
     infra: InfraConfig = InfraConfig()
+
+    @model_validator(mode="after")
+    def _index_has_its_parameters(self) -> "ServingConfig":
+        for name, kinds in {"shortlist": ("int8", "ivf"), "partitions": ("ivf",), "probes": ("ivf",)}.items():
+            if getattr(self, name) is not None and self.index not in kinds:
+                raise ValueError(f"`{name}` needs `index` to be {' or '.join(kinds)}. Received: index={self.index}")
+        if self.probes is not None and self.partitions is not None and self.probes > self.partitions:
+            raise ValueError(f"`probes` should be at most `partitions`. Received: {self.probes} > {self.partitions}")
+        return self
 
 
 class PipelineConfig(Section):

@@ -9,8 +9,8 @@ from tensorflow_model_analysis.proto import config_pb2
 from pipeline import layout
 from pipeline.config import Config
 from pipeline.evaluation.gates import Bound, bounds, headline_slice
-from pipeline.evaluation.metric_names import EXAMPLES
-from pipeline.evaluation.tfma_metrics import RetrievalMetrics, RowCount, TaskMetrics
+from pipeline.evaluation.metric_names import EXAMPLES, index_recall_metric
+from pipeline.evaluation.tfma_metrics import IndexRecall, RetrievalMetrics, RowCount, TaskMetrics
 from pipeline.fingerprint import code_fingerprint
 
 
@@ -25,6 +25,9 @@ def make_eval_config(config: Config) -> Any:
     if config.retrieval is not None:
         settings = {"ks": list(config.evaluation.ks), "one_list": config.split.history == "frozen"}
         specs.append(_spec(config, RetrievalMetrics, settings))
+    index_recall = index_recall_metric(config)
+    if index_recall is not None:
+        specs.append(_spec(config, IndexRecall, {"name": index_recall}))
     specs += [_spec(config, TaskMetrics, {"kind": settings.kind}, task) for task, settings in config.events.items()]
     return config_pb2.EvalConfig(model_specs=[_model_spec(config)], slicing_specs=_slices(config), metrics_specs=specs)
 
@@ -57,9 +60,15 @@ def _spec(config: Config, metric: type, settings: dict[str, Any], task: str = ""
     )
     for bound in bounds(config):
         owner, _, name = bound.metric.rpartition("/")
-        if owner == task and (name == EXAMPLES) == (metric is RowCount):
+        if owner == task and _measured_by(config, bound.metric) is metric:
             spec.per_slice_thresholds[name].thresholds.append(_threshold(config, bound))
     return spec
+
+
+def _measured_by(config: Config, metric: str) -> type:
+    if "/" in metric:
+        return TaskMetrics
+    return {EXAMPLES: RowCount, index_recall_metric(config): IndexRecall}.get(metric, RetrievalMetrics)
 
 
 def _threshold(config: Config, bound: Bound) -> Any:

@@ -45,12 +45,23 @@ def coverage_metrics(ks: tuple[int, ...]) -> list[str]:
     return [f"coverage@{k}" for k in ks if k <= MAX_TOP_ITEMS]
 
 
+def index_recall_metric(config: Config) -> str | None:
+    """The share of the exact search's best K, the largest of `evaluation.ks` up to 100, that the served index finds.
+
+    None where the index is exact.
+    """
+    ks = config.evaluation.ks
+    return f"index_recall@{min(max(ks), MAX_TOP_ITEMS)}" if ks and config.has_approximate_index else None
+
+
 def known_metrics(config: Config) -> list[str]:
     """The metrics that a gate may name: `ndcg@10`, `lift_ndcg@10`, `coverage@10`, `users`, `rating/rmse`, ..."""
     names: list[str] = []
     if config.retrieval is not None:
         measured = ranking_metrics(config.evaluation.ks) + coverage_metrics(config.evaluation.ks)
         names += [*measured, *(POPULARITY + name for name in measured), *(LIFT + name for name in measured), USERS]
+    index_recall = index_recall_metric(config)
+    names += [] if index_recall is None else [index_recall]
     for task, settings in config.events.items():
         names += [f"{task}/{metric}" for metric in TASK_METRICS[settings.kind]]
     return names

@@ -20,7 +20,7 @@ from pipeline.evaluation.metric_names import (
 )
 from pipeline.evaluation.order_figures import OrderFigures, Scores
 from pipeline.evaluation.task_figures import Answers, BinaryFigures, RegressionFigures
-from pipeline.evaluation.user_figures import Targets
+from pipeline.evaluation.user_figures import Floats, Targets
 
 _KINDS = ("", POPULARITY, LIFT)
 Outputs = dict[str, np.ndarray]
@@ -78,6 +78,19 @@ class RowCount(tfma.metrics.Metric):
         super().__init__(_count, code=code, name=name)
 
 
+class IndexRecall(tfma.metrics.Metric):
+    """The mean over examples of what share of the exact search's best items the served index finds.
+
+    A model that does not answer `index_recall` has an exact index.
+
+    Args:
+      name: The metric's name, `index_recall@K`.
+    """
+
+    def __init__(self, name: str):
+        super().__init__(_index_recall, name=name)
+
+
 class _RetrievalFold(UserAverages):
     def __init__(self, ks: Sequence[int], one_list: bool):
         super().__init__(ks, one_list)
@@ -101,6 +114,23 @@ class _CountFold:
         return {EXAMPLES: state}
 
 
+class _MeanFold:
+    def __init__(self, name: str):
+        self._name = name
+
+    def start(self) -> Floats:
+        return np.zeros(2)
+
+    def add(self, state: Floats, rows: Floats) -> Floats:
+        return state + np.array([rows.sum(), len(rows)])
+
+    def merge(self, states: Iterable[Floats]) -> Floats:
+        return sum(states, np.zeros(2))
+
+    def read(self, state: Floats) -> dict[str, float]:
+        return {self._name: float(state[0] / state[1]) if state[1] else float("nan")}
+
+
 def _retrieval(ks: list[int], one_list: bool, name: str, model_names: Sequence[str]) -> list[Any]:
     fold = _RetrievalFold(ks, one_list)
     return [_computation(fold, _events, name, model) for model in model_names]
@@ -109,6 +139,10 @@ def _retrieval(ks: list[int], one_list: bool, name: str, model_names: Sequence[s
 def _task(kind: str, name: str, model_names: Sequence[str], output_names: Sequence[str]) -> list[Any]:
     make_fold, rows = _TASKS[kind]
     return [_computation(make_fold(), rows, name, model, task) for model in model_names for task in output_names]
+
+
+def _index_recall(name: str, model_names: Sequence[str]) -> list[Any]:
+    return [_computation(_MeanFold(name), _recalls, name, model) for model in model_names]
 
 
 def _count(code: str, name: str, model_names: Sequence[str]) -> list[Any]:
@@ -151,6 +185,11 @@ _TASKS: dict[str, tuple[Callable[[], Any], Callable[..., Any]]] = {
     "listwise": (OrderFigures, _scores),
 }
 """By the task's kind: the fold, and what picks its rows of the model's answers."""
+
+
+def _recalls(outputs: Outputs, labels: Outputs, task: str) -> Floats:
+    exact = np.ones(_row_count(outputs, labels, task))
+    return outputs.get("index_recall", exact).ravel().astype(np.float64)
 
 
 def _row_count(outputs: Outputs, labels: Outputs, task: str) -> int:

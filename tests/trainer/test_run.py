@@ -74,6 +74,7 @@ def test_the_result_is_written_beside_the_logs(job):
     assert set(result["train"]) == {"retrieval", "like"}
     assert {"loss", "ndcg@3", "like/auc"} <= set(result["evaluation"])
     assert list((job / "logs" / "train").iterdir())
+    assert json.loads((job / "logs" / "index.json").read_text())["kind"] == "exact"
 
 
 def test_the_model_answers(job):

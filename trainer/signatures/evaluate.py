@@ -16,6 +16,7 @@ from trainer.windows import Window, dense_windows, missing_value
 _CELLS = 1 << 25
 """Scores held at once, rows by items: 128 MiB."""
 _MAX_TOP = 100
+_INDEX_RECALL = "index_recall"
 
 _EXTRA = (layout.IS_POSITIVE, layout.SEEN_ITEM_ID, layout.IS_COLD_USER, layout.TARGET_COUNT)
 _RANKING = {
@@ -45,6 +46,7 @@ class Evaluation:
         self._size = int(frequencies.shape[0])
         self._reader = reader
         self._config = model.config.evaluation
+        self._has_approximate_index = model.config.has_approximate_index
 
     def evaluate(self, examples: tf.Tensor) -> dict[str, tf.Tensor]:
         """string [B] -> the table of `docs/data-layout.md`."""
@@ -55,8 +57,9 @@ class Evaluation:
         state = self._model.encode(hide_newest(window, self._model)).newest()
         predictions = self._model.rank(state, target[:, tf.newaxis])
         seen = tf.sparse.to_dense(features[layout.SEEN_ITEM_ID], self._size)
+        kinds = _RANKING | ({_INDEX_RECALL: tf.float32} if self._has_approximate_index else {})
         return {
-            **in_row_blocks(self._ranking, (state, target, seen), max(1, _CELLS // self._size), _RANKING),
+            **in_row_blocks(self._ranking, (state, target, seen), max(1, _CELLS // self._size), kinds),
             **{name: values[:, 0] for name, values in predictions.items()},
             **self._model.interests(state),
             **self._about(raw, window),
@@ -78,9 +81,14 @@ class Evaluation:
         scores = self._recommender.catalogue_scores(state)
         popularity = tf.tile(self._frequencies[tf.newaxis], [tf.shape(target)[0], 1])
         mask, k = self._config.mask_seen, min(max(self._config.ks), _MAX_TOP)
+        best = top_items(scores, k, seen, mask)
+        recall = {}
+        if self._has_approximate_index:
+            recall[_INDEX_RECALL] = self._recommender.index_recall(state, best, seen if mask else seen[:, :0])
         return {
+            **recall,
             "target_rank": target_ranks(scores, target, seen, mask),
-            "top_items": top_items(scores, k, seen, mask),
+            "top_items": best,
             "popularity_rank": target_ranks(popularity, target, seen, mask),
             "popularity_top_items": top_items(popularity, k, seen, mask),
         }

@@ -5,7 +5,7 @@ import tensorflow as tf
 from pipeline import layout
 from pipeline.config import Config
 from pipeline.config.tasks import RetrievalTask
-from trainer.index.exact import ExactIndex
+from trainer.index.base import Index
 from trainer.model import RecommenderModel
 from trainer.ranks import top_items
 from trainer.signatures.reader import Request, RequestReader
@@ -36,7 +36,7 @@ class Recommender:
     """
 
     def __init__(
-        self, model: RecommenderModel, index: ExactIndex | None, item_ids: tf.Variable, reader: RequestReader
+        self, model: RecommenderModel, index: Index | None, item_ids: tf.Variable, reader: RequestReader
     ) -> None:
         self._model = model
         self._index = index
@@ -56,7 +56,7 @@ class Recommender:
         item, *ordered = (tf.gather(values, order, batch_dims=1) for values in (item, *scores.values()))
         return self._answer(request.k, item, {SCORE: utility, **dict(zip(scores, ordered, strict=True))})
 
-    def retrieve(self, index: ExactIndex, request: Request) -> Answer:
+    def retrieve(self, index: Index, request: Request) -> Answer:
         """The best items of the index by the retrieval score alone: the signature `retrieve`."""
         state = self._model.encode(request.window).newest()
         score, item = index.search(state.embedding, self._width(request), request.exclude)
@@ -72,6 +72,24 @@ class Recommender:
         retrieval = None if self._index is None else tf.linalg.matvec(self._index.embeddings(item), state.embedding)
         scores = self._task_scores(state, item, retrieval)
         return padded_answer(tf.cast(row_lengths(candidates), tf.int32), ids, {SCORE: self._utility(scores), **scores})
+
+    def index_recall(self, state: QueryState, best: tf.Tensor, unwanted: tf.Tensor) -> tf.Tensor:
+        """The share of the best items that the index finds too.
+
+        Args:
+            state: the queries.
+            best: int64 [B, K], the best items by `catalogue_scores` without the unwanted ones, -1 where fewer.
+            unwanted: int64 [B, E]; entries outside [0, V) are padding.
+
+        Returns:
+            float [B]; 1 where there is no item to find.
+        """
+        if self._index is None:
+            raise ValueError("`index_recall` needs a model with a retrieval task. Received: one without")
+        _, found = self._index.search(state.embedding, tf.shape(best)[1], unwanted)
+        is_found = tf.reduce_any(best[:, :, tf.newaxis] == found[:, tf.newaxis], axis=2) & (best >= 0)
+        hits, total = (tf.math.count_nonzero(values, axis=1, dtype=tf.float32) for values in (is_found, best >= 0))
+        return tf.where(total > 0, hits / tf.maximum(total, 1), 1)
 
     def catalogue_scores(self, state: QueryState) -> tf.Tensor:
         """float [B, V]: the retrieval scores of all items; their utility where there is no retrieval task."""

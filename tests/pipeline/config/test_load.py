@@ -60,6 +60,16 @@ def test_dumped_configuration_reads_back_equal(path):
             "shop.yaml:10: `tasks.rating.labl`: unknown key. Did you mean `label`? "
             "Allowed: weight, where, hidden, label, kind, min, max",
         ),
+        (
+            "tasks:",
+            "serving: {index: int8, probes: 3}\ntasks:",
+            "shop.yaml:8: `serving`: `probes` needs `index` to be ivf. Received: index=int8",
+        ),
+        (
+            "tasks:",
+            "serving: {index: ivf, partitions: 2, probes: 3}\ntasks:",
+            "shop.yaml:8: `serving`: `probes` should be at most `partitions`. Received: 3 > 2",
+        ),
         ("label: rating", "weight: 1", "shop.yaml:10: `tasks.rating.label`: is required and missing"),
         (
             "kind: numeric",
