@@ -1,0 +1,37 @@
+import tensorflow as tf
+
+from pipeline.requests import as_request
+from tests.pipeline.infra.conftest import window
+
+
+def test_the_target_event_is_taken_away_and_the_request_keeps_its_own_time_and_context() -> None:
+    example = window(
+        ["a", "b", "c"],
+        user_age=[33.0],
+        time=[10, 20, 30],
+        context_device=["tv", "web", "app"],
+        outcome_rating=["5", "3", "1"],
+        label_like=[1.0, 0.0, 0.0],
+        weight_like=[1.0, 1.0, 1.0],
+        is_positive=[1, 1, 1],
+        is_target=[0, 0, 1],
+        is_cold_user=[0],
+        seen_item_id=["a", "b"],
+        target_count=[1],
+        split=["eval"],
+    )
+    expected = window(
+        ["a", "b"], user_age=[33.0], time=[10, 20, 30], context_device=["tv", "web", "app"], outcome_rating=["5", "3"]
+    )
+    assert as_request(example) == expected
+
+
+def test_a_first_event_leaves_an_empty_history() -> None:
+    assert as_request(window(["a"], outcome_rating=["5"], time=[10])) == tf.train.Example(
+        features=tf.train.Features(
+            feature={
+                "user_id": tf.train.Feature(bytes_list=tf.train.BytesList(value=[b"u"])),
+                "time": tf.train.Feature(int64_list=tf.train.Int64List(value=[10])),
+            }
+        )
+    )
