@@ -2,10 +2,12 @@
 
 import math
 import posixpath
+from collections.abc import Mapping
 
 import tensorflow as tf
 
 from trainer.model import RecommenderModel
+from trainer.optimizers import Optimizer
 
 _KEPT = 2
 """A checkpoint is complete before the one before it goes."""
@@ -18,6 +20,7 @@ class TrainingState:
         folder: where they are kept. None: nothing is saved.
         model: with its weights made.
         optimizer: with its slots made.
+        extras: what else has a state, by name.
 
     Attributes:
         epoch: finished epochs, int64.
@@ -25,13 +28,16 @@ class TrainingState:
         best_epoch: counted from 1, int64.
     """
 
-    def __init__(self, folder: str, model: RecommenderModel, optimizer: tf.keras.optimizers.Optimizer) -> None:
+    def __init__(
+        self, folder: str, model: RecommenderModel, optimizer: Optimizer, extras: Mapping[str, tf.Module]
+    ) -> None:
         self.epoch = tf.Variable(0, dtype=tf.int64, trainable=False, name="epoch")
         self.best = tf.Variable(math.nan, dtype=tf.float64, trainable=False, name="best")
         self.best_epoch = tf.Variable(0, dtype=tf.int64, trainable=False, name="best_epoch")
         counters = {"epoch": self.epoch, "best": self.best, "best_epoch": self.best_epoch}
         self._folder = folder
-        self._last = _manager(tf.train.Checkpoint(model=model, optimizer=optimizer, **counters), folder, "last")
+        checkpoint = tf.train.Checkpoint(model=model, optimizer=optimizer, **counters, **extras)
+        self._last = _manager(checkpoint, folder, "last")
         self._best = _manager(tf.train.Checkpoint(model=model), folder, "best")
 
     def restore(self) -> bool:

@@ -4,23 +4,26 @@ import math
 import posixpath
 import time
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 
 import tensorflow as tf
 from absl import logging
 
 from pipeline.config.training import EarlyStopping, TrainingConfig
+from trainer.averaging import WeightAverage
 from trainer.checkpoints import TrainingState
 from trainer.data import WindowData
 from trainer.diagnostics import Diagnostics
+from trainer.improvement import figure_of, is_better
 from trainer.model import RecommenderModel
-from trainer.optimizers import make_optimizer
+from trainer.optimizers import learning_rates, make_optimizer
 from trainer.progress import Progress
+from trainer.schedules import Plateau
 from trainer.summaries import ScalarLog
 from trainer.windows import Window
 
 Figures = dict[str, float]
-_LOWER_IS_BETTER = ("loss", "rmse")
 
 
 @dataclass(frozen=True)
@@ -78,11 +81,15 @@ class TrainingLoop:
         self._steps_per_epoch = math.ceil(windows / self._config.batch_size)
         self._total = self._config.epochs * self._steps_per_epoch
         self._total = min(self._total, self._config.max_steps or self._total)
+        optimizer, averaging, variables = self._config.optimizer, self._config.averaging, model.trainable_variables
         with strategy.scope():
-            self._optimizer = make_optimizer(self._config.optimizer, self._total)
-            self._optimizer.build(model.trainable_variables)
+            self._plateau = Plateau(optimizer.plateau) if optimizer.schedule == "plateau" else None
+            self._optimizer = make_optimizer(optimizer, self._total, variables, self._plateau)
+        self._average = WeightAverage(variables, averaging.decay, strategy) if averaging else None
         self._diagnostics = Diagnostics(model, strategy)
-        self._state = TrainingState(checkpoint_folder, model, self._optimizer)
+        extras: dict[str, tf.Module | None] = {"plateau": self._plateau, "average": self._average}
+        kept = {name: extra for name, extra in extras.items() if extra is not None}
+        self._state = TrainingState(checkpoint_folder, model, self._optimizer, kept)
         self._train_log = ScalarLog(posixpath.join(log_folder, "train"))
         self._eval_log = ScalarLog(posixpath.join(log_folder, "eval"))
         self._step = tf.function(self._global_step, reduce_retracing=True)
@@ -104,6 +111,8 @@ class TrainingLoop:
             train, evaluation = self._epoch(progress)
         if self._config.early_stopping:
             self._state.restore_best()
+        elif self._average is not None:
+            self._average.assign()
         if self._evaluate is not None and (self._config.early_stopping or not evaluation):
             evaluation = self._evaluate()
         best_epoch = int(self._state.best_epoch)
@@ -120,16 +129,22 @@ class TrainingLoop:
         self._model.balancing.end_epoch(train)
         self._state.epoch.assign_add(1)
         epoch = int(self._state.epoch)
-        evaluation = self._evaluate() if self._evaluate is not None else {}
+        with self._averaged():
+            evaluation = self._evaluate() if self._evaluate is not None else {}
+            if self._config.early_stopping:
+                self._keep_best(self._config.early_stopping, evaluation)
         progress.end_epoch(epoch, {f"train {name}": loss for name, loss in train.items()} | evaluation)
-        rate = {"learning_rate": float(self._optimizer.learning_rate.numpy())}
-        self._train_log.write(train | rate | diagnosis, self._steps_done())
+        self._train_log.write(train | learning_rates(self._optimizer) | diagnosis, self._steps_done())
         self._eval_log.write(evaluation, self._steps_done())
-        if self._config.early_stopping:
-            self._keep_best(self._config.early_stopping, evaluation)
+        if self._plateau is not None:
+            self._plateau.end_epoch(evaluation)
         if epoch % self._config.checkpoint_every_epochs == 0:
             self._state.save()
         return train, evaluation
+
+    def _averaged(self) -> AbstractContextManager[None]:
+        """The model holds its averaged weights inside, where it has them."""
+        return nullcontext() if self._average is None else self._average.applied()
 
     def _train_epoch(self, progress: Progress) -> tuple[Figures, Window]:
         """The mean losses and the first batch."""
@@ -153,6 +168,8 @@ class TrainingLoop:
     def _global_step(self, window: Window) -> dict[str, tf.Tensor]:
         losses = self._strategy.run(self._replica_step, args=(window,))
         self._model.step.assign_add(1)
+        if self._average is not None:
+            self._average.update(self._model.step)
         return {n: self._strategy.reduce(tf.distribute.ReduceOp.SUM, x, axis=None) for n, x in losses.items()}
 
     def _replica_step(self, window: Window) -> dict[str, tf.Tensor]:
@@ -168,14 +185,8 @@ class TrainingLoop:
         return int(self._model.step.numpy())
 
     def _keep_best(self, stopping: EarlyStopping, evaluation: Figures) -> None:
-        if stopping.metric not in evaluation:
-            raise ValueError(
-                f"`training.early_stopping.metric` should be one of {', '.join(evaluation) or 'none (no eval split)'}."
-                f" Received: {stopping.metric}"
-            )
-        value, best = evaluation[stopping.metric], float(self._state.best)
-        is_lower = value < best
-        if math.isnan(best) or (is_lower if stopping.metric.endswith(_LOWER_IS_BETTER) else value > best):
+        value = figure_of(evaluation, stopping.metric, "training.early_stopping.metric")
+        if is_better(stopping.metric, value, float(self._state.best)):
             self._state.save_best(value)
 
     def _has_stopped(self) -> bool:

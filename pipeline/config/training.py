@@ -6,19 +6,7 @@ from pydantic import Field, model_validator
 
 from pipeline.config.balancing import BalancingConfig
 from pipeline.config.base import Section
-
-
-class OptimizerConfig(Section):
-    """The optimizer and its learning rate's schedule."""
-
-    name: Literal["adamw", "adam", "adagrad", "sgd"] = "adamw"
-    learning_rate: float = Field(default=4e-3, gt=0)
-    warmup_steps: int = Field(default=50, ge=0)
-    schedule: Literal["constant", "linear", "cosine"] = "linear"
-    """After the warm-up: constant, or down to zero at the last step."""
-    weight_decay: float = Field(default=0.01, ge=0)
-    """Of embeddings; adamw only."""
-    clip_norm: float = Field(default=5.0, gt=0)
+from pipeline.config.optimizer import OptimizerConfig
 
 
 class EarlyStopping(Section):
@@ -31,6 +19,14 @@ class EarlyStopping(Section):
     patience: int = Field(default=3, ge=1)
 
 
+class AveragingConfig(Section):
+    """An exponential moving average of the weights is what is evaluated and exported (Polyak and Juditsky,
+    "Acceleration of Stochastic Approximation by Averaging", 1992)."""
+
+    decay: float = Field(default=0.999, gt=0, lt=1)
+    """The share of the average that each step keeps; less in the first steps, (1 + t) / (10 + t) after step t."""
+
+
 class TrainingConfig(Section):
     """The length of training, its batches and where it runs."""
 
@@ -41,6 +37,7 @@ class TrainingConfig(Section):
     """Windows in the global batch, whatever the number of replicas."""
     optimizer: OptimizerConfig = OptimizerConfig()
     balancing: BalancingConfig = BalancingConfig()
+    averaging: AveragingConfig | None = None
     early_stopping: EarlyStopping | None = None
     strategy: Literal["one_device", "mirrored"] = "one_device"
     replicas: int | None = Field(default=None, gt=1)
@@ -52,6 +49,10 @@ class TrainingConfig(Section):
 
     @model_validator(mode="after")
     def _stops_on_data_that_it_does_not_fit(self) -> "TrainingConfig":
-        if self.early_stopping is not None and "eval" in self.fit_on:
+        if "eval" not in self.fit_on:
+            return self
+        if self.early_stopping is not None:
             raise ValueError("`early_stopping` should be left out where `fit_on` holds `eval`: choose `epochs` instead")
+        if self.optimizer.schedule == "plateau":
+            raise ValueError("`optimizer.schedule` should not be `plateau` where `fit_on` holds `eval`")
         return self

@@ -26,6 +26,7 @@ STEPPED = ("in_batch", "uniform", "frequency", "mixed")
 """Kinds of negatives: of these one step is compared."""
 WINDOWS = 9
 """In batches of 4: the last one leaves nothing for the second replica."""
+RULE = {"name": "sgd", "learning_rate": 0.1}
 
 Arrays = dict[str, np.ndarray]
 
@@ -42,19 +43,28 @@ def main(data_file: str, folder: Path) -> None:
             np.savez(folder / f"{negatives}-{replicas}.npz", **step(negatives, strategy))
 
 
+def worse() -> dict[str, float]:
+    """The figures of an epoch that is no better than the one before."""
+    return {"loss": 1.0}
+
+
 def train(negatives: str, strategy: tf.distribute.Strategy, data_file: str, folder: str) -> Arrays:
-    """Two epochs of plain gradient descent: what differs in a gradient differs as much in the weights."""
+    """Two epochs of gradient descent: what differs in a gradient differs as much in the weights."""
     optimizer = {"name": "sgd", "learning_rate": 0.05, "warmup_steps": 0}
+    training = {"epochs": 2, "optimizer": optimizer}
+    if negatives == "hard":
+        optimizer |= {"embeddings": {**RULE, "momentum": 0.5}, "clip_norm": 0.5, "schedule": "plateau"}
+        training["averaging"] = {"decay": 0.6}
     make_config = many_tasks_config if negatives == "full" else small_config
     config = make_config(
         model=encoder_config("decay").model.model_dump(),
         tasks={"retrieval": retrieval(negatives)},
-        training={"epochs": 2, "optimizer": optimizer},
+        training=training,
     )
     with strategy.scope():
         model = small_model(config)
     data = WindowData([data_file], model.spec)
-    result = TrainingLoop(model, strategy, data, WINDOWS, None, f"{folder}/checkpoints", f"{folder}/logs").run()
+    result = TrainingLoop(model, strategy, data, WINDOWS, worse, f"{folder}/checkpoints", f"{folder}/logs").run()
     weights = {f"weight/{i}/{v.name}".replace(":", "_"): v.numpy() for i, v in enumerate(model.trainable_variables)}
     return weights | {f"loss/{name}": np.array(loss) for name, loss in result.train.items()}
 

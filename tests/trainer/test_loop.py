@@ -58,6 +58,17 @@ def kill_in_epoch(number):
     return evaluate
 
 
+def kill_after(evaluate, epochs):
+    calls = iter(range(1, 100))
+
+    def evaluate_or_die():
+        if next(calls) > epochs:
+            raise KilledError
+        return evaluate()
+
+    return evaluate_or_die
+
+
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
     return tmp_path_factory.mktemp("whole")
@@ -95,6 +106,69 @@ def test_a_killed_training_goes_on_with_its_balancing(method, files, tmp_path):
     for name, values in weights(expected).items():
         np.testing.assert_allclose(weights(found)[name], values, rtol=1e-5, atol=1e-7, err_msg=name)
     assert all(np.abs(variable).max() > 0 for variable in expected.balancing.variables)
+
+
+OPTIONS = {
+    "optimizer": {
+        "warmup_steps": 0,
+        "schedule": "plateau",
+        "plateau": {"metric": "loss", "patience": 1, "factor": 0.1},
+        "embeddings": {"name": "adagrad", "learning_rate": 0.1},
+        "dense_weight_decay": 0.1,
+    },
+    "averaging": {"decay": 0.6},
+}
+
+
+def test_a_killed_training_goes_on_with_its_optimizers_plateau_and_average(files, tmp_path):
+    def run(folder, evaluate):
+        loop, model = make_loop(files, tmp_path / folder, evaluate=evaluate, epochs=4, **OPTIONS)
+        return loop, model, loop.run()
+
+    def losses(*values):
+        figures = iter(values)
+        return lambda: {"loss": next(figures)}
+
+    _, expected, _ = run("whole", losses(2.0, 2.0, 2.0, 1.0))
+    with pytest.raises(KilledError):
+        run("killed", kill_after(losses(2.0, 2.0), 2))
+    loop, model, _ = run("killed", losses(2.0, 1.0))
+    assert float(loop._plateau.factor) == pytest.approx(0.01)
+    for name, values in weights(expected).items():
+        np.testing.assert_allclose(weights(model)[name], values, rtol=1e-5, atol=1e-7, err_msg=name)
+
+
+def test_averaged_weights_are_evaluated_and_returned(files, tmp_path):
+    seen = []
+
+    def evaluate():
+        seen.append(weights(loop._model))
+        return {"loss": 1.0}
+
+    loop, model = make_loop(files, tmp_path / "averaged", evaluate=evaluate, epochs=2, averaging={"decay": 0.6})
+    plain, raw = make_loop(files, tmp_path / "plain", evaluate=lambda: {"loss": 1.0}, epochs=2)
+    loop.run()
+    plain.run()
+    name = model.queries.log_scale.name
+    assert weights(model)[name] != weights(raw)[name]
+    for name, values in seen[-1].items():
+        np.testing.assert_array_equal(weights(model)[name], values, err_msg=name)
+
+
+def test_early_stopping_keeps_the_best_average(files, tmp_path):
+    seen, figures = [], iter([0.1, 0.3, 0.2])
+
+    def evaluate():
+        seen.append(weights(model))
+        return {"ndcg@3": next(figures, 0.0)}
+
+    stopping = {"metric": "ndcg@3", "patience": 1}
+    loop, model = make_loop(
+        files, tmp_path, evaluate=evaluate, epochs=9, early_stopping=stopping, averaging={"decay": 0.6}
+    )
+    assert loop.run().best_epoch == 2
+    for name, values in seen[1].items():
+        np.testing.assert_array_equal(weights(model)[name], values, err_msg=name)
 
 
 def test_a_finished_training_does_nothing_again_until_its_checkpoints_go(files, folder, whole):
