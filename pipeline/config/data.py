@@ -88,6 +88,26 @@ class CleaningConfig(Section):
     Duplicates, outliers and core removals are counted but not bad."""
 
 
+class Fold(Section):
+    """One fold of a cross-validation (`tfx_runner.py crossval` sets it).
+
+    `random` and `user_hash`: the rows or users are in `of` equal parts, of which one tests. `global_time`: the log is
+    in `of` + 1 equal parts by time; the fold tests on part `number` + 1 and sees nothing later, an expanding window.
+    `leave_last_out`: each user's last `of` - `number` events are left out, so that every fold tests one event earlier
+    than the next.
+    """
+
+    number: int = Field(ge=1)
+    """Counted from 1."""
+    of: int = Field(ge=2)
+
+    @model_validator(mode="after")
+    def _is_one_of_them(self) -> "Fold":
+        if self.number > self.of:
+            raise ValueError(f"`number` should be at most `of` ({self.of}). Received: {self.number}")
+        return self
+
+
 class SplitConfig(Section):
     """How events are divided into train, eval and test."""
 
@@ -103,10 +123,22 @@ class SplitConfig(Section):
     """`random`: up to so many rows are divided by NumPy's permutation, exactly; more by a hash of each row's place."""
     history: Literal["frozen", "rolling"] = "rolling"
     """What an eval or test example sees: `frozen`, train events only; `rolling`, every event before it."""
+    fold: Fold | None = None
+    """Of a cross-validation: `test_share` follows from it, and `eval_share` is of the events that the fold sees."""
+
+    @property
+    def tested(self) -> float:
+        """The share of the rows or users that test: the fold's, or else `test_share`."""
+        if self.fold is None:
+            return self.test_share
+        return 1 / (self.fold.number + 1 if self.method == "global_time" else self.fold.of)
 
     @model_validator(mode="after")
     def _shares_leave_something_to_train(self) -> "SplitConfig":
-        if self.eval_share + self.test_share >= 1:
+        if self.fold is not None and self.eval_share + self.tested >= 1:
+            limit = f"below {1 - self.tested:g}, what fold {self.fold.number} does not test on"
+            raise ValueError(f"`eval_share` should be {limit}. Received: {self.eval_share}")
+        if self.fold is None and self.eval_share + self.test_share >= 1:
             raise ValueError(
                 f"`eval_share` + `test_share` should be below 1. Received: {self.eval_share} + {self.test_share}"
             )

@@ -16,7 +16,7 @@ from pipeline.ingest.events import ITEM
 from pipeline.ingest.examples import WindowEncoder
 from pipeline.ingest.report import Counts
 from pipeline.ingest.sorting import as_events
-from pipeline.ingest.splits import TRAIN, Cuts, Events
+from pipeline.ingest.splits import TRAIN, UNUSED, Cuts, Events
 from pipeline.ingest.windows import Limits, Order, Windows, target_windows, train_windows
 
 PART = "part"
@@ -57,10 +57,16 @@ class Assembly:
 
     def __init__(self, plan: Plan, table: pa.Table, users: pa.Table | None, rows: Rows, cuts: Cuts | None) -> None:
         self._plan, self._limits = plan, Limits.of(plan.config)
+        part = split_events(plan, as_events(table), rows, cuts)
+        unused = int((part == UNUSED).sum())
+        if unused:
+            table, part = table.filter(pa.array(part != UNUSED)), part[part != UNUSED]
         self._events = as_events(table)
-        self._order = Order.of(self._events, split_events(plan, self._events, rows, cuts))
+        self._order = Order.of(self._events, part)
         self._table = table.take(pa.array(self._order.events))
         self._user_rows, self.counts = self._user_features(users)
+        if unused:
+            self.counts["interactions", "dropped", "outside_fold"] += unused
         self.counts["interactions", "kept"] += len(table)
 
     def examples(self) -> Iterator[tuple[str, bytes]]:
@@ -111,7 +117,7 @@ def split_events(plan: Plan, events: Events, rows: Rows, cuts: Cuts | None) -> n
     """The split of each event by the configured method: int8 [n]."""
     split = plan.config.split
     if split.method == "leave_last_out":
-        return splits.leave_last_out(events)
+        return splits.leave_last_out(events, unused=split.fold.of - split.fold.number if split.fold else 0)
     if split.method == "user_hash":
         return splits.user_hash(events, split)
     if split.method == "global_time":

@@ -1,4 +1,4 @@
-"""The two cut points of a global-time split, exact to the row, without sorting the events.
+"""The cut points of a global-time split, exact to the row, without sorting the events.
 
 A radix selection: keys (time, ordinal) are read as four digits of 17 bits; each pass counts one digit of the keys that
 agree with the digits found so far, in a histogram that every worker fills and Beam adds up. Four passes over 16 bytes
@@ -12,7 +12,7 @@ import apache_beam as beam
 import numpy as np
 
 from pipeline.config.data import SplitConfig
-from pipeline.ingest.splits import Cuts, cut_ranks
+from pipeline.ingest.splits import Cuts, time_ranks
 from pipeline.ingest.values import MAX_TIME
 
 DIGITS: Final = 4
@@ -35,7 +35,7 @@ class Selection:
         self.digits = digits
 
     def histograms(self, time: np.ndarray, ordinal: np.ndarray) -> np.ndarray:
-        """Counts of the next digit for each rank: int64 [2, 2^17]."""
+        """Counts of the next digit for each rank: int64 [ranks, 2^17]."""
         digits = _digits(time, ordinal)
         rows = []
         for found in self.digits:
@@ -47,7 +47,7 @@ class Selection:
 
     def narrowed(self, histograms: np.ndarray, split: SplitConfig) -> "Selection":
         """The selection with one more digit."""
-        ranks = cut_ranks(int(histograms[0].sum()), split) if self.ranks is None else self.ranks
+        ranks = time_ranks(int(histograms[0].sum()), split) if self.ranks is None else self.ranks
         sums = [np.cumsum(histogram) for histogram in histograms]
         # A rank past the last key, as of a cut behind all rows, takes the last bin and stays past it.
         found = [min(int(np.searchsorted(s, rank, "right")), _BINS - 1) for s, rank in zip(sums, ranks, strict=True)]
@@ -71,12 +71,13 @@ class FindCuts(beam.PTransform):
 
     def expand(self, keys: Any) -> Any:
         """One pass for each digit."""
-        selection = keys.pipeline | "Start" >> beam.Create([Selection()])
+        ranks = len(time_ranks(0, self._split))
+        selection = keys.pipeline | "Start" >> beam.Create([Selection(digits=((),) * ranks)])
         for digit in range(DIGITS):
             counted = (
                 keys
                 | f"Histogram{digit}" >> beam.Map(_histograms, beam.pvalue.AsSingleton(selection))
-                | f"Sum{digit}" >> beam.CombineGlobally(_Sum()).without_defaults()
+                | f"Sum{digit}" >> beam.CombineGlobally(_Sum(ranks)).without_defaults()
             )
             selection = counted | f"Narrow{digit}" >> beam.Map(
                 _narrow, beam.pvalue.AsSingleton(selection), split=self._split
@@ -87,8 +88,11 @@ class FindCuts(beam.PTransform):
 class _Sum(beam.CombineFn):
     """Adds arrays in place: histograms of many bundles never lie in memory side by side."""
 
+    def __init__(self, ranks: int) -> None:
+        self._ranks = ranks
+
     def create_accumulator(self) -> np.ndarray:
-        return np.zeros((2, _BINS), np.int64)
+        return np.zeros((self._ranks, _BINS), np.int64)
 
     def add_input(self, accumulator: np.ndarray, element: np.ndarray) -> np.ndarray:
         accumulator += element

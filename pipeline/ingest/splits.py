@@ -14,6 +14,8 @@ from pipeline.config.data import SplitConfig
 TRAIN: Final = 0
 EVAL: Final = 1
 TEST: Final = 2
+UNUSED: Final = 3
+"""Of no split: later than what a fold of a cross-validation sees."""
 
 
 @dataclass(frozen=True)
@@ -45,37 +47,53 @@ class Events:
 
 @dataclass(frozen=True)
 class Cuts:
-    """The first eval row and the first test row by (time, ordinal), exact to the row; one past the end where none."""
+    """The first eval row, the first test row and the first row that a fold does not see, by (time, ordinal), exact to
+    the row; one past the end where none."""
 
     eval_start: tuple[int, int]
     test_start: tuple[int, int]
+    end: tuple[int, int] | None = None
+    """None: every row is of a split."""
 
 
 def cut_ranks(rows: int, split: SplitConfig) -> tuple[int, int]:
     """The ranks of the first eval row and the first test row among `rows` rows in their order."""
     # Rounded to a millionth first: shares add up inexactly, and a row must not change its split for that.
-    eval_start = int(round(rows * (1 - split.eval_share - split.test_share), 6))
-    return eval_start, int(round(rows * (1 - split.test_share), 6))
+    eval_start = int(round(rows * (1 - split.eval_share - split.tested), 6))
+    return eval_start, int(round(rows * (1 - split.tested), 6))
 
 
-def leave_last_out(events: Events) -> np.ndarray:
+def time_ranks(rows: int, split: SplitConfig) -> tuple[int, ...]:
+    """The ranks of the cuts of a `global_time` split: two, and with a fold the end of what it sees."""
+    if split.fold is None:
+        return cut_ranks(rows, split)
+    end = rows * (split.fold.number + 1) // (split.fold.of + 1)
+    return (*cut_ranks(end, split), end)
+
+
+def leave_last_out(events: Events, unused: int = 0) -> np.ndarray:
     """Each user's last event tests, the one before evaluates, the rest train: int8 [n].
 
     A user with two events has one to train and one to test, a user with one only trains: a test without any history
-    would tell nothing about the user, and eval is the split to do without.
+    would tell nothing about the user, and eval is the split to do without. `unused` events at each user's end are as
+    if they had not happened.
     """
-    counts = events.counts
+    counts = np.maximum(events.counts - unused, 0)
     part = np.full(len(events.time), TRAIN, np.int8)
-    last = events.first[1:] - 1
+    part[np.arange(len(part)) >= np.repeat(events.first[:-1] + counts, events.counts)] = UNUSED
+    last = events.first[:-1] + counts - 1
     part[last[counts >= 2]] = TEST
     part[last[counts >= 3] - 1] = EVAL
     return part
 
 
 def global_time(events: Events, cuts: Cuts) -> np.ndarray:
-    """Events before the first cut train, before the second evaluate, the rest test: int8 [n]."""
+    """Events before the first cut train, before the second evaluate, the rest up to the end test: int8 [n]."""
     parts = [_at_or_after(events, cut) for cut in (cuts.eval_start, cuts.test_start)]
-    return (parts[0].astype(np.int8) + parts[1]).astype(np.int8)
+    part = (parts[0].astype(np.int8) + parts[1]).astype(np.int8)
+    if cuts.end is not None:
+        part[_at_or_after(events, cuts.end)] = UNUSED
+    return part
 
 
 def user_hash(events: Events, split: SplitConfig) -> np.ndarray:
@@ -87,10 +105,15 @@ def permutation_parts(rows: int, split: SplitConfig) -> np.ndarray:
     """The split of every row of a table by `numpy.random.RandomState(seed).permutation`: int8 [rows].
 
     The permutation's first rows train, its last `test_share` test, so the test rows do not depend on `eval_share`.
-    Rows that cleaning drops have their place in it too.
+    Rows that cleaning drops have their place in it too. Folds turn the permutation so that each part of it is once the
+    last.
     """
     eval_start, test_start = cut_ranks(rows, split)
     order = np.random.RandomState(split.seed).permutation(rows)
+    if split.fold is not None:
+        start, stop = (rows * number // split.fold.of for number in (split.fold.number - 1, split.fold.number))
+        order, test_start = np.roll(order, -stop), rows - (stop - start)
+        eval_start = test_start - int(round(rows * split.eval_share, 6))
     parts = np.full(rows, TRAIN, np.int8)
     parts[order[eval_start:test_start]] = EVAL
     parts[order[test_start:]] = TEST
@@ -122,5 +145,9 @@ def _uniform(keys: np.ndarray, seed: int) -> np.ndarray:
 
 
 def _by_share(uniform: np.ndarray, split: SplitConfig) -> np.ndarray:
-    is_eval = uniform >= 1 - split.eval_share - split.test_share
-    return (is_eval.astype(np.int8) + (uniform >= 1 - split.test_share)).astype(np.int8)
+    if split.fold is not None:
+        # Turned by whole parts: a number is in the last one in exactly one fold.
+        part = np.floor(uniform * split.fold.of)
+        uniform = (part - split.fold.number) % split.fold.of / split.fold.of + (uniform - part / split.fold.of)
+    is_eval = uniform >= 1 - split.eval_share - split.tested
+    return (is_eval.astype(np.int8) + (uniform >= 1 - split.tested)).astype(np.int8)

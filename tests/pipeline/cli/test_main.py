@@ -43,7 +43,7 @@ def test_help_lists_commands_and_exit_codes_at_once(tmp_path):
     begin = time.monotonic()
     run = call(tmp_path, "--help")
     assert run.returncode == 0
-    for word in ("run", "check", "data", "serve", "recommend", "compile", "not blessed or not pushed"):
+    for word in ("run", "crossval", "check", "data", "serve", "recommend", "compile", "not blessed or not pushed"):
         assert word in run.stdout
     assert time.monotonic() - begin < 5  # a second on an idle machine; TensorFlow alone takes ten
 

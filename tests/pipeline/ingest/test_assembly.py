@@ -278,3 +278,15 @@ def test_items_by_split():
     assembly = _assembly(config_of(), [*FOUR, Row("v", "a", 1, True, 4)])
     pairs = {(row["item"], row["part"]) for row in assembly.items().to_pylist()}
     assert pairs == {("a", TRAIN), ("b", TRAIN), ("a", EVAL), ("c", TEST)}
+
+
+@pytest.mark.parametrize(("counts", "kept"), [([1, 4], 3), ([1, 1], 0)])
+def test_a_fold_makes_examples_of_what_it_sees_only(counts, kept):
+    rows = [Row(f"u{user}", "i0", time, True, user * 10 + time) for user, n in enumerate(counts) for time in range(n)]
+    config = config_of(split={"method": "leave_last_out", "fold": {"number": 1, "of": 2}})
+    table, _ = sort_events(reference.as_table(rows), np.zeros(1, np.int64), drop_duplicates=False)
+    assembly = Assembly(Plan(config), table, None, Rows(np.zeros(1, np.int64)), None)
+    assert len(list(assembly.examples())) == min(kept, 3)
+    assert assembly.counts["interactions", "dropped", "outside_fold"] == len(rows) - kept
+    assert assembly.counts["interactions", "kept"] == kept
+    assert assembly.items().num_rows == kept

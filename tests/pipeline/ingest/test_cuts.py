@@ -40,6 +40,16 @@ def test_selection_over_many_buckets_in_beam():
         assert_that(cuts, equal_to([_sorted_out(time, ordinal)]))
 
 
+def test_a_fold_has_an_end_too():
+    split = SplitConfig(method="global_time", fold={"number": 1, "of": 3})
+    keys = np.stack([np.arange(40), np.arange(40)])
+    with beam_pipeline() as pipeline:
+        cuts = (
+            pipeline | beam.Create([keys]) | FindCuts(split) | beam.Map(lambda c: (c.eval_start, c.test_start, c.end))
+        )
+        assert_that(cuts, equal_to([((8, 8), (10, 10), (20, 20))]))
+
+
 def test_too_many_rows():
     with pytest.raises(ValueError, match=r"should have less than 17179869184 rows\. Received: row 17179869184"):
         Selection().histograms(np.array([0]), np.array([2**34]))

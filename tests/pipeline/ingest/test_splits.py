@@ -56,6 +56,50 @@ def test_hashes_hold_the_shares_and_depend_on_the_seed():
         assert 0.4 < (parts == other).mean() < 0.7  # 0.54 by chance
 
 
+def _folds(method, of, **values):
+    for number in range(1, of + 1):
+        yield SplitConfig(method=method, fold={"number": number, "of": of}, **values)
+
+
+def test_every_row_tests_in_one_random_fold():
+    found = [splits.permutation_parts(10, split) for split in _folds("random", 3, eval_share=0.2)]
+    assert [np.bincount(parts).tolist() for parts in found] == [[5, 2, 3], [5, 2, 3], [4, 2, 4]]
+    assert (sum((parts == 2).astype(int) for parts in found) == 1).all()
+
+
+@pytest.mark.parametrize("method", ["user_hash", "random"])
+def test_every_hash_tests_in_one_fold(method):
+    divide = {"user_hash": splits.user_hash, "random": splits.hashed_parts}[method]
+    found = [divide(_events([1] * 5000), split) for split in _folds(method, 5, eval_share=0.1)]
+    assert (sum((parts == 2).astype(int) for parts in found) == 1).all()
+    np.testing.assert_allclose([np.bincount(parts) / 5000 for parts in found], [[0.7, 0.1, 0.2]] * 5, atol=0.02)
+
+
+def test_folds_by_time_expand():
+    ranks = [splits.time_ranks(120, split) for split in _folds("global_time", 3, eval_share=0.1)]
+    # Of 4 parts of 30 rows: the fold sees 60, 90, 120 rows, the last 30 of them test and a tenth evaluates.
+    assert ranks == [(24, 30, 60), (51, 60, 90), (78, 90, 120)]
+
+
+def test_what_is_later_than_a_fold_is_unused():
+    events = _events([3, 3], time=[1, 5, 9, 5, 5, 9])
+    cuts = Cuts(eval_start=(5, 1), test_start=(5, 3), end=(9, 2))
+    assert splits.global_time(events, cuts).tolist() == [0, 1, 3, 2, 2, 3]
+
+
+def test_folds_of_leave_last_out_forget_the_newest_events():
+    assert splits.leave_last_out(_events([1, 2, 3, 4]), unused=1).tolist() == [3, 0, 3, 0, 2, 3, 0, 1, 2, 3]
+
+
+def test_a_fold_needs_something_to_train_on():
+    with pytest.raises(
+        ValueError, match=r"`eval_share` should be below 0.5, what fold 1 does not test on. Received: 0.5"
+    ):
+        SplitConfig(method="global_time", eval_share=0.5, fold={"number": 1, "of": 3})
+    with pytest.raises(ValueError, match=r"`number` should be at most `of` \(3\)\. Received: 4"):
+        SplitConfig(fold={"number": 4, "of": 3})
+
+
 def test_user_hash_keeps_users_whole():
     parts = splits.user_hash(_events([5] * 200), SplitConfig())
     assert (parts.reshape(200, 5) == parts.reshape(200, 5)[:, :1]).all()

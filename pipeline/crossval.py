@@ -1,0 +1,63 @@
+"""Cross-validation: the configuration of each fold, and what the folds' figures say together."""
+
+import math
+import posixpath
+import statistics
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from pydantic import ValidationError
+
+from pipeline import paths
+from pipeline.config import Config, ConfigError
+
+Figures = Mapping[str, float]
+
+
+@dataclass(frozen=True)
+class Summary:
+    """A metric over the folds."""
+
+    values: tuple[float, ...]
+    """One for each fold that measured it."""
+
+    @property
+    def mean(self) -> float:
+        """Over the folds."""
+        return statistics.fmean(self.values)
+
+    @property
+    def deviation(self) -> float:
+        """The sample standard deviation over the folds; NaN of a single one."""
+        return statistics.stdev(self.values) if len(self.values) > 1 else math.nan
+
+
+def home(config: Config, folds: int) -> str:
+    """The folder of a cross-validation: the folds' runs and the summary."""
+    return posixpath.join(paths.home(config), f"crossval-{folds}")
+
+
+def fold_configs(config: Config, folds: int) -> Iterator[Config]:
+    """An ordinary configuration for each fold, with a folder of its own, also for what it pushes.
+
+    Raises:
+      ConfigError: A fold's split leaves nothing to train on.
+    """
+    values = config.model_dump(mode="json", exclude_unset=True)
+    for number in range(1, folds + 1):
+        split = {**values.get("split", {}), "fold": {"number": number, "of": folds}}
+        pipeline = {**values.get("pipeline", {}), "root": home(config, folds)}
+        serving = {**values.get("serving", {}), "folder": None}
+        changes = {"name": f"fold-{number}", "split": split, "pipeline": pipeline, "serving": serving}
+        try:
+            yield Config.model_validate({**values, **changes})
+        except ValidationError as error:
+            found = "; ".join(problem["msg"] for problem in error.errors())
+            raise ConfigError(f"{folds} folds do not go with `split`: {found}") from error
+
+
+def summarise(figures: Sequence[Figures]) -> dict[str, Summary]:
+    """Each metric over the folds' figures; folds without it, or where it is undefined, are left out."""
+    names = dict.fromkeys(name for fold in figures for name in fold if not name.startswith(("stderr_", "lift_")))
+    values = {name: tuple(f[name] for f in figures if not math.isnan(f.get(name, math.nan))) for name in names}
+    return {name: Summary(found) for name, found in values.items() if found}
