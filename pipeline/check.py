@@ -8,12 +8,15 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
+from pydantic import ValidationError
+
 from pipeline.check_data import check_data
 from pipeline.config import Config, ConfigError, parse_config
 from pipeline.config.features import Categorical
 from pipeline.config.keys import suggestion
 from pipeline.config.load import read_text
 from pipeline.config.locate import Location, Source
+from pipeline.config.override import changed_config
 from pipeline.config.tasks import RegressionTask
 from pipeline.evaluation.metric_names import check_gates
 
@@ -26,6 +29,13 @@ MODEL_OUTPUTS = (
     *("catalogue_size", "top_items", "popularity_top_items"),
 )
 """Outputs of the exported model: a task's predictions go out beside them by the task's name."""
+
+_TUNABLE = re.compile(r"(model|tasks|training)\.")
+_READ_EARLIER = re.compile(
+    r"model\.(history\.(max_events|min_context)|user_min_count)|tasks\.[^.]+(\.(kind|label|where|session|attribute))?"
+    r"|training\.(strategy|replicas|fit_on|early_stopping.*)"
+)
+"""Read by Ingest or Transform, or what makes trials comparable."""
 
 
 def checked_config(path: str | Path, with_data: bool = True) -> Config:
@@ -55,6 +65,7 @@ def _rules(config: Config) -> Iterator[Problem]:
     yield from _bounds(config)
     yield from _lengths(config)
     yield from _replicas(config)
+    yield from _tuner(config)
     yield from map(_located, check_gates(config))
 
 
@@ -135,3 +146,17 @@ def _replicas(config: Config) -> Iterator[Problem]:
     if training.replicas and training.batch_size % training.replicas:
         allowed = f"should be a multiple of `replicas` ({training.replicas})"
         yield ("training", "batch_size"), f"{allowed}. Received: {training.batch_size}"
+
+
+def _tuner(config: Config) -> Iterator[Problem]:
+    for key, parameter in config.tuner.parameters.items() if config.tuner else ():
+        location = ("tuner", "parameters", key)
+        if not _TUNABLE.match(key) or _READ_EARLIER.fullmatch(key):
+            yield location, "should be a key of `model`, `tasks` or `training` that only the Trainer reads"
+            continue
+        for value in parameter.extremes:
+            try:
+                changed_config(config, {key: value})
+            except ValidationError as error:
+                problem = error.errors()[0]
+                yield location, f"{value!r} is no value of `{'.'.join(map(str, problem['loc']))}`: {problem['msg']}"

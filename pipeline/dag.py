@@ -13,7 +13,7 @@ from pipeline.infra.component import make_infra_validator
 from pipeline.ingest.component import InteractionExampleGen
 from pipeline.push.component import make_pusher
 from pipeline.validation.components import make_validation
-from trainer.component import make_trainer
+from trainer.component import make_trainer, make_tuner
 from transform.component import make_transform
 
 
@@ -37,9 +37,10 @@ def create_pipeline(
     validation = make_validation(config, examples)
     transform = make_transform(config, examples, validation.schema)
     transform.add_upstream_node(validation.validator)
-    trainer = make_trainer(
-        config, transform.outputs["transformed_examples"], transform.outputs["transform_graph"], examples
-    )
+    transformed, graph = transform.outputs["transformed_examples"], transform.outputs["transform_graph"]
+    tuner = make_tuner(config, transformed, graph)
+    hyperparameters = tuner.outputs["best_hyperparameters"] if tuner else None
+    trainer = make_trainer(config, transformed, graph, examples, hyperparameters)
     model = trainer.outputs["model"]
     resolver = make_resolver(model)
     evaluator = make_evaluator(config, examples, model, resolver.outputs["model"])
@@ -52,6 +53,7 @@ def create_pipeline(
             ingest,
             *validation.components,
             transform,
+            *([tuner] if tuner else []),
             trainer,
             resolver,
             evaluator,

@@ -10,7 +10,7 @@ from tfx.types.component_spec import ChannelParameter
 
 from pipeline import paths
 from pipeline.config import Config, dump_config
-from pipeline.config.dump import TRAINER
+from pipeline.config.dump import TRAINER, TUNER
 from pipeline.fingerprint import TRAINER_CODE, code_fingerprint
 from trainer.executor import RAW_EXAMPLES, Executor
 
@@ -32,19 +32,20 @@ class Trainer(base_component.BaseComponent):
 
 
 def make_trainer(
-    config: Config, examples: types.BaseChannel, transform_graph: types.BaseChannel, raw_examples: types.BaseChannel
+    config: Config,
+    examples: types.BaseChannel,
+    transform_graph: types.BaseChannel,
+    raw_examples: types.BaseChannel,
+    hyperparameters: types.BaseChannel | None = None,
 ) -> Trainer:
     """The Trainer on transformed `examples`; `run_fn` finds the splits `train`, `eval` and `items` there."""
-    custom_config = {
-        "config": dump_config(config, *TRAINER),
-        "checkpoint_folder": paths.checkpoints(config),
-        "fingerprint": code_fingerprint(*TRAINER_CODE),
-    }
+    custom_config = _custom_config(config, *TRAINER)
     spec = TrainerSpec(
         run_fn="trainer.run.run_fn",
         examples=examples,
         transform_graph=transform_graph,
         raw_examples=raw_examples,
+        hyperparameters=hyperparameters,
         train_args=tfx.proto.TrainArgs(splits=["train"]),
         eval_args=tfx.proto.EvalArgs(splits=["eval"]),
         custom_config=json.dumps(custom_config),
@@ -52,3 +53,27 @@ def make_trainer(
         model_run=types.Channel(type=standard_artifacts.ModelRun),
     )
     return Trainer(spec)
+
+
+def make_tuner(
+    config: Config, examples: types.BaseChannel, transform_graph: types.BaseChannel
+) -> tfx.components.Tuner | None:
+    """The search that `tuner` describes, on transformed `examples`; None where there is none."""
+    if config.tuner is None:
+        return None
+    return tfx.components.Tuner(
+        tuner_fn="trainer.tuning.tuner_fn",
+        examples=examples,
+        transform_graph=transform_graph,
+        train_args=tfx.proto.TrainArgs(splits=["train"]),
+        eval_args=tfx.proto.EvalArgs(splits=["eval"]),
+        custom_config=_custom_config(config, *TUNER),
+    )
+
+
+def _custom_config(config: Config, *keys: str) -> dict[str, str]:
+    return {
+        "config": dump_config(config, *keys),
+        "checkpoint_folder": paths.checkpoints(config),
+        "fingerprint": code_fingerprint(*TRAINER_CODE),
+    }

@@ -15,6 +15,7 @@ from tfx.components.trainer.fn_args_utils import FnArgs
 from pipeline import layout
 from pipeline.calls import ANSWERS_FILE
 from pipeline.config import Config, parse_config
+from pipeline.config.override import changed_config
 from trainer.catalogue import Catalogue, load_catalogue
 from trainer.data import WindowData
 from trainer.distribution import make_strategy
@@ -41,11 +42,14 @@ def run_fn(fn_args: FnArgs) -> None:
     `RESULT_FILE`, `INDEX_FILE` (with a retrieval task), `ANSWERS_FILE` and logs go to `model_run_dir`.
 
     `custom_config` holds `config`, the configuration as JSON; `checkpoint_folder`, a folder that outlives the run;
-    `fingerprint`, a digest of the code; and `RAW_EVAL_FILES`, which `trainer.executor` adds.
+    `fingerprint`, a digest of the code; and `RAW_EVAL_FILES`, which `trainer.executor` adds. The Tuner's
+    `hyperparameters`, if any, change the configuration.
     """
     config = parse_config(fn_args.custom_config["config"], "custom_config")
+    if fn_args.hyperparameters:
+        config = changed_config(config, fn_args.hyperparameters["values"])
     tft_output = tft.TFTransformOutput(fn_args.transform_graph_path)
-    catalogue = load_catalogue(_items_pattern(fn_args), tft_output, config)
+    catalogue = load_catalogue(items_pattern(fn_args), tft_output, config)
     job = TrainingJob(config, tft_output, catalogue, fn_args)
     result = job.train()
     model = job.exportable_model()
@@ -134,8 +138,8 @@ def _write(fn_args: FnArgs, name: str, values: dict[str, Any]) -> None:
         file.write(json.dumps(values, indent=2))
 
 
-def _items_pattern(fn_args: FnArgs) -> list[str]:
-    """The items split lies beside the train split: `<uri>/Split-train/*` -> `<uri>/Split-items/*`."""
+def items_pattern(fn_args: FnArgs) -> list[str]:
+    """The catalogue lies beside the train split: `<uri>/Split-train/*` -> `<uri>/Split-items/*`."""
     folders = sorted({posixpath.dirname(posixpath.dirname(pattern)) for pattern in fn_args.train_files})
     patterns = [posixpath.join(folder, f"Split-{layout.ITEMS_SPLIT}", "*") for folder in folders]
     return [pattern for pattern in patterns if tf.io.gfile.glob(pattern)]

@@ -21,6 +21,7 @@ from pipeline.config.tasks import (
     RetrievalTask,
 )
 from pipeline.config.training import TrainingConfig
+from pipeline.config.tuner import TunerConfig
 
 
 def _default_tasks() -> dict[str, AnyTask]:
@@ -41,6 +42,7 @@ class Config(Section):
     tasks: dict[str, AnyTask] = Field(default_factory=_default_tasks, min_length=1)
     model: ModelConfig = ModelConfig()
     training: TrainingConfig = TrainingConfig()
+    tuner: TunerConfig | None = None
     evaluation: EvaluationConfig = EvaluationConfig()
     serving: ServingConfig = ServingConfig()
     pipeline: PipelineConfig = PipelineConfig()

@@ -9,6 +9,7 @@ _EVENTS = ("data", "positive", "cleaning", "split", "features", "tasks")
 INGEST = (*_EVENTS, "model.history.max_events", "model.history.min_context")
 TRANSFORM = ("data", "features", "tasks", "model.user_min_count")
 TRAINER = (*INGEST, "model", "training", "evaluation.ks", "evaluation.mask_seen", "serving", "-serving.infra")
+TUNER = (*INGEST, "model", "training", "evaluation.ks", "evaluation.mask_seen", "tuner")
 EVALUATOR = ("data", "features", "tasks", "evaluation", "split", "serving.index")
 INFRA = ("data", "features", "tasks", "serving")
 """The keys that a component reads (not those after a minus): what else changes does not run it again."""

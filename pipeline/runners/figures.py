@@ -30,8 +30,8 @@ def figure(name: str, outputs: Outputs, config: Config) -> str:
 
 
 def progress(name: str, log: Path) -> str:
-    """What a running component has reached: the Trainer's newest line in the log."""
-    if name != "Trainer":
+    """What a running component has reached: the Trainer's or the Tuner's newest line in the log."""
+    if name not in ("Trainer", "Tuner"):
         return ""
     with log.open("rb") as file:
         file.seek(max(0, log.stat().st_size - 20_000))
@@ -153,12 +153,20 @@ def _reasons(outputs: Outputs) -> str:
     return "; ".join(blessing_reasons(outputs["evaluation"][0].uri))
 
 
+def _search(outputs: Outputs, config: Config) -> str:
+    trials = json.loads((Path(outputs["tuner_results"][0].uri) / "tuner_results.json").read_text())
+    best = {name: value for name, value in trials[0].items() if name not in ("trial_id", "score")}
+    found = ", ".join(f"{name} {value}" for name, value in best.items())
+    return f"{len(trials)} trials; {config.tuner.objective if config.tuner else ''} {trials[0]['score']:.4f}: {found}"
+
+
 _FIGURES: dict[str, Callable[[Outputs, Config], str]] = {
     "InteractionExampleGen": _ingest,
     "StatisticsGen": _statistics,
     "SchemaGen": _schema,
     "ExampleValidator": _anomalies,
     "Transform": _vocabularies,
+    "Tuner": _search,
     "Trainer": _training,
     "Evaluator": _evaluation,
     "InfraValidator": _infra,

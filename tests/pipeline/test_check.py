@@ -252,3 +252,24 @@ print([name for name in ("tensorflow", "tfx", "apache_beam") if name in sys.modu
 """
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert run.stdout.strip() == "[]"
+
+
+@pytest.mark.parametrize(
+    ("key", "values", "message"),
+    [
+        ("model.dimension", "[8, 0]", "0 is no value of `model.dimension`"),
+        ("training.optimiser.name", "[sgd]", "'sgd' is no value of `training.optimiser`"),
+        ("model.history.max_events", "[8, 16]", "that only the Trainer reads"),
+        ("tasks.rating.label", "[rating]", "that only the Trainer reads"),
+        ("split.seed", "[1, 2]", "that only the Trainer reads"),
+    ],
+)
+def test_a_search_over_what_cannot_be_is_refused(write, key, values, message):
+    path = write(more=f"tuner: {{parameters: {{{key}: {{choices: {values}}}}}}}\n")
+    with pytest.raises(ConfigError, match=message):
+        checked_config(path)
+
+
+def test_a_search_over_what_the_trainer_reads_is_fine(write):
+    parameters = "{tasks.rating.weight: {min: 0.1, max: 1.0}, training.optimizer.name: {choices: [sgd, adam]}}"
+    assert checked_config(write(more=f"tuner: {{parameters: {parameters}}}\n")).tuner.trials == 10

@@ -57,6 +57,7 @@ def job(tmp_path_factory):
         transform_graph_path=transform_graph(config, folder / "graph").transform_savedmodel_dir.rsplit("/", 1)[0],
         serving_model_dir=str(folder / "model"),
         model_run_dir=str(folder / "logs"),
+        hyperparameters={"space": [], "values": {"training.batch_size": 4}},
         custom_config={
             "config": dump_config(config),
             "checkpoint_folder": str(folder / "checkpoints"),
@@ -70,7 +71,7 @@ def job(tmp_path_factory):
 
 def test_the_result_is_written_beside_the_logs(job):
     result = json.loads((job / "logs" / "training.json").read_text())
-    assert (result["epochs"], result["steps"]) == (1, 2)
+    assert (result["epochs"], result["steps"]) == (1, 4)  # 16 windows by the tuned batch size
     assert set(result["train"]) == {"retrieval", "like"}
     assert {"loss", "ndcg@3", "like/auc"} <= set(result["evaluation"])
     assert list((job / "logs" / "train").iterdir())

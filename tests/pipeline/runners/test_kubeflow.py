@@ -7,6 +7,7 @@ from google.protobuf import json_format
 from kfp.pipeline_spec.pipeline_spec_pb2 import PipelineSpec
 
 from pipeline.config import load_config
+from pipeline.config.override import changed_config
 from pipeline.runners.kubeflow import CompileError, compile_pipeline, local_paths
 
 CONFIG = load_config(Path(__file__).parents[3] / "configs" / "movielens-100k.yaml")
@@ -39,6 +40,17 @@ def test_specification_holds_every_component_with_image_and_root(tmp_path, suffi
     images = {e["container"]["image"] for e in executors.values() if "container" in e}
     assert images == {"registry/recommender:1"}
     assert [path.name for path in output.parent.iterdir()] == [output.name]
+
+
+def test_a_search_for_hyperparameters_is_compiled(tmp_path):
+    parameters = {"training.optimizer.learning_rate": {"choices": [0.001, 0.01]}}
+    config = changed_config(CONFIG, {"tuner": {"parameters": parameters}})
+    output = tmp_path / "pipeline.yaml"
+    names = compile_pipeline(config, output, image="registry/recommender:1", pipeline_root="gs://bucket/root")
+    assert sorted(names) == sorted([*COMPONENTS, "Tuner"])
+    spec = json_format.ParseDict(yaml.safe_load(output.read_text()), PipelineSpec())
+    inputs = spec.root.dag.tasks["Trainer"].inputs.artifacts["hyperparameters"]
+    assert inputs.task_output_artifact.producer_task == "Tuner"
 
 
 def test_without_kfp_the_extra_is_named(tmp_path, monkeypatch):

@@ -1,0 +1,124 @@
+"""The entry of TFX's Tuner: trainings with other hyperparameters, the best of which the Trainer takes."""
+
+import hashlib
+import json
+import posixpath
+from typing import Any
+
+import attr
+import keras_tuner
+import tensorflow as tf
+import tensorflow_transform as tft
+from keras_tuner.engine.base_tuner import BaseTuner
+from keras_tuner.engine.trial import Trial
+from tfx.components.trainer.fn_args_utils import FnArgs
+from tfx.components.tuner.component import TunerFnResult
+
+from pipeline.config import Config, dump_config, parse_config
+from pipeline.config.override import changed_config
+from pipeline.config.tuner import Parameter, TunerConfig
+from trainer.catalogue import load_catalogue
+from trainer.improvement import figure_of, is_lower_better
+from trainer.run import TrainingJob, items_pattern
+
+
+def tuner_fn(fn_args: FnArgs) -> TunerFnResult:
+    """The search that `custom_config["config"]` describes; see `trainer.run.run_fn` for what else it holds.
+
+    Its state lies in the checkpoints' folder: a search that was killed goes on after its last finished trial.
+    """
+    config = parse_config(fn_args.custom_config["config"], "custom_config")
+    if config.tuner is None:
+        raise ValueError("`tuner` should be configured. Received: None")
+    return TunerFnResult(tuner=TrainingTuner(config, config.tuner, fn_args), fit_kwargs={})
+
+
+class TrainingTuner(BaseTuner):
+    """Runs one training a trial.
+
+    Args:
+        config: the configuration that the trials change.
+        search: its section.
+        fn_args: the files and folders.
+    """
+
+    def __init__(self, config: Config, search: TunerConfig, fn_args: FnArgs) -> None:
+        self._config, self._search, self._fn_args = config, search, fn_args
+        super().__init__(
+            make_oracle(search),
+            directory=fn_args.custom_config["checkpoint_folder"],
+            project_name=f"tuner-{_digest(fn_args)}",
+        )
+
+    def run_trial(self, trial: Trial) -> dict[str, float]:
+        """The objective of a training with the trial's values.
+
+        Raises:
+            FatalValueError: the eval split does not give the objective, which ends the search.
+            FailedTrialError: a loss is not finite with these values.
+        """
+        values = trial.hyperparameters.values
+        print(f"trial {int(trial.trial_id) + 1} of {self._search.trials}: {values}")
+        config = trial_config(self._config, self._search, values)
+        try:
+            evaluation = self._train(config, posixpath.join(self.project_dir, "logs", trial.trial_id))
+        except FloatingPointError as error:
+            raise keras_tuner.errors.FailedTrialError(str(error)) from error
+        try:
+            return {self._search.objective: figure_of(evaluation, self._search.objective, "tuner.objective")}
+        except ValueError as error:
+            raise keras_tuner.errors.FatalValueError(str(error)) from error
+
+    def on_search_end(self) -> None:
+        """Removes what only a resume needs."""
+        tf.io.gfile.rmtree(self.project_dir)
+
+    def _train(self, config: Config, log_folder: str) -> dict[str, float]:
+        custom_config = {**self._fn_args.custom_config, "config": dump_config(config)}
+        fn_args = attr.evolve(self._fn_args, model_run_dir=log_folder, custom_config=custom_config)
+        tft_output = tft.TFTransformOutput(fn_args.transform_graph_path)
+        job = TrainingJob(config, tft_output, load_catalogue(items_pattern(fn_args), tft_output, config), fn_args)
+        result = job.train()
+        job.loop.remove_checkpoints()
+        return result.evaluation
+
+
+def trial_config(config: Config, search: TunerConfig, values: dict[str, Any]) -> Config:
+    """The configuration of a trial: it fits train only, since eval judges it."""
+    epochs = {} if search.epochs is None else {"training.epochs": search.epochs}
+    return changed_config(config, {"training.fit_on": ["train"], **epochs, **values})
+
+
+def make_oracle(search: TunerConfig) -> keras_tuner.Oracle:
+    """What chooses the next trial's values."""
+    space = keras_tuner.HyperParameters()
+    for key, parameter in search.parameters.items():
+        _add(space, key, parameter)
+    direction = "min" if is_lower_better(search.objective) else "max"
+    makers = {
+        "random": keras_tuner.oracles.RandomSearchOracle,
+        "bayesian": keras_tuner.oracles.BayesianOptimizationOracle,
+    }
+    return makers[search.algorithm](
+        objective=keras_tuner.Objective(search.objective, direction),
+        max_trials=search.trials,
+        seed=search.seed,
+        hyperparameters=space,
+        allow_new_entries=False,
+        tune_new_entries=False,
+    )
+
+
+def _add(space: keras_tuner.HyperParameters, key: str, parameter: Parameter) -> None:
+    if parameter.choices:
+        space.Choice(key, list(parameter.choices))
+    elif isinstance(parameter.min, int) and isinstance(parameter.max, int):
+        space.Int(key, parameter.min, parameter.max, sampling=parameter.scale)
+    else:
+        space.Float(key, parameter.min, parameter.max, sampling=parameter.scale)
+
+
+def _digest(fn_args: FnArgs) -> str:
+    custom = fn_args.custom_config
+    key = json.dumps([custom["config"], custom["fingerprint"], fn_args.train_files, fn_args.eval_files])
+    return hashlib.sha256(key.encode()).hexdigest()[:16]
