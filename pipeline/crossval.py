@@ -19,17 +19,22 @@ class Summary:
     """A metric over the folds."""
 
     values: tuple[float, ...]
-    """One for each fold that measured it."""
+    """One for each fold, NaN where it was not measured; at least one is a number."""
+
+    @property
+    def measured(self) -> list[float]:
+        """The values that are numbers."""
+        return [value for value in self.values if not math.isnan(value)]
 
     @property
     def mean(self) -> float:
-        """Over the folds."""
-        return statistics.fmean(self.values)
+        """Over the folds that measured it."""
+        return statistics.fmean(self.measured)
 
     @property
     def deviation(self) -> float:
-        """The sample standard deviation over the folds; NaN of a single one."""
-        return statistics.stdev(self.values) if len(self.values) > 1 else math.nan
+        """The sample standard deviation over the folds that measured it; NaN of a single one."""
+        return statistics.stdev(self.measured) if len(self.measured) > 1 else math.nan
 
 
 def home(config: Config, folds: int) -> str:
@@ -57,7 +62,7 @@ def fold_configs(config: Config, folds: int) -> Iterator[Config]:
 
 
 def summarise(figures: Sequence[Figures]) -> dict[str, Summary]:
-    """Each metric over the folds' figures; folds without it, or where it is undefined, are left out."""
+    """Each metric that a fold measured, over the folds' figures."""
     names = dict.fromkeys(name for fold in figures for name in fold if not name.startswith(("stderr_", "lift_")))
-    values = {name: tuple(f[name] for f in figures if not math.isnan(f.get(name, math.nan))) for name in names}
-    return {name: Summary(found) for name, found in values.items() if found}
+    summaries = {name: Summary(tuple(fold.get(name, math.nan) for fold in figures)) for name in names}
+    return {name: found for name, found in summaries.items() if found.measured}

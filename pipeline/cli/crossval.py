@@ -22,6 +22,8 @@ from pipeline.config import Config, ConfigError
 from pipeline.crossval import Summary
 
 FILE = "crossval.json"
+_PIPE_WIDTH = 160
+"""Characters, where the output is no terminal."""
 Summaries = Mapping[Literal["eval", "test"], Mapping[str, Summary]]
 """By split and metric."""
 
@@ -48,8 +50,10 @@ def execute(arguments: argparse.Namespace) -> int:
     summaries = {split: crossval.summarise([fold[split] for fold in folds]) for split in config.evaluation.splits}
     path = Path(crossval.home(config, arguments.folds), FILE)
     path.write_text(json.dumps(as_json(summaries), indent=2) + "\n", encoding="utf-8")
+    console = Console()
+    console = console if console.is_terminal else Console(width=_PIPE_WIDTH)
     for split, summary in summaries.items():
-        Console().print(table(split, summary))
+        console.print(table(split, summary))
     print(f"the folds' figures: {path}")
     return exits.OK
 
@@ -70,7 +74,7 @@ def _run(config: Config, verbose: bool) -> dict[str, dict[str, float]]:
 
 
 def as_json(summaries: Summaries) -> dict[str, dict[str, object]]:
-    """By split and metric: the folds' values, their mean and their deviation (null where it is undefined)."""
+    """By split and metric: the folds' values, their mean and their deviation, null where undefined."""
     return {split: {name: _entry(found) for name, found in metrics.items()} for split, metrics in summaries.items()}
 
 
@@ -83,10 +87,17 @@ def table(split: str, metrics: Mapping[str, Summary]) -> Table:
     for name in columns:
         result.add_column(name, justify="right", no_wrap=True)
     for name, found in metrics.items():
-        result.add_row(name, *(f"{value:.4f}" for value in (found.mean, found.deviation, *found.values)))
+        result.add_row(name, *map(_word, (found.mean, found.deviation, *found.values)))
     return result
 
 
 def _entry(found: Summary) -> dict[str, object]:
-    deviation = None if math.isnan(found.deviation) else found.deviation
-    return {"mean": found.mean, "deviation": deviation, "values": list(found.values)}
+    return {"mean": found.mean, "deviation": _number(found.deviation), "values": list(map(_number, found.values))}
+
+
+def _number(value: float) -> float | None:
+    return None if math.isnan(value) else value
+
+
+def _word(value: float) -> str:
+    return "" if math.isnan(value) else f"{value:.4f}"

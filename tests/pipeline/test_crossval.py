@@ -35,17 +35,18 @@ def test_mean_and_deviation_by_hand():
     folds = [{"ndcg@10": 0.1, "stderr_ndcg@10": 0.01}, {"ndcg@10": 0.2, "like/auc": 0.5}, {"ndcg@10": 0.6}]
     found = summarise([*folds, {"ndcg@10": math.nan}])
     assert set(found) == {"ndcg@10", "like/auc"}
-    assert found["ndcg@10"].values == (0.1, 0.2, 0.6)
+    assert found["ndcg@10"].values == pytest.approx((0.1, 0.2, 0.6, math.nan), nan_ok=True)
+    assert found["like/auc"].measured == [0.5]
     assert found["ndcg@10"].mean == pytest.approx(0.3)
     assert found["ndcg@10"].deviation == pytest.approx(math.sqrt((0.04 + 0.01 + 0.09) / 2))
     assert math.isnan(found["like/auc"].deviation)
 
 
 def test_the_summary_as_json_and_table():
-    summaries = {"test": {"ndcg@10": Summary((0.1, 0.3)), "like/auc": Summary((0.5,))}}
+    summaries = {"test": {"ndcg@10": Summary((0.1, 0.3)), "like/auc": Summary((math.nan, 0.5))}}
     found = as_json(summaries)["test"]
     assert found["ndcg@10"] == {"mean": pytest.approx(0.2), "deviation": pytest.approx(0.02**0.5), "values": [0.1, 0.3]}
-    assert found["like/auc"]["deviation"] is None
+    assert found["like/auc"] == {"mean": 0.5, "deviation": None, "values": [None, 0.5]}
     assert [column.header for column in table("test", summaries["test"]).columns] == [
         *("metric", "mean", "deviation", "fold 1", "fold 2")
     ]
