@@ -124,7 +124,8 @@ def test_several_tasks_of_a_kind_stand_side_by_side():
     assert changed == {"buy"}
 
 
-def test_the_epochs_figures_are_those_of_the_predictions(model, tmp_path):
+def test_the_epochs_figures_are_those_of_the_predictions(tmp_path):
+    model = small_model(many_tasks_config())
     rows = draw_eval_rows(2, 20)
     data = WindowData([write_rows(tmp_path / "eval.gz", rows)], model.spec)
     found = Evaluator(model, data).evaluate()
