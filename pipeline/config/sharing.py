@@ -2,7 +2,7 @@
 
 from typing import Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from pipeline.config.base import Method
 
@@ -22,3 +22,14 @@ class SharingConfig(Method):
     """`cross_stitch`: layers of each task's tower. `ple`: levels of experts."""
     expert_width: int | None = Field(default=None, gt=0)
     """Of each expert or tower layer, and so of the tasks' states; `dimension` when missing."""
+    residual: bool = True
+    """Experts and towers add to the shared state, which reaches every task as it is with `hard` (He et al., "Deep
+    Residual Learning for Image Recognition", 2016). False: they replace it, as in the papers above."""
+
+    @model_validator(mode="after")
+    def _adds_what_is_as_wide(self) -> "SharingConfig":
+        if self.expert_width is not None and self.residual:
+            raise ValueError(
+                "`expert_width` should be left out, or `residual` false: what is added is `dimension` wide"
+            )
+        return self

@@ -15,9 +15,10 @@ def make_sharing(config: Config) -> Sharing:
     tasks, sharing = tuple(config.tasks), config.model.sharing
     width = sharing.expert_width or config.model.dimension
     if sharing.method == "cross_stitch":
-        return CrossStitch(tasks, sharing.levels, width)
+        return CrossStitch(tasks, sharing.levels, width, sharing.residual)
     if sharing.method == "mmoe":
-        return MixtureOfExperts(tasks, sharing.experts, width)
+        return MixtureOfExperts(tasks, sharing.experts, width, sharing.residual)
     if sharing.method == "ple":
-        return ProgressiveExtraction(tasks, sharing.experts, sharing.task_experts, sharing.levels, width)
+        counts = (sharing.experts, sharing.task_experts, sharing.levels)
+        return ProgressiveExtraction(tasks, *counts, width, sharing.residual)
     return HardSharing(tasks)

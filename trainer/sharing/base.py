@@ -16,11 +16,13 @@ class Sharing(tf.keras.layers.Layer):
 
     Args:
         tasks: their names.
+        is_residual: what `mix` makes is added to the query's state, W wide as it, and does not replace it.
     """
 
-    def __init__(self, tasks: Sequence[str]) -> None:
+    def __init__(self, tasks: Sequence[str], is_residual: bool = False) -> None:
         super().__init__(name="sharing")
         self.tasks = tuple(tasks)
+        self._is_residual = is_residual
 
     def state_of(self, task: str) -> str:
         """The name of the state that a task reads: its own where not said otherwise."""
@@ -28,6 +30,11 @@ class Sharing(tf.keras.layers.Layer):
 
     def call(self, state: tf.Tensor) -> States:
         """The query's state float [B, L, S] -> the tasks' states float [B, L, W]."""
+        states = self.mix(state)
+        return {name: state + values for name, values in states.items()} if self._is_residual else states
+
+    def mix(self, state: tf.Tensor) -> States:
+        """The method's own part of `call`."""
         raise NotImplementedError
 
     def gates(self, state: tf.Tensor) -> dict[str, tf.Tensor]:

@@ -19,10 +19,11 @@ class CrossStitch(Sharing):
         tasks: their names.
         levels: layers of a tower.
         width: of the layers and of the states.
+        is_residual: of `Sharing`.
     """
 
-    def __init__(self, tasks: Sequence[str], levels: int, width: int) -> None:
-        super().__init__(tasks)
+    def __init__(self, tasks: Sequence[str], levels: int, width: int, is_residual: bool = False) -> None:
+        super().__init__(tasks, is_residual)
         self.towers = {
             task: [tf.keras.layers.Dense(width, activation="gelu", name=f"{task}_{i}") for i in range(levels)]
             for task in tasks
@@ -31,7 +32,7 @@ class CrossStitch(Sharing):
         shape = [len(tasks), len(tasks)]
         self.stitches = [self.add_weight(name=f"stitch_{i}", shape=shape, initializer=start) for i in range(levels)]
 
-    def call(self, state: tf.Tensor) -> States:
+    def mix(self, state: tf.Tensor) -> States:
         """float [B, L, S] -> float [B, L, W] by task."""
         states = [state] * len(self.tasks)
         for level, stitch in enumerate(self.stitches):

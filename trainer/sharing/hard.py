@@ -14,6 +14,6 @@ class HardSharing(Sharing):
         """The same name for every task."""
         return _SHARED
 
-    def call(self, state: tf.Tensor) -> States:
+    def mix(self, state: tf.Tensor) -> States:
         """float [B, L, S] -> itself."""
         return {_SHARED: state}

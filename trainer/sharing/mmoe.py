@@ -17,14 +17,15 @@ class MixtureOfExperts(Sharing):
         tasks: their names.
         experts: E.
         width: of each expert and of the states.
+        is_residual: of `Sharing`.
     """
 
-    def __init__(self, tasks: Sequence[str], experts: int, width: int) -> None:
-        super().__init__(tasks)
+    def __init__(self, tasks: Sequence[str], experts: int, width: int, is_residual: bool = False) -> None:
+        super().__init__(tasks, is_residual)
         self.experts = Experts(experts, width, name="experts")
         self.gate_layers = {task: Gate(experts, name=f"{task}_gate") for task in tasks}
 
-    def call(self, state: tf.Tensor) -> States:
+    def mix(self, state: tf.Tensor) -> States:
         """float [B, L, S] -> float [B, L, W] by task."""
         experts = self.experts(state)
         return {task: mixture(experts, gate(state)) for task, gate in self.gate_layers.items()}

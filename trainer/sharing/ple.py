@@ -22,16 +22,19 @@ class ProgressiveExtraction(Sharing):
         task_experts: of each task and level.
         levels: at least 1.
         width: of each expert and of the states.
+        is_residual: of `Sharing`.
     """
 
-    def __init__(self, tasks: Sequence[str], experts: int, task_experts: int, levels: int, width: int) -> None:
-        super().__init__(tasks)
+    def __init__(
+        self, tasks: Sequence[str], experts: int, task_experts: int, levels: int, width: int, is_residual: bool = False
+    ) -> None:
+        super().__init__(tasks, is_residual)
         self.levels = [
             ExtractionLevel(tasks, experts, task_experts, width, is_last=i == levels - 1, name=f"level_{i}")
             for i in range(levels)
         ]
 
-    def call(self, state: tf.Tensor) -> States:
+    def mix(self, state: tf.Tensor) -> States:
         """float [B, L, S] -> float [B, L, W] by task."""
         states = self._start(state)
         for level in self.levels:

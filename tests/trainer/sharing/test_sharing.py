@@ -13,7 +13,7 @@ STATE = tf.random.stateless_normal([2, 3, 4], [1, 2])
 
 @pytest.fixture(scope="module", params=METHODS)
 def model(request):
-    sharing = {"method": request.param, "levels": 2, "expert_width": 6}
+    sharing = {"method": request.param, "levels": 2, "expert_width": 6, "residual": False}
     return small_model(small_config(model={**small_config().model.model_dump(), "sharing": sharing}))
 
 
@@ -49,3 +49,18 @@ def test_the_methods_name_alone_may_stand_for_the_section():
 def test_ple_keeps_the_name_shared_for_itself():
     with pytest.raises(ValueError, match="should not name one `shared`"):
         small_config(model={"sharing": "ple"}, tasks={"shared": {"kind": "binary", "label": "a"}})
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_a_residual_adds_to_the_shared_state(method):
+    config = small_config(model={"dimension": 4, "sharing": method})
+    sharing = make_sharing(config)
+    states = sharing(STATE)
+    for name, mixed in sharing.mix(STATE).items():
+        np.testing.assert_allclose(states[name], STATE + mixed, rtol=1e-6)
+        assert np.abs(mixed).max() > 0
+
+
+def test_a_residual_is_as_wide_as_the_state():
+    with pytest.raises(ValueError, match="`expert_width` should be left out, or `residual` false"):
+        small_config(model={"sharing": {"method": "mmoe", "expert_width": 6}})
