@@ -168,7 +168,7 @@ def _panels(curves: Mapping[str, Mapping[str, Curve]]) -> dict[str, dict[str, Cu
     panels: dict[str, dict[str, Curve]] = {}
     for part, figures in curves.items():
         for name, curve in figures.items():
-            if name != "learning_rate" and not name.startswith("gate/"):
+            if not name.startswith(("learning_rate", "gate/")):
                 panels.setdefault(f"{part}: {_family(part, name)}", {})[name] = curve
     return panels
 

@@ -48,7 +48,7 @@ def artifacts(tmp_path_factory: pytest.TempPathFactory) -> Artifacts:
 
 def _model_run(folder: Path) -> Path:
     balancing = {"weight/like": 0.5, "gradient_cosine/retrieval/like": -0.1, "gate/like/expert_0": 0.25}
-    train = {"retrieval": 6.5, "learning_rate": 0.004, **balancing}
+    train = {"retrieval": 6.5, "learning_rate": 0.004, "learning_rate/embeddings": 0.1, **balancing}
     for part, figures in (("train", train), ("eval", {"ndcg@2": 0.5})):
         ScalarLog(str(folder / part)).write(figures, 118)
     result = {"epochs": 1, "steps": 1118, "train": {}, "evaluation": {}, "best_epoch": 0, "seconds": 2.4}
