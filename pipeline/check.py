@@ -102,6 +102,10 @@ def _tables(config: Config) -> Iterator[Problem]:
         yield ("features", "item"), "needs the table `data.items`, which is missing"
     if config.split.method == "global_time" and config.data.interactions.time is None:
         yield ("split", "method"), "`global_time` needs a time column, and `data.interactions.time` is null"
+    if config.features.trend and config.data.interactions.time is None:
+        yield ("features", "trend"), "needs a time column, and `data.interactions.time` is null"
+    if config.features.trend and config.retrieval is None:
+        yield ("features", "trend"), "is a part of the retrieval score, and `tasks` holds no retrieval task"
     schema = config.pipeline.schema_file
     if schema is not None and "://" not in schema and not Path(schema).is_file():
         yield ("pipeline", "schema_file"), f"should be a file. Received: {schema!r}, which does not exist"

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from pipeline import layout
 from pipeline.config import Config
 from transform.features import ModelFeature, item_frequencies, item_vocabulary, model_features
+from transform.trend import TrendCounts, item_trend
 
 PADDING = -1
 """Fills the rows of a multi-valued feature behind an item's last value."""
@@ -32,11 +33,13 @@ class Catalogue:
         frequencies: float32 [V], positive training targets of each item.
         features: by the feature's name in the examples (`item_year`): a category int32 [V + 1], a number float32
             [V + 1], categories int32 [V + 1, M] with `PADDING` behind the last value (M >= 1 is the longest list).
+        trend: the positive training targets of each item by time; None where `features.trend` is not configured.
     """
 
     item_ids: NDArray[np.object_]
     frequencies: NDArray[np.float32]
     features: Mapping[str, NDArray[Any]]
+    trend: TrendCounts | None = None
 
     @property
     def size(self) -> int:
@@ -78,7 +81,8 @@ def load_catalogue(file_pattern: str | Sequence[str], tft_output: tft.TFTransfor
     index = np.concatenate([np.zeros(0, np.int64), *(b.pop(layout.CATALOGUE_ID).values for b in batches)])
     columns = {f.name: _join([b[f.name] for b in batches]) for f in features}
     tables = {f.name: _table(f, columns[f.name], index, len(item_ids)) for f in features}
-    return Catalogue(item_ids, item_frequencies(tft_output).astype(np.float32), tables)
+    trend = item_trend(tft_output) if config.features.trend else None
+    return Catalogue(item_ids, item_frequencies(tft_output).astype(np.float32), tables, trend)
 
 
 @dataclass(frozen=True)

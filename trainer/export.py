@@ -178,23 +178,25 @@ class Functions:
         return self.recommender.retrieve(index, self.reader.from_examples(examples))
 
     def embed_candidate(self, index: Index, item_id: tf.Tensor) -> Answer:
-        """The signature `embed_candidate`: string [B] -> `embedding` float [B, D + 1]."""
+        """The signature `embed_candidate`: string [B] -> `embedding` float [B, D + 1 + W]."""
         return {"embedding": index.embeddings(self.reader.item_index.lookup(item_id))}
 
     def embed_query(self, examples: tf.Tensor) -> Answer:
-        """The signature `embed_query`: string [B] -> `embedding` float [B, D + 1]."""
+        """The signature `embed_query`: string [B] -> `embedding` float [B, D + 1 + W]."""
         window = self.reader.window(self.reader.raw(examples))
         return {"embedding": self.model.encode(window).newest().embedding}
 
 
 def candidate_table(model: RecommenderModel) -> np.ndarray:
-    """The candidates' embeddings and the unknown item's, float32 [V + 1, D + 1].
+    """The candidates' embeddings and the unknown item's, float32 [V + 1, D + 1 + W].
 
-    An unknown item has no direction and the lowest of all biases: it matches nobody and is less popular than any.
+    An unknown item has no direction, the lowest of all biases and no trend: it matches nobody and is less popular than
+    any.
     """
     known = model.candidate_embeddings(training=False).numpy()
     unknown = np.zeros((1, known.shape[1]), known.dtype)
-    unknown[0, -1] = known[:, -1].min()
+    bias = model.config.model.dimension
+    unknown[0, bias] = known[:, bias].min()
     return np.concatenate([known, unknown])
 
 

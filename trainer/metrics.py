@@ -61,7 +61,11 @@ class Evaluator:
         answers |= {f"{name}_label": window[layout.label(name)][:, -1] for name in predictions}
         answers |= {f"{name}_label": shares for name, shares in self._model.class_shares(item).items()}
         answers |= {f"{name}_is_target": window[layout.weight(name)][:, -1] for name in self._model.config.events}
-        scores = tf.matmul(state.embedding, candidates, transpose_b=True)
+        scores = self._model.scores_as_of(
+            window[layout.TIME][:, -1],
+            state.embedding,
+            lambda query: tf.matmul(query, candidates, transpose_b=True),
+        )
         mask_seen = self._model.config.evaluation.mask_seen
         rank = target_ranks(scores, item, window[layout.SEEN_ITEM_ID], mask_seen)
         is_counted = window[layout.IS_POSITIVE][:, -1] & (window[layout.IS_COLD_USER] == 0)

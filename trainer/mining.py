@@ -32,7 +32,7 @@ class MinedNegatives(tf.Module):
     Args:
         config: how many items are mined.
         size: V.
-        dimension: D + 1, of embeddings.
+        dimension: D + 1 + W, of embeddings; their trend is the newest, whatever the target's time.
         others: draws the sample.
         randomness: of the choice of targets.
     """
@@ -57,7 +57,7 @@ class MinedNegatives(tf.Module):
         """Renews the index.
 
         Args:
-            embed: gives the embeddings of items, int64 [n] -> float [n, D + 1].
+            embed: gives the embeddings of items, int64 [n] -> float [n, D + 1 + W].
         """
         size = self._index.shape[0]
         parts = [embed(tf.range(start, min(start + _ITEMS, size), dtype=tf.int64)) for start in range(0, size, _ITEMS)]

@@ -1,6 +1,6 @@
 """The TFRS model: two towers, a retrieval task and any number of ranking tasks on them."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
 import tensorflow as tf
@@ -26,6 +26,7 @@ from trainer.tasks import LabelStatistics, class_heads, ranking_heads
 from trainer.tasks.multiclass import class_shares, dense_shares
 from trainer.tasks.targets import Targets
 from trainer.towers import CandidateTower, QueryState, QueryTower
+from trainer.trend import TrendTable
 from trainer.windows import Window, WindowSpec, dense_windows
 from transform.features import ModelFeature
 
@@ -61,6 +62,7 @@ class RecommenderModel(tfrs.Model):
         self.queries = QueryTower(config, features, user_count, randomness, self.sharing)
         self.target_attention = _target_attention(config)
         self.interaction = Interaction(config.model)
+        self.trend = _trend_table(config, catalogue)
         self.heads = ranking_heads(config.ranking, catalogue.size, statistics or {})
         self.classifiers = class_heads(config, features, catalogue)
         self.balancing = make_balancing(config, self.queries.history.norm, randomness)
@@ -75,7 +77,7 @@ class RecommenderModel(tfrs.Model):
             window: as `trainer.windows` lays it out, [B, L].
 
         Returns:
-            embedding float [B, L, D + 1], hidden float [B, L, S] by state, and the history that each sees.
+            embedding float [B, L, D + 1 + W], hidden float [B, L, S] by state, and the history that each sees.
         """
         return self._encode(window, self.candidates.vectors(window[layout.ITEM_ID]), training)
 
@@ -85,12 +87,33 @@ class RecommenderModel(tfrs.Model):
         return self.sharing.gates(self.queries.shared_state(window, vectors, self.spec.item_count))
 
     def candidate_embeddings(self, training: bool = False) -> tf.Tensor:
-        """float [V, D + 1] in the catalogue's order; query . candidate is the retrieval score."""
+        """float [V, D + 1 + W] in the catalogue's order; query . candidate is the retrieval score now."""
         return self.embed_items(tf.range(self.spec.item_count, dtype=tf.int64))
 
     def embed_items(self, item: tf.Tensor) -> tf.Tensor:
-        """int64 [...] in [0, V] -> float [..., D + 1]."""
-        return self.candidates(item, self.candidates.vectors(item))
+        """int64 [...] in [0, V] -> float [..., D + 1 + W], with the newest of the W trend features."""
+        embedding = self._embed_alone(item)
+        return embedding if self.trend is None else tf.concat([embedding, self.trend.newest(item)], axis=-1)
+
+    def scores_as_of(
+        self, time: tf.Tensor, embedding: tf.Tensor, scores: Callable[[tf.Tensor], tf.Tensor]
+    ) -> tf.Tensor:
+        """The retrieval scores of all items with the trend of another time than now.
+
+        Args:
+            time: int64 [B] seconds.
+            embedding: float [B, D + 1 + W], queries.
+            scores: from queries to dot products with all of `candidate_embeddings`.
+
+        Returns:
+            float [B, V].
+        """
+        if self.trend is None:
+            return scores(embedding)
+        width = embedding.shape[-1] - self.trend.width
+        weights = embedding[:, width:]
+        without = tf.concat([embedding[:, :width], tf.zeros_like(weights)], axis=-1)
+        return scores(without) + self.trend.catalogue_scores(weights, time)
 
     def rank(self, state: QueryState, item: tf.Tensor) -> dict[str, tf.Tensor]:
         """Every ranking task's predictions for queries and items.
@@ -207,10 +230,15 @@ class RecommenderModel(tfrs.Model):
         targets = retrieval_targets(window, task, size)
         query = tf.gather_nd(embedding, targets.place)
         negatives = sampler(targets, query)
+        target, others = items.embeddings(targets.item), self._negative_embeddings(items, negatives)
+        if self.trend is not None:
+            time = tf.gather_nd(window[layout.TIME], targets.place)
+            negative = None if isinstance(items, CatalogueItems) else negatives.item
+            query, target, others = self.trend.as_of(time, query, targets.item, negative, target, others)
         losses = retrieval_losses(
             query=query,
-            target_embeddings=items.embeddings(targets.item),
-            negative_embeddings=self._negative_embeddings(items, negatives),
+            target_embeddings=target,
+            negative_embeddings=others,
             targets=targets,
             negatives=negatives,
             task=task,
@@ -219,7 +247,11 @@ class RecommenderModel(tfrs.Model):
         return LossSum.of(losses, tf.reduce_sum(targets.weight, axis=1))
 
     def _negative_embeddings(self, items: BatchItems, negatives: Negatives) -> tf.Tensor:
-        return items.known() if isinstance(items, CatalogueItems) else self.embed_items(negatives.item)
+        return items.known() if isinstance(items, CatalogueItems) else self._embed_alone(negatives.item)
+
+    def _embed_alone(self, item: tf.Tensor) -> tf.Tensor:
+        """int64 [...] in [0, V] -> float [..., D + 1], without trend."""
+        return self.candidates(item, self.candidates.vectors(item))
 
 
 class LossSum(NamedTuple):
@@ -232,6 +264,14 @@ class LossSum(NamedTuple):
     def of(cls, losses: tf.Tensor, weights: tf.Tensor) -> "LossSum":
         """Losses and weights, float [T]."""
         return cls(tf.reduce_sum(losses * weights), tf.reduce_sum(weights))
+
+
+def _trend_table(config: Config, catalogue: Catalogue) -> TrendTable | None:
+    if config.features.trend is None:
+        return None
+    if catalogue.trend is None:
+        raise ValueError("the catalogue should hold the items' trend where `features.trend` is configured")
+    return TrendTable(catalogue.trend, config.features.trend.days, catalogue.size)
 
 
 def _target_attention(config: Config) -> TargetAttention | None:

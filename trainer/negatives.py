@@ -34,7 +34,7 @@ class NegativeSampler(Protocol):
 
         Args:
             targets: the T positions of this replica.
-            query: float [T, D + 1] of them.
+            query: float [T, D + 1 + W] of them.
         """
 
 

@@ -25,7 +25,8 @@ def make_sampler(config: Config, catalogue: Catalogue, randomness: Randomness) -
         return AllItems(catalogue.size)
     sample = SampledNegatives(_draws(task, catalogue, randomness))
     if task.negatives == "hard":
-        return MinedNegatives(task.hard, catalogue.size, config.model.dimension + 1, sample, randomness)
+        trends = len(config.features.trend.days) if config.features.trend else 0
+        return MinedNegatives(task.hard, catalogue.size, config.model.dimension + 1 + trends, sample, randomness)
     return sample
 
 

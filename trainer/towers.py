@@ -21,7 +21,8 @@ class QueryState(NamedTuple):
     """A query at every position.
 
     Attributes:
-        embedding: float [B, L, D + 1]: temperature x unit vector, and a 1 that meets the candidate's bias.
+        embedding: float [B, L, D + 1 + W]: temperature x unit vector, a 1 that meets the candidate's bias, and the
+            weights of the W trend features (none without `features.trend`).
         hidden: float [B, L, S] by state: what the other tasks read, each that of `Sharing.state_of`.
         history: the events [B, L, D] that each position's query sees: what target attention reads.
     """
@@ -122,9 +123,9 @@ class CandidateTower(tf.keras.layers.Layer):
         self.content = FeatureEncoder(own, model.feature_dimension, model.dimension, "item_features") if own else None
         self.hidden = HiddenLayers(model.candidate_layers, name="hidden")
         self.project = tf.keras.layers.Dense(model.dimension, name="project") if model.candidate_layers else None
-        start = tf.math.log((catalogue.frequencies + 1) / tf.reduce_sum(catalogue.frequencies + 1))
+        start = tf.zeros([self.size + 1]) if config.features.trend else _log_popularity(catalogue)
         self.bias = self.add_weight(
-            name="bias", shape=[self.size + 1], initializer=tf.keras.initializers.Constant(tf.concat([start, [0]], 0))
+            name="bias", shape=[self.size + 1], initializer=tf.keras.initializers.Constant(start)
         )
 
     def vectors(self, item: tf.Tensor) -> tf.Tensor:
@@ -193,6 +194,7 @@ class QueryTower(tf.keras.layers.Layer):
         self.hidden = HiddenLayers(model.query_layers, name="hidden")
         self.project = tf.keras.layers.Dense(model.dimension, name="project")
         self.blank = BlankHistory(model.history.blank, randomness)
+        self.trend = _trend_weights(config)
         self.start = self.add_weight(name="start", shape=[model.dimension], initializer="zeros")
         self.log_scale = self.add_weight(name="log_scale", shape=[], initializer=_scale_start(config))
 
@@ -208,10 +210,11 @@ class QueryTower(tf.keras.layers.Layer):
         states = self.sharing(shared)
         own = shared if self._retrieval is None else states[self.sharing.state_of(self._retrieval)]
         query = tf.math.l2_normalize(self.project(self.hidden(own)), axis=-1, epsilon=1e-6)
-        embedding = tf.concat([query * tf.exp(self.log_scale), tf.ones_like(query[..., :1])], axis=-1)
+        parts = [query * tf.exp(self.log_scale), tf.ones_like(query[..., :1])]
+        parts += [] if self.trend is None else [self.trend(own)]
         hidden = {name: self._with_user_id(states[name], window) for name in self._ranking}
         sees = History.of(past.events, past.visible).sees & (past.last >= 0)[..., tf.newaxis]
-        return QueryState(embedding, hidden, History(past.events, sees))
+        return QueryState(tf.concat(parts, axis=-1), hidden, History(past.events, sees))
 
     def shared_state(self, window: Window, vectors: tf.Tensor, unknown: int, training: bool = False) -> tf.Tensor:
         """What all tasks' states are made of, float [B, L, D]; the arguments are those of `call`."""
@@ -254,6 +257,25 @@ def _gap_table(config: Config) -> tf.keras.layers.Embedding | None:
     if not config.model.history.time_gaps:
         return None
     return embedding_table(GAP_BUCKETS, config.model.dimension, name="gap_embedding")
+
+
+def _log_popularity(catalogue: Catalogue) -> tf.Tensor:
+    """float [V + 1]: the logarithm of each item's share of the events; 0 for the unknown item."""
+    counts = catalogue.frequencies + 1
+    return tf.concat([tf.math.log(counts / tf.reduce_sum(counts)), [0]], axis=0)
+
+
+def _trend_weights(config: Config) -> tf.keras.layers.Dense | None:
+    """From the query's state to the weight of each trend feature.
+
+    At first the longest window's is 1 and the others' are 0. With the items' biases at 0 training then starts from the
+    popularity of that window, and not of the whole log, which it would take long to leave behind.
+    """
+    if config.features.trend is None:
+        return None
+    start = [0.0] * (len(config.features.trend.days) - 1) + [1.0]
+    bias = tf.keras.initializers.Constant(start)
+    return tf.keras.layers.Dense(len(start), kernel_initializer="zeros", bias_initializer=bias, name="trend_weights")
 
 
 def _user_table(user_count: int, dimension: int) -> tf.keras.layers.Embedding:

@@ -16,6 +16,7 @@ from transform.kinds.numeric import numeric
 from transform.kinds.text import text
 from transform.kinds.time import time
 from transform.raw import RawExamples
+from transform.trend import count_trend
 from transform.vocabularies import TokenCounts, vocabulary_indexes, vocabulary_paths
 
 _FINGERPRINTS = (1 << 63) - 1
@@ -46,6 +47,8 @@ def preprocessing_fn(inputs: dict[str, tf.SparseTensor], custom_config: dict[str
     counts = [_counts(name, *entry, raw) for name, entry in strings.items()]
     ids = [item_counts(raw, config.features.item_id.min_count), user_counts(raw, config.model.user_min_count)]
     paths = vocabulary_paths([*ids, *counts])
+    if config.features.trend is not None:
+        count_trend(raw, config.features.trend)
     outputs = _unchanged(config, raw) | item_indexes(raw, paths[ITEM_VOCABULARY])
     outputs[layout.USER_ID] = user_indexes(raw, paths[USER_VOCABULARY])
     for name, (_, feature, values) in strings.items():

@@ -45,10 +45,14 @@ class RawExamples:
 
     def flag(self, name: str, values: tf.SparseTensor) -> tf.Tensor:
         """Whether the int64 feature `name` is 1 at the row and place of each value: bool, flat; False where absent."""
-        flags = self.integers(name)
-        shape = tf.maximum(flags.dense_shape, values.dense_shape)
-        dense = tf.sparse.to_dense(tf.SparseTensor(flags.indices, flags.values, shape))
-        return tf.equal(tf.gather_nd(dense, values.indices), 1)
+        return tf.equal(self.integers_at(name, values), 1)
+
+    def integers_at(self, name: str, values: tf.SparseTensor) -> tf.Tensor:
+        """The int64 feature `name` at the row and place of each value: int64, flat; 0 where absent."""
+        found = self.integers(name)
+        shape = tf.maximum(found.dense_shape, values.dense_shape)
+        dense = tf.sparse.to_dense(tf.SparseTensor(found.indices, found.values, shape))
+        return tf.gather_nd(dense, values.indices)
 
     def targets_per_row(self) -> tf.Tensor:
         """The number of training targets in each window: int64 [B]."""

@@ -5,11 +5,13 @@ from typing import Any
 
 from pipeline.config.config import Config
 
-_EVENTS = ("data", "positive", "cleaning", "split", "features", "tasks")
+_COLUMNS = ("features.user", "features.item", "features.context", "features.outcome")
+_EVENTS = ("data", "positive", "cleaning", "split", *_COLUMNS, "tasks")
 INGEST = (*_EVENTS, "model.history.max_events", "model.history.min_context")
 TRANSFORM = ("data", "features", "tasks", "model.user_min_count")
-TRAINER = (*INGEST, "model", "training", "evaluation.ks", "evaluation.mask_seen", "serving", "-serving.infra")
-TUNER = (*INGEST, "model", "training", "evaluation.ks", "evaluation.mask_seen", "tuner")
+_FITTED = (*INGEST, "features", "model", "training", "evaluation.ks", "evaluation.mask_seen")
+TRAINER = (*_FITTED, "serving", "-serving.infra")
+TUNER = (*_FITTED, "tuner")
 EVALUATOR = ("data", "features", "tasks", "evaluation", "split", "serving.index")
 INFRA = ("data", "features", "tasks", "serving")
 """The keys that a component reads (not those after a minus): what else changes does not run it again."""

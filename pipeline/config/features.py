@@ -85,6 +85,26 @@ class ItemId(Section):
     """Items with fewer train events and no row in the items table are out of vocabulary."""
 
 
+class Trend(Section):
+    """What is popular now: each item's positive train events of the last days before the event or the request.
+
+    Its retrieval score gets a learned sum of log(1 + count), whose weights depend on the query; training starts from
+    the popularity of the longest window. Counts are kept by day (by more, where the log is longer than 1024 days), and
+    an event sees those of the days before its own only. What is popular lately beats what was popular ever, and many a
+    model (Ji et al., "A Re-visit of the Popularity Baseline in Recommender Systems", 2020). For users without a history
+    set `model.history.blank` too.
+    """
+
+    days: tuple[Annotated[float, Field(gt=0)], ...] = Field(default=(1, 7, 30), min_length=1)
+    """The windows' lengths, rising; below 1 for parts of a day."""
+
+    @model_validator(mode="after")
+    def _days_rise(self) -> "Trend":
+        if list(self.days) != sorted(set(self.days)):
+            raise ValueError(f"`days` should rise. Received: {list(self.days)}")
+        return self
+
+
 class FeaturesConfig(Section):
     """Which columns the model sees. Names in the examples carry the section's prefix: `user_age`, `item_genres`."""
 
@@ -97,6 +117,8 @@ class FeaturesConfig(Section):
     """Of an event, known when the request is made: the device, the page, the hour."""
     outcome: tuple[EventFeature, ...] = ()
     """Of an event, known only afterwards and seen only in the history: the rating, the dwell time."""
+    trend: Trend | None = None
+    """What is popular now, in the retrieval score. Off when missing."""
 
     @model_validator(mode="after")
     def _names_do_not_clash(self) -> "FeaturesConfig":

@@ -1,5 +1,6 @@
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -90,6 +91,11 @@ def test_a_good_configuration_is_returned(write):
             "where: ratin",
             "18: `tasks.rating.where`: no such column: 'ratin'. Did you mean `rating`? "
             "Columns of events.csv: user_id, item_id, time, rating, age, country",
+        ),
+        (
+            "  outcome:\n",
+            "  trend: {days: [7, 1]}\n  outcome:\n",
+            "14: `features.trend`: `days` should rise. Received: [7.0, 1.0]",
         ),
         ("min: 1, max: 5", "min: 5, max: 1", "18: `tasks.rating.min`: should not be above `max` (1). Received: 5"),
         (
@@ -223,6 +229,21 @@ def test_global_time_needs_a_time(write):
     assert problems(write("time: time", "time: null", "split: {method: global_time}")) == [
         "19: `split.method`: `global_time` needs a time column, and `data.interactions.time` is null"
     ]
+
+
+def test_trend_needs_a_time(write):
+    path = write("interactions: {path: events.csv, time: time}", "interactions: {path: events.csv, time: null}")
+    text = Path(path).read_text()
+    Path(path).write_text(text.replace("features:\n", "features:\n  trend: {}\n"))
+    assert problems(path) == ["8: `features.trend`: needs a time column, and `data.interactions.time` is null"]
+
+
+def test_trend_needs_a_retrieval_task(write):
+    path = write("  retrieval: {kind: retrieval}\n")
+    text = Path(path).read_text().replace("  retrieval: {kind: retrieval}\n", "")
+    Path(path).write_text(text.replace("features:\n", "features:\n  trend: {}\n"))
+    problem = "8: `features.trend`: is a part of the retrieval score, and `tasks` holds no retrieval task"
+    assert problem in problems(path)
 
 
 def test_item_features_need_the_items_table(write):

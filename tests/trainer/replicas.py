@@ -57,6 +57,7 @@ def train(negatives: str, strategy: tf.distribute.Strategy, data_file: str, fold
         training["averaging"] = {"decay": 0.6}
     make_config = many_tasks_config if negatives == "full" else small_config
     config = make_config(
+        features={"trend": {"days": [0.005, 0.02]}},
         model=encoder_config("decay").model.model_dump(),
         tasks={"retrieval": retrieval(negatives)},
         training=training,

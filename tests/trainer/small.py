@@ -11,6 +11,7 @@ from trainer.model import RecommenderModel
 from trainer.tasks import LabelStatistics
 from trainer.windows import WindowSpec
 from transform.features import ModelFeature
+from transform.trend import Buckets, TrendCounts
 
 YAML = """
 name: small
@@ -58,7 +59,8 @@ def many_tasks_config(**changes: object) -> Config:
     """The configuration with tasks of every kind; `changes` as for `small_config`."""
     item = [{"name": "genres", "kind": "multi_valued"}, {"name": "price", "kind": "numeric"}]
     tasks = {**MANY_TASKS, **changes.pop("tasks", {})}  # type: ignore[dict-item]
-    return small_config(features={"item": item}, tasks=tasks, **changes)
+    features = {"item": item, **changes.pop("features", {})}  # type: ignore[dict-item]
+    return small_config(features=features, tasks=tasks, **changes)
 
 
 def encoder_config(encoder: str, **history: object) -> Config:
@@ -78,7 +80,14 @@ def small_catalogue() -> Catalogue:
     prices = np.linspace(-1, 1, ITEMS + 1, dtype=np.float32)
     ids = np.array([f"i{n}".encode() for n in range(ITEMS)], dtype=object)
     frequencies = np.arange(ITEMS, 0, -1).astype(np.float32)
-    return Catalogue(ids, frequencies, {"item_genres": genres, "item_price": prices})
+    return Catalogue(ids, frequencies, {"item_genres": genres, "item_price": prices}, small_trend())
+
+
+def small_trend() -> TrendCounts:
+    """Twenty buckets of 400 seconds with up to four events of an item."""
+    counts = np.random.default_rng(2).integers(0, 5, [20, ITEMS])
+    bucket, item = np.nonzero(counts)
+    return TrendCounts(Buckets(0, 400, 20), item, bucket, counts[bucket, item])
 
 
 def small_model(config: Config, seed: int = 1) -> RecommenderModel:

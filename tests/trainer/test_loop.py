@@ -11,6 +11,7 @@ from trainer.loop import TrainingLoop
 from trainer.metrics import Evaluator
 
 HISTORY = {"encoder": "decay", "max_events": 6, "dropout": 0.3, "item_dropout": 0.2, "blank": 0.2}
+TREND = {"trend": {"days": [0.005, 0.02]}}
 WINDOWS = 10
 
 
@@ -35,7 +36,7 @@ def files(tmp_path_factory):
 
 
 def make_loop(files: Path, folder: Path, evaluate=None, **training):
-    model = small_model(small_config(model={"history": HISTORY}, training=training))
+    model = small_model(small_config(features=TREND, model={"history": HISTORY}, training=training))
     data = WindowData([str(files / "train.gz")], model.spec)
     evaluate = evaluate or Evaluator(model, WindowData([str(files / "eval.gz")], model.spec)).evaluate
     logs = str(folder / "logs")

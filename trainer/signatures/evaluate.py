@@ -58,8 +58,11 @@ class Evaluation:
         predictions = self._model.rank(state, target[:, tf.newaxis])
         seen = tf.sparse.to_dense(features[layout.SEEN_ITEM_ID], self._size)
         kinds = _RANKING | ({_INDEX_RECALL: tf.float32} if self._has_approximate_index else {})
+        time = window[layout.TIME][:, -1]
+        trends = 0 if self._model.trend is None else self._model.trend.width
+        rows = max(1, _CELLS // (self._size * (1 + trends)))
         return {
-            **in_row_blocks(self._ranking, (state, target, seen), max(1, _CELLS // self._size), kinds),
+            **in_row_blocks(self._ranking, (state, time, target, seen), rows, kinds),
             **{name: values[:, 0] for name, values in predictions.items()},
             **self._model.interests(state),
             **self._about(raw, window),
@@ -77,14 +80,20 @@ class Evaluation:
             labels[f"target_{layout.weight(task)}"] *= tf.reduce_sum(shares, axis=1)
         return labels
 
-    def _ranking(self, state: QueryState, target: tf.Tensor, seen: tf.Tensor) -> dict[str, tf.Tensor]:
-        scores = self._recommender.catalogue_scores(state)
+    def _ranking(self, state: QueryState, time: tf.Tensor, target: tf.Tensor, seen: tf.Tensor) -> dict[str, tf.Tensor]:
+        scores = self._recommender.catalogue_scores(state, time)
         popularity = tf.tile(self._frequencies[tf.newaxis], [tf.shape(target)[0], 1])
         mask, k = self._config.mask_seen, min(max(self._config.ks), _MAX_TOP)
         best = top_items(scores, k, seen, mask)
         recall = {}
         if self._has_approximate_index:
-            recall[_INDEX_RECALL] = self._recommender.index_recall(state, best, seen if mask else seen[:, :0])
+            # The index holds the newest trend: what it misses is judged by that.
+            now = (
+                best
+                if self._model.trend is None
+                else top_items(self._recommender.catalogue_scores(state), k, seen, mask)
+            )
+            recall[_INDEX_RECALL] = self._recommender.index_recall(state, now, seen if mask else seen[:, :0])
         return {
             **recall,
             "target_rank": target_ranks(scores, target, seen, mask),

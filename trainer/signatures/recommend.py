@@ -91,10 +91,15 @@ class Recommender:
         hits, total = (tf.math.count_nonzero(values, axis=1, dtype=tf.float32) for values in (is_found, best >= 0))
         return tf.where(total > 0, hits / tf.maximum(total, 1), 1)
 
-    def catalogue_scores(self, state: QueryState) -> tf.Tensor:
-        """float [B, V]: the retrieval scores of all items; their utility where there is no retrieval task."""
+    def catalogue_scores(self, state: QueryState, time: tf.Tensor | None = None) -> tf.Tensor:
+        """float [B, V]: the retrieval scores of all items; their utility where there is no retrieval task.
+
+        Trend is that of now, or as of `time` int64 [B], seconds.
+        """
         if self._index is not None:
-            return self._index.scores(state.embedding)
+            if time is None:
+                return self._index.scores(state.embedding)
+            return self._model.scores_as_of(time, state.embedding, self._index.scores)
         starts = tf.range(0, self._size, self._block, dtype=tf.int64)
         blocks = tf.map_fn(lambda start: self._block_utility(state, start), starts, fn_output_signature=tf.float32)
         return tf.reshape(tf.transpose(blocks, [1, 0, 2]), [tf.shape(state.embedding)[0], -1])[:, : self._size]
