@@ -66,7 +66,7 @@ def test_ingest_tells_what_it_dropped(passes: Passes) -> None:
 
 
 def test_the_history_leads_from_a_version_to_its_data_and_code(passes: Passes) -> None:
-    first, second = read_history(passes.home.runs / "metadata.sqlite")
+    first, second = read_history(passes.home.runs / "metadata.sqlite")[:2]  # other tests push later ones
     assert [first.version, second.version] == passes.versions[2]
     assert (first.span, second.span) == (1, 2)
     assert first.examples != second.examples
