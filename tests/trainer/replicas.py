@@ -41,6 +41,7 @@ def main(data_file: str, folder: Path) -> None:
             np.savez(folder / f"{negatives}-{replicas}.npz", **found)
         for negatives in STEPPED:
             np.savez(folder / f"{negatives}-{replicas}.npz", **step(negatives, strategy))
+        np.savez(folder / f"tasks-{replicas}.npz", **step_of_tasks(strategy))
 
 
 def worse() -> dict[str, float]:
@@ -55,8 +56,7 @@ def train(negatives: str, strategy: tf.distribute.Strategy, data_file: str, fold
     if negatives == "hard":
         optimizer |= {"embeddings": {**RULE, "momentum": 0.5}, "clip_norm": 0.5, "schedule": "plateau"}
         training["averaging"] = {"decay": 0.6}
-    make_config = many_tasks_config if negatives == "full" else small_config
-    config = make_config(
+    config = small_config(
         features={"trend": {"days": [0.005, 0.02]}},
         model=encoder_config("decay").model.model_dump(),
         tasks={"retrieval": retrieval(negatives)},
@@ -89,6 +89,32 @@ def step(negatives: str, strategy: tf.distribute.Strategy) -> Arrays:
     loss, gradients = strategy.run(replica)
     total = [strategy.reduce(tf.distribute.ReduceOp.SUM, part, axis=None).numpy() for part in (loss, *gradients)]
     return {"loss/retrieval": total[0]} | {f"gradient/{i}": values for i, values in enumerate(total[1:])}
+
+
+def step_of_tasks(strategy: tf.distribute.Strategy) -> Arrays:
+    """The losses of tasks of every kind and the gradients of their sum, of one global batch shared out unequally; one
+    share has nothing to order."""
+    config = many_tasks_config(model=encoder_config("decay").model.model_dump())
+    with strategy.scope():
+        model = small_model(config)
+    rows = draw_rows(5, WINDOWS)
+    rows[6:] = [{**row, "weight_order": [0.0] * len(row["item_id"])} for row in rows[6:]]
+    parts = [rows] if strategy.num_replicas_in_sync == 1 else [rows[:6], rows[6:]]
+    windows = [dense_windows(sparse_features(part), model.spec) for part in parts]
+
+    def replica() -> tuple[dict[str, tf.Tensor], list[tf.Tensor]]:
+        number = int(tf.distribute.get_replica_context().replica_id_in_sync_group)
+        with tf.GradientTape() as tape:
+            losses = model.task_losses(windows[number])
+            total = tf.add_n(list(losses.values()))
+        return losses, [tf.convert_to_tensor(g) for g in tape.gradient(total, learned)]
+
+    learned = [v for head in (*model.heads.values(), *model.classifiers.values()) for v in head.trainable_variables]
+    learned += [model.candidates.ids.embeddings, *model.interaction.trainable_variables]
+    losses, gradients = strategy.run(replica)
+    arrays = {f"loss/{name}": loss for name, loss in losses.items()}
+    arrays |= {f"gradient/{i}": gradient for i, gradient in enumerate(gradients)}
+    return {n: strategy.reduce(tf.distribute.ReduceOp.SUM, a, axis=None).numpy() for n, a in arrays.items()}
 
 
 def retrieval(negatives: str) -> dict[str, object]:
