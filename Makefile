@@ -5,7 +5,7 @@ PYTHON := .venv/bin/python
 RUNNER := $(PYTHON) tfx_runner.py
 TIMED = begin=$$(date +%s); $(1); code=$$?; echo "-- $(2): $$(( $$(date +%s) - begin )) s"; echo; exit $$code
 
-.PHONY: bootstrap demo test lint bench-quality
+.PHONY: bootstrap demo test lint bench-quality bench-index
 
 bootstrap:
 	@./bootstrap
@@ -26,3 +26,6 @@ lint: bootstrap
 
 bench-quality: bootstrap
 	$(PYTHON) -m benchmarks.quality
+
+bench-index: bootstrap
+	$(PYTHON) -m benchmarks.index

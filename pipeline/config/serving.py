@@ -54,12 +54,12 @@ class ServingConfig(Section):
     """How the best candidates are found. `exact`: every item is scored. `int8`: every item is scored in 8 bits, the
     best again exactly. `ivf` (Jégou et al. 2011, "Product quantization for nearest neighbor search"): of many small
     partitions only the nearest are searched so. Scores are exact in all. Where another is faster at the recall that is
-    wanted (fewer than 32,768 items, embeddings that cannot be partitioned), that takes its place."""
+    wanted (fewer than 65,536 items, embeddings that cannot be partitioned), that takes its place."""
     recall_target: float = Field(default=0.98, gt=0, le=1)
     """The share of the exact search's best 100 that `int8` and `ivf` are to find; `probes` and `shortlist` are chosen
     for it on queries of the eval split. The gate metric `index_recall@100` says what they find of the served model."""
     partitions: int | None = Field(default=None, gt=0)
-    """Of `ivf`; eight times the square root of the number of items when missing."""
+    """Of `ivf`. Missing: eight times the square root of the number of items, at most a 64th of that number."""
     probes: int | None = Field(default=None, gt=0)
     """Partitions of average size that `ivf` searches."""
     shortlist: int | None = Field(default=None, gt=0)

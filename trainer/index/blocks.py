@@ -6,6 +6,8 @@ from trainer.ranks import mask_items
 
 BLOCK = 64
 """Scores in a block. The search sorts V / block maxima, then K blocks: about the square root of V / K is best."""
+_FEW = 1 << 14
+"""Of so few scores the best are found as fast without blocks."""
 
 
 def top_k(scores: tf.Tensor, k: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
@@ -34,8 +36,12 @@ def top_k(scores: tf.Tensor, k: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
 
 def masked_top_k(scores: tf.Tensor, size: int, k: tf.Tensor, exclude: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
     """The answer of `Index.search` from all scores [B, V'], of which those from `size` on are filling."""
-    filling = tf.range(size, scores.shape[1], dtype=tf.int64)
-    filling = tf.broadcast_to(filling, [tf.shape(scores)[0], scores.shape[1] - size])
-    scores = mask_items(scores, tf.concat([exclude, filling], axis=1))
-    best, items = top_k(scores, tf.minimum(k, size))
+    k = tf.minimum(k, size)
+    if size <= _FEW:
+        best, places = tf.math.top_k(mask_items(scores[:, :size], exclude), k)
+        items = tf.cast(places, tf.int64)
+    else:
+        filling = tf.range(size, scores.shape[1], dtype=tf.int64)
+        filling = tf.broadcast_to(filling, [tf.shape(scores)[0], scores.shape[1] - size])
+        best, items = top_k(mask_items(scores, tf.concat([exclude, filling], axis=1)), k)
     return best, tf.where(best > best.dtype.min, items, -1)

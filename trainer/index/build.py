@@ -17,7 +17,7 @@ from trainer.index.kmeans import partition
 from trainer.index.rerank import LONGEST, RerankedIndex
 from trainer.index.sample import TOP, Floats, Sample
 
-SMALLEST = 1 << 15
+SMALLEST = 1 << 16
 """With fewer items the exact search is as fast as any."""
 _QUERIES = 256
 _SCAN_MISSES = 0.7
@@ -95,7 +95,7 @@ def build_ivf(embeddings: Floats, sample: Sample, serving: ServingConfig) -> Ivf
     """The partitioned index; None where too large a share of the catalogue would have to be scanned."""
     items = embeddings[:-1]
     spread = np.sqrt(np.square(sample.queries).mean(axis=0))
-    count = min(serving.partitions or round(8 * len(items) ** 0.5), len(items))
+    count = min(serving.partitions or default_partitions(len(items)), len(items))
     labels = partition((items - items.mean(axis=0)) * spread, count)
     partitions = Partitions.of(items, labels)
     if serving.probes is not None:
@@ -111,6 +111,11 @@ def build_ivf(embeddings: Floats, sample: Sample, serving: ServingConfig) -> Ivf
     if serving.shortlist is None:
         _choose_shortlist(index, sample, serving.recall_target, LONGEST)
     return index
+
+
+def default_partitions(size: int) -> int:
+    """Enough that few items share one with the best, but not so many that units stay empty or centroids cost more."""
+    return max(1, round(min(8 * size**0.5, size / 64)))
 
 
 def _choose_shortlist(index: RerankedIndex, sample: Sample, target: float, longest: float) -> bool:

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from trainer.index import packing
 from trainer.index.blocks import BLOCK, top_k
 from trainer.index.rerank import RerankedIndex
+from trainer.index.sample import FEW
 
 
 class Int8Index(RerankedIndex):
@@ -24,7 +25,8 @@ class Int8Index(RerankedIndex):
     """
 
     kind = "int8"
-    rows = 8
+    rows = FEW
+    most_queries = FEW
 
     def __init__(
         self, embeddings: NDArray[Any], queries: NDArray[Any], shortlist: int, name: str = "int8_index"

@@ -8,11 +8,13 @@ from numpy.typing import NDArray
 
 from trainer.index import packing
 from trainer.index.rerank import RerankedIndex
-from trainer.index.sample import TOP, Sample
+from trainer.index.sample import FEW, TOP, Sample
 
 LANES = 8
 UNIT = LANES * packing.FIELDS
 """Items in a unit: a partition fills one or more, a query scans a fixed number of them."""
+_LARGE = 1 << 19
+"""From so many items on, a query is faster answered alone than as one of a product with all items."""
 
 
 class Partitions(NamedTuple):
@@ -77,6 +79,7 @@ class IvfIndex(RerankedIndex):
         name: str = "ivf_index",
     ) -> None:
         super().__init__(embeddings, shortlist, name)
+        self.most_queries = FEW if self.size < _LARGE else np.iinfo(np.int32).max
         self._unit_count = len(partitions.items)
         self.units = min(units, self._unit_count)
         self.probes = min(probes, len(partitions.centroids))

@@ -24,8 +24,8 @@ class RerankedIndex(Index):
     """What the quantised and the partitioned index share.
 
     The answer is exact but for the items that the shortlist missed. Excluded items take no place from others: the
-    shortlist is longer by as many. Where the quick search is no help (so many items are wanted or excluded, or it found
-    fewer than there are), every item is scored.
+    shortlist is longer by as many. Where the quick search is no help (so many items are wanted or excluded, so many
+    queries come at once, or it found fewer than there are), every item is scored.
 
     Args:
         embeddings: float32 [V + 1, D], V > 0. The last row is the unknown item's: it can be looked up, never found.
@@ -38,6 +38,8 @@ class RerankedIndex(Index):
 
     rows: int
     """Queries whose shortlists are found at once."""
+    most_queries: int
+    """More queries in a call are faster answered by one product with all items."""
 
     def __init__(self, embeddings: NDArray[Any], shortlist: int, name: str) -> None:
         super().__init__(name=name)
@@ -78,7 +80,8 @@ class RerankedIndex(Index):
         def everything() -> Found:
             return masked_top_k(tf.matmul(query, self.table, transpose_b=True), self.size, k, exclude)
 
-        best, items = tf.cond(length <= min(LONGEST, self.size), quick, nothing)
+        is_quick = (length <= min(LONGEST, self.size)) & (tf.shape(query)[0] <= self.most_queries)
+        best, items = tf.cond(is_quick, quick, nothing)
         return tf.cond(tf.reduce_any(items < 0), everything, lambda: (best, items))
 
     @abstractmethod

@@ -12,7 +12,8 @@ from trainer.index.base import Index
 TOP = 100
 """The K that indexes are tuned for."""
 _CELLS = 1 << 25
-_BATCH = 16
+FEW = 4
+"""Queries in a call that every index searches as it searches one; some score everything for more."""
 
 Floats = NDArray[np.float32]
 
@@ -47,6 +48,6 @@ class Sample:
         def search(query: tf.Tensor) -> tf.Tensor:
             return index.search(query, k, tf.zeros([tf.shape(query)[0], 0], tf.int64))[1]
 
-        found = [search(self.queries[i : i + _BATCH]).numpy() for i in range(0, len(self.queries), _BATCH)]
+        found = [search(self.queries[i : i + FEW]).numpy() for i in range(0, len(self.queries), FEW)]
         hits = [np.isin(best, row).mean() for best, row in zip(self.top, np.concatenate(found), strict=True)]
         return float(np.mean(hits))

@@ -86,7 +86,13 @@ class Recommender:
         """
         if self._index is None:
             raise ValueError("`index_recall` needs a model with a retrieval task. Received: one without")
-        _, found = self._index.search(state.embedding, tf.shape(best)[1], unwanted)
+        index, k = self._index, tf.shape(best)[1]
+        # One by one, as most requests come: of many at once an index may score everything.
+        found = tf.map_fn(
+            lambda row: index.search(row[0][tf.newaxis], k, row[1][tf.newaxis])[1][0],
+            (state.embedding, unwanted),
+            fn_output_signature=tf.TensorSpec([None], tf.int64),
+        )
         is_found = tf.reduce_any(best[:, :, tf.newaxis] == found[:, tf.newaxis], axis=2) & (best >= 0)
         hits, total = (tf.math.count_nonzero(values, axis=1, dtype=tf.float32) for values in (is_found, best >= 0))
         return tf.where(total > 0, hits / tf.maximum(total, 1), 1)

@@ -50,7 +50,9 @@ def data():
 
 @pytest.fixture(scope="module", params=list(MAKERS))
 def index(request, data):
-    return compiled(MAKERS[request.param](*data))
+    index = MAKERS[request.param](*data)
+    index.most_queries = 100
+    return compiled(index)
 
 
 @pytest.fixture(scope="module")
@@ -144,6 +146,14 @@ def test_a_batch_answers_each_query_as_if_alone(index, data):
     scores, items = search(index, queries, 12)
     for row in range(19):
         assert_same((scores[row : row + 1], items[row : row + 1]), search(index, queries[row : row + 1], 12))
+
+
+@pytest.mark.parametrize("kind", MAKERS)
+def test_many_queries_of_few_items_are_answered_exactly(kind, data, exact):
+    index = compiled(MAKERS[kind](*data, 15))
+    few, many = data[1][:4], data[1][:5]
+    assert_same(search(index, many, 15), search(exact, many, 15))
+    assert search(index, few, 15)[1].tolist() != search(exact, few, 15)[1].tolist()
 
 
 def test_an_empty_batch_has_an_empty_answer(index, data):

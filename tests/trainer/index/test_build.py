@@ -61,7 +61,7 @@ def test_parameters_of_the_configuration_are_taken_as_they_are(data):
 
 def test_without_queries_the_items_stand_for_them(data):
     items = data[0]
-    index, _ = build_index(items, items[:0], ServingConfig(index="ivf"))
+    index, _ = build_index(items, items[:0], ServingConfig(index="ivf", recall_target=0.9))
     assert index.kind == "ivf"
 
 

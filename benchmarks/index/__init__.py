@@ -1,0 +1,1 @@
+"""The served graph's index beside others: `python -m benchmarks.index`."""
