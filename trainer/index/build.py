@@ -12,9 +12,10 @@ from pipeline.config.serving import ServingConfig
 from trainer.index.base import Index
 from trainer.index.exact import ExactIndex, item_count
 from trainer.index.int8 import Int8Index
-from trainer.index.ivf import UNIT, IvfIndex, Partitions, fitting_units
+from trainer.index.ivf import IvfIndex, fitting_units
 from trainer.index.kmeans import partition
 from trainer.index.rerank import LONGEST, RerankedIndex
+from trainer.index.residuals import UNIT, Partitions
 from trainer.index.sample import TOP, Floats, Sample
 
 SMALLEST = 1 << 16
@@ -69,7 +70,7 @@ def build_index(embeddings: NDArray[Any], queries: NDArray[Any], serving: Servin
         ValueError: `embeddings` has another shape.
     """
     begin = time.monotonic()
-    embeddings = embeddings.astype(np.float32)
+    embeddings = np.asarray(embeddings, np.float32)
     size = item_count(embeddings)
     if serving.index == "exact" or size < SMALLEST:
         return _reported(ExactIndex(embeddings), 1.0, begin)
@@ -96,7 +97,7 @@ def build_ivf(embeddings: Floats, sample: Sample, serving: ServingConfig) -> Ivf
     items = embeddings[:-1]
     spread = np.sqrt(np.square(sample.queries).mean(axis=0))
     count = min(serving.partitions or default_partitions(len(items)), len(items))
-    labels = partition((items - items.mean(axis=0)) * spread, count)
+    labels = partition(items * spread, count)
     partitions = Partitions.of(items, labels)
     if serving.probes is not None:
         units, probes = -(-serving.probes * len(partitions.items) // len(partitions.centroids)), serving.probes

@@ -32,18 +32,12 @@ class Int8Index(RerankedIndex):
         self, embeddings: NDArray[Any], queries: NDArray[Any], shortlist: int, name: str = "int8_index"
     ) -> None:
         super().__init__(embeddings, shortlist, name)
-        vectors = embeddings[:-1] - embeddings[:-1].mean(axis=0)
-        scales = packing.Scales.of(vectors, queries)
-        vectors = (vectors * scales.item).astype(np.float32)
-        norm = np.linalg.norm(vectors, axis=1).max()
-        integers = packing.quantise(vectors, np.full(len(vectors), norm), packing.EVEN)
-        self._length = packing.query_length(integers)
-        filled = np.pad(integers, [(0, -len(integers) % (packing.FIELDS * BLOCK)), (0, 0)])
-        self._lanes = len(filled) // packing.FIELDS
-        fields = filled.reshape(packing.FIELDS, self._lanes, -1).transpose(1, 0, 2)
+        lanes, item_length, scale = _packed(embeddings[:-1], queries)
+        self._length = packing.query_length(item_length, len(scale))
+        self._lanes = lanes.shape[1]
         with self.name_scope:
-            self.packed = tf.Variable(np.ascontiguousarray(packing.pack(fields).T), trainable=False, name="packed")
-            self.query_scale = tf.Variable(scales.query, trainable=False, name="query_scale")
+            self.packed = tf.Variable(lanes, trainable=False, name="packed")
+            self.query_scale = tf.Variable(scale, trainable=False, name="query_scale")
 
     @property
     def scanned(self) -> list[tf.Variable]:
@@ -57,3 +51,30 @@ class Int8Index(RerankedIndex):
         scores = tf.reshape(scores, [tf.shape(query)[0], self._lanes * 4])
         _, place = top_k(scores, tf.minimum(length, scores.shape[1]))
         return tf.sort(tf.cast(place % 4 * self._lanes + place // 4, tf.int32), axis=1)
+
+
+def _packed(items: NDArray[Any], queries: NDArray[Any]) -> tuple[NDArray[np.float32], float, NDArray[np.float32]]:
+    """Items [V, D] as lanes [D, L] (item i is in lane i modulo L), their greatest length, and the queries' scale."""
+    mean = items.mean(axis=0, dtype=np.float64).astype(np.float32)
+    sample = np.random.default_rng(0).permutation(len(items))[: packing.CHUNK]
+    scales = packing.Scales.of(items[sample] - mean, queries)
+
+    def scaled(begin: int, end: int) -> NDArray[np.float32]:
+        rows = items[begin:end].astype(np.float32) - mean
+        filled = np.zeros((end - begin, len(mean)), np.float32)
+        filled[: len(rows)] = rows * scales.item
+        return filled
+
+    blocks = range(0, len(items), packing.CHUNK)
+    norm = max(float(np.linalg.norm(scaled(i, i + packing.CHUNK), axis=1).max()) for i in blocks)
+    count = -(-len(items) // (packing.FIELDS * BLOCK)) * BLOCK
+    lanes, longest = np.empty((len(mean), count), np.float32), 1.0
+    for begin in range(0, count, packing.CHUNK):
+        end = min(begin + packing.CHUNK, count)
+        fields = np.stack([scaled(f * count + begin, f * count + end) for f in range(packing.FIELDS)], axis=1)
+        integers = packing.quantise(
+            fields.reshape(-1, len(mean)), np.full(fields.size // len(mean), norm), packing.EVEN
+        )
+        longest = max(longest, packing.longest(integers))
+        lanes[:, begin:end] = packing.pack(integers.reshape(fields.shape)).T
+    return lanes, longest, scales.query

@@ -8,45 +8,11 @@ from numpy.typing import NDArray
 
 from trainer.index import packing
 from trainer.index.rerank import RerankedIndex
+from trainer.index.residuals import LANES, UNIT, Partitions, Residuals
 from trainer.index.sample import FEW, TOP, Sample
 
-LANES = 8
-UNIT = LANES * packing.FIELDS
-"""Items in a unit: a partition fills one or more, a query scans a fixed number of them."""
 _LARGE = 1 << 19
 """From so many items on, a query is faster answered alone than as one of a product with all items."""
-
-
-class Partitions(NamedTuple):
-    """The catalogue in units of one partition each, partition after partition.
-
-    Attributes:
-        items: int32 [units, UNIT], V where a partition does not fill its last unit.
-        centroids: float32 [P, D], the means.
-        first: int32 [P + 1], each partition's first unit, and the number of units.
-    """
-
-    items: NDArray[np.int32]
-    centroids: NDArray[np.float32]
-    first: NDArray[np.int32]
-
-    @classmethod
-    def of(cls, vectors: NDArray[Any], labels: NDArray[np.int64]) -> "Partitions":
-        """From vectors [V, D] and their partitions [V], numbered without gaps."""
-        sizes = np.bincount(labels)
-        first = np.concatenate([[0], np.cumsum(-(-sizes // UNIT))])
-        order = np.argsort(labels, kind="stable")
-        begin = np.cumsum(sizes) - sizes
-        place = first[labels[order]] * UNIT + np.arange(len(order)) - begin[labels[order]]
-        items = np.full(first[-1] * UNIT, len(vectors), np.int32)
-        items[place] = order
-        centroids = tf.math.unsorted_segment_mean(vectors.astype(np.float32), labels, len(sizes)).numpy()
-        return cls(items.reshape(-1, UNIT), centroids, first.astype(np.int32))
-
-    @property
-    def owners(self) -> NDArray[np.int64]:
-        """int64 [units], the partition of each unit."""
-        return np.repeat(np.arange(len(self.centroids)), np.diff(self.first))
 
 
 class IvfIndex(RerankedIndex):
@@ -83,22 +49,20 @@ class IvfIndex(RerankedIndex):
         self._unit_count = len(partitions.items)
         self.units = min(units, self._unit_count)
         self.probes = min(probes, len(partitions.centroids))
-        integers, scale, query_scale = _residuals(embeddings, queries, partitions)
-        self._length = packing.query_length(integers.reshape(-1, integers.shape[-1]))
-        fields = integers.reshape(-1, packing.FIELDS, LANES, integers.shape[-1])
-        lanes = packing.pack(fields.transpose(0, 2, 1, 3))
-        empty = [(0, 1), (0, 0)]
+        residuals = Residuals(embeddings, queries, partitions)
+        lanes, item_length = residuals.packed()
+        self._length = packing.query_length(item_length, lanes.shape[-1])
         first = partitions.first
         with self.name_scope:
-            self.packed = tf.Variable(np.pad(lanes, [*empty, (0, 0)]), trainable=False, name="packed")
-            items = np.pad(partitions.items, empty, constant_values=self.size)
+            self.packed = tf.Variable(lanes, trainable=False, name="packed")
+            items = np.pad(partitions.items, [(0, 1), (0, 0)], constant_values=self.size)
             self.items = tf.Variable(items.reshape(-1), trainable=False, name="items")
             self.centroids = tf.Variable(
                 np.ascontiguousarray(partitions.centroids.T), trainable=False, name="centroids"
             )
-            self.scale = tf.Variable(scale, trainable=False, name="scale")
+            self.scale = tf.Variable(residuals.norm / packing.FINE, trainable=False, name="scale")
             self.spans = tf.Variable(np.stack([first[:-1], np.diff(first)], 1), trainable=False, name="spans")
-            self.query_scale = tf.Variable(query_scale, trainable=False, name="query_scale")
+            self.query_scale = tf.Variable(residuals.scales.query, trainable=False, name="query_scale")
 
     @property
     def parameters(self) -> dict[str, int]:
@@ -167,27 +131,3 @@ class _Chosen(NamedTuple):
     unit: tf.Tensor
     score: tf.Tensor
     scale: tf.Tensor
-
-
-def _residuals(
-    embeddings: NDArray[Any], queries: NDArray[Any], partitions: Partitions
-) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]]:
-    """The differences to the centroids as integers [units, UNIT, D], the worth of a level [P], the queries' scale."""
-    vectors = embeddings[partitions.items].astype(np.float32)
-    owners = partitions.owners
-    vectors -= partitions.centroids[owners][:, np.newaxis]
-    is_filling = (partitions.items == len(embeddings) - 1).reshape(-1)
-    flat = vectors.reshape(-1, vectors.shape[-1])
-    scales = packing.Scales.of(flat[~is_filling], queries)
-    flat *= scales.item
-    length = np.where(is_filling, 0, np.linalg.norm(flat, axis=1))
-    norm = np.maximum.reduceat(length.reshape(-1, UNIT).max(axis=1), partitions.first[:-1]).astype(np.float32)
-    norms = np.repeat(norm[owners], UNIT)
-    flat[is_filling] = _away(partitions.centroids * scales.item, norm)[owners[np.flatnonzero(is_filling) // UNIT]]
-    integers = packing.quantise(flat, norms, packing.FINE)
-    return integers.reshape(vectors.shape), norm / packing.FINE, scales.query
-
-
-def _away(centroids: NDArray[np.float32], norm: NDArray[np.float32]) -> NDArray[np.float32]:
-    """What fills a partition's last unit: vectors as long as `norm` [P] that a query of the partition scores lowest."""
-    return -centroids * (norm / np.maximum(np.linalg.norm(centroids, axis=1), 1e-30))[:, np.newaxis]

@@ -14,6 +14,8 @@ import tensorflow as tf
 from numpy.typing import NDArray
 
 FIELDS = 3
+CHUNK = 1 << 14
+"""Lanes that are packed at once: what is in between needs no memory for the whole catalogue."""
 _BASE = 256.0
 _LARGEST = 127.0
 """A score must stay within +-127, or it spills into its neighbour's field."""
@@ -61,15 +63,19 @@ def pack(integers: Floats) -> Floats:
     return integers[..., 0, :] + _BASE * integers[..., 1, :] + _BASE**2 * integers[..., 2, :]
 
 
-def query_length(integers: Floats) -> float:
-    """How long a scaled query may be, given the quantised items [N, D], so that no score spills over.
+def longest(integers: Floats) -> float:
+    """The greatest length of quantised items [N, D], at least 1."""
+    return float(np.sqrt(np.square(integers).sum(axis=1).max(initial=1.0)))
+
+
+def query_length(item_length: float, dimension: int) -> float:
+    """How long a scaled query may be so that no score with items of at most `item_length` spills over.
 
     By the inequality of Cauchy and Schwarz a score is at most the product of the lengths. Rounding a query changes a
     score by a random sum with the deviation of 0.29 item lengths, and by half the square root of D of them at most.
     """
-    longest = float(np.sqrt(np.square(integers).sum(axis=1).max(initial=1.0)))
-    allowed = _LARGEST / longest
-    return max(allowed - min(integers.shape[1] ** 0.5 / 2, _ROUNDING), allowed / 2)
+    allowed = _LARGEST / item_length
+    return max(allowed - min(dimension**0.5 / 2, _ROUNDING), allowed / 2)
 
 
 def quantise_query(query: tf.Tensor, length: float) -> tuple[tf.Tensor, tf.Tensor]:

@@ -9,8 +9,9 @@ import tensorflow as tf
 
 from trainer.index.exact import ExactIndex
 from trainer.index.int8 import Int8Index
-from trainer.index.ivf import UNIT, IvfIndex, Partitions, fitting_units
+from trainer.index.ivf import IvfIndex, fitting_units
 from trainer.index.kmeans import partition
+from trainer.index.residuals import UNIT, Partitions
 from trainer.index.sample import Sample
 
 SIZE, DIMENSION = 4000, 16
