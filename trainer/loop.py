@@ -21,6 +21,7 @@ from trainer.optimizers import learning_rates, make_optimizer
 from trainer.progress import Progress
 from trainer.schedules import Plateau
 from trainer.summaries import ScalarLog
+from trainer.table_gradients import dense, row_sums
 from trainer.windows import Window
 
 Figures = dict[str, float]
@@ -177,8 +178,11 @@ class TrainingLoop:
         with tf.GradientTape(persistent=True) as tape:
             losses = self._model.task_losses(window, training=True)
             total = balancing.total(losses)
-        gradients = [_dense(gradient) for gradient in balancing.gradients(tape, losses, total, variables)]
-        self._optimizer.apply_gradients(zip(gradients, variables, strict=True))
+        gradients = balancing.gradients(tape, losses, total, variables)
+        is_dense = self._model.reads_whole_catalogue
+        gradients = dense(gradients) if is_dense else row_sums(gradients)
+        pairs = zip(gradients, variables, strict=True)
+        self._optimizer.apply_gradients(pairs, experimental_aggregate_gradients=is_dense)
         return losses
 
     def _steps_done(self) -> int:
@@ -193,11 +197,6 @@ class TrainingLoop:
         stopping = self._config.early_stopping
         waited = int(self._state.epoch) - int(self._state.best_epoch)
         return stopping is not None and waited >= stopping.patience
-
-
-def _dense(gradient: tf.Tensor | tf.IndexedSlices | None) -> tf.Tensor | None:
-    """Keras clips a gradient before it adds up repeated rows, which makes its norm depend on how they are listed."""
-    return gradient if gradient is None else tf.convert_to_tensor(gradient)
 
 
 def _checked(losses: Figures) -> Figures:

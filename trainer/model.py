@@ -173,6 +173,11 @@ class RecommenderModel(tfrs.Model):
             sums[self.retrieval_name] = self._retrieval_sum(window, state.embedding, items, self.negatives, task)
         return sums
 
+    @property
+    def reads_whole_catalogue(self) -> bool:
+        """Whether every step of training embeds every item."""
+        return self.config.retrieval is not None and self.config.retrieval.negatives == "full"
+
     def refresh_negatives(self) -> None:
         """Renews what negatives are mined from, where the step asks for it; called between two steps."""
         if isinstance(self.negatives, MinedNegatives) and self.negatives.is_due(int(self.step.numpy())):
@@ -187,7 +192,7 @@ class RecommenderModel(tfrs.Model):
         return self.queries(window, vectors, self.spec.item_count, training=training)
 
     def _items_of(self, window: Window) -> BatchItems:
-        if self.config.retrieval is not None and self.config.retrieval.negatives == "full":
+        if self.reads_whole_catalogue:
             return CatalogueItems(self.candidates)
         return WindowItems(self.candidates, window[layout.ITEM_ID])
 

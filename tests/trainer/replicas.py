@@ -19,6 +19,7 @@ from tests.trainer.small import (
 from trainer.data import WindowData
 from trainer.distribution import make_strategy
 from trainer.loop import TrainingLoop
+from trainer.table_gradients import dense, row_sums
 from trainer.windows import dense_windows
 
 TRAINED = ("full", "hard")
@@ -83,12 +84,13 @@ def step(negatives: str, strategy: tf.distribute.Strategy) -> Arrays:
         number = int(tf.distribute.get_replica_context().replica_id_in_sync_group)
         with tf.GradientTape() as tape:
             loss = model.task_losses(windows[number])["retrieval"]
-        return loss, [tf.convert_to_tensor(g) for g in tape.gradient(loss, learned)]
+        return loss, dense(row_sums(tape.gradient(loss, learned)))
 
     learned = [model.candidates.ids.embeddings, model.candidates.bias, *model.queries.project.trainable_variables]
     loss, gradients = strategy.run(replica)
-    total = [strategy.reduce(tf.distribute.ReduceOp.SUM, part, axis=None).numpy() for part in (loss, *gradients)]
-    return {"loss/retrieval": total[0]} | {f"gradient/{i}": values for i, values in enumerate(total[1:])}
+    loss = strategy.reduce(tf.distribute.ReduceOp.SUM, loss, axis=None)
+    sums = [strategy.experimental_local_results(gradient)[-1] for gradient in gradients]
+    return {"loss/retrieval": loss.numpy()} | {f"gradient/{i}": values.numpy() for i, values in enumerate(sums)}
 
 
 def step_of_tasks(strategy: tf.distribute.Strategy) -> Arrays:

@@ -128,3 +128,15 @@ def test_the_sum_of_weights_estimates_the_full_sum():
         sums.append(np.exp(scores + found.log_weight.numpy()).sum())
     expected = np.exp(EMBEDDINGS.numpy() @ query[0].numpy()).sum()
     assert abs(np.mean(sums) - expected) < 4 * np.std(sums) / np.sqrt(len(sums))
+
+
+def test_it_runs_in_a_graph_of_unknown_shapes():
+    mined = miner(3)
+    query, found = queries(4), targets([0, 1, 1, 2], [[3, SIZE]] * 4)
+    function = tf.function(mined, input_signature=[signature(found), tf.TensorSpec([None, DIMENSION])])
+    for one, other in zip(function(found, query), mined(found, query), strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-6)
+
+
+def signature(found):
+    return type(found)(*(tf.TensorSpec([None] * len(values.shape), values.dtype) for values in found))

@@ -1,0 +1,125 @@
+"""Time and memory of the full softmax over catalogues of many sizes, forward and backward, with three forms of it.
+
+    python -m benchmarks.softmax
+    python -m benchmarks.softmax --items 1682 13670 --repeats 20 --rounds 3
+
+`plain` is the definition as TensorFlow differentiates it, `kept` and `blocks` are `trainer.softmax` with the scores
+kept and made again; the form that it chooses by itself is marked. Every figure is of a process of its own: its peak
+memory is what the process holds at most less what it held before, its time the best of the repeats, since other work
+only adds. The forms take turns in every round.
+"""
+
+import argparse
+import json
+import resource
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+
+import numpy as np
+from rich.console import Console
+from rich.table import Table
+
+import trainer  # noqa: F401  (selects Keras 2 before TensorFlow is imported)
+
+import tensorflow as tf  # isort: skip
+
+from trainer.softmax import BLOCKED, KEPT, log_sum_exp
+
+FORMS = ("plain", "kept", "blocks")
+_HISTORY = 105
+_COPIES = 5
+"""Matrices of scores that the plain form holds at once, about: what does not fit is left out."""
+
+Function = Callable[[tf.Tensor, tf.Tensor, tf.Tensor], tuple[tf.Tensor, tf.Tensor, tf.Tensor]]
+
+
+def main() -> None:
+    """Prints milliseconds and megabytes by size and form."""
+    arguments = _parser().parse_args()
+    if arguments.form:
+        print(json.dumps(measure(arguments.form, arguments.targets, arguments.items[0], arguments.repeats)))
+        return
+    table = Table("items", "form", "ms", "of plain", "peak MB", title=f"{arguments.targets} targets of 65 dimensions")
+    for count in arguments.items:
+        _add_rows(table, count, arguments)
+    Console().print(table)
+
+
+def _add_rows(table: Table, count: int, arguments: argparse.Namespace) -> None:
+    cells = arguments.targets * count
+    forms = [f for f in FORMS if f == "blocks" or 4 * cells * _COPIES < arguments.gigabytes * 1e9]
+    rounds = [{f: _measure_apart(f, count, arguments) for f in forms} for _ in range(arguments.rounds)]
+    best = {f: min(r[f]["ms"] for r in rounds) for f in forms}
+    for form in FORMS:
+        if form not in forms:
+            table.add_row(f"{count:,}", form, "-", "-", f"over {4 * cells * _COPIES / 1e6:,.0f}")
+            continue
+        chosen = " *" if form == ("kept" if cells <= KEPT else "blocks") else ""
+        ratio = f"{best[form] / best['plain']:.2f}" if "plain" in best else "-"
+        peak = max(r[form]["megabytes"] for r in rounds)
+        table.add_row(f"{count:,}", form + chosen, f"{best[form]:,.1f}", ratio, f"{peak:,.0f}")
+
+
+def _measure_apart(form: str, count: int, arguments: argparse.Namespace) -> dict[str, float]:
+    command = [sys.executable, "-m", "benchmarks.softmax", "--form", form, "--items", str(count)]
+    command += ["--targets", str(arguments.targets), "--repeats", str(arguments.repeats)]
+    ended = subprocess.run(command, check=True, capture_output=True, text=True)
+    figures: dict[str, float] = json.loads(ended.stdout.splitlines()[-1])
+    return figures
+
+
+def measure(form: str, targets: int, count: int, repeats: int) -> dict[str, float]:
+    """The best time and the peak memory of a value with its gradients."""
+    rng = np.random.default_rng(0)
+    query = tf.constant(rng.normal(size=[targets, 65]), tf.float32)
+    candidates = tf.constant(0.1 * rng.normal(size=[count, 65]), tf.float32)
+    blocked = tf.constant(rng.integers(0, count, [targets, _HISTORY]))
+    function = tf.function(_with_gradients(form))
+    function(query[:2], candidates[:2], blocked[:2] % 2)
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    times = []
+    for _ in range(repeats):
+        start = time.perf_counter()
+        function(query, candidates, blocked)[0].numpy()
+        times.append(time.perf_counter() - start)
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return {"ms": 1000 * min(times), "megabytes": (peak - before) / 1024}
+
+
+def _with_gradients(form: str) -> Function:
+    options = {"plain": {}, "kept": {"kept": 1 << 62}, "blocks": {"kept": 0}}[form]
+    softmax = plain if form == "plain" else log_sum_exp
+
+    def function(query: tf.Tensor, candidates: tf.Tensor, blocked: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+        with tf.GradientTape() as tape:
+            tape.watch([query, candidates])
+            total = tf.reduce_sum(softmax(query, candidates, blocked, **options))
+        return total, *tape.gradient(total, [query, candidates])
+
+    return function
+
+
+def plain(query: tf.Tensor, candidates: tf.Tensor, blocked: tf.Tensor) -> tf.Tensor:
+    """The same by the definition: float [T]."""
+    rows, width = tf.unstack(tf.shape(blocked, tf.int64))
+    cells = tf.stack([tf.repeat(tf.range(rows), width), tf.reshape(blocked, [-1])], axis=1)
+    mask = tf.zeros([rows, tf.shape(candidates, tf.int64)[0]])
+    mask = tf.tensor_scatter_nd_update(mask, cells, tf.fill([rows * width], BLOCKED))
+    return tf.reduce_logsumexp(tf.matmul(query, candidates, transpose_b=True) + mask, axis=1)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--items", type=int, nargs="+", default=[2_000, 14_000, 100_000, 1_000_000])
+    parser.add_argument("--targets", type=int, default=1_600, help="rows: targets of a batch")
+    parser.add_argument("--repeats", type=int, default=5, help="of which the best counts")
+    parser.add_argument("--rounds", type=int, default=1, help="how often the forms take turns")
+    parser.add_argument("--gigabytes", type=float, default=4, help="what a form may need; blocks always run")
+    parser.add_argument("--form", choices=FORMS, help="measures one form in this process and prints JSON")
+    return parser
+
+
+if __name__ == "__main__":
+    main()
