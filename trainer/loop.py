@@ -61,7 +61,7 @@ class TrainingLoop:
         windows: the number of windows in `data`.
         evaluate: the figures of an epoch by name. None: there is no eval split.
         checkpoint_folder: for this training alone.
-        log_folder: of TensorBoard.
+        log_folder: of TensorBoard. None: nothing is logged, nor measured for it.
     """
 
     def __init__(
@@ -72,7 +72,7 @@ class TrainingLoop:
         windows: int,
         evaluate: Callable[[], Figures] | None,
         checkpoint_folder: str,
-        log_folder: str,
+        log_folder: str | None,
     ) -> None:
         self._model = model
         self._strategy = strategy
@@ -87,12 +87,13 @@ class TrainingLoop:
             self._plateau = Plateau(optimizer.plateau) if optimizer.schedule == "plateau" else None
             self._optimizer = make_optimizer(optimizer, self._total, variables, self._plateau)
         self._average = WeightAverage(variables, averaging.decay, strategy) if averaging else None
-        self._diagnostics = Diagnostics(model, strategy)
+        self._diagnostics = Diagnostics(model, strategy) if log_folder else None
         extras: dict[str, tf.Module | None] = {"plateau": self._plateau, "average": self._average}
         kept = {name: extra for name, extra in extras.items() if extra is not None}
         self._state = TrainingState(checkpoint_folder, model, self._optimizer, kept)
-        self._train_log = ScalarLog(posixpath.join(log_folder, "train"))
-        self._eval_log = ScalarLog(posixpath.join(log_folder, "eval"))
+        self._train_log, self._eval_log = (
+            ScalarLog(posixpath.join(log_folder, part) if log_folder else None) for part in ("train", "eval")
+        )
         self._step = tf.function(self._global_step, reduce_retracing=True)
 
     def run(self) -> TrainingResult:
@@ -126,7 +127,7 @@ class TrainingLoop:
 
     def _epoch(self, progress: Progress) -> tuple[Figures, Figures]:
         train, sample = self._train_epoch(progress)
-        diagnosis = self._diagnostics.measure(sample)
+        diagnosis = self._diagnostics.measure(sample) if self._diagnostics else {}
         self._model.balancing.end_epoch(train)
         self._state.epoch.assign_add(1)
         epoch = int(self._state.epoch)

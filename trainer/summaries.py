@@ -13,11 +13,11 @@ class ScalarLog:
     """An event file of figures by step.
 
     Args:
-        folder: where TensorBoard looks.
+        folder: where TensorBoard looks. None: nothing is written.
     """
 
-    def __init__(self, folder: str) -> None:
-        self._writer = tf.summary.create_file_writer(folder)
+    def __init__(self, folder: str | None) -> None:
+        self._writer = tf.summary.create_file_writer(folder) if folder else tf.summary.create_noop_writer()
 
     def write(self, figures: Mapping[str, float], step: int) -> None:
         """Adds figures by name."""

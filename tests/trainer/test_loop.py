@@ -35,11 +35,10 @@ def files(tmp_path_factory):
     return folder
 
 
-def make_loop(files: Path, folder: Path, evaluate=None, **training):
+def make_loop(files: Path, folder: Path, evaluate=None, logs=None, **training):
     model = small_model(small_config(features=TREND, model={"history": HISTORY}, training=training))
     data = WindowData([str(files / "train.gz")], model.spec)
     evaluate = evaluate or Evaluator(model, WindowData([str(files / "eval.gz")], model.spec)).evaluate
-    logs = str(folder / "logs")
     loop = TrainingLoop(model, tf.distribute.get_strategy(), data, WINDOWS, evaluate, str(folder / "checkpoints"), logs)
     return loop, model
 
@@ -77,7 +76,7 @@ def folder(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def whole(files, folder):
-    loop, model = make_loop(files, folder)
+    loop, model = make_loop(files, folder, logs=str(folder / "logs"))
     return loop.run(), weights(model)
 
 
