@@ -92,20 +92,18 @@ def test_a_killed_training_ends_with_the_same_weights(files, tmp_path, whole):
     assert result.train == pytest.approx(expected_result.train, rel=1e-5)
 
 
-@pytest.mark.parametrize("method", ["gradnorm", "dwa"])
-def test_a_killed_training_goes_on_with_its_balancing(method, files, tmp_path):
+def test_a_killed_training_goes_on_with_its_balancing(files, tmp_path):
     def balanced(folder, evaluate=lambda: {"loss": 0.0}):
-        return make_loop(files, tmp_path / folder, evaluate=evaluate, epochs=2, balancing=method)
+        return make_loop(files, tmp_path / folder, evaluate=evaluate, epochs=2, batch_size=5, balancing="gradnorm")
 
     with pytest.raises(KilledError):
         balanced("killed", kill_in_epoch(2))[0].run()
     (killed, found), (whole, expected) = balanced("killed"), balanced("whole")
     killed.run()
     whole.run()
-    assert len(expected.balancing.variables) > 0
     for name, values in weights(expected).items():
         np.testing.assert_allclose(weights(found)[name], values, rtol=1e-5, atol=1e-7, err_msg=name)
-    assert all(np.abs(variable).max() > 0 for variable in expected.balancing.variables)
+    assert all(np.abs(variable).max() > 0 for variable in expected.balancing.non_trainable_variables)
 
 
 OPTIONS = {

@@ -37,7 +37,7 @@ class CrossStitch(Sharing):
         states = [state] * len(self.tasks)
         for level, stitch in enumerate(self.stitches):
             activations = [self.towers[task][level](s) for task, s in zip(self.tasks, states, strict=True)]
-            states = tf.unstack(tf.einsum("ts,s...->t...", stitch, tf.stack(activations)))
+            states = tf.unstack(tf.tensordot(stitch, tf.stack(activations), axes=1))
         return dict(zip(self.tasks, states, strict=True))
 
     def gates(self, state: tf.Tensor) -> dict[str, tf.Tensor]:
