@@ -5,8 +5,8 @@
 
 `plain` is the definition as TensorFlow differentiates it, `kept` and `blocks` are `trainer.softmax` with the scores
 kept and made again; the form that it chooses by itself is marked. Every figure is of a process of its own: its peak
-memory is what the process holds at most less what it held before, its time the best of the repeats, since other work
-only adds. The forms take turns in every round.
+memory is what the process holds at most less what it held before, its times (of the wall, and of all processors
+together, which other work on the machine changes least) the best of the repeats. The forms take turns in every round.
 """
 
 import argparse
@@ -36,12 +36,14 @@ Function = Callable[[tf.Tensor, tf.Tensor, tf.Tensor], tuple[tf.Tensor, tf.Tenso
 
 
 def main() -> None:
-    """Prints milliseconds and megabytes by size and form."""
+    """Prints milliseconds and megabytes by size and form; the ratio is that of the processors' time."""
     arguments = _parser().parse_args()
     if arguments.form:
         print(json.dumps(measure(arguments.form, arguments.targets, arguments.items[0], arguments.repeats)))
         return
-    table = Table("items", "form", "ms", "of plain", "peak MB", title=f"{arguments.targets} targets of 65 dimensions")
+    table = Table(
+        "items", "form", "ms", "CPU ms", "of plain", "peak MB", title=f"{arguments.targets} targets of 65 dimensions"
+    )
     for count in arguments.items:
         _add_rows(table, count, arguments)
     Console().print(table)
@@ -51,15 +53,16 @@ def _add_rows(table: Table, count: int, arguments: argparse.Namespace) -> None:
     cells = arguments.targets * count
     forms = [f for f in FORMS if f == "blocks" or 4 * cells * _COPIES < arguments.gigabytes * 1e9]
     rounds = [{f: _measure_apart(f, count, arguments) for f in forms} for _ in range(arguments.rounds)]
-    best = {f: min(r[f]["ms"] for r in rounds) for f in forms}
+    best = {f: {key: min(r[f][key] for r in rounds) for key in ("ms", "cpu")} for f in forms}
     for form in FORMS:
         if form not in forms:
-            table.add_row(f"{count:,}", form, "-", "-", f"over {4 * cells * _COPIES / 1e6:,.0f}")
+            table.add_row(f"{count:,}", form, "-", "-", "-", f"over {4 * cells * _COPIES / 1e6:,.0f}")
             continue
         chosen = " *" if form == ("kept" if cells <= KEPT else "blocks") else ""
-        ratio = f"{best[form] / best['plain']:.2f}" if "plain" in best else "-"
+        ratio = f"{best[form]['cpu'] / best['plain']['cpu']:.2f}" if "plain" in best else "-"
         peak = max(r[form]["megabytes"] for r in rounds)
-        table.add_row(f"{count:,}", form + chosen, f"{best[form]:,.1f}", ratio, f"{peak:,.0f}")
+        times = (f"{best[form][key]:,.1f}" for key in ("ms", "cpu"))
+        table.add_row(f"{count:,}", form + chosen, *times, ratio, f"{peak:,.0f}")
 
 
 def _measure_apart(form: str, count: int, arguments: argparse.Namespace) -> dict[str, float]:
@@ -71,7 +74,7 @@ def _measure_apart(form: str, count: int, arguments: argparse.Namespace) -> dict
 
 
 def measure(form: str, targets: int, count: int, repeats: int) -> dict[str, float]:
-    """The best time and the peak memory of a value with its gradients."""
+    """The best times and the peak memory of a value with its gradients."""
     rng = np.random.default_rng(0)
     query = tf.constant(rng.normal(size=[targets, 65]), tf.float32)
     candidates = tf.constant(0.1 * rng.normal(size=[count, 65]), tf.float32)
@@ -81,11 +84,12 @@ def measure(form: str, targets: int, count: int, repeats: int) -> dict[str, floa
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     times = []
     for _ in range(repeats):
-        start = time.perf_counter()
+        start = time.perf_counter(), time.process_time()
         function(query, candidates, blocked)[0].numpy()
-        times.append(time.perf_counter() - start)
+        times.append((time.perf_counter() - start[0], time.process_time() - start[1]))
+    wall, processors = (1000 * min(values) for values in zip(*times, strict=True))
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return {"ms": 1000 * min(times), "megabytes": (peak - before) / 1024}
+    return {"ms": wall, "cpu": processors, "megabytes": (peak - before) / 1024}
 
 
 def _with_gradients(form: str) -> Function:

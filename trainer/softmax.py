@@ -1,6 +1,7 @@
 """The denominator of a softmax over many candidates, in little memory and few passes over the scores."""
 
 from collections.abc import Callable
+from typing import NamedTuple
 
 import tensorflow as tf
 
@@ -9,9 +10,9 @@ BLOCKED = -1e9
 NONE = BLOCKED / 2
 """The logarithm of a sum of nothing: above every blocked score, below every other."""
 
-KEPT = 1 << 22
+KEPT = 1 << 25
 """Up to so many scores (rows x candidates) the forward pass keeps for the backward pass."""
-BLOCK = 1 << 21
+BLOCK = 1 << 22
 """Where there are more: how many are made at a time."""
 
 _Gradient = Callable[[tf.Tensor], tuple[tf.Tensor, tf.Tensor]]
@@ -61,9 +62,7 @@ def log_sum_exp(
 class _Scores:
     """The scores query . candidate [T, N], whole or in blocks of candidates.
 
-    Every block has one column more, blocked in every row: there goes what `blocked` holds for other blocks, so that
-    no cell has to be picked out. A row's factor (the greatest score, the gradient from above) meets the small
-    matrices where it can, not the scores.
+    A row's factor (the greatest score, the gradient from above) meets the small matrices where it can, not the scores.
 
     Attributes:
         count: N.
@@ -73,11 +72,12 @@ class _Scores:
         self.count = tf.shape(candidates, tf.int64)[0]
         self._query = query
         self._candidates = candidates
-        self._blocked = blocked
+        place = tf.where((blocked >= 0) & (blocked < self.count))
+        self._cells = _Cells(place[:, 0], tf.gather_nd(blocked, place))
 
     def whole(self) -> tuple[tf.Tensor, tf.Tensor]:
-        """The logarithm of the sums [T], and the exponentials up to a factor of the row [T, N + 1]."""
-        scores = self._block(tf.constant(0, tf.int64), self.count)
+        """The logarithm of the sums [T], and the exponentials up to a factor of the row [T, N]."""
+        scores = _masked(tf.matmul(self._query, self._candidates, transpose_b=True), self._cells)
         most = tf.maximum(tf.reduce_max(scores, axis=1), NONE)
         weights = tf.exp(scores - most[:, tf.newaxis])
         return most + _log(tf.reduce_sum(weights, axis=1)), weights
@@ -86,13 +86,15 @@ class _Scores:
         """The gradients by query [T, E] and candidates [N, E]."""
         factor = tf.math.divide_no_nan(upstream, tf.reduce_sum(weights, axis=1))[:, tf.newaxis]
         by_candidates = tf.matmul(weights, factor * self._query, transpose_a=True)
-        return factor * tf.matmul(weights, tf.pad(self._candidates, [[0, 1], [0, 0]])), by_candidates[:-1]
+        return factor * tf.matmul(weights, self._candidates), by_candidates
 
     def in_blocks(self, width: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         """As `whole`, without exponentials."""
+        cells = self._cells.sorted()
 
         def add(start: tf.Tensor, most: tf.Tensor, total: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
-            scores = self._block(start, width)
+            scores = tf.matmul(self._query, self._candidates[start : start + width], transpose_b=True)
+            scores = _masked(scores, cells.between(start, width))
             higher = tf.maximum(most, tf.reduce_max(scores, axis=1))
             added = tf.reduce_sum(tf.exp(scores - higher[:, tf.newaxis]), axis=1)
             return start + width, higher, total * tf.exp(most - higher) + added
@@ -106,16 +108,20 @@ class _Scores:
         self, upstream: tf.Tensor, log_sum: tf.Tensor, width: tf.Tensor
     ) -> tuple[tf.Tensor, tf.Tensor]:
         """As `whole_gradient`."""
+        cells = self._cells.sorted()
         query = upstream[:, tf.newaxis] * self._query
+        # Two more factors of the product lower every score by its row's logarithm of the sum.
+        lowered = tf.concat([self._query, -log_sum[:, tf.newaxis]], axis=1)
 
         def add(
             number: tf.Tensor, by_query: tf.Tensor, parts: tf.TensorArray
         ) -> tuple[tf.Tensor, tf.Tensor, tf.TensorArray]:
             start = tf.cast(number, tf.int64) * width
-            shares = tf.exp(self._block(start, width, less=log_sum))
-            part = tf.matmul(shares, query, transpose_a=True)[:-1]
-            by_query += tf.matmul(shares, self._part(start, width))
-            return number + 1, by_query, parts.write(number, part)
+            part = self._candidates[start : start + width]
+            scores = tf.matmul(lowered, tf.pad(part, [[0, 0], [0, 1]], constant_values=1), transpose_b=True)
+            shares = tf.exp(_masked(scores, cells.between(start, width)))
+            parts = parts.write(number, tf.matmul(shares, query, transpose_a=True))
+            return number + 1, by_query + tf.matmul(shares, part), parts
 
         blocks = tf.maximum(1, tf.cast((self.count + width - 1) // width, tf.int32))
         parts = tf.TensorArray(tf.float32, blocks, infer_shape=False, element_shape=[None, self._query.shape[1]])
@@ -123,35 +129,36 @@ class _Scores:
         _, by_query, parts = tf.while_loop(lambda number, *_: number < blocks, add, begin, parallel_iterations=1)
         return upstream[:, tf.newaxis] * by_query, parts.concat()
 
-    def _part(self, start: tf.Tensor, width: tf.Tensor) -> tf.Tensor:
-        """The candidates from `start` on, `width` at most, and a zero."""
-        return tf.pad(self._candidates[start : start + width], [[0, 1], [0, 0]])
 
-    def _block(self, start: tf.Tensor, width: tf.Tensor, less: tf.Tensor | None = None) -> tf.Tensor:
-        """The scores of `_part`, those of each row lowered by `less` [T]."""
-        query, part = self._query, self._part(start, width)
-        mask = self._mask(start, tf.shape(part, tf.int64)[0] - 1)
-        if less is not None:
-            query = tf.concat([query, -less[:, tf.newaxis]], axis=1)
-            part = tf.pad(part, [[0, 0], [0, 1]], constant_values=1)
-        return tf.matmul(query, part, transpose_b=True) + mask
+class _Cells(NamedTuple):
+    """The blocked cells of a matrix: int64 [C] each."""
 
-    def _mask(self, start: tf.Tensor, width: tf.Tensor) -> tf.Tensor:
-        """float [T, width + 1]: `BLOCKED` where blocked, else 0."""
-        column = self._blocked - start
-        column = tf.where((column >= 0) & (column < width), column, width)
-        column = tf.pad(column, [[0, 0], [0, 1]], constant_values=width)
-        rows = tf.shape(column, tf.int64)[0]
-        cells = column + (width + 1) * tf.range(rows)[:, tf.newaxis]
-        # To add a mask takes a fraction of the time of an update of the scores in place (`tensor_scatter_nd_update`).
-        mask = tf.raw_ops.SparseToDense(
-            sparse_indices=tf.reshape(cells, [-1]),
-            output_shape=rows[tf.newaxis] * (width + 1),
-            sparse_values=BLOCKED,
-            default_value=0.0,
-            validate_indices=False,
-        )
-        return tf.reshape(mask, [rows, width + 1])
+    row: tf.Tensor
+    column: tf.Tensor
+
+    def sorted(self) -> "_Cells":
+        """By column."""
+        order = tf.argsort(self.column)
+        return _Cells(tf.gather(self.row, order), tf.gather(self.column, order))
+
+    def between(self, start: tf.Tensor, width: tf.Tensor) -> "_Cells":
+        """Those of the columns from `start` on, `width` at most, of sorted ones; `start` is column 0 then."""
+        first, last = tf.unstack(tf.searchsorted(self.column, tf.stack([start, start + width])))
+        return _Cells(self.row[first:last], self.column[first:last] - start)
+
+
+def _masked(scores: tf.Tensor, cells: _Cells) -> tf.Tensor:
+    """The scores [T, N] with `BLOCKED` added to the cells."""
+    shape = tf.shape(scores, tf.int64)
+    # To add a mask takes a fraction of the time of an update of the scores in place (`tensor_scatter_nd_update`).
+    mask = tf.raw_ops.SparseToDense(
+        sparse_indices=cells.row * shape[1] + cells.column,
+        output_shape=tf.reduce_prod(shape, keepdims=True),
+        sparse_values=BLOCKED,
+        default_value=0.0,
+        validate_indices=False,
+    )
+    return scores + tf.reshape(mask, shape)
 
 
 def _log(total: tf.Tensor) -> tf.Tensor:
