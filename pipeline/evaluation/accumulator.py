@@ -14,6 +14,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from pipeline.evaluation.joined import joined
 from pipeline.evaluation.user_figures import Floats, Integers, Targets, figures_by_user
 
 Places = npt.NDArray[np.uint8]
@@ -90,7 +91,7 @@ class UserAverages:
             result.squares += memory.squares
             result.open_events += memory.open_events
             result.best_places = _better(result.best_places, memory.best_places)
-        result.open_events = [Targets.join(result.open_events)]
+        result.open_events = [joined(Targets, result.open_events)]
         return result
 
     def read(self, memory: Memory) -> Averages:

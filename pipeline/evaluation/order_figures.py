@@ -12,12 +12,13 @@ Users without two different labels do not count, nor for ndcg those without a po
 user (`leave_last_out`) has neither figure.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
+from pipeline.evaluation.joined import joined
 from pipeline.evaluation.metric_names import ORDER_METRICS, STANDARD_ERROR, USERS
 
 Floats = npt.NDArray[np.float64]
@@ -30,12 +31,6 @@ class Scores(NamedTuple):
     user: Integers
     label: Floats
     score: Floats
-
-    @classmethod
-    def join(cls, parts: Sequence["Scores"]) -> "Scores":
-        """All answers of the parts, which may be none."""
-        none = cls(np.empty(0, np.int64), np.empty(0), np.empty(0))
-        return cls(*(np.concatenate(columns) for columns in zip(none, *parts, strict=True)))
 
 
 class OrderFigures:
@@ -54,11 +49,11 @@ class OrderFigures:
 
     def merge(self, states: Iterable[list[Scores]]) -> list[Scores]:
         """The state of all answers."""
-        return [Scores.join([part for state in states for part in state])]
+        return [joined(Scores, [part for state in states for part in state])]
 
     def read(self, state: list[Scores]) -> dict[str, float]:
         """The figures; NaN without a user that counts, the standard error with fewer than two."""
-        answers = Scores.join(state)
+        answers = joined(Scores, state)
         by_user = order_figures(answers)
         figures = {USERS: float((~np.isnan(by_user[0])).sum()), "examples": float(len(answers.user))}
         for name, values in zip(ORDER_METRICS, by_user, strict=True):

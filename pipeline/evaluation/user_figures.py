@@ -27,12 +27,6 @@ class Targets(NamedTuple):
     rank: Floats
     popularity_rank: Floats
 
-    @classmethod
-    def join(cls, parts: Sequence["Targets"]) -> "Targets":
-        """All events of the parts, which may be none."""
-        none = cls(np.empty(0, np.int64), np.empty(0), np.empty(0))
-        return cls(*(np.concatenate(columns) for columns in zip(none, *parts, strict=True)))
-
     def only(self, chosen: npt.NDArray[np.bool_]) -> "Targets":
         """The events where `chosen` [N] holds."""
         return Targets(self.user[chosen], self.rank[chosen], self.popularity_rank[chosen])
