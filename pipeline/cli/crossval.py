@@ -60,15 +60,10 @@ def execute(arguments: argparse.Namespace) -> int:
 
 def _run(config: Config, verbose: bool) -> dict[str, dict[str, float]]:
     """The figures of one fold, by split."""
+    from pipeline.cli.finished import finished_run
     from pipeline.evaluation.results import headline
-    from pipeline.runners.local import RunError, run_local
 
-    try:
-        outcome = run_local(config, verbose)
-    except RunError as error:
-        raise exits.CommandError(str(error)) from error
-    if outcome.failed:
-        raise exits.CommandError(f"{outcome.failed} failed: {outcome.message}\nthe whole log: {outcome.log}")
+    outcome = finished_run(config, verbose)
     evaluation = outcome.outputs["Evaluator"]["evaluation"][0].uri
     return {split: headline(evaluation, split) for split in config.evaluation.splits}
 

@@ -8,7 +8,6 @@ import argparse
 
 from pipeline.cli import exits
 from pipeline.cli.options import add_config
-from pipeline.config import Config
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -22,23 +21,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def execute(arguments: argparse.Namespace) -> int:
     """Runs and reports; raises `ConfigError`, or `CommandError` when the run cannot start."""
     from pipeline.check import checked_config
+    from pipeline.cli.finished import finished_run
 
     config = checked_config(arguments.config)
     if arguments.no_cache:
         uncached = config.pipeline.model_copy(update={"cache": False})
         config = config.model_copy(update={"pipeline": uncached})
-    return _run(config, arguments.verbose)
-
-
-def _run(config: Config, verbose: bool) -> int:
-    from pipeline.runners.local import RunError, run_local
-
-    try:
-        outcome = run_local(config, verbose)
-    except RunError as error:
-        raise exits.CommandError(str(error)) from error
-    if outcome.failed:
-        raise exits.CommandError(f"{outcome.failed} failed: {outcome.message}\nthe whole log: {outcome.log}")
+    outcome = finished_run(config, arguments.verbose)
     print(f"finished in {outcome.seconds:.0f} s: {outcome.verdict}")
     if outcome.report:
         print(f"report: {outcome.report}")
