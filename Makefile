@@ -17,7 +17,7 @@ demo:
 	@$(call TIMED,$(RUNNER) recommend --config $(CONFIG) --user $(DEMO_USER),recommend)
 
 test: bootstrap
-	$(PYTHON) -m pytest
+	$(PYTHON) -m pytest -n 2 --no-loadscope-reorder
 
 lint: bootstrap
 	$(PYTHON) -m ruff check .

@@ -34,7 +34,7 @@ BENCH = [
     "scipy",  # sparse matrices of the other peers
     "threadpoolctl",  # BLAS on one thread where `implicit` has its own
 ]
-DEV = ["pytest", "hypothesis", "ruff", "mypy", "types-PyYAML"]
+DEV = ["pytest", "pytest-xdist", "hypothesis", "ruff", "mypy", "types-PyYAML"]
 
 setup(
     name="tfx-recommender",
