@@ -18,6 +18,9 @@ from serving.servable import Servable, load
 from serving.warmup import warm_up
 
 PER_MODEL_FILE: Final = "batching_params.pbtxt"
+_CALLERS_THREAD: Final = -1
+"""Inter-op threads with which TensorFlow runs a graph in the thread that asks: to wake another takes longer than most
+of a recommender's operations."""
 
 
 def loader(options: Options, metrics: Metrics) -> Loader:
@@ -41,9 +44,13 @@ def loader(options: Options, metrics: Metrics) -> Loader:
 
 
 def session_config(options: Options) -> config_pb2.ConfigProto:
-    """The sessions' config: of the file, its threads of the flags. Raises `ServingError` for a file it cannot read."""
+    """The sessions' config: of the file, its threads of the flags. Raises `ServingError` for a file it cannot read.
+
+    Threads of an operation sleep as soon as they have nothing to do: they would spin on cores that other requests need.
+    """
     flags = options.flags
     config = config_pb2.ConfigProto()
+    config.experimental.disable_thread_spinning = True
     path = flags.tensorflow_session_config_file
     if path:
         try:
@@ -55,7 +62,7 @@ def session_config(options: Options) -> config_pb2.ConfigProto:
     intra, inter = flags.tensorflow_intra_op_parallelism, flags.tensorflow_inter_op_parallelism
     if intra <= 0 and inter <= 0:
         intra = inter = flags.tensorflow_session_parallelism
-    config.intra_op_parallelism_threads, config.inter_op_parallelism_threads = intra, inter
+    config.intra_op_parallelism_threads, config.inter_op_parallelism_threads = intra, inter or _CALLERS_THREAD
     return config
 
 

@@ -11,7 +11,9 @@ from concurrent.futures import ThreadPoolExecutor
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Final
 
-from serving.errors import ServingError
+import serving.transport  # noqa: F401  (before gRPC is imported)
+
+from serving.errors import ServingError  # isort: skip
 from serving.flags import UsageError, parse_flags
 from serving.options import Options, read_options
 
