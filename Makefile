@@ -5,7 +5,7 @@ PYTHON := .venv/bin/python
 RUNNER := $(PYTHON) tfx_runner.py
 TIMED = begin=$$(date +%s); $(1); code=$$?; echo "-- $(2): $$(( $$(date +%s) - begin )) s"; echo; exit $$code
 
-.PHONY: bootstrap demo test lint bench-quality bench-index
+.PHONY: bootstrap demo test lint bench-quality bench-index bench-serving
 
 bootstrap:
 	@./bootstrap
@@ -29,3 +29,6 @@ bench-quality: bootstrap
 
 bench-index: bootstrap
 	$(PYTHON) -m benchmarks.index
+
+bench-serving: bootstrap
+	$(PYTHON) -m benchmarks.serving

@@ -1,0 +1,106 @@
+"""Latency, throughput and memory of the embedded server under load, beside the graph call alone, in one run.
+
+    python -m benchmarks.serving    # catalogues of 1,682 and 10^6 items of 64 dimensions, the best 100
+    python -m benchmarks.serving --model runs/movielens-100k/serving/recommender/1700000000
+
+Server, load generator and graph call are processes of their own on this machine. A closed loop of N callers is followed
+by an open loop at a share of the rate that the most callers reached. Of several repetitions the one with the lowest
+median counts: other work on the machine only adds.
+"""
+
+import argparse
+import json
+import os
+import platform
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from statistics import median
+from typing import Any, Final
+
+from rich.console import Console
+from rich.progress import Progress
+
+from benchmarks.serving import processes
+from benchmarks.serving.load import Load
+from benchmarks.serving.report import Row, row_of, table
+
+_SMALL: Final = {"1,682 items": ("--items=1682",)}
+_MILLION: Final = {
+    "10^6 items, exact": ("--items=1000000", "--index=exact"),
+    "10^6 items, ivf": ("--items=1000000", "--index=ivf"),
+}
+_BATCHING: Final = """
+max_batch_size { value: 64 } batch_timeout_micros { value: 0 } max_enqueued_batches { value: 1000 }
+num_batch_threads { value: 2 }
+"""
+"""A batch is what came while the threads were busy: nobody waits for company."""
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Prints a table for each model, and writes all figures as JSON."""
+    options = _parser().parse_args(arguments)
+    first = {str(options.model): (f"--model={options.model}",)} if options.model else _SMALL
+    console = Console()
+    results = {}
+    for name, flags in {**first, **_MILLION}.items():
+        progress = Progress(console=console, transient=True)
+        with tempfile.TemporaryDirectory(prefix="bench-serving-") as folder, progress:
+            task = progress.add_task(f"{name}: the model", total=1 + 2 * (len(options.callers) + 1))
+            processes.prepare(Path(folder), *flags)
+            bare = min(median(processes.bare(Path(folder), options.seconds)) for _ in range(options.repeat))
+            rows = []
+            progress.update(task, advance=1, description=name)
+            for row in _rows(Path(folder), options):
+                rows.append(row)
+                progress.update(task, advance=1, description=f"{name}: {row.load}")
+        console.print(table(name, bare, rows))
+        results[name] = {"bare_p50_ms": bare, "rows": [asdict(row) for row in rows]}
+    _write(options.output, results)
+
+
+def _rows(folder: Path, options: argparse.Namespace) -> Iterator[Row]:
+    parameters = folder / "batching.config"
+    parameters.write_text(_BATCHING)
+    for batching in (False, True):
+        flags = ["--enable_batching", f"--batching_parameters_file={parameters}"] if batching else []
+        with (folder / "server.log").open("w+") as log, processes.server(folder, log, flags) as server:
+            common = {"address": server.address, "folder": str(folder), "seconds": options.seconds}
+            reached = 0.0
+            for callers in options.callers:
+                row = _best(Load(**common, callers=callers), options.repeat, batching, server.pid)
+                reached = max(reached, row.per_second)
+                yield row
+            rate = options.share * reached
+            load = Load(**common, callers=options.outstanding, rate=rate, arrivals=options.arrivals)
+            yield _best(load, options.repeat, batching, server.pid)
+
+
+def _best(load: Load, repetitions: int, batching: bool, pid: int) -> Row:
+    samples = [processes.sample(load) for _ in range(repetitions)]
+    peak, _ = processes.megabytes(pid)
+    return min((row_of(load, sample, batching, peak) for sample in samples), key=lambda row: row.p50)
+
+
+def _write(path: Path, results: Mapping[str, Any]) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    machine = {"cores": os.cpu_count(), "machine": platform.machine(), "python": platform.python_version()}
+    path.write_text(json.dumps({"machine": machine, "models": results}, indent=2) + "\n")
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--model", type=Path, help="a pushed version, in place of the small synthetic catalogue")
+    parser.add_argument("--callers", type=int, nargs="+", default=[1, 8, 64], help="of the closed loops")
+    parser.add_argument("--seconds", type=float, default=2.0, help="of each load")
+    parser.add_argument("--repeat", type=int, default=1, help="how often each load is sent; the best one counts")
+    parser.add_argument("--share", type=float, default=0.7, help="of the highest rate that is sent in the open loop")
+    parser.add_argument("--arrivals", choices=("poisson", "fixed"), default="poisson", help="of the open loop")
+    parser.add_argument("--outstanding", type=int, default=256, help="most calls under way in the open loop")
+    parser.add_argument("--output", type=Path, default=Path("benchmarks/results/serving.json"), metavar="FILE")
+    return parser
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,143 @@
+"""A load generator in a process of its own: reads a `Load` as JSON from its argument and prints a `Sample`.
+
+    python -m benchmarks.serving.load '{"address": "localhost:8500", "folder": "/models", "seconds": 3, "callers": 8}'
+
+Closed loop: each of some callers sends its next request when the last one is answered. Open loop: requests come at
+times of their own, whatever the server does, and latency counts from the time at which a request was to be sent, so a
+server that stalls cannot hide the requests that it kept from being sent (Tene: How NOT to Measure Latency).
+"""
+
+import json
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any, Final
+
+import grpc
+import numpy as np
+
+from benchmarks.serving.requests import read_requests
+from serving.client import PREDICT
+
+_TIMEOUT: Final = 30.0
+_OPTIONS: Final = (("grpc.max_receive_message_length", -1),)
+
+
+@dataclass(frozen=True)
+class Load:
+    """What to send.
+
+    Attributes:
+        address: of the server.
+        folder: of the model's requests; they are sent in turn.
+        seconds: how long.
+        callers: of a closed loop; of an open one the most calls under way: a request that comes then is sent late.
+        rate: requests a second of an open loop; 0 for a closed one.
+        arrivals: `poisson`, or `fixed` distances.
+    """
+
+    address: str
+    folder: str
+    seconds: float
+    callers: int
+    rate: float = 0.0
+    arrivals: str = "poisson"
+
+
+@dataclass(frozen=True)
+class Sample:
+    """What came of it: `seconds` until the last answer, milliseconds of every answer, the codes of the failures."""
+
+    seconds: float
+    milliseconds: list[float]
+    failures: dict[str, int] = field(default_factory=dict)
+
+
+class _Record:
+    """Collects from many threads."""
+
+    def __init__(self) -> None:
+        self.milliseconds: list[float] = []
+        self.failures: dict[str, int] = {}
+        self._lock = threading.Lock()
+
+    def answered(self, since: float) -> None:
+        self.milliseconds.append((time.perf_counter() - since) * 1e3)
+
+    def failed(self, code: grpc.StatusCode) -> None:
+        with self._lock:
+            self.failures[code.name] = self.failures.get(code.name, 0) + 1
+
+
+def run(load: Load) -> Sample:
+    """Sends the load."""
+    record = _Record()
+    requests = read_requests(Path(load.folder))
+    with grpc.insecure_channel(load.address, options=_OPTIONS) as channel:
+        call = channel.unary_unary(PREDICT)
+        call(requests[0], timeout=_TIMEOUT)
+        begin = time.perf_counter()
+        (_open_loop if load.rate else _closed_loop)(load, requests, call, record)
+        seconds = time.perf_counter() - begin
+    return Sample(seconds, record.milliseconds, record.failures)
+
+
+def _closed_loop(load: Load, requests: list[bytes], call: Any, record: _Record) -> None:
+    end = time.perf_counter() + load.seconds
+
+    def caller(number: int) -> None:
+        while (begin := time.perf_counter()) < end:
+            try:
+                call(requests[number % len(requests)], timeout=_TIMEOUT)
+            except grpc.RpcError as error:
+                record.failed(error.code())
+            else:
+                record.answered(begin)
+            number += load.callers
+
+    threads = [threading.Thread(target=caller, args=(number,)) for number in range(load.callers)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+
+def _open_loop(load: Load, requests: list[bytes], call: Any, record: _Record) -> None:
+    places = threading.Semaphore(load.callers)
+    begin = time.perf_counter()
+    for number, due in enumerate(due_times(load)):
+        wait = begin + due - time.perf_counter()
+        if wait > 0:
+            time.sleep(wait)
+        places.acquire()
+        answer = call.future(requests[number % len(requests)], timeout=_TIMEOUT)
+        answer.add_done_callback(_recorder(record, begin + due, places))
+    for _ in range(load.callers):
+        places.acquire()
+
+
+def due_times(load: Load) -> Iterator[float]:
+    """The seconds after the start at which the requests of an open loop are to be sent."""
+    distances = np.random.default_rng(0)
+    due = 0.0
+    while due < load.seconds:
+        yield due
+        due += distances.exponential(1 / load.rate) if load.arrivals == "poisson" else 1 / load.rate
+
+
+def _recorder(record: _Record, due: float, places: threading.Semaphore) -> Callable[[Any], None]:
+    def done(answer: Any) -> None:
+        if answer.code() == grpc.StatusCode.OK:
+            record.answered(due)
+        else:
+            record.failed(answer.code())
+        places.release()
+
+    return done
+
+
+if __name__ == "__main__":
+    json.dump(asdict(run(Load(**json.loads(sys.argv[1])))), sys.stdout)

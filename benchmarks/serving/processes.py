@@ -1,0 +1,72 @@
+"""The processes of the benchmark: the servers, the load, what prepares the models."""
+
+import json
+import re
+import subprocess
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict
+from pathlib import Path
+from typing import IO, Any, Final, NamedTuple
+
+from benchmarks.serving.load import Load, Sample
+from benchmarks.serving.requests import MODEL_NAME
+from serving.process import server_process
+
+_LISTENING: Final = b"Running gRPC ModelServer at 0.0.0.0:"
+_MEMORY: Final = re.compile(r"^(VmHWM|VmRSS):\s+(\d+) kB$", re.MULTILINE)
+
+
+class Server(NamedTuple):
+    """A server that answers."""
+
+    address: str
+    pid: int
+
+
+@contextmanager
+def server(folder: Path, log: IO[str], flags: Sequence[str] = ()) -> Iterator[Server]:
+    """A server of the model in `folder` until the block ends. Raises `RuntimeError` when it does not start."""
+    model = [f"--model_name={MODEL_NAME}", f"--model_base_path={folder / MODEL_NAME}"]
+    with server_process([*model, *flags], log, TF_CPP_MIN_LOG_LEVEL="3") as process:
+        line = b"..."
+        while line and not line.startswith(_LISTENING):
+            line = process.stdout.readline() if process.stdout else b""
+        if not line:
+            raise RuntimeError(f"the server of {folder} ended before it listened; its log says why")
+        yield Server(f"localhost:{int(line.removeprefix(_LISTENING).split()[0])}", process.pid)
+
+
+def megabytes(pid: int) -> tuple[float, float]:
+    """The most memory that a process ever had resident, and what it has now."""
+    found = dict(_MEMORY.findall(Path(f"/proc/{pid}/status").read_text()))
+    return int(found["VmHWM"]) / 1024, int(found["VmRSS"]) / 1024
+
+
+def sample(load: Load) -> Sample:
+    """Sends the load from another process."""
+    return Sample(**_printed("load", json.dumps(asdict(load))))
+
+
+def bare(folder: Path, seconds: float) -> list[float]:
+    """The milliseconds of the graph call alone."""
+    return list(_printed("bare", str(folder), f"--seconds={seconds}"))
+
+
+def prepare(folder: Path, *arguments: str) -> None:
+    """Writes a model and its requests into `folder`."""
+    _run("models", str(folder), *arguments)
+
+
+def _printed(module: str, *arguments: str) -> Any:
+    return json.loads(_run(module, *arguments))
+
+
+def _run(module: str, *arguments: str) -> str:
+    """What a module of this package printed. Raises `RuntimeError` with its last words."""
+    command = [sys.executable, "-m", f"benchmarks.serving.{module}", *arguments]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise RuntimeError(f"{' '.join(command)} failed: {done.stderr.strip()[-2000:]}")
+    return done.stdout

@@ -1,0 +1,73 @@
+"""Samples as figures, and figures as a table."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from rich.table import Table
+
+from benchmarks.serving.load import Load, Sample
+from pipeline.infra.latency import percentile
+
+_FEW = 1000
+"""With fewer answers the 99.9th percentile is the slowest one."""
+
+
+@dataclass(frozen=True)
+class Row:
+    """What one server did under one load; latencies in milliseconds."""
+
+    batching: bool
+    callers: int
+    rate: float
+    """Requests a second that were asked for; 0 in a closed loop."""
+    requests: int
+    per_second: float
+    p50: float
+    p99: float
+    p999: float | None
+    failures: dict[str, int]
+    peak_megabytes: float
+
+    @property
+    def load(self) -> str:
+        """The load by its name."""
+        return f"open, {self.rate:,.0f}/s" if self.rate else f"{self.callers} callers"
+
+
+def row_of(load: Load, sample: Sample, batching: bool, peak_megabytes: float) -> Row:
+    """The figures of a sample."""
+    times = sample.milliseconds
+    return Row(
+        batching=batching,
+        callers=load.callers,
+        rate=load.rate,
+        requests=len(times),
+        per_second=len(times) / sample.seconds,
+        p50=percentile(times, 50),
+        p99=percentile(times, 99),
+        p999=percentile(times, 99.9) if len(times) >= _FEW else None,
+        failures=sample.failures,
+        peak_megabytes=peak_megabytes,
+    )
+
+
+def table(title: str, bare: float, rows: Sequence[Row]) -> Table:
+    """A row for each load; `bare` is the graph call's own median milliseconds."""
+    title = f"{title}: milliseconds; the graph call alone: {bare:.2f}"
+    made = Table("batching", "load", title=title, title_justify="left", box=None, padding=(0, 2, 0, 0))
+    for column in ("requests", "failed", "req/s", "p50", "p99", "p99.9", "overhead", "peak MB"):
+        made.add_column(column, justify="right", no_wrap=True)
+    for row in rows:
+        made.add_row(
+            "yes" if row.batching else "no",
+            row.load,
+            f"{row.requests:,}",
+            f"{sum(row.failures.values()):,}",
+            f"{row.per_second:,.0f}",
+            f"{row.p50:.2f}",
+            f"{row.p99:.2f}",
+            "" if row.p999 is None else f"{row.p999:.2f}",
+            f"{row.p50 - bare:.2f}" if row.callers == 1 and not row.rate else "",
+            f"{row.peak_megabytes:,.0f}",
+        )
+    return made
