@@ -15,7 +15,7 @@ from trainer.distribution import global_sum
 from trainer.interaction import Interaction
 from trainer.items import BatchItems, CatalogueItems, WindowItems
 from trainer.mining import MinedNegatives
-from trainer.negatives import Negatives, NegativeSampler
+from trainer.negatives import AllItems, Negatives, NegativeSampler
 from trainer.randomness import Randomness
 from trainer.retrieval import retrieval_losses
 from trainer.samplers import make_sampler
@@ -176,7 +176,7 @@ class RecommenderModel(tfrs.Model):
     @property
     def reads_whole_catalogue(self) -> bool:
         """Whether every step of training embeds every item."""
-        return self.config.retrieval is not None and self.config.retrieval.negatives == "full"
+        return isinstance(self.negatives, AllItems)
 
     def refresh_negatives(self) -> None:
         """Renews what negatives are mined from, where the step asks for it; called between two steps."""

@@ -1,7 +1,6 @@
 """The configured kind of negatives."""
 
 from pipeline.config import Config
-from pipeline.config.tasks import RetrievalTask
 from trainer.catalogue import Catalogue
 from trainer.mining import MinedNegatives
 from trainer.negatives import (
@@ -15,27 +14,35 @@ from trainer.negatives import (
 )
 from trainer.randomness import Randomness
 
+WHOLE_CATALOGUE = 20_000
+"""Up to so many items, `auto` compares a target with all of them; beyond, that would be most of a step's work."""
+
 
 def make_sampler(config: Config, catalogue: Catalogue, randomness: Randomness) -> NegativeSampler | None:
     """What `retrieval.negatives` asks for; None without a retrieval task."""
     task = config.retrieval
     if task is None:
         return None
-    if task.negatives == "full":
+    kind = task.negatives if task.negatives != "auto" else _kind_for(catalogue.size)
+    if kind == "full":
         return AllItems(catalogue.size)
-    sample = SampledNegatives(_draws(task, catalogue, randomness))
-    if task.negatives == "hard":
+    sample = SampledNegatives(_draws(kind, task.samples, catalogue, randomness))
+    if kind == "hard":
         trends = len(config.features.trend.days) if config.features.trend else 0
         return MinedNegatives(task.hard, catalogue.size, config.model.dimension + 1 + trends, sample, randomness)
     return sample
 
 
-def _draws(task: RetrievalTask, catalogue: Catalogue, randomness: Randomness) -> list[Draws]:
+def _kind_for(size: int) -> str:
+    return "full" if size <= WHOLE_CATALOGUE else "frequency"
+
+
+def _draws(kind: str, samples: int, catalogue: Catalogue, randomness: Randomness) -> list[Draws]:
     draws: list[Draws] = []
-    if task.negatives in ("in_batch", "mixed"):
+    if kind in ("in_batch", "mixed"):
         draws.append(BatchDraws(catalogue.frequencies))
-    if task.negatives in ("uniform", "mixed"):
-        draws.append(UniformDraws(catalogue.size, task.samples, randomness))
-    if task.negatives in ("frequency", "hard"):
-        draws.append(FrequencyDraws(catalogue.frequencies, task.samples, randomness))
+    if kind in ("uniform", "mixed"):
+        draws.append(UniformDraws(catalogue.size, samples, randomness))
+    if kind in ("frequency", "hard"):
+        draws.append(FrequencyDraws(catalogue.frequencies, samples, randomness))
     return draws

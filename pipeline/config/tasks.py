@@ -28,14 +28,15 @@ class RetrievalTask(Task):
     """Finds the next item in the whole catalogue: a softmax at every position of the window."""
 
     kind: Literal["retrieval"]
-    negatives: Literal["full", "in_batch", "uniform", "frequency", "mixed", "hard"] = "full"
-    """What a target is compared with. `full`: the whole catalogue, in blocks where it is large. `in_batch`: the targets
-    of the global batch, all replicas' (Yi et al., "Sampling-Bias-Corrected Neural Modeling", 2019). `uniform`,
-    `frequency`: `samples` items drawn by chance or by their train frequency. `mixed`: the batch's targets and
-    `samples` uniform items (Yang et al., "Mixed Negative Sampling for Learning Two-tower Neural Networks", 2020).
-    `hard`: mined items and `samples` drawn by frequency. Whatever is not `full` is corrected by the logarithm of the
-    number of times that an item was to be expected (logQ), and costs the same however large the catalogue is."""
-    samples: int = Field(default=512, gt=0)
+    negatives: Literal["auto", "full", "in_batch", "uniform", "frequency", "mixed", "hard"] = "auto"
+    """What a target is compared with. `auto`: `full` up to 20,000 items, `frequency` beyond. `full`: the whole
+    catalogue, in blocks where it is large. `in_batch`: the targets of the global batch, all replicas' (Yi et al.,
+    "Sampling-Bias-Corrected Neural Modeling", 2019). `uniform`, `frequency`: `samples` items drawn by chance or by
+    their train frequency. `mixed`: the batch's targets and `samples` uniform items (Yang et al., "Mixed Negative
+    Sampling for Learning Two-tower Neural Networks", 2020). `hard`: mined items and `samples` drawn by frequency.
+    Whatever is not `full` is corrected by the logarithm of the number of times that an item was to be expected (logQ),
+    and costs the same however large the catalogue is."""
+    samples: int = Field(default=1024, gt=0)
     """Draws for a global batch: of `uniform`, `frequency`, `mixed` and `hard`."""
     hard: HardNegatives = HardNegatives()
     """How `hard` ones are mined."""
