@@ -11,9 +11,9 @@ from tensorflow_serving.apis import classification_pb2
 
 from serving import examples
 from serving.errors import invalid_argument
+from serving.example_method import ExampleMethod
 from serving.examples import shape_text, type_text
 from serving.method_names import check_classify
-from serving.predict import DEFAULT_SIGNATURE, resolved_spec
 from serving.repository import Repository
 from serving.servable import Servable
 
@@ -31,18 +31,8 @@ def classify_with(
     servable: Servable, request: classification_pb2.ClassificationRequest
 ) -> classification_pb2.ClassificationResponse:
     """As `classify`, by this version whatever the request's `model_spec` says of it."""
-    name = request.model_spec.signature_name or DEFAULT_SIGNATURE
-    signature = servable.signatures.get(name)
-    if signature is None:
-        raise invalid_argument(f"No signature was found with the name: {name}")
-    check_classify(servable, signature)
-    names = tensor_names(signature)
-    data = examples.serialized(request.input)
-    arrays = servable.run({examples.input_name(signature, "classification"): data}, names)
-    return classification_pb2.ClassificationResponse(
-        model_spec=resolved_spec(servable, request.model_spec.name, name),
-        result=result(signature, len(data), dict(zip(names, arrays, strict=True))),
-    )
+    response: classification_pb2.ClassificationResponse = METHOD.answer(servable, request)
+    return response
 
 
 def tensor_names(signature: meta_graph_pb2.SignatureDef) -> list[str]:
@@ -86,3 +76,8 @@ def _check(alias: str, array: np.ndarray, rows: int) -> None:
         raise invalid_argument(f"Expected {alias} Tensor of {wanted}. Got: {type_text(array)}")
     if len(array) != rows:
         raise invalid_argument(f"Expected {alias} output batch size of {rows}. Got: {len(array)}")
+
+
+METHOD: Final = ExampleMethod(
+    "classification", check_classify, tensor_names, result, classification_pb2.ClassificationResponse
+)

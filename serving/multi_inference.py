@@ -1,6 +1,5 @@
 """MultiInference: several classifications and regressions of the same tf.Examples in one run of the graph."""
 
-from types import ModuleType
 from typing import Any, Final
 
 from tensorflow_serving.apis import inference_pb2, model_pb2
@@ -11,10 +10,7 @@ from serving.predict import DEFAULT_SIGNATURE, resolved_spec
 from serving.repository import Repository
 from serving.servable import Servable
 
-_KINDS: Final[dict[str, tuple[ModuleType, str]]] = {
-    method_names.CLASSIFY: (classify, "classification"),
-    method_names.REGRESS: (regress, "regression"),
-}
+_METHODS: Final = {method_names.CLASSIFY: classify.METHOD, method_names.REGRESS: regress.METHOD}
 
 
 def multi_inference(
@@ -32,9 +28,9 @@ def multi_inference_with(
     inputs, outputs = set[str](), set[str]()
     for position, task in enumerate(request.tasks):
         signature = _signature(servable, request, position)
-        module, kind = _KINDS[task.method_name]
-        outputs.update(module.tensor_names(signature))
-        inputs.add(examples.input_name(signature, kind))
+        method = _METHODS[task.method_name]
+        outputs.update(method.tensor_names(signature))
+        inputs.add(examples.input_name(signature, method.kind))
     data = examples.serialized(request.input)
     names = sorted(outputs)
     arrays = dict(zip(names, servable.run(dict.fromkeys(sorted(inputs), data), names), strict=True))
@@ -56,10 +52,9 @@ def _signature(servable: Servable, request: inference_pb2.MultiInferenceRequest,
         raise invalid_argument(f"Duplicate evaluation of signature: {name}")
     if name not in servable.signatures:
         raise invalid_argument(f"Requested signature not found in model graph: {name}")
-    if task.method_name not in _KINDS:
+    if task.method_name not in _METHODS:
         raise unimplemented(f"Unsupported signature method_name: {task.method_name}")
-    check = method_names.check_classify if task.method_name == method_names.CLASSIFY else method_names.check_regress
-    check(servable, servable.signatures[name])
+    _METHODS[task.method_name].check(servable, servable.signatures[name])
     return servable.signatures[name]
 
 
@@ -69,7 +64,7 @@ def _signature_name(task: inference_pb2.InferenceTask) -> str:
 
 def _result(servable: Servable, task: inference_pb2.InferenceTask, rows: int, arrays: dict[str, Any]) -> Any:
     name = _signature_name(task)
-    module, kind = _KINDS[task.method_name]
+    method = _METHODS[task.method_name]
     made = inference_pb2.InferenceResult(model_spec=resolved_spec(servable, task.model_spec.name, name))
-    getattr(made, f"{kind}_result").CopyFrom(module.result(servable.signatures[name], rows, arrays))
+    getattr(made, f"{method.kind}_result").CopyFrom(method.result(servable.signatures[name], rows, arrays))
     return made

@@ -11,9 +11,9 @@ from tensorflow_serving.apis import regression_pb2
 
 from serving import examples
 from serving.errors import invalid_argument
+from serving.example_method import ExampleMethod
 from serving.examples import shape_text, type_text
 from serving.method_names import check_regress
-from serving.predict import DEFAULT_SIGNATURE, resolved_spec
 from serving.repository import Repository
 from serving.servable import Servable
 
@@ -27,18 +27,8 @@ def regress(repository: Repository, request: regression_pb2.RegressionRequest) -
 
 def regress_with(servable: Servable, request: regression_pb2.RegressionRequest) -> regression_pb2.RegressionResponse:
     """As `regress`, by this version whatever the request's `model_spec` says of it."""
-    name = request.model_spec.signature_name or DEFAULT_SIGNATURE
-    signature = servable.signatures.get(name)
-    if signature is None:
-        raise invalid_argument(f"No signature was found with the name: {name}")
-    check_regress(servable, signature)
-    names = tensor_names(signature)
-    data = examples.serialized(request.input)
-    arrays = servable.run({examples.input_name(signature, "regression"): data}, names)
-    return regression_pb2.RegressionResponse(
-        model_spec=resolved_spec(servable, request.model_spec.name, name),
-        result=result(signature, len(data), dict(zip(names, arrays, strict=True))),
-    )
+    response: regression_pb2.RegressionResponse = METHOD.answer(servable, request)
+    return response
 
 
 def tensor_names(signature: meta_graph_pb2.SignatureDef) -> list[str]:
@@ -68,3 +58,6 @@ def result(
         raise invalid_argument(f"Expected output Tensor of DT_FLOAT.  Got: {type_text(array)}")
     values = [regression_pb2.Regression(value=value) for value in array.reshape(-1).tolist()]
     return regression_pb2.RegressionResult(regressions=values)
+
+
+METHOD: Final = ExampleMethod("regression", check_regress, tensor_names, result, regression_pb2.RegressionResponse)

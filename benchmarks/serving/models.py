@@ -36,7 +36,7 @@ class Catalogue(tf.Module):
         super().__init__()
         table, self.queries = clustered(items, _REQUESTS, _DIMENSION)
         table = np.concatenate([table, np.zeros((1, _DIMENSION), np.float32)])
-        self.index, _ = build_index(table, self.queries, ServingConfig(index=kind))  # type: ignore[arg-type]
+        self.index, _ = build_index(table, self.queries, ServingConfig(index=kind))
         self.ids = tf.Variable([str(number) for number in range(items)], trainable=False)
 
     @tf.function(input_signature=[tf.TensorSpec([None, _DIMENSION], name="query")])
