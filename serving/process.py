@@ -11,7 +11,7 @@ from typing import IO, Final
 _ROOT: Final = Path(__file__).resolve().parents[1]
 _LOOK_ONCE: Final = ("--port=0", "--max_num_load_retries=0", "--file_system_poll_wait_seconds=0")
 _PATIENCE: Final = 10
-"""Seconds that the server may take to drain before it is killed."""
+"""Seconds that a server may take to drain before it is killed."""
 
 
 @contextmanager
@@ -37,9 +37,14 @@ def server_process(flags: Sequence[str], log: IO[str], **environment: str) -> It
     try:
         yield process
     finally:
-        process.terminate()
-        try:
-            process.wait(timeout=_PATIENCE)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
+        end_process(process)
+
+
+def end_process(process: "subprocess.Popen[bytes]") -> None:
+    """Asks the process to end, and kills it where it does not in time."""
+    process.terminate()
+    try:
+        process.wait(timeout=_PATIENCE)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()

@@ -12,6 +12,7 @@ from typing import IO, Final
 
 from pipeline.config.serving import InfraConfig
 from serving.client import RecommenderClient, RecommenderError
+from serving.process import end_process
 from serving.server import NOT_STARTED
 
 _LOOK_ONCE: Final = ("--max_num_load_retries=0", "--file_system_poll_wait_seconds=0")
@@ -19,8 +20,6 @@ _INSIDE: Final = 8500
 """The port in the container."""
 _DOCKERS_OWN: Final = (125, 126, 127)
 """Exit codes of `docker run` that are not the server's: no daemon, no such image, no such program in it."""
-_PATIENCE: Final = 10
-"""Seconds that the server may take to end before it is killed."""
 
 
 class CandidateError(Exception):
@@ -70,7 +69,7 @@ def _running(
     try:
         yield process
     finally:
-        _end(process)
+        end_process(process)
         if infra.image:  # the container outlives a client that had to be killed
             subprocess.run([command[0], "rm", "--force", container], capture_output=True, check=False)
 
@@ -132,12 +131,3 @@ def _free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
-
-
-def _end(process: "subprocess.Popen[bytes]") -> None:
-    process.terminate()
-    try:
-        process.wait(timeout=_PATIENCE)
-    except subprocess.TimeoutExpired:
-        process.kill()
-        process.wait()
