@@ -73,7 +73,7 @@ FLAGS: Final = (
     Flag("tensorflow_session_parallelism", 0, "Sets both of the next two, where neither is set."),
     Flag("tensorflow_intra_op_parallelism", 0, "Threads for one operation; 0: as many as there are cores."),
     Flag("tensorflow_inter_op_parallelism", 0, "Operations of a request at the same time; 0: one after the other."),
-    Flag("grpc_max_threads", _THREADS, "Threads that answer gRPC requests."),
+    Flag("grpc_max_threads", _THREADS, "Requests that gRPC answers at the same time, where they are not batched."),
     Flag("grpc_channel_arguments", "", "Comma-separated, such as grpc.max_connection_age_ms=2000."),
     Flag("enable_serialization_as_tensor_content", False, "Answer numbers in tensor_content."),
     Flag("drain_seconds", 30.0, "Of this server alone: how long requests under way may take after SIGTERM."),

@@ -4,6 +4,7 @@ import argparse
 import logging
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any, Final
 
 import grpc
@@ -14,7 +15,7 @@ from serving.api import Api
 from serving.errors import ServingError, failed_precondition
 from serving.flags import channel_arguments
 from serving.loading import loader
-from serving.metrics import Metrics
+from serving.metrics import REQUEST_COUNT, Metrics
 from serving.model import Retries
 from serving.options import Options
 from serving.reload import apply_config
@@ -25,6 +26,8 @@ from serving.services import MODEL_SERVICE, PREDICTION_SERVICE, model_service, p
 
 LOG = logging.getLogger("serving")
 
+_THREADS: Final = 1024
+"""gRPC gives a call its thread before the message is there: one that comes slowly must not hold what answers others."""
 _HEALTH_NAMES: Final = ("", "PredictionService", "ModelService", PREDICTION_SERVICE, MODEL_SERVICE)
 
 
@@ -36,7 +39,7 @@ class ModelServer:
         self._flags = flags = options.flags
         self._config = options.models
         self._credentials = _credentials(options)
-        metrics = Metrics()
+        self._metrics = metrics = Metrics()
         retries = Retries(flags.max_num_load_retries, flags.load_retry_interval_micros / 1e6)
         self.repository = Repository(
             loader(options, metrics), retries, flags.allow_version_labels_for_unavailable_models
@@ -44,7 +47,7 @@ class ModelServer:
         api = Api(self.repository, metrics, flags.enable_serialization_as_tensor_content)
         self._health = health.HealthServicer()
         self._server = _grpc_server(flags)
-        self._server.add_generic_rpc_handlers((prediction_service(api), model_service(api)))
+        self._server.add_generic_rpc_handlers((prediction_service(api, _slots(options)), model_service(api)))
         health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)
         self._handler = Handler(api, options.metrics_path)
         self._rest: RestServer | None = None
@@ -75,6 +78,7 @@ class ModelServer:
         if self._rest is not None:
             self._rest.stop(self._flags.drain_seconds)
         ended.wait()
+        LOG.info("Stopped. Requests answered: %d", self._metrics.value(REQUEST_COUNT))
 
     def _listen(self) -> None:
         flags = self._flags
@@ -142,5 +146,9 @@ def _grpc_server(flags: argparse.Namespace) -> grpc.Server:
         "grpc.so_reuseport": 0,  # a port that is taken is an error, not a coin toss for each connection
         **dict(channel_arguments(flags.grpc_channel_arguments)),
     }
-    threads = ThreadPoolExecutor(flags.grpc_max_threads, thread_name_prefix="grpc")
-    return grpc.server(threads, options=list(options.items()))
+    return grpc.server(ThreadPoolExecutor(_THREADS, thread_name_prefix="grpc"), options=list(options.items()))
+
+
+def _slots(options: Options) -> AbstractContextManager[Any]:
+    """How many requests are answered at the same time. With batching as many as come: they wait for one another."""
+    return nullcontext() if options.batching else threading.Semaphore(max(options.flags.grpc_max_threads, 1))

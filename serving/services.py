@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from functools import partial
 from typing import Any, Final
 
@@ -26,10 +27,11 @@ PREDICTION_SERVICE: Final = "tensorflow.serving.PredictionService"
 MODEL_SERVICE: Final = "tensorflow.serving.ModelService"
 
 
-def prediction_service(api: Api) -> grpc.GenericRpcHandler:
-    """PredictionService."""
+def prediction_service(api: Api, slots: AbstractContextManager[Any]) -> grpc.GenericRpcHandler:
+    """PredictionService. A request is answered inside `slots`, which it enters once it is there as a whole."""
     return _service(
         PREDICTION_SERVICE,
+        slots,
         {
             "Predict": (predict_pb2.PredictRequest, _measured(api, "Predict", api.predict)),
             "Classify": (classification_pb2.ClassificationRequest, _measured(api, "Classify", api.classify)),
@@ -41,9 +43,10 @@ def prediction_service(api: Api) -> grpc.GenericRpcHandler:
 
 
 def model_service(api: Api) -> grpc.GenericRpcHandler:
-    """ModelService."""
+    """ModelService. A config that loads for minutes, or a question for the state, takes no slot of a prediction."""
     return _service(
         MODEL_SERVICE,
+        nullcontext(),
         {
             "GetModelStatus": (get_model_status_pb2.GetModelStatusRequest, api.get_model_status),
             "HandleReloadConfigRequest": (model_management_pb2.ReloadConfigRequest, api.reload_config),
@@ -51,10 +54,12 @@ def model_service(api: Api) -> grpc.GenericRpcHandler:
     )
 
 
-def _service(name: str, methods: Mapping[str, tuple[Any, Callable[[Any], Any]]]) -> grpc.GenericRpcHandler:
+def _service(
+    name: str, slots: AbstractContextManager[Any], methods: Mapping[str, tuple[Any, Callable[[Any], Any]]]
+) -> grpc.GenericRpcHandler:
     handlers = {
         method: grpc.unary_unary_rpc_method_handler(
-            partial(_answer, function),
+            partial(_answer, function, slots),
             request_deserializer=message.FromString,
             response_serializer=lambda response: response.SerializeToString(),
         )
@@ -67,13 +72,16 @@ def _measured(api: Api, method: str, function: Callable[[Any], Any]) -> Callable
     return lambda request: api.measured(request.model_spec.name, method, "GRPC", lambda: function(request))
 
 
-def _answer(function: Callable[[Any], Any], request: Any, context: grpc.ServicerContext) -> Any:
+def _answer(
+    function: Callable[[Any], Any], slots: AbstractContextManager[Any], request: Any, context: grpc.ServicerContext
+) -> Any:
     """Runs `function`, unless nobody waits for the answer any more: the call is cancelled, or its deadline passed."""
     try:
-        if not context.is_active():
-            raise callers.gone()
-        with callers.waiting(context.is_active):
-            return function(request)
+        with slots:
+            if not context.is_active():
+                raise callers.gone()
+            with callers.waiting(context.is_active):
+                return function(request)
     except ServingError as error:
         LOG.debug("%s: %s", error.code.name, error.message)
         context.abort(error.code, error.details)

@@ -1,5 +1,9 @@
-"""Malformed requests: every one gets an error of the caller's kind, and the server goes on."""
+"""Malformed requests: every one gets an error of the caller's kind, and the server goes on.
 
+400 in the default suite; `FUZZ_REQUESTS=10000 pytest tests/serving/test_fuzz.py` sends 10,000.
+"""
+
+import os
 from typing import Any
 
 import grpc
@@ -44,7 +48,11 @@ def requests(draw: st.DrawFn) -> bytes:
     return bytes(request.SerializeToString())
 
 
-@settings(max_examples=400, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=int(os.environ.get("FUZZ_REQUESTS", "400")),
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+)
 @given(data=requests())
 def test_malformed_requests(server: RunningServer, client: RecommenderClient, data: bytes) -> None:
     call = client._channel.unary_unary(PREDICT).future(data, timeout=20)

@@ -1,4 +1,4 @@
-"""The gRPC services on a server of one thread, in this process."""
+"""The gRPC services on a server that answers one request at a time, in this process."""
 
 import threading
 import time
@@ -34,8 +34,8 @@ class Slow(Api):
 @pytest.fixture
 def slow() -> Iterator[tuple[Slow, Any]]:
     api = Slow()
-    server = grpc.server(ThreadPoolExecutor(1))
-    server.add_generic_rpc_handlers((prediction_service(api),))
+    server = grpc.server(ThreadPoolExecutor(8))
+    server.add_generic_rpc_handlers((prediction_service(api, threading.Semaphore(1)),))
     port = server.add_insecure_port("localhost:0")
     server.start()
     with grpc.insecure_channel(f"localhost:{port}") as channel:
