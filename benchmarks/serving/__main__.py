@@ -16,9 +16,9 @@ import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from statistics import median
 from typing import Any, Final
 
+import numpy as np
 from rich.console import Console
 from rich.progress import Progress
 
@@ -26,11 +26,12 @@ from benchmarks.serving import processes
 from benchmarks.serving.load import Load
 from benchmarks.serving.report import Row, row_of, table
 
-_SMALL: Final = {"1,682 items": ("--items=1682",)}
-_MILLION: Final = {
-    "10^6 items, exact": ("--items=1000000", "--index=exact"),
-    "10^6 items, ivf": ("--items=1000000", "--index=ivf"),
+_MODELS: Final = {
+    "small": ("1,682 items", "--items=1682", "--index=exact"),
+    "million": ("10^6 items, exact", "--items=1000000", "--index=exact"),
+    "ivf": ("10^6 items, ivf", "--items=1000000", "--index=ivf"),
 }
+_WIDTH: Final = 100
 _BATCHING: Final = """
 max_batch_size { value: 64 } batch_timeout_micros { value: 0 } max_enqueued_batches { value: 1000 }
 num_batch_threads { value: 2 }
@@ -41,15 +42,17 @@ num_batch_threads { value: 2 }
 def main(arguments: Sequence[str] | None = None) -> None:
     """Prints a table for each model, and writes all figures as JSON."""
     options = _parser().parse_args(arguments)
-    first = {str(options.model): (f"--model={options.model}",)} if options.model else _SMALL
+    run = [(str(options.model), f"--model={options.model}")] if options.model else []
     console = Console()
+    console.width = max(console.width, _WIDTH)
     results = {}
-    for name, flags in {**first, **_MILLION}.items():
+    for name, *flags in [*run, *(_MODELS[key] for key in options.only)]:
         progress = Progress(console=console, transient=True)
         with tempfile.TemporaryDirectory(prefix="bench-serving-") as folder, progress:
             task = progress.add_task(f"{name}: the model", total=1 + 2 * (len(options.callers) + 1))
             processes.prepare(Path(folder), *flags)
-            bare = min(median(processes.bare(Path(folder), options.seconds)) for _ in range(options.repeat))
+            calls = processes.bare(Path(folder), options.seconds * options.repeat)
+            bare = min(float(np.median(part)) for part in np.array_split(calls, options.repeat))
             rows = []
             progress.update(task, advance=1, description=name)
             for row in _rows(Path(folder), options):
@@ -91,7 +94,8 @@ def _write(path: Path, results: Mapping[str, Any]) -> None:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--model", type=Path, help="a pushed version, in place of the small synthetic catalogue")
+    parser.add_argument("--model", type=Path, help="a pushed version, before the synthetic catalogues")
+    parser.add_argument("--only", nargs="*", choices=_MODELS, default=list(_MODELS), help="of the synthetic catalogues")
     parser.add_argument("--callers", type=int, nargs="+", default=[1, 8, 64], help="of the closed loops")
     parser.add_argument("--seconds", type=float, default=2.0, help="of each load")
     parser.add_argument("--repeat", type=int, default=1, help="how often each load is sent; the best one counts")

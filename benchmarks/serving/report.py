@@ -55,7 +55,9 @@ def row_of(load: Load, sample: Sample, batching: bool, peak_megabytes: float) ->
 def table(title: str, bare: float, rows: Sequence[Row]) -> Table:
     """A row for each load; `bare` is the graph call's own median milliseconds."""
     title = f"{title}: milliseconds; the graph call alone: {bare:.2f}"
-    made = Table("batching", "load", title=title, title_justify="left", box=None, padding=(0, 2, 0, 0))
+    made = Table(title=title, title_justify="left", box=None, padding=(0, 2, 0, 0))
+    for column in ("batching", "load"):
+        made.add_column(column, no_wrap=True)
     for column in ("requests", "failed", "req/s", "p50", "p99", "p99.9", "overhead", "peak MB"):
         made.add_column(column, justify="right", no_wrap=True)
     for row in rows:

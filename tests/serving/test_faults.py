@@ -18,10 +18,12 @@ from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack
 from pathlib import Path
+from urllib.request import urlopen
 
 import pytest
 
 from serving.client import RecommenderClient, Request
+from tests.serving.conformance.servers import free_port
 from tests.serving.models import RunningServer, eventually, save_model, serve
 
 GOOD = 3
@@ -50,10 +52,16 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def faulty(root: Path) -> Iterator[RunningServer]:
+def rest_port() -> int:
+    return free_port()
+
+
+@pytest.fixture(scope="module")
+def faulty(root: Path, rest_port: int) -> Iterator[RunningServer]:
     """A server that tries a version which fails again and again, with few threads."""
     retries = ("--max_num_load_retries=1000", "--load_retry_interval_micros=100000")
-    with serve(root / "recommender", *retries, f"--grpc_max_threads={THREADS}") as running:
+    threads = (f"--grpc_max_threads={THREADS}", f"--rest_api_num_threads={THREADS}")
+    with serve(root / "recommender", *retries, *threads, f"--rest_api_port={rest_port}") as running:
         yield running
 
 
@@ -123,14 +131,39 @@ def test_a_push_onto_a_full_disk_leaves_the_last_good_version_and_nothing_else(
     assert _answering(asking) == GOOD
 
 
-def test_slow_clients_do_not_keep_others_waiting(faulty: RunningServer, asking: RecommenderClient) -> None:
+def test_a_client_that_vanishes_leaves_nothing_behind(faulty: RunningServer, asking: RecommenderClient) -> None:
+    asking.recommend(Request(k=1))
+    before = _open_files(faulty)
+    caller = subprocess.Popen([sys.executable, "-c", CALLER, faulty.address], stdout=subprocess.PIPE)
+    try:
+        assert caller.stdout is not None
+        assert caller.stdout.readline() == b"asking\n"
+        assert _open_files(faulty) > before
+    finally:
+        caller.kill()
+        caller.wait()
+    eventually(lambda: _open_files(faulty) <= before)
+    assert _answering(asking) == GOOD
+
+
+def _open_files(server: RunningServer) -> int:
+    return len(os.listdir(f"/proc/{server.process.pid}/fd"))
+
+
+def test_slow_clients_do_not_keep_others_waiting(
+    faulty: RunningServer, asking: RecommenderClient, rest_port: int
+) -> None:
+    status = f"http://localhost:{rest_port}/v1/models/recommender"
+    post = b"POST /v1/models/recommender:predict HTTP/1.1\r\nContent-Length: 100\r\n\r\n{"
     with ExitStack() as stack:
-        for _ in range(SLOW_CLIENTS):
-            connection = stack.enter_context(socket.create_connection(("localhost", faulty.port)))
-            connection.sendall(half_a_request())
+        for port, request in ((faulty.port, half_a_request()), (rest_port, post)):
+            for _ in range(SLOW_CLIENTS):
+                connection = stack.enter_context(socket.create_connection(("localhost", port)))
+                connection.sendall(request)
         time.sleep(0.3)
         started = time.monotonic()
         assert _answering(asking) == GOOD
+        assert urlopen(status, timeout=20).status == 200
         assert time.monotonic() - started < 10
 
 
@@ -153,23 +186,6 @@ def half_a_request() -> bytes:
 
 def _frame(kind: int, flags: int, stream: int, payload: bytes) -> bytes:
     return len(payload).to_bytes(3, "big") + bytes([kind, flags]) + stream.to_bytes(4, "big") + payload
-
-
-def test_a_client_that_vanishes_leaves_nothing_behind(faulty: RunningServer, asking: RecommenderClient) -> None:
-    asking.recommend(Request(k=1))
-    before = _open_files(faulty)
-    caller = subprocess.Popen([sys.executable, "-c", CALLER, faulty.address], stdout=subprocess.PIPE)
-    assert caller.stdout is not None
-    assert caller.stdout.readline() == b"asking\n"
-    assert _open_files(faulty) > before
-    caller.kill()
-    caller.wait()
-    eventually(lambda: _open_files(faulty) <= before)
-    assert _answering(asking) == GOOD
-
-
-def _open_files(server: RunningServer) -> int:
-    return len(os.listdir(f"/proc/{server.process.pid}/fd"))
 
 
 def test_memory_does_not_grow_with_the_requests(faulty: RunningServer, asking: RecommenderClient) -> None:
