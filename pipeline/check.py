@@ -64,6 +64,7 @@ def _rules(config: Config) -> Iterator[Problem]:
     yield from _tables(config)
     yield from _bounds(config)
     yield from _lengths(config)
+    yield from _attributes(config)
     yield from _replicas(config)
     yield from _tuner(config)
     yield from map(_located, check_gates(config))
@@ -141,6 +142,20 @@ def _lengths(config: Config) -> Iterator[Problem]:
     if {"attention", "hstu"} & set(history.encoders) and config.model.dimension % history.heads:
         allowed = f"should divide `model.dimension` ({config.model.dimension})"
         yield ("model", "history", "heads"), f"{allowed}. Received: {history.heads}"
+
+
+def _attributes(config: Config) -> Iterator[Problem]:
+    """Filters need features that hold values as the tables do, caps those whose values items can share."""
+    words = [f.name for f in config.features.item if f.kind in ("categorical", "multi_valued")]
+    numbers = [f.name for f in config.features.item if f.kind in ("numeric", "time")]
+    uses: list[tuple[Location, str, list[str]]] = [
+        *((("serving", "filters", i), name, words + numbers) for i, name in enumerate(config.serving.filters)),
+        *((("serving", "diversity", "caps", name), name, words) for name in config.serving.caps),
+    ]
+    for location, name, allowed in uses:
+        if name not in allowed:
+            listed = ", ".join(allowed) or "none: `features.item` has no fitting feature"
+            yield location, f"should name an item feature ({listed}). {suggestion(name, allowed)}Received: {name!r}"
 
 
 def _replicas(config: Config) -> Iterator[Problem]:

@@ -20,6 +20,8 @@ CATALOGUE_ID: Final = "catalogue_id"
 
 EXCLUDE_ITEM_ID: Final = "exclude_item_id"
 CANDIDATE_ITEM_ID: Final = "candidate_item_id"
+ALLOW_ITEM_ID: Final = "allow_item_id"
+DIVERSITY: Final = "diversity"
 K: Final = "k"
 
 WINDOW_SPLITS: Final = ("train", "eval", "test")
@@ -59,3 +61,23 @@ def weight(task: str) -> str:
 def session(task: str) -> str:
     """The example's name of the sessions of a listwise task."""
     return f"session_{task}"
+
+
+def any_of(attribute: str) -> str:
+    """A request's name of the values of a catalogue attribute that it asks for."""
+    return f"filter_{attribute}"
+
+
+def at_least(attribute: str) -> str:
+    """A request's name of the smallest value of a catalogue attribute that it asks for."""
+    return f"min_{attribute}"
+
+
+def at_most(attribute: str) -> str:
+    """A request's name of the greatest value of a catalogue attribute that it asks for."""
+    return f"max_{attribute}"
+
+
+def cap(attribute: str) -> str:
+    """A request's name of the number of its items that may share a value of a catalogue attribute."""
+    return f"cap_{attribute}"

@@ -16,13 +16,19 @@ from numpy.typing import NDArray
 from pipeline import layout
 from pipeline.calls import WARMUP_FILE, write_calls
 from pipeline.config import Config
+from trainer.attributes import Attributes
 from trainer.index.base import Index
 from trainer.index.build import IndexReport, build_index
 from trainer.model import RecommenderModel
+from trainer.signatures.diversity import Diversity
 from trainer.signatures.evaluate import Evaluation
+from trainer.signatures.explain import Explainer
+from trainer.signatures.filters import Filters
+from trainer.signatures.inputs import extra_inputs
 from trainer.signatures.interests import Interests
 from trainer.signatures.reader import RequestReader
 from trainer.signatures.recommend import Answer, Recommender
+from trainer.snapshot import Snapshot, SnapshotTable
 from trainer.warmup import warmup_calls
 from transform.features import feature_vocabulary, item_frequencies, item_vocabulary
 
@@ -45,6 +51,8 @@ def export_model(
     config: Config,
     path: str,
     queries: NDArray[np.float32] | None = None,
+    attributes: Attributes | None = None,
+    snapshot: Snapshot | None = None,
 ) -> "Exported":
     """Writes the SavedModel with the signatures of `docs/data-layout.md`, and warm-up requests for servers in it.
 
@@ -58,14 +66,16 @@ def export_model(
         path: a folder that does not exist or is empty.
         queries: float32 [N, D + 1], a sample of the queries to expect, which the index is tuned with. Missing: the
             items take their place.
+        attributes: the items' raw attributes that `config.serving` names.
+        snapshot: what is known of users whose requests do not say.
 
     Returns:
         What was written, still in memory.
 
     Raises:
-        ValueError: the transform graph's raw features cannot be served (`RequestReader`).
+        ValueError: the transform graph's raw features cannot be served (`RequestReader`), or an attribute is missing.
     """
-    module = ExportedModel(model, tft_output, config, queries)
+    module = ExportedModel(model, tft_output, config, queries, attributes, snapshot)
     exported = Exported(module, module.concrete_signatures())
     tf.saved_model.save(module, path, signatures=exported.signatures)
     specs = {name: input_specs(function) for name, function in exported.signatures.items()}
@@ -88,9 +98,12 @@ class ExportedModel(tf.Module):
         tft_output: tft.TFTransformOutput,
         config: Config,
         queries: NDArray[np.float32] | None = None,
+        attributes: Attributes | None = None,
+        snapshot: Snapshot | None = None,
     ) -> None:
         super().__init__(name="exported_model")
-        reader = RequestReader(tft_output, model.spec)
+        self.snapshot = None if snapshot is None else SnapshotTable(snapshot)
+        reader = RequestReader(tft_output, model.spec, self.snapshot)
         self.transform, self.item_index = reader.transform, reader.item_index
         self.item_ids = _table(item_vocabulary(tft_output), tf.string, "item_ids")
         self.frequencies = _table(item_frequencies(tft_output), tf.float32, "frequencies")
@@ -100,14 +113,21 @@ class ExportedModel(tf.Module):
             table = candidate_table(model)
             sample = table[:0] if queries is None else queries
             self.index, self.index_report = build_index(table, sample, config.serving)
-        recommender = Recommender(model, self.index, self.item_ids, reader)
+        self.filters: Filters | None = None
+        if config.serving.allow_list or config.serving.filters:
+            self.filters = Filters(config.serving, attributes or {}, reader.item_index, model.spec.item_count)
+        self.diversity: Diversity | None = None
+        if config.serving.diversity is not None:
+            self.diversity = Diversity(config.serving.diversity, attributes or {}, model.spec.item_count)
+        recommender = Recommender(model, self.index, self.item_ids, reader, self.filters, self.diversity)
         evaluation = Evaluation(model, recommender, self.frequencies, reader)
         self.class_names = {
             task: _table(feature_vocabulary(head.feature, tft_output), tf.string, f"{task}_classes")
             for task, head in model.classifiers.items()
         }
         interests = Interests(model, self.class_names, reader)
-        self.functions = Functions(model, reader, recommender, evaluation, interests)
+        explainer = Explainer(model, recommender, self.item_ids, reader)
+        self.functions = Functions(model, reader, recommender, evaluation, interests, explainer)
 
     def concrete_signatures(self) -> Signatures:
         """Traces every signature; the weights that they read are tracked from here on."""
@@ -139,15 +159,18 @@ class Functions:
     recommender: Recommender
     evaluation: Evaluation
     interests: Interests
+    explainer: Explainer
 
     def always(self) -> Signatures:
         """Those that every model has."""
         recommend = _concrete(self.recommend)
+        plain = (*_PLAIN_TENSORS, *extra_inputs(self.model.config).values())
         signatures = {
             "serving_default": recommend,
             "recommend": recommend,
-            "recommend_tensors": _concrete(self.recommend_tensors, *_PLAIN_TENSORS),
+            "recommend_tensors": _concrete(self.recommend_tensors, *plain),
             "rank": _concrete(self.recommender.rank),
+            "explain": _concrete(self.explainer.explain),
             "evaluate": _concrete(self.evaluation.evaluate),
         }
         if self.model.config.events:
@@ -170,7 +193,7 @@ class Functions:
         return self.recommender.recommend(self.reader.from_examples(examples))
 
     def recommend_tensors(self, *inputs: tf.Tensor) -> Answer:
-        """The signature `recommend_tensors`: the inputs of `_PLAIN_TENSORS`."""
+        """The signature `recommend_tensors`: the inputs of `_PLAIN_TENSORS` and `extra_inputs`."""
         return self.recommender.recommend(self.reader.from_tensors(*inputs))
 
     def retrieve(self, index: Index, examples: tf.Tensor) -> Answer:

@@ -16,6 +16,7 @@ from pipeline import layout
 from pipeline.calls import ANSWERS_FILE
 from pipeline.config import Config, parse_config
 from pipeline.config.override import changed_config
+from trainer.attributes import load_attributes
 from trainer.catalogue import Catalogue, load_catalogue
 from trainer.data import WindowData
 from trainer.distribution import make_strategy
@@ -25,6 +26,7 @@ from trainer.export import export_model
 from trainer.loop import TrainingLoop, TrainingResult
 from trainer.metrics import Evaluator
 from trainer.model import RecommenderModel
+from trainer.snapshot import Snapshot, load_snapshot
 from trainer.windows import WindowSpec
 from transform.features import model_features, user_vocabulary_size
 
@@ -53,9 +55,18 @@ def run_fn(fn_args: FnArgs) -> None:
     job = TrainingJob(config, tft_output, catalogue, fn_args)
     result = job.train()
     model = job.exportable_model()
-    exported = export_model(model, tft_output, config, fn_args.serving_model_dir, job.sample_queries(model))
+    raw = fn_args.custom_config[RAW_EVAL_FILES]
+    exported = export_model(
+        model,
+        tft_output,
+        config,
+        fn_args.serving_model_dir,
+        queries=job.sample_queries(model),
+        attributes=load_attributes(items_beside(raw), catalogue.item_ids, config),
+        snapshot=job.snapshot(),
+    )
     answers = posixpath.join(fn_args.model_run_dir, ANSWERS_FILE)
-    write_expected_answers(exported, fn_args.custom_config[RAW_EVAL_FILES], answers)
+    write_expected_answers(exported, raw, answers)
     _write(fn_args, RESULT_FILE, dataclasses.asdict(result))
     if exported.module.index_report is not None:
         _write(fn_args, INDEX_FILE, dataclasses.asdict(exported.module.index_report))
@@ -122,6 +133,10 @@ class TrainingJob:
             queries = queries or [encode(window).numpy() for window in windows]
         return np.concatenate(queries)
 
+    def snapshot(self) -> Snapshot | None:
+        """The users' states as of what is fitted; None where `serving.snapshot` is off."""
+        return load_snapshot(self._splits[1], self._spec) if self._config.serving.snapshot else None
+
     def _new_model(self) -> RecommenderModel:
         tf.keras.utils.set_random_seed(self._config.training.seed)
         spec = self._spec
@@ -139,10 +154,15 @@ def _write(fn_args: FnArgs, name: str, values: dict[str, Any]) -> None:
 
 
 def items_pattern(fn_args: FnArgs) -> list[str]:
-    """The catalogue lies beside the train split: `<uri>/Split-train/*` -> `<uri>/Split-items/*`."""
-    folders = sorted({posixpath.dirname(posixpath.dirname(pattern)) for pattern in fn_args.train_files})
-    patterns = [posixpath.join(folder, f"Split-{layout.ITEMS_SPLIT}", "*") for folder in folders]
-    return [pattern for pattern in patterns if tf.io.gfile.glob(pattern)]
+    """The transformed catalogue, which lies beside the train split; none where there is no items table."""
+    return sorted({found for pattern in fn_args.train_files for found in items_beside(pattern)})
+
+
+def items_beside(pattern: str) -> list[str]:
+    """The catalogue beside another split, if there is one: `<uri>/Split-train/*` -> `<uri>/Split-items/*`."""
+    folder = posixpath.dirname(posixpath.dirname(pattern))
+    items = posixpath.join(folder, f"Split-{layout.ITEMS_SPLIT}", "*")
+    return [items] if tf.io.gfile.glob(items) else []
 
 
 def _checkpoint_folder(custom_config: dict[str, Any], files: list[str]) -> str:

@@ -1,6 +1,6 @@
 """What the exported model answers."""
 
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
@@ -34,6 +34,24 @@ class InfraConfig(Section):
         return self
 
 
+class DiversityConfig(Section):
+    """Answers of unlike items: of the best by utility some are chosen, one after the other.
+
+    A request may bring `diversity` in [0, 1]: 0 orders by utility alone, 1 by unlikeness alone (Carbonell & Goldstein,
+    "The Use of MMR, Diversity-Based Reranking for Reordering Documents and Producing Summaries", 1998), with the
+    utility scaled to [0, 1] over the shortlist and the cosine of candidate embeddings as similarity.
+    """
+
+    shortlist: int = Field(default=100, gt=0)
+    """The best items, out of which an answer is chosen; a request's `k` where that is more."""
+    weight: float = Field(default=0.0, ge=0, le=1)
+    """The diversity of requests that do not say."""
+    caps: dict[str, Annotated[int, Field(ge=0)]] = Field(default_factory=dict)
+    """Attribute (the name of an item feature) -> the number of items of an answer that may share a value of it; 0: any
+    number. A request's `cap_<attribute>` takes its place. An item without the attribute is not counted. Where the
+    shortlist holds too few that may be chosen, the answer is shorter."""
+
+
 class ServingConfig(Section):
     """The `recommend` signature's behaviour, and where pushed versions go."""
 
@@ -50,6 +68,20 @@ class ServingConfig(Section):
     """Task name -> weight in the score that orders the answer. Missing: the retrieval task alone, or the sum
     of the ranking tasks where there is none. Pairwise and listwise scores have no bounds: weigh them by what a
     difference of one means (`bpr`: e times the odds of being preferred). Multiclass tasks score no items."""
+    allow_list: bool = False
+    """Requests may bring `allow_item_id`: only these items are recommended."""
+    filters: tuple[str, ...] = ()
+    """Names of item features whose raw values requests may ask for: of `categorical` and `multi_valued` ones any of the
+    values in `filter_<name>`, of `numeric` and `time` ones those from `min_<name>` to `max_<name>`, both included. An
+    item without a value does not fit. Filtered requests are answered by an exact search, whatever `index` is."""
+    diversity: DiversityConfig | None = None
+    """Off when missing."""
+    snapshot: bool = False
+    """The model holds the newest `model.history.max_events` positive events of each user in the data that it is fitted
+    to, and the user's features: a request that brings a user id and no history is answered as if it had brought these.
+    They are personal data inside the model. Users below `model.user_min_count` are not held."""
+    explained_events: int = Field(default=5, gt=0)
+    """Events that `explain` names for an item."""
     index: Literal["exact", "int8", "ivf"] = "exact"
     """How the best candidates are found. `exact`: every item is scored. `int8`: every item is scored in 8 bits, the
     best again exactly. `ivf` (Jégou et al. 2011, "Product quantization for nearest neighbor search"): of many small
@@ -65,6 +97,21 @@ class ServingConfig(Section):
     shortlist: int | None = Field(default=None, gt=0)
     """Candidates that `int8` and `ivf` score exactly for the best 100, and in proportion for more."""
     infra: InfraConfig = InfraConfig()
+
+    @property
+    def caps(self) -> dict[str, int]:
+        """The capped attributes."""
+        return self.diversity.caps if self.diversity else {}
+
+    @property
+    def is_diverse(self) -> bool:
+        """Whether a request that does not say is answered in another order than that of utility."""
+        return self.diversity is not None and self.diversity.weight > 0
+
+    @property
+    def attributes(self) -> tuple[str, ...]:
+        """The item features whose raw values the exported model holds."""
+        return tuple(dict.fromkeys([*self.filters, *self.caps]))
 
     @model_validator(mode="after")
     def _index_has_its_parameters(self) -> "ServingConfig":

@@ -26,8 +26,11 @@ def metadata_faults(metadata: Metadata, retrieval: bool, multiclass: bool = Fals
         yield f"`serving_default` should take `examples` alone. Found: {', '.join(default.inputs)}"
 
 
-def answer_faults(number: int, probe: Probe, answer: Answer, tasks: Sequence[str]) -> Iterator[str]:
-    """What is wrong with the answer to request `number`; every item should have a score by each of the `tasks`."""
+def answer_faults(
+    number: int, probe: Probe, answer: Answer, tasks: Sequence[str], by_score: bool = True
+) -> Iterator[str]:
+    """What is wrong with the answer to request `number`; every item should have a score by each of the `tasks`, and
+    the items are in its order (`by_score`) or in one of diversity."""
     ids = [item.item_id for item in answer]
     if len(ids) > probe.k:
         yield f"request {number}: at most {probe.k} items were asked for. Received: {len(ids)}"
@@ -37,7 +40,7 @@ def answer_faults(number: int, probe: Probe, answer: Answer, tasks: Sequence[str
         yield f"request {number}: items should be distinct ids. Received: {ids}"
     if probe.forbidden & set(ids):
         yield f"request {number}: excluded items were recommended: {sorted(probe.forbidden & set(ids))}"
-    yield from _score_faults(number, answer, tasks)
+    yield from _score_faults(number, answer, tasks, by_score)
 
 
 def batch_faults(one_by_one: Sequence[Answer], batch: Sequence[Answer]) -> Iterator[str]:
@@ -50,11 +53,11 @@ def batch_faults(one_by_one: Sequence[Answer], batch: Sequence[Answer]) -> Itera
             yield f"request {number}: its answer in a batch differs from its answer alone"
 
 
-def _score_faults(number: int, answer: Answer, tasks: Sequence[str]) -> Iterator[str]:
+def _score_faults(number: int, answer: Answer, tasks: Sequence[str], by_score: bool) -> Iterator[str]:
     scores = [item.score for item in answer]
     if not all(isfinite(value) for item in answer for value in (item.score, *item.scores.values())):
         yield f"request {number}: scores should be finite. Received: {scores}"
-    elif scores != sorted(scores, reverse=True):
+    elif by_score and scores != sorted(scores, reverse=True):
         yield f"request {number}: scores should fall. Received: {scores}"
     missing = sorted(set(tasks) - set(answer[0].scores)) if answer else []
     if missing:

@@ -18,6 +18,8 @@ RELATIVE: Final = 1e-3
 ABSOLUTE: Final = 1e-4
 _RANKS: Final = frozenset({"target_rank", "popularity_rank", "top_items", "popularity_top_items"})
 """Outputs that a last bit of a score may move: they are asked for and not compared."""
+_EFFECT: Final = "event_effect"
+_EVENTS: Final = ("event_item_id", "event_age")
 
 
 def replay_faults(address: str, model_name: str, calls: Sequence[Any], signatures: Sequence[str]) -> Iterator[str]:
@@ -64,6 +66,9 @@ def differences(expected: Answer, found: Answer) -> Iterator[str]:
         return
     rankings = list(_rankings(expected))
     by_name = {name for ranking in rankings for name in (ranking.names, *ranking.values)}
+    if _EFFECT in expected:
+        by_name |= {_EFFECT, *_EVENTS}
+        yield from _event_differences(expected, found)
     for name in sorted(set(expected) - _RANKS - by_name | {ranking.score for ranking in rankings}):
         yield from _difference(name, expected[name], found[name])
     for ranking in rankings:
@@ -112,6 +117,17 @@ def _ranked_differences(ranking: _Ranking, expected: Answer, found: Answer) -> I
         for name in sorted(set(ours) - set(theirs), key=lambda name: ours[name]):
             if not np.isclose(scores[ours[name]], scores[len(ours) - 1], RELATIVE, ABSOLUTE):
                 yield f"row {row}: {name.decode(errors='replace')!r} is missing, the Trainer's number {ours[name] + 1}"
+
+
+def _event_differences(expected: Answer, found: Answer) -> Iterator[str]:
+    """Of `explain`: events are in the order of their effects' sizes, in which near ties may change places."""
+    ours = np.abs(expected[_EFFECT])
+    yield from _difference(f"|{_EFFECT}|", ours, np.abs(found[_EFFECT]))
+    is_tie = np.isclose(ours[..., 1:], ours[..., :-1], RELATIVE, ABSOLUTE)
+    nothing = np.zeros_like(ours[..., :1], bool)
+    is_clear = ~np.concatenate([is_tie, ~nothing], axis=-1) & ~np.concatenate([nothing, is_tie], axis=-1)
+    for name in (_EFFECT, *_EVENTS):
+        yield from _difference(name, expected[name][is_clear], found[name][is_clear])
 
 
 def _arrays(response: Any) -> dict[str, NDArray[Any]]:

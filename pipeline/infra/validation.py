@@ -83,7 +83,7 @@ def _faults(config: Config, client: RecommenderClient, probes: Sequence[Probe]) 
     yield from metadata_faults(client.metadata(), config.retrieval is not None, bool(config.multiclass))
     answers = [client.recommend_examples([probe.example])[0] for probe in probes]
     for number, (probe, answer) in enumerate(zip(probes, answers, strict=True)):
-        yield from answer_faults(number, probe, answer, list(config.ranking))
+        yield from answer_faults(number, probe, answer, list(config.ranking), by_score=not config.serving.is_diverse)
     yield from batch_faults(answers, client.recommend_examples([probe.example for probe in probes]))
 
 

@@ -54,6 +54,16 @@ def test_a_good_configuration_is_returned(write):
     assert checked_config(write()).name == "shop"
 
 
+def test_filters_and_caps_name_fitting_item_features(write):
+    serving = "serving: {filters: [kind, mix, knd], diversity: {caps: {kind: 2, mix: 1}}}\n"
+    found = problems(write(more=serving))
+    assert [line.partition(": ")[2] for line in found] == [
+        "`serving.filters[1]`: should name an item feature (kind). Received: 'mix'",
+        "`serving.filters[2]`: should name an item feature (kind). Did you mean `kind`? Received: 'knd'",
+        "`serving.diversity.caps.mix`: should name an item feature (kind). Received: 'mix'",
+    ]
+
+
 @pytest.mark.parametrize(
     ("old", "new", "expected"),
     [

@@ -8,8 +8,10 @@ import tensorflow as tf
 import tensorflow_transform as tft
 
 from pipeline.config import Config
+from tests.trainer.market import market_graph
+from tests.trainer.market import market_module as export_market
 from tests.trainer.served import shop, transform_graph, untrained_model
-from trainer.export import export_model
+from trainer.export import ExportedModel, export_model
 from trainer.model import RecommenderModel
 
 Signature = Callable[..., dict[str, np.ndarray]]
@@ -56,3 +58,14 @@ def call(saved_model: tf.Module) -> Signature:
         return {name: values.numpy() for name, values in saved_model.signatures[signature](**tensors).items()}
 
     return answer
+
+
+@pytest.fixture(scope="session")
+def market_graph_output(tmp_path_factory: pytest.TempPathFactory) -> tft.TFTransformOutput:
+    return market_graph(tmp_path_factory.mktemp("market"))
+
+
+@pytest.fixture(scope="session")
+def market_module(market_graph_output: tft.TFTransformOutput) -> ExportedModel:
+    """The exported functions of the market, not saved."""
+    return export_market(market_graph_output)

@@ -43,7 +43,11 @@ DTYPES = {
     **dict.fromkeys(_INTEGERS.split(), tf.int64),
     **dict.fromkeys(_FLOATS.split(), tf.float32),
 }
-REQUEST_DTYPES = {"exclude_item_id": tf.string, "candidate_item_id": tf.string, "k": tf.int64}
+REQUEST_DTYPES = {
+    **dict.fromkeys(("exclude_item_id", "candidate_item_id", "allow_item_id", "filter_genres"), tf.string),
+    **dict.fromkeys(("min_year", "max_year", "diversity"), tf.float32),
+    **dict.fromkeys(("k", "cap_genres"), tf.int64),
+}
 ITEMS = [f"i{n}" for n in range(8)]
 """By falling frequency: i0 is bought most."""
 

@@ -4,6 +4,8 @@ from abc import abstractmethod
 
 import tensorflow as tf
 
+from trainer.index.blocks import wanted_top_k
+
 
 class Index(tf.Module):
     """The candidates' embeddings, searched by dot product.
@@ -17,8 +19,16 @@ class Index(tf.Module):
     size: int
 
     @abstractmethod
+    def filled_scores(self, query: tf.Tensor) -> tf.Tensor:
+        """The exact scores of all items, and whatever fills the last block: float [B, D] -> [B, whole blocks]."""
+
     def scores(self, query: tf.Tensor) -> tf.Tensor:
         """The exact scores of all items: float [B, D] -> [B, V]."""
+        return self.filled_scores(query)[:, : self.size]
+
+    def search_among(self, query: tf.Tensor, k: tf.Tensor, is_wanted: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        """The best of the wanted items, bool [B, V], exact in every index; else as `search`."""
+        return wanted_top_k(self.filled_scores(query), k, is_wanted)
 
     @abstractmethod
     def search(self, query: tf.Tensor, k: tf.Tensor, exclude: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:

@@ -45,3 +45,16 @@ def masked_top_k(scores: tf.Tensor, size: int, k: tf.Tensor, exclude: tf.Tensor)
         filling = tf.broadcast_to(filling, [tf.shape(scores)[0], scores.shape[1] - size])
         best, items = top_k(mask_items(scores, tf.concat([exclude, filling], axis=1)), k)
     return best, tf.where(best > best.dtype.min, items, -1)
+
+
+def wanted_top_k(scores: tf.Tensor, k: tf.Tensor, is_wanted: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    """The answer of `Index.search_among` from all scores [B, V'] and the wanted ones of the first V, bool [B, V]."""
+    size = is_wanted.shape[1]
+    k = tf.minimum(k, size)
+    if size <= _FEW:
+        best, places = tf.math.top_k(tf.where(is_wanted, scores[:, :size], float("-inf")), k)
+        items = tf.cast(places, tf.int64)
+    else:
+        is_wanted = tf.pad(is_wanted, [[0, 0], [0, scores.shape[1] - size]])
+        best, items = top_k(tf.where(is_wanted, scores, float("-inf")), k)
+    return best, tf.where(best > best.dtype.min, items, -1)

@@ -37,13 +37,13 @@ class ExactIndex(Index):
         """The tables that a query is compared with."""
         return [self.table]
 
-    def scores(self, query: tf.Tensor) -> tf.Tensor:
-        """The scores of all items: float [B, D] -> [B, V]."""
-        return tf.matmul(query, self.table)[:, : self.size]
+    def filled_scores(self, query: tf.Tensor) -> tf.Tensor:
+        """As `Index.filled_scores`."""
+        return tf.matmul(query, self.table)
 
     def search(self, query: tf.Tensor, k: tf.Tensor, exclude: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         """As `Index.search`."""
-        return masked_top_k(tf.matmul(query, self.table), self.size, k, exclude)
+        return masked_top_k(self.filled_scores(query), self.size, k, exclude)
 
     def embeddings(self, items: tf.Tensor) -> tf.Tensor:
         """The embeddings of items: int64 [...] in [0, V] -> float [..., D]."""

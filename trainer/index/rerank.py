@@ -54,9 +54,9 @@ class RerankedIndex(Index):
         """What was chosen for this catalogue, by name."""
         return {"shortlist": self.shortlist}
 
-    def scores(self, query: tf.Tensor) -> tf.Tensor:
-        """The exact scores of all items: float [B, D] -> [B, V]."""
-        return tf.matmul(query, self.table, transpose_b=True)[:, : self.size]
+    def filled_scores(self, query: tf.Tensor) -> tf.Tensor:
+        """As `Index.filled_scores`."""
+        return tf.matmul(query, self.table, transpose_b=True)
 
     def embeddings(self, items: tf.Tensor) -> tf.Tensor:
         """The embeddings of items: int64 [...] in [0, V] -> float [..., D]."""
@@ -78,7 +78,7 @@ class RerankedIndex(Index):
             return tf.fill(shape, float("-inf")), tf.fill(shape, tf.constant(-1, tf.int64))
 
         def everything() -> Found:
-            return masked_top_k(tf.matmul(query, self.table, transpose_b=True), self.size, k, exclude)
+            return masked_top_k(self.filled_scores(query), self.size, k, exclude)
 
         is_quick = (length <= min(LONGEST, self.size)) & (tf.shape(query)[0] <= self.most_queries)
         best, items = tf.cond(is_quick, quick, nothing)

@@ -8,12 +8,15 @@ import tensorflow as tf
 
 from pipeline import layout
 from pipeline.requests import as_request, set_values, values_of
+from trainer.signatures.inputs import absent
 
 Inputs = Mapping[str, tf.Tensor]
 Specs = Mapping[str, tf.TensorSpec]
 
 _OF_WINDOWS = ("evaluate", "evaluation_labels")
 """Signatures that are asked with windows whose last event has happened."""
+
+_OF_CANDIDATES = ("rank", "explain")
 
 
 @dataclass(frozen=True)
@@ -22,7 +25,7 @@ class Rows:
 
     Attributes:
         windows: B eval windows; the last event of each is the one that a request does not know yet.
-        items: ids: the candidates of `rank`, and what `embed_candidate` is asked for.
+        items: ids: the candidates of `rank` and `explain`, and what `embed_candidate` is asked for.
     """
 
     windows: Sequence[tf.train.Example]
@@ -33,7 +36,7 @@ class Rows:
 
         Args:
             signature: its name.
-            specs: its inputs. One that is not known here gets zeros or empty strings, or no values where it takes any
+            specs: its inputs. One that is not known here gets what stands for no value, or no values where it takes any
                 number.
         """
         if set(specs) == {"examples"}:
@@ -46,7 +49,7 @@ class Rows:
         if signature in _OF_WINDOWS:
             return bytes(window.SerializeToString())
         request = as_request(window)
-        if signature == "rank":
+        if signature in _OF_CANDIDATES:
             set_values(request, layout.CANDIDATE_ITEM_ID, list(self.items))
         return bytes(request.SerializeToString())
 
@@ -70,5 +73,5 @@ def _padded(rows: list[list[Any]], value: Any) -> list[list[Any]]:
 
 def _tensor(values: Any, spec: tf.TensorSpec, rows: int) -> tf.Tensor:
     if values is None:
-        return tf.zeros([rows] + [0] * (spec.shape.rank - 1), spec.dtype)
+        return tf.fill([rows] + [0] * (spec.shape.rank - 1), tf.constant(absent(spec.dtype), spec.dtype))
     return tf.reshape(tf.constant(values, spec.dtype), [rows, -1][: spec.shape.rank])

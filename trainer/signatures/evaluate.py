@@ -1,20 +1,16 @@
 """The target's rank and every task's prediction for it, the target's event itself hidden."""
 
-from collections.abc import Callable
-from typing import Any
-
 import tensorflow as tf
 
 from pipeline import layout
 from trainer.model import RecommenderModel
 from trainer.ranks import target_ranks, top_items
+from trainer.signatures.blocks import CELLS, in_row_blocks
 from trainer.signatures.reader import Features, RequestReader, first_value
 from trainer.signatures.recommend import Recommender
 from trainer.towers import QueryState
 from trainer.windows import Window, dense_windows, missing_value
 
-_CELLS = 1 << 25
-"""Scores held at once, rows by items: 128 MiB."""
 _MAX_TOP = 100
 _INDEX_RECALL = "index_recall"
 
@@ -60,7 +56,7 @@ class Evaluation:
         kinds = _RANKING | ({_INDEX_RECALL: tf.float32} if self._has_approximate_index else {})
         time = window[layout.TIME][:, -1]
         trends = 0 if self._model.trend is None else self._model.trend.width
-        rows = max(1, _CELLS // (self._size * (1 + trends)))
+        rows = max(1, CELLS // (self._size * (1 + trends)))
         return {
             **in_row_blocks(self._ranking, (state, time, target, seen), rows, kinds),
             **{name: values[:, 0] for name, values in predictions.items()},
@@ -124,36 +120,3 @@ def hide_newest(window: Window, model: RecommenderModel) -> Window:
 
 def _with_newest(values: tf.Tensor, value: float) -> tf.Tensor:
     return tf.concat([values[:, :-1], tf.fill([tf.shape(values)[0], 1], tf.cast(value, values.dtype))], axis=1)
-
-
-def in_row_blocks(
-    function: Callable[..., dict[str, tf.Tensor]], inputs: tuple[Any, ...], rows: int, dtypes: dict[str, tf.DType]
-) -> dict[str, tf.Tensor]:
-    """Applies a function to blocks of at most `rows` rows: memory for a block, not for the batch.
-
-    Args:
-        function: of the (nested) inputs' blocks, [R, ...] each.
-        inputs: tensors [B, ...].
-        rows: R at most.
-        dtypes: of what the function returns, tensors [R, ...] by name.
-
-    Returns:
-        [B, ...] by name.
-    """
-    total = tf.shape(tf.nest.flatten(inputs)[0])[0]
-    size = tf.maximum(tf.minimum(rows, total), 1)
-    count = -(-total // size)
-
-    def split(values: tf.Tensor) -> tf.Tensor:
-        padded = tf.pad(values, [[0, count * size - total]] + [[0, 0]] * (values.shape.rank - 1))
-        return tf.reshape(padded, [count, size, *_dimensions(values)[1:]])
-
-    blocks = tf.nest.map_structure(split, inputs)
-    answers = tf.map_fn(lambda block: function(*block), blocks, fn_output_signature=dtypes)
-    return {n: tf.reshape(a, [count * size, *_dimensions(a)[2:]])[:total] for n, a in answers.items()}
-
-
-def _dimensions(values: tf.Tensor) -> list[Any]:
-    """The shape as integers where they are known, else as scalars."""
-    dynamic = tf.shape(values)
-    return [dynamic[i] if size is None else size for i, size in enumerate(values.shape)]

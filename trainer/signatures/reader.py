@@ -8,6 +8,8 @@ import tensorflow_transform as tft
 
 from pipeline import layout
 from pipeline.config.features import Time
+from trainer.signatures.inputs import Extras, absent, extra_inputs, parsing_specs
+from trainer.snapshot import SnapshotTable
 from trainer.windows import Window, WindowSpec, request_windows
 from transform.lookup import item_index_table
 
@@ -24,11 +26,13 @@ class Request(NamedTuple):
         window: as `trainer.windows.request_windows`.
         exclude: int64 [B, E], items that are not to be recommended; V pads.
         k: int32 [B], in [1, max_k].
+        extras: what else the configuration lets requests bring.
     """
 
     window: Window
     exclude: tf.Tensor
     k: tf.Tensor
+    extras: Extras
 
 
 class RequestReader:
@@ -39,15 +43,20 @@ class RequestReader:
     Args:
         tft_output: the transform graph.
         spec: the windows' layout.
+        snapshot: what is known of users whose requests do not say; None for nothing.
 
     Raises:
         ValueError: a raw feature is of fixed length. A request may lack any feature.
     """
 
-    def __init__(self, tft_output: tft.TFTransformOutput, spec: WindowSpec) -> None:
+    def __init__(
+        self, tft_output: tft.TFTransformOutput, spec: WindowSpec, snapshot: SnapshotTable | None = None
+    ) -> None:
         self.transform = tft_output.transform_features_layer()
         self.item_index = item_index_table(tft_output)
         self._spec = spec
+        self._snapshot = snapshot
+        self._extras = extra_inputs(spec.config)
         self._raw = _variable_length(tft_output.raw_feature_spec())
 
     def raw(self, examples: tf.Tensor, also: Collection[str] = ()) -> Features:
@@ -58,6 +67,7 @@ class RequestReader:
             layout.EXCLUDE_ITEM_ID: tf.io.VarLenFeature(tf.string),
             layout.CANDIDATE_ITEM_ID: tf.io.VarLenFeature(tf.string),
         }
+        own |= parsing_specs(self._extras)
         return tf.io.parse_example(examples, spec | {name: own[name] for name in also if name in own})
 
     def model_features(self, raw: Features) -> Features:
@@ -67,13 +77,18 @@ class RequestReader:
 
     def from_examples(self, examples: tf.Tensor) -> Request:
         """Requests from serialized tf.Examples, string [B]."""
-        raw = self.raw(examples, also=(layout.K, layout.EXCLUDE_ITEM_ID))
+        raw = self.raw(examples, also=(layout.K, layout.EXCLUDE_ITEM_ID, *self._extras))
         k = first_value(raw.pop(layout.K), 0)
-        return self._request(raw, tf.sparse.to_dense(raw.pop(layout.EXCLUDE_ITEM_ID), ""), k)
+        extras = {name: _dense(raw.pop(name), spec) for name, spec in self._extras.items()}
+        return self._request(raw, tf.sparse.to_dense(raw.pop(layout.EXCLUDE_ITEM_ID), ""), k, extras)
 
     def window(self, raw: Features) -> Window:
         """The requests' windows from their raw features."""
-        return request_windows(self.model_features(raw), self._spec)
+        return request_windows(self._request_features(raw), self._spec)
+
+    def _request_features(self, raw: Features) -> Features:
+        features = self.model_features(raw)
+        return features if self._snapshot is None else self._snapshot.completed(features)
 
     def from_tensors(
         self,
@@ -83,6 +98,7 @@ class RequestReader:
         request_time: tf.Tensor,
         exclude_item_id: tf.Tensor,
         k: tf.Tensor,
+        *extras: tf.Tensor,
     ) -> Request:
         """Requests from plain tensors; their types and shapes are those of the signature `recommend_tensors`."""
         is_event = item_id != ""
@@ -98,17 +114,17 @@ class RequestReader:
         }
         clock = _sparse(tf.where(moments > 0, moments, -1), is_moment)
         raw |= dict.fromkeys(self._clock_features(), clock)
-        return self._request(raw, exclude_item_id, k)
+        return self._request(raw, exclude_item_id, k, dict(zip(self._extras, extras, strict=True)))
 
-    def _request(self, raw: Features, exclude_item_id: tf.Tensor, k: tf.Tensor) -> Request:
-        features = self.model_features(raw)
+    def _request(self, raw: Features, exclude_item_id: tf.Tensor, k: tf.Tensor, extras: Extras) -> Request:
+        features = self._request_features(raw)
         exclude = self.item_index.lookup(exclude_item_id)
         serving = self._spec.config.serving
         if serving.exclude_history:
             history = tf.sparse.to_dense(features[layout.ITEM_ID], self._spec.item_count)
             exclude = tf.concat([history, exclude], axis=1)
         k = tf.cast(tf.where(k > 0, k, tf.cast(serving.default_k, k.dtype)), tf.int32)
-        return Request(request_windows(features, self._spec), exclude, tf.minimum(k, serving.max_k))
+        return Request(request_windows(features, self._spec), exclude, tf.minimum(k, serving.max_k), extras)
 
     def _clock_features(self) -> Iterator[str]:
         """The context features that are read from the events' time: plain tensors carry these alone."""
@@ -122,6 +138,13 @@ def first_value(values: tf.SparseTensor, default: float | str) -> tf.Tensor:
     """Each row's first value: [B, *] -> [B]; `default` where there is none."""
     dense = tf.sparse.to_dense(values, tf.cast(default, values.dtype))
     return tf.pad(dense, [[0, 0], [0, 1]], constant_values=tf.cast(default, values.dtype))[:, 0]
+
+
+def _dense(values: tf.SparseTensor, spec: tf.TensorSpec) -> tf.Tensor:
+    """Parsed values as the plain tensor that `spec` describes."""
+    if spec.shape.rank == 1:
+        return tf.cast(first_value(values, absent(spec.dtype)), spec.dtype)
+    return tf.sparse.to_dense(values, absent(spec.dtype))
 
 
 def _is_of_request(name: str) -> bool:

@@ -8,6 +8,10 @@ from pipeline.config.tasks import RetrievalTask
 from trainer.index.base import Index
 from trainer.model import RecommenderModel
 from trainer.ranks import top_items
+from trainer.signatures.blocks import CELLS, in_row_blocks
+from trainer.signatures.diversity import Diversity
+from trainer.signatures.filters import Filters, without_items
+from trainer.signatures.inputs import Extras
 from trainer.signatures.reader import Request, RequestReader
 from trainer.towers import QueryState
 from trainer.windows import row_lengths
@@ -33,16 +37,26 @@ class Recommender:
         index: the candidates' embeddings; None without a retrieval task.
         item_ids: string [V], a variable that the exported object tracks.
         reader: of the requests.
+        filters: what requests may ask of the items; None for nothing.
+        diversity: chooses unlike items; None to go by utility alone.
     """
 
     def __init__(
-        self, model: RecommenderModel, index: Index | None, item_ids: tf.Variable, reader: RequestReader
+        self,
+        model: RecommenderModel,
+        index: Index | None,
+        item_ids: tf.Variable,
+        reader: RequestReader,
+        filters: Filters | None = None,
+        diversity: Diversity | None = None,
     ) -> None:
         self._model = model
         self._index = index
         self._ids = item_ids
         self._size = int(item_ids.shape[0])
         self._reader = reader
+        self._filters = filters
+        self._diversity = diversity
         self._block = _ATTENDING_BLOCK if model.config.model.history.target_attention else _BLOCK
         self._weights = utility_weights(model.config)
 
@@ -50,16 +64,48 @@ class Recommender:
         """The best items by utility with every task's score: the signature `recommend`."""
         state = self._model.encode(request.window).newest()
         width = self._width(request)
-        retrieval, item = self._candidates(state, width, request.exclude)
+        if self._diversity is not None:
+            return self._diverse(self._diversity, state, width, request)
+        retrieval, item = self._candidates(state, self._candidate_count(width), request)
         scores = self._task_scores(state, item, retrieval)
         utility, order = tf.math.top_k(tf.where(item >= 0, self._utility(scores), float("-inf")), width)
         item, *ordered = (tf.gather(values, order, batch_dims=1) for values in (item, *scores.values()))
         return self._answer(request.k, item, {SCORE: utility, **dict(zip(scores, ordered, strict=True))})
 
+    def _diverse(self, diversity: Diversity, state: QueryState, width: tf.Tensor, request: Request) -> Answer:
+        """The answer where requests may ask for unlike items; to one that does not, what it would be without."""
+        asked = diversity.asked(request.extras)
+        usual = self._candidate_count(width)
+        length = tf.minimum(diversity.shortlist(asked, width), self._size)
+        retrieval, item = self._candidates(state, tf.maximum(usual, length), request)
+        is_looked_at = (tf.range(tf.shape(item)[1]) < usual) | asked.is_diverse()[:, tf.newaxis]
+        item = tf.where(is_looked_at, item, -1)
+        scores = self._task_scores(state, item, retrieval)
+        utility, order = tf.math.top_k(tf.where(item >= 0, self._utility(scores), float("-inf")), length)
+
+        def chosen() -> tf.Tensor:
+            shortlist = tf.gather(item, order, batch_dims=1)
+            place = diversity.choose(asked, utility, shortlist, self._unit_vectors(shortlist), width)
+            return tf.where(place >= 0, tf.gather(order, tf.maximum(place, 0), batch_dims=1), -1)
+
+        is_any = tf.reduce_any(asked.is_diverse())
+        order = tf.cond(is_any, chosen, lambda: order[:, :width])
+        scores = {SCORE: self._utility(scores), **scores}
+        scores = {name: tf.gather(values, tf.maximum(order, 0), batch_dims=1) for name, values in scores.items()}
+        item = tf.where(order >= 0, tf.gather(item, tf.maximum(order, 0), batch_dims=1), -1)
+        return self._answer(request.k, item, scores)
+
+    def _unit_vectors(self, item: tf.Tensor) -> tf.Tensor:
+        """What items are compared by, int64 [B, N], -1 for none -> float [B, N, D] of length 1."""
+        item = tf.where(item < 0, tf.cast(self._size, tf.int64), item)
+        if self._index is None:
+            return tf.math.l2_normalize(self._model.candidates.vectors(item), axis=-1)
+        return self._index.embeddings(item)[..., : self._model.config.model.dimension]
+
     def retrieve(self, index: Index, request: Request) -> Answer:
         """The best items of the index by the retrieval score alone: the signature `retrieve`."""
         state = self._model.encode(request.window).newest()
-        score, item = index.search(state.embedding, self._width(request), request.exclude)
+        score, item = self._search(index, state.embedding, self._width(request), request)
         return self._answer(request.k, item, {SCORE: score})
 
     def rank(self, examples: tf.Tensor) -> Answer:
@@ -69,9 +115,17 @@ class Recommender:
         state = self._model.encode(self._reader.window(raw)).newest()
         ids = tf.sparse.to_dense(candidates, "")
         item = self._reader.item_index.lookup(ids)
+        return padded_answer(tf.cast(row_lengths(candidates), tf.int32), ids, self.scores_of(state, item))
+
+    def scores_of(self, state: QueryState, item: tf.Tensor) -> Answer:
+        """The utility of items int64 [B, N] in [0, V] and every score of them, float [B, N] by name."""
         retrieval = None if self._index is None else tf.linalg.matvec(self._index.embeddings(item), state.embedding)
         scores = self._task_scores(state, item, retrieval)
-        return padded_answer(tf.cast(row_lengths(candidates), tf.int32), ids, {SCORE: self._utility(scores), **scores})
+        return {SCORE: self._utility(scores), **scores}
+
+    def utility_parts(self, scores: Answer) -> Answer:
+        """What each score contributes to the utility: their sum."""
+        return {name: weight * scores[name] for name, weight in self._weights.items()}
 
     def index_recall(self, state: QueryState, best: tf.Tensor, unwanted: tf.Tensor) -> tf.Tensor:
         """The share of the best items that the index finds too.
@@ -118,22 +172,46 @@ class Recommender:
         """The answer's K: the largest k of the batch, 1 in an empty one."""
         return tf.minimum(tf.maximum(tf.reduce_max(request.k), 1), self._size)
 
-    def _candidates(
-        self, state: QueryState, width: tf.Tensor, exclude: tf.Tensor
-    ) -> tuple[tf.Tensor | None, tf.Tensor]:
+    def _candidates(self, state: QueryState, width: tf.Tensor, request: Request) -> tuple[tf.Tensor | None, tf.Tensor]:
         """What to rank: retrieval scores float [B, N], None without the task, and items int64 [B, N], -1 for none."""
         if self._index is None:
-            return None, top_items(self.catalogue_scores(state), width, exclude, mask_seen=True)
-        if set(self._weights) != {RETRIEVAL_SCORE}:
-            width = tf.maximum(width, self._model.config.serving.candidates)
-        return self._index.search(state.embedding, width, exclude)
+            scores = self.catalogue_scores(state)
+            if self._filters is not None:
+                scores = tf.where(self._filters.mask(request.extras), scores, float("-inf"))
+            return None, top_items(scores, width, request.exclude, mask_seen=True)
+        return self._search(self._index, state.embedding, width, request)
+
+    def _candidate_count(self, width: tf.Tensor) -> tf.Tensor:
+        """How many items are ranked for answers of `width`."""
+        if self._index is None or set(self._weights) == {RETRIEVAL_SCORE}:
+            return width
+        return tf.maximum(width, self._model.config.serving.candidates)
+
+    def _search(self, index: Index, query: tf.Tensor, k: tf.Tensor, request: Request) -> tuple[tf.Tensor, tf.Tensor]:
+        """The best items that each request allows. A batch in which a request has a condition is searched exactly."""
+        filters = self._filters
+        if filters is None:
+            return index.search(query, k, request.exclude)
+
+        def among(query: tf.Tensor, exclude: tf.Tensor, extras: Extras) -> Answer:
+            is_wanted = without_items(filters.mask(extras), exclude)
+            score, item = index.search_among(query, k, is_wanted)
+            return {SCORE: score, layout.ITEM_ID: item}
+
+        def filtered() -> tuple[tf.Tensor, tf.Tensor]:
+            rows, kinds = max(1, CELLS // self._size), {SCORE: tf.float32, layout.ITEM_ID: tf.int64}
+            found = in_row_blocks(among, (query, request.exclude, request.extras), rows, kinds)
+            return found[SCORE], found[layout.ITEM_ID]
+
+        is_filtered = filters.is_filtered(request.extras)
+        return tf.cond(is_filtered, filtered, lambda: index.search(query, k, request.exclude))
 
     def _task_scores(self, state: QueryState, item: tf.Tensor, retrieval: tf.Tensor | None) -> Answer:
         scores = self._model.rank(state, tf.where(item < 0, tf.cast(self._size, tf.int64), item))
         return scores if retrieval is None else {RETRIEVAL_SCORE: retrieval, **scores}
 
     def _utility(self, scores: Answer) -> tf.Tensor:
-        return tf.add_n([weight * scores[name] for name, weight in self._weights.items()])
+        return tf.add_n(list(self.utility_parts(scores).values()))
 
     def _answer(self, k: tf.Tensor, item: tf.Tensor, scores: Answer) -> Answer:
         count = tf.minimum(k, tf.math.count_nonzero(item >= 0, axis=1, dtype=tf.int32))

@@ -35,6 +35,10 @@ def test_faults_of_answers(answer: Answer, fault: str) -> None:
     assert fault in found
 
 
+def test_diverse_answers_need_no_order() -> None:
+    assert list(answer_faults(0, PROBE, _answer(("a", 1.0), ("b", 2.0)), ["like"], by_score=False)) == []
+
+
 def test_nobody_should_get_something() -> None:
     (found,) = answer_faults(0, Probe(b"", 2, frozenset()), [], [])
     assert "no item was recommended" in found

@@ -201,3 +201,21 @@ def test_only_a_limit_that_is_set_and_exceeded_is_a_fault() -> None:
     assert list(latency_faults(latency, InfraConfig(max_p50_ms=5.0, max_p99_ms=49.5))) == [
         "p99 latency should be at most 49.5 ms (`serving.infra.max_p99_ms`). Found: 50.00 ms"
     ]
+
+
+def test_events_of_nearly_the_same_effect_may_change_places() -> None:
+    ids = np.array([[[b"a", b"b", b"c", b"d"]]], object)
+    ages = np.array([[[1, 2, 3, 4]]])
+    ours: Answer = {
+        "event_item_id": ids,
+        "event_age": ages,
+        "event_effect": np.array([[[0.9, 0.5, -0.50001, 0.1]]], np.float32),
+    }
+    swap = [0, 2, 1, 3]
+    assert list(differences(ours, {name: values[..., swap] for name, values in ours.items()})) == []
+    late = {**ours, "event_item_id": np.array([[[b"a", b"b", b"c", b"x"]]], object)}  # perhaps as strong as the next
+    assert list(differences(ours, late)) == []
+    other = {**ours, "event_age": np.array([[[5, 2, 3, 4]]])}
+    assert list(differences(ours, other)) == ["`event_age` differs from the Trainer's"]
+    weaker = {**ours, "event_effect": np.array([[[0.8, 0.5, -0.50001, 0.1]]], np.float32)}
+    assert next(differences(ours, weaker)).startswith("`|event_effect|` differs")

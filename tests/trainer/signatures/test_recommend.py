@@ -62,6 +62,7 @@ def test_without_a_retrieval_task_no_embedding_is_served(shop_graph):
         "recommend",
         "recommend_tensors",
         "rank",
+        "explain",
         "interests",
         "evaluate",
         "evaluation_labels",
