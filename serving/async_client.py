@@ -9,7 +9,7 @@ import grpc
 
 from serving import messages
 from serving.client import OPTIONS, Pairs, as_recommender_error, decode, open_methods
-from serving.messages import Metadata, Recommendation, Request, VersionStatus
+from serving.messages import Explanation, Metadata, Recommendation, Request, VersionStatus
 from serving.retries import Retries
 
 
@@ -57,7 +57,17 @@ class AsyncRecommenderClient:
         if not examples:
             return []
         request = messages.predict_request(self.model_name, examples)
-        return decode(self.address, self.model_name, await self._call(self._predict, request, timeout, metadata))
+        response = await self._call(self._predict, request, timeout, metadata)
+        return decode(self.address, self.model_name, response, messages.recommendations)
+
+    async def explain(
+        self, request: Request, items: Sequence[str], *, timeout: float | None = None, metadata: Pairs = ()
+    ) -> list[Explanation]:
+        """Why each of the items has its score for the request, in the order of `items`. Raises `RecommenderError`."""
+        examples = [messages.encode_example(request, items)]
+        call = messages.predict_request(self.model_name, examples, messages.EXPLAIN)
+        response = await self._call(self._predict, call, timeout, metadata)
+        return decode(self.address, self.model_name, response, messages.explanations)
 
     async def status(self, *, timeout: float | None = None, metadata: Pairs = ()) -> list[VersionStatus]:
         """The model's versions, the newest first. Raises `RecommenderError`."""

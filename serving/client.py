@@ -8,20 +8,31 @@ It needs grpcio and protobuf, neither TensorFlow nor TFX.
 """
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from types import TracebackType
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 import grpc
 
 from serving import messages, wire
-from serving.messages import Metadata, Recommendation, Request, VersionStatus
+from serving.messages import Explanation, Influence, Metadata, Recommendation, Request, VersionStatus
 from serving.retries import Retries
 
-__all__ = ["Metadata", "Recommendation", "RecommenderClient", "RecommenderError", "Request", "VersionStatus"]
+__all__ = [
+    "Explanation",
+    "Influence",
+    "Metadata",
+    "Recommendation",
+    "RecommenderClient",
+    "RecommenderError",
+    "Request",
+    "VersionStatus",
+]
 
 Pairs = Sequence[tuple[str, str]]
 """gRPC metadata: lower-case names and their values."""
+
+Answer = TypeVar("Answer")
 
 PREDICT: Final = "/tensorflow.serving.PredictionService/Predict"
 _METHODS: Final = (
@@ -107,7 +118,17 @@ class RecommenderClient:
         if not examples:
             return []
         request = messages.predict_request(self.model_name, examples)
-        return decode(self.address, self.model_name, self._call(self._predict, request, timeout, metadata))
+        response = self._call(self._predict, request, timeout, metadata)
+        return decode(self.address, self.model_name, response, messages.recommendations)
+
+    def explain(
+        self, request: Request, items: Sequence[str], *, timeout: float | None = None, metadata: Pairs = ()
+    ) -> list[Explanation]:
+        """Why each of the items has its score for the request, in the order of `items`. Raises `RecommenderError`."""
+        examples = [messages.encode_example(request, items)]
+        call = messages.predict_request(self.model_name, examples, messages.EXPLAIN)
+        response = self._call(self._predict, call, timeout, metadata)
+        return decode(self.address, self.model_name, response, messages.explanations)
 
     def status(self, *, timeout: float | None = None, metadata: Pairs = ()) -> list[VersionStatus]:
         """The model's versions, the newest first. Raises `RecommenderError`."""
@@ -151,10 +172,10 @@ def open_channel(address: str, credentials: grpc.ChannelCredentials | None) -> g
     return grpc.secure_channel(address, credentials, options=OPTIONS)
 
 
-def decode(address: str, model_name: str, response: Any) -> list[list[Recommendation]]:
-    """A PredictResponse's items. Raises `RecommenderError` when it is not a recommender's."""
+def decode(address: str, model_name: str, response: Any, read: Callable[[Any], Answer]) -> Answer:
+    """A PredictResponse as `read` makes it. Raises `RecommenderError` when it is not a recommender's."""
     try:
-        return messages.recommendations(response)
+        return read(response)
     except messages.AnswerError as error:
         raise RecommenderError(address, model_name, "INTERNAL", str(error)) from error
 

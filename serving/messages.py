@@ -3,6 +3,7 @@
 from array import array
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from math import prod
 from typing import Any, Final
 
@@ -11,14 +12,21 @@ from serving import wire
 Value = str | bytes | int | float
 """int stays int64 and float stays float in the tf.Example: send a numeric feature as float."""
 
+Bound = int | float | datetime
+"""Of a numeric attribute a number, of a time a datetime with its zone (without one: the machine's)."""
+
 SIGNATURE: Final = "serving_default"
+EXPLAIN: Final = "explain"
 SIGNATURE_DEF: Final = "signature_def"
 STATES: Final = {0: "UNKNOWN", 10: "START", 20: "LOADING", 30: "AVAILABLE", 40: "UNLOADING", 50: "END"}
 _STRING: Final = 7
 _DTYPES: Final = {1: "float32", 2: "float64", 3: "int32", 7: "string", 9: "int64", 10: "bool"}
 _ARRAY_CODES: Final = {1: "f", 2: "d", 3: "i", 9: "q", 10: "b"}
 _FIELDS: Final = {1: "float_val", 2: "double_val", 3: "int_val", 7: "string_val", 9: "int64_val", 10: "bool_val"}
-_OWN_FEATURES: Final = frozenset({"user_id", "item_id", "time", "exclude_item_id", "k"})
+_OWN_FEATURES: Final = frozenset(
+    {"user_id", "item_id", "time", "exclude_item_id", "allow_item_id", "candidate_item_id", "diversity", "k"}
+)
+_PART: Final = "utility_"
 
 
 class AnswerError(ValueError):
@@ -33,6 +41,10 @@ class Request:
     features: further features of the tf.Example by their full name, such as `user_gender` (a value) or
     `context_device` (n or n + 1 values). exclude: item ids never to recommend. k: how many items; the model's
     default for None.
+
+    What follows needs a model with the keys of `serving` in brackets. allow: the only ids to recommend [allow_list].
+    any_of, at_least, at_most: by the attribute, the values or bounds of the items to recommend [filters]. diversity:
+    from 0 to 1, and caps: by the attribute how many items may share a value; negative for no cap [diversity].
     """
 
     user_id: str | None = None
@@ -41,10 +53,18 @@ class Request:
     features: Mapping[str, Value | Sequence[Value]] = field(default_factory=dict)
     exclude: Sequence[str] = ()
     k: int | None = None
+    allow: Sequence[str] = ()
+    any_of: Mapping[str, str | Sequence[str]] = field(default_factory=dict)
+    at_least: Mapping[str, Bound] = field(default_factory=dict)
+    at_most: Mapping[str, Bound] = field(default_factory=dict)
+    diversity: float | None = None
+    caps: Mapping[str, int] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if self.k is not None and self.k < 1:
             raise ValueError(f"`k` should be a positive integer. Received: k={self.k}")
+        if self.diversity is not None and not 0 <= self.diversity <= 1:
+            raise ValueError(f"`diversity` should be from 0 to 1. Received: diversity={self.diversity}")
         n = len(self.history)
         if self.times and len(self.times) not in (n, n + 1):
             raise ValueError(
@@ -62,6 +82,33 @@ class Recommendation:
     item_id: str
     score: float
     scores: dict[str, float]
+
+
+@dataclass(frozen=True, slots=True)
+class Influence:
+    """An event of the history: its item, how much it raised the utility (negative: lowered it), and its place, 1 for
+    the newest."""
+
+    item_id: str
+    effect: float
+    age: int
+
+
+@dataclass(frozen=True, slots=True)
+class Explanation:
+    """Why an item has its utility (`score`): what each of the model's scores contributes to it (`parts`, whose sum it
+    is) and the events that moved it most, the strongest first."""
+
+    item_id: str
+    score: float
+    parts: dict[str, float]
+    events: list[Influence]
+
+    @property
+    def shares(self) -> dict[str, float]:
+        """The parts divided by the sum of their sizes: a negative one lowers the utility."""
+        total = sum(map(abs, self.parts.values())) or 1.0
+        return {name: part / total for name, part in self.parts.items()}
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,8 +144,9 @@ class Metadata:
     signatures: dict[str, Signature]
 
 
-def encode_example(request: Request) -> bytes:
-    """The request as a serialized tf.Example, as `docs/data-layout.md` lays it out."""
+def encode_example(request: Request, candidates: Sequence[str] = ()) -> bytes:
+    """The request as a serialized tf.Example, as `docs/data-layout.md` lays it out; `candidates` are items to explain
+    or rank."""
     example = wire.Example()
     values: dict[str, Any] = {
         **request.features,
@@ -107,6 +155,13 @@ def encode_example(request: Request) -> bytes:
         "time": request.times,
         "exclude_item_id": request.exclude,
         "k": [] if request.k is None else request.k,
+        "allow_item_id": request.allow,
+        "candidate_item_id": candidates,
+        "diversity": [] if request.diversity is None else float(request.diversity),
+        **{f"filter_{name}": wanted for name, wanted in request.any_of.items()},
+        **{f"min_{name}": _bound(value) for name, value in request.at_least.items()},
+        **{f"max_{name}": _bound(value) for name, value in request.at_most.items()},
+        **{f"cap_{name}": cap for name, cap in request.caps.items()},
     }
     for name, value in values.items():
         several = [value] if isinstance(value, str | bytes | int | float) else list(value)
@@ -115,11 +170,16 @@ def encode_example(request: Request) -> bytes:
     return bytes(example.SerializeToString())
 
 
-def predict_request(model_name: str, examples: Sequence[bytes]) -> Any:
+def _bound(value: Bound) -> int | float:
+    """A number as a float, a time as whole seconds since 1970."""
+    return int(value.timestamp()) if isinstance(value, datetime) else float(value)
+
+
+def predict_request(model_name: str, examples: Sequence[bytes], signature: str = SIGNATURE) -> Any:
     """A PredictRequest for one batch of serialized tf.Examples."""
     message = wire.PredictRequest()
     message.model_spec.name = model_name
-    message.model_spec.signature_name = SIGNATURE
+    message.model_spec.signature_name = signature
     tensor = message.inputs["examples"]
     tensor.dtype = _STRING
     tensor.tensor_shape.dim.add(size=len(examples))
@@ -154,6 +214,29 @@ def recommendations(response: Any) -> list[list[Recommendation]]:
         if len(widths) != len(counts) or any(width < n for width, n in zip(widths, counts, strict=True)):
             raise AnswerError(f"`{name}` should hold {counts} values in its rows, as `count` says. Received: {widths}")
     return [_items({name: rows[i][:count] for name, rows in columns.items()}) for i, count in enumerate(counts)]
+
+
+def explanations(response: Any) -> list[Explanation]:
+    """The answer of `explain` to one request. Raises `AnswerError`."""
+    wanted = {"item_id", "score", "count", "event_item_id", "event_effect", "event_age", "event_count"}
+    if missing := wanted - set(response.outputs):
+        raise AnswerError(f"the answer lacks {', '.join(sorted(missing))}. Received: {', '.join(response.outputs)}")
+    columns = {name: tensor_rows(tensor)[0] for name, tensor in response.outputs.items()}
+    count, events = columns["count"][0], columns["event_count"][0]
+    width = len(columns["event_age"]) // max(len(columns["item_id"]), 1)
+    parts = {n.removeprefix(_PART): values for n, values in columns.items() if n.startswith(_PART)}
+    return [
+        Explanation(
+            columns["item_id"][i].decode(),
+            columns["score"][i],
+            {name: values[i] for name, values in parts.items()},
+            [
+                Influence(columns["event_item_id"][e].decode(), columns["event_effect"][e], columns["event_age"][e])
+                for e in range(i * width, i * width + events)
+            ],
+        )
+        for i in range(count)
+    ]
 
 
 def _items(columns: dict[str, list[Any]]) -> list[Recommendation]:

@@ -1,6 +1,6 @@
 """A history and a recommendation as tables in the terminal."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Literal
@@ -16,7 +16,7 @@ from pipeline.cli.rows import find_rows
 from pipeline.config import Config
 from pipeline.config.features import Text
 from pipeline.ingest.values import as_text
-from serving.messages import Recommendation, Value
+from serving.messages import Explanation, Influence, Recommendation, Value
 
 _EVENTS = 10
 _ITEM_COLUMNS = 3
@@ -74,6 +74,36 @@ def show_items(config: Config, items: Sequence[Recommendation], version: int) ->
         cells = _decimals(item.scores[name] for item in items)
         columns.append(_Column(name.removesuffix("_score"), cells, is_number=True))
     _print(f"Recommended by version {version}", columns)
+
+
+def show_explanations(config: Config, explanations: Sequence[Explanation]) -> None:
+    """Prints, for each item, the tasks' shares of its utility and the events that moved it most."""
+    items: list[Explanation | None] = []
+    events: list[Influence | None] = []
+    for explanation in explanations:
+        events += explanation.events or [None]
+        items += [explanation, *[None] * (len(explanation.events) - 1)]
+    columns = [*_shares(config, items), *_reasons(config, events)]
+    _print("Why: each task's share of the score, and the events without which it would have been another", columns)
+
+
+def _shares(config: Config, items: Sequence[Explanation | None]) -> Iterator[_Column]:
+    """The items and the tasks' shares; empty cells for None."""
+    ids = ["" if item is None else item.item_id for item in items]
+    yield _Column("item", ids)
+    yield from _described(config, ids)[:1]
+    for name in sorted(items[0].parts if items[0] else (), key=_place(config)):
+        cells = ["" if item is None else f"{item.shares[name]:+.0%}" for item in items]
+        yield _Column(name.removesuffix("_score"), cells, is_number=True)
+
+
+def _reasons(config: Config, events: Sequence[Influence | None]) -> Iterator[_Column]:
+    """The events and their effects; empty cells for None."""
+    ids = ["" if event is None else event.item_id for event in events]
+    yield _Column("because of", ids)
+    yield from _described(config, ids)[:1]
+    yield _Column("events ago", ["" if event is None else str(event.age) for event in events], is_number=True)
+    yield _Column("moved it by", ["" if event is None else f"{event.effect:+.3f}" for event in events], is_number=True)
 
 
 def _place(config: Config) -> Callable[[str], tuple[int, str]]:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from pipeline.cli import exits
 from pipeline.cli.options import add_config, positive
+from pipeline.cli.wishes import add_wishes, with_wishes
 from pipeline.config import Config
 
 if TYPE_CHECKING:
@@ -27,6 +28,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_config(parser)
     parser.add_argument("--user", required=True, help="the user's id, as the tables have it")
     parser.add_argument("--k", type=positive, help="how many items (default: the configuration's `serving.default_k`)")
+    add_wishes(parser)
+    parser.add_argument("--explain", action="store_true", help="also show why: the events and tasks behind each score")
     parser.add_argument("--address", help=f"HOST:PORT of a model server (default: {LOCAL} or an own server)")
 
 
@@ -35,7 +38,7 @@ def execute(arguments: argparse.Namespace) -> int:
     from pipeline.check import checked_config
 
     config = checked_config(arguments.config)
-    from pipeline.cli.answer import show_history, show_items
+    from pipeline.cli.answer import show_explanations, show_history, show_items
     from pipeline.cli.person import find_person, make_request
     from serving.client import RecommenderError
 
@@ -43,8 +46,11 @@ def execute(arguments: argparse.Namespace) -> int:
         person = find_person(config, arguments.user)
         show_history(config, person)
         with _client(config, arguments.config, arguments.address) as client:
-            items = client.recommend(make_request(config, person, arguments.k))
+            request = with_wishes(config, make_request(config, person, arguments.k), arguments)
+            items = client.recommend(request)
             show_items(config, items, client.metadata().version)
+            if arguments.explain and items:
+                show_explanations(config, client.explain(request, [item.item_id for item in items]))
     except (RecommenderError, ValueError) as error:
         raise exits.CommandError(str(error)) from error
     return exits.OK

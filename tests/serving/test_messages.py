@@ -1,3 +1,4 @@
+from datetime import UTC, datetime
 from typing import Any
 
 import numpy as np
@@ -6,7 +7,17 @@ import tensorflow as tf
 from tensorflow_serving.apis import predict_pb2
 
 from serving import wire
-from serving.messages import AnswerError, Recommendation, Request, encode_example, recommendations, tensor_rows
+from serving.messages import (
+    AnswerError,
+    Explanation,
+    Influence,
+    Recommendation,
+    Request,
+    encode_example,
+    explanations,
+    recommendations,
+    tensor_rows,
+)
 
 
 def test_an_example_holds_what_the_request_says() -> None:
@@ -29,6 +40,64 @@ def test_an_example_holds_what_the_request_says() -> None:
     assert list(example["user_age"].float_list.value) == [33.0]
 
 
+def test_wishes_are_features_by_the_names_of_their_attributes() -> None:
+    request = Request(
+        allow=["a"],
+        any_of={"genres": "Drama", "tags": ["x", "y"]},
+        at_least={"year": 1991},
+        at_most={"added": datetime(1970, 1, 2, tzinfo=UTC)},
+        diversity=0,
+        caps={"genres": -1},
+    )
+    example = tf.train.Example.FromString(encode_example(request, ["c", "d"])).features.feature
+    assert {name: list(getattr(f, str(f.WhichOneof("kind"))).value) for name, f in example.items()} == {
+        "allow_item_id": [b"a"],
+        "candidate_item_id": [b"c", b"d"],
+        "filter_genres": [b"Drama"],
+        "filter_tags": [b"x", b"y"],
+        "min_year": [1991.0],
+        "max_added": [86400],
+        "diversity": [0.0],
+        "cap_genres": [-1],
+    }
+    assert example["min_year"].WhichOneof("kind") == "float_list"
+    assert example["max_added"].WhichOneof("kind") == "int64_list"
+
+
+def _explain_response(**left_out: Any) -> Any:
+    outputs = {
+        "item_id": np.array([["a", "b", ""]], object),
+        "score": np.array([[2.0, 1.0, 0.0]], np.float32),
+        "utility_retrieval_score": np.array([[3.0, 1.0, 0.0]], np.float32),
+        "utility_like": np.array([[-1.0, 0.0, 0.0]], np.float32),
+        "count": np.array([2], np.int32),
+        "event_item_id": np.array([[["x", "y"], ["y", "x"], ["", ""]]], object),
+        "event_effect": np.array([[[0.5, -0.25], [2.0, 1.0], [0, 0]]], np.float32),
+        "event_age": np.array([[[2, 1], [1, 2], [0, 0]]], np.int32),
+        "event_count": np.array([2], np.int32),
+    }
+    response = predict_pb2.PredictResponse()
+    for name, values in outputs.items():
+        if name not in left_out:
+            response.outputs[name].CopyFrom(tf.make_tensor_proto(values))
+    return wire.PredictResponse.FromString(response.SerializeToString())
+
+
+def test_explanations_hold_parts_and_events() -> None:
+    first, second = explanations(_explain_response())
+    assert first == Explanation(
+        "a", 2.0, {"retrieval_score": 3.0, "like": -1.0}, [Influence("x", 0.5, 2), Influence("y", -0.25, 1)]
+    )
+    assert first.shares == {"retrieval_score": 0.75, "like": -0.25}
+    assert (second.item_id, second.events[0]) == ("b", Influence("y", 2.0, 1))
+    assert Explanation("c", 0.0, {"like": 0.0}, []).shares == {"like": 0.0}
+
+
+def test_what_is_no_explanation_is_named() -> None:
+    with pytest.raises(AnswerError, match="lacks event_age, event_count"):
+        explanations(_explain_response(event_age=True, event_count=True))
+
+
 def test_an_empty_request_is_an_empty_example() -> None:
     assert tf.train.Example.FromString(encode_example(Request())) == tf.train.Example()
 
@@ -38,6 +107,7 @@ def test_an_empty_request_is_an_empty_example() -> None:
     [
         ({"k": 0}, "`k` should be a positive integer. Received: k=0"),
         ({"history": ["a"], "times": [1, 2, 3]}, "`times` should hold 1 or 2 values"),
+        ({"diversity": 1.5}, "`diversity` should be from 0 to 1. Received: diversity=1.5"),
         ({"features": {"k": 3}}, "argument of its own. Received: k"),
     ],
 )

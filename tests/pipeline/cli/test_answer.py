@@ -1,9 +1,9 @@
 import pytest
 
-from pipeline.cli.answer import fit, show_history, show_items
+from pipeline.cli.answer import fit, show_explanations, show_history, show_items
 from pipeline.cli.person import Person
 from pipeline.config import parse_config
-from serving.messages import Recommendation
+from serving.messages import Explanation, Influence, Recommendation
 
 CONFIG = """
 name: shop
@@ -41,6 +41,20 @@ def test_items_have_place_texts_and_every_score(shop, capsys):
     assert ["#", "item", "title", "colour", "score", "retrieval", "like"] in lines
     assert ["1", "1", "Shoe", "red", "0.500", "-1.500", "0.250"] in lines
     assert ["2", "9", "0.125", "-1.500", "0.250"] in lines  # an item that the table lacks
+
+
+def test_explanations_have_shares_and_events_of_each_item(shop, capsys):
+    parts = {"like": -1.0, "retrieval_score": 3.0}
+    first = Explanation("1", 2.0, parts, [Influence("2", 0.5, 3), Influence("9", -0.25, 1)])
+    show_explanations(shop, [first, Explanation("9", 0.0, {"like": 0.0, "retrieval_score": 0.0}, [])])
+    lines = [line.split() for line in capsys.readouterr().out.splitlines()]
+    header = "item title retrieval like because of title events ago moved it by"
+    assert header.split() in lines
+    rows = [line for line in lines if line and line[0] in ("1", "9")]
+    assert rows[0][:5] == ["1", "Shoe", "+75%", "-25%", "2"]
+    assert rows[0][-2:] == ["3", "+0.500"]
+    assert rows[1] == ["9", "1", "-0.250"]  # the second event: the item is not repeated
+    assert rows[2] == ["9", "+0%", "+0%"]
 
 
 def test_history_shows_features_times_and_outcomes_and_cuts_long_titles(shop, capsys):
