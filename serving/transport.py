@@ -1,7 +1,7 @@
 """How gRPC's core reads and writes a server's sockets. Import it before `grpc`, which looks at its environment once.
 
 gRPC's event engine hands each read and write to threads of its own; the poller before it does them in the thread that
-polls. With a handler in Python that saves a request two of nine switches between threads and a sixth of its time.
+polls, which with a handler in Python is quicker: fewer switches between threads for each request.
 A release of gRPC that knows these names no more says so in the log and goes on. What the environment says comes first.
 """
 
