@@ -3,12 +3,13 @@
 import numpy as np
 import pytest
 
-from tests.trainer.market import batches, draw_requests, market_attributes
+from tests.trainer.market import ITEMS, batches, draw_requests, market_attributes
 from tests.trainer.served import serialized
 
 BATCH = 125
 REQUESTS = sorted(draw_requests(1000, seed=0), key=lambda request: request.get("k", [0]))
 """By K: the answers' width, and with it the candidates, are those of the largest K of a batch."""
+ATTRIBUTES = market_attributes(np.array(ITEMS))
 CLOSE = 2e-5
 """Two orders of summing the same products may differ so much."""
 
@@ -46,8 +47,7 @@ def tables(market_module, ids):
 
 def allowed(request, ids):
     """Which items may be recommended: bool [V]."""
-    attributes = market_attributes(np.array(ids))
-    genres, years = attributes["genres"], attributes["year"].values
+    genres, years = ATTRIBUTES["genres"], ATTRIBUTES["year"].values
     fits = ~np.isin(ids, [i.encode() for i in [*request.get("item_id", []), *request.get("exclude_item_id", [])]])
     if "allow_item_id" in request:
         fits &= np.isin(ids, [i.encode() for i in request["allow_item_id"]])
