@@ -19,6 +19,7 @@ PIPELINE = [
     "tensorflow-serving-api==2.19.1",  # the protos of the model server
     "grpcio-health-checking",  # the standard health service of the embedded server
     "numpy",
+    "scipy",  # sparse matrices of pairs of items
     "pandas",  # reading CSV and JSON lines in batches
     "pyarrow",  # reading Parquet in batches
     "pydantic>=2.6",  # the configuration as typed, validated objects
@@ -31,7 +32,6 @@ KUBEFLOW = ["kfp>=2.16,<2.17"]  # named directly: TFX's own extra leaves it out 
 BENCH = [
     "implicit>=0.7.3,<0.8",  # ALS and BPR, the reference implementations of both
     "myfm==0.4.0",  # the Bayesian factorisation machine, the best published rating peer; relation blocks make it quick
-    "scipy",  # sparse matrices of the other peers
     "threadpoolctl",  # BLAS on one thread where `implicit` has its own
 ]
 DEV = ["pytest", "pytest-xdist", "hypothesis", "ruff", "mypy", "types-PyYAML"]

@@ -67,7 +67,7 @@ class Evaluator:
             lambda query: tf.matmul(query, candidates, transpose_b=True),
         )
         mask_seen = self._model.config.evaluation.mask_seen
-        rank = target_ranks(scores, item, window[layout.SEEN_ITEM_ID], mask_seen)
+        rank = target_ranks(self._model.with_neighbours(scores, state), item, window[layout.SEEN_ITEM_ID], mask_seen)
         is_counted = window[layout.IS_POSITIVE][:, -1] & (window[layout.IS_COLD_USER] == 0)
         return answers | {"rank": tf.where(is_counted, rank, np.inf), "is_counted": is_counted}
 

@@ -16,6 +16,7 @@ from trainer.interaction import Interaction
 from trainer.items import BatchItems, CatalogueItems, WindowItems
 from trainer.mining import MinedNegatives
 from trainer.negatives import AllItems, Negatives, NegativeSampler
+from trainer.neighbours.scores import Neighbours
 from trainer.randomness import Randomness
 from trainer.retrieval import retrieval_losses
 from trainer.samplers import make_sampler
@@ -68,6 +69,7 @@ class RecommenderModel(tfrs.Model):
         self.balancing = make_balancing(config, self.queries.history.norm, randomness)
         self.retrieval_name = next((n for n, t in config.tasks.items() if t.kind == "retrieval"), None)
         self.negatives = make_sampler(config, catalogue, randomness)
+        self.neighbours: Neighbours | None = None  # made of the train log once the towers are trained
         self._make_weights()
 
     def encode(self, window: Window, training: bool = False) -> QueryState:
@@ -98,7 +100,7 @@ class RecommenderModel(tfrs.Model):
     def scores_as_of(
         self, time: tf.Tensor, embedding: tf.Tensor, scores: Callable[[tf.Tensor], tf.Tensor]
     ) -> tf.Tensor:
-        """The retrieval scores of all items with the trend of another time than now.
+        """The scores of all items by the towers, with the trend of another time than now.
 
         Args:
             time: int64 [B] seconds.
@@ -114,6 +116,10 @@ class RecommenderModel(tfrs.Model):
         weights = embedding[:, width:]
         without = tf.concat([embedding[:, :width], tf.zeros_like(weights)], axis=-1)
         return scores(without) + self.trend.catalogue_scores(weights, time)
+
+    def with_neighbours(self, scores: tf.Tensor, state: QueryState) -> tf.Tensor:
+        """The towers' scores float [B, V] with those of the histories' neighbourhoods."""
+        return scores if self.neighbours is None else scores + self.neighbours.scores(state.items)
 
     def rank(self, state: QueryState, item: tf.Tensor) -> dict[str, tf.Tensor]:
         """Every ranking task's predictions for queries and items.

@@ -26,6 +26,7 @@ from trainer.export import export_model
 from trainer.loop import TrainingLoop, TrainingResult
 from trainer.metrics import Evaluator
 from trainer.model import RecommenderModel
+from trainer.neighbours.build import build_neighbours
 from trainer.snapshot import Snapshot, load_snapshot
 from trainer.windows import WindowSpec
 from transform.features import model_features, user_vocabulary_size
@@ -55,6 +56,7 @@ def run_fn(fn_args: FnArgs) -> None:
     job = TrainingJob(config, tft_output, catalogue, fn_args)
     result = job.train()
     model = job.exportable_model()
+    result = dataclasses.replace(result, evaluation=result.evaluation | job.add_neighbours(model))
     raw = fn_args.custom_config[RAW_EVAL_FILES]
     exported = export_model(
         model,
@@ -121,6 +123,13 @@ class TrainingJob:
         for target, source in zip(model.variables, self._model.variables, strict=True):
             target.assign(source.read_value())
         return model
+
+    def add_neighbours(self, model: RecommenderModel) -> dict[str, float]:
+        """Adds the items' neighbourhoods to a trained model; the eval figures with them, none where there are none."""
+        held_out, train = self._splits
+        has_held_out = "eval" not in self._config.training.fit_on and held_out.summary().windows > 0
+        model.neighbours = build_neighbours(model, train, held_out if has_held_out else None)
+        return Evaluator(model, held_out).evaluate() if model.neighbours and has_held_out else {}
 
     def sample_queries(self, model: RecommenderModel) -> np.ndarray:
         """Queries of the eval split, of the training data where it is empty: float32 [at most 1024, D]."""

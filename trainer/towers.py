@@ -25,16 +25,18 @@ class QueryState(NamedTuple):
             weights of the W trend features (none without `features.trend`).
         hidden: float [B, L, S] by state: what the other tasks read, each that of `Sharing.state_of`.
         history: the events [B, L, D] that each position's query sees: what target attention reads.
+        items: int64 [B, L], the visible events' items, V elsewhere: what neighbourhoods read.
     """
 
     embedding: tf.Tensor
     hidden: dict[str, tf.Tensor]
     history: History
+    items: tf.Tensor
 
     def newest(self) -> "QueryState":
-        """The query at the last position: [B, L, .] -> [B, .]."""
+        """The query at the last position: [B, L, .] -> [B, .]; `items` [B, L - 1] are those before it."""
         hidden = {name: values[:, -1] for name, values in self.hidden.items()}
-        return QueryState(self.embedding[:, -1], hidden, self.history.newest())
+        return QueryState(self.embedding[:, -1], hidden, self.history.newest(), self.items[:, :-1])
 
 
 class Past(NamedTuple):
@@ -214,7 +216,8 @@ class QueryTower(tf.keras.layers.Layer):
         parts += [] if self.trend is None else [self.trend(own)]
         hidden = {name: self._with_user_id(states[name], window) for name in self._ranking}
         sees = History.of(past.events, past.visible).sees & (past.last >= 0)[..., tf.newaxis]
-        return QueryState(tf.concat(parts, axis=-1), hidden, History(past.events, sees))
+        items = tf.where(past.visible, window[layout.ITEM_ID], unknown)
+        return QueryState(tf.concat(parts, axis=-1), hidden, History(past.events, sees), items)
 
     def shared_state(self, window: Window, vectors: tf.Tensor, unknown: int, training: bool = False) -> tf.Tensor:
         """What all tasks' states are made of, float [B, L, D]; the arguments are those of `call`."""

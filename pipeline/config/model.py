@@ -5,6 +5,7 @@ from typing import Literal
 from pydantic import Field, PositiveInt, field_validator
 
 from pipeline.config.base import Section
+from pipeline.config.neighbours import NeighboursConfig
 from pipeline.config.sharing import SharingConfig
 
 ENCODERS = ("mean", "decay", "attention", "cnn", "gru", "lstm", "hstu")
@@ -83,3 +84,5 @@ class ModelConfig(Section):
     cross_rank: int | None = Field(default=None, gt=0)
     """The rank of their matrices (3 `dimension` wide), a quarter of which costs little quality; full when missing."""
     history: HistoryConfig = HistoryConfig()
+    neighbours: NeighboursConfig | None = NeighboursConfig()
+    """Item-to-item neighbourhoods in the retrieval score. `null`: the towers alone."""

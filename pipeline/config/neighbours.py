@@ -1,0 +1,37 @@
+"""Neighbourhoods of items beside the towers."""
+
+from typing import Literal
+
+from pydantic import Field, model_validator
+
+from pipeline.config.base import Section
+
+NeighbourKind = Literal["cosine", "transitions"]
+
+
+class NeighboursConfig(Section):
+    """What the train log says about pairs of items, added to the retrieval score as it is: the towers generalise,
+    neighbourhoods remember (Cheng et al., "Wide & Deep Learning for Recommender Systems", 2016). Little is needed for
+    it where items are many and events few, which is where towers are weak."""
+
+    cosine: int = Field(default=20, ge=0)
+    """An item is near to so many others, those with the highest cosine of their users; it scores by the sum over the
+    whole history (Deshpande and Karypis, "Item-based top-N recommendation algorithms", 2004). 0: none."""
+    transitions: int = Field(default=50, ge=0)
+    """From each item so many others are remembered, those that followed it most within `window` events, an event at
+    distance n counting `decay` ** (n - 1); the history's newest event but n counts `decay` ** n. Only where events have
+    times. 0: none."""
+    window: int = Field(default=10, gt=0)
+    decay: float = Field(default=0.8, gt=0, le=1)
+    damping: float = Field(default=0.3, ge=0, le=1)
+    """Counts of transitions are divided by the frequency of where they lead to, to this power."""
+    weights: dict[NeighbourKind, float] | None = None
+    """Of each kind in the score. Missing: chosen on the eval split after training, by NDCG@100; a kind that does not
+    help is left out, both where there is no eval split or it is trained on."""
+
+    @model_validator(mode="after")
+    def _weights_are_of_what_is_there(self) -> "NeighboursConfig":
+        absent = sorted(name for name in self.weights or {} if not getattr(self, name))
+        if absent:
+            raise ValueError(f"`weights` should name kinds that are not 0. Received: {', '.join(absent)}")
+        return self

@@ -1,0 +1,87 @@
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from tests.trainer.neighbours.test_log import row
+from tests.trainer.small import ITEMS, small_config, small_model, small_spec, write_rows
+from trainer.data import WindowData
+from trainer.metrics import Evaluator
+from trainer.neighbours.build import build_neighbours
+
+NEXT = {0: 4, 4: 8, 8: 2}
+"""Whoever has the first goes on to the second, which untrained towers cannot know."""
+
+
+def config(**neighbours):
+    model = small_config().model.model_dump()
+    return small_config(model={**model, "neighbours": neighbours})
+
+
+def write(folder, settings):
+    spec = small_spec(settings)
+    rows = [row(user, list(pair)) for user, pair in enumerate([*NEXT.items()] * 3)]
+    held_out = [{**r, "seen_item_id": r["item_id"][:1], "is_cold_user": [0], "is_target": [0, 1]} for r in rows[:3]]
+    train = WindowData([write_rows(folder / "train.gz", rows)], spec)
+    return train, WindowData([write_rows(folder / "eval.gz", held_out)], spec)
+
+
+def test_the_weights_that_rank_the_eval_targets_best_are_chosen(tmp_path, capsys):
+    settings = config()
+    train, held_out = write(tmp_path, settings)
+    model = small_model(settings)
+    without = Evaluator(model, held_out).evaluate()
+    model.neighbours = build_neighbours(model, train, held_out)
+    assert model.neighbours is not None
+    found = Evaluator(model, held_out).evaluate()
+    assert found["ndcg@3"] == 1 > without["ndcg@3"]
+    assert found["retrieval_loss"] == without["retrieval_loss"]
+    assert "ndcg@100 on eval" in capsys.readouterr().out
+
+
+def test_configured_weights_need_no_eval_split(tmp_path):
+    settings = config(weights={"transitions": 3.0})
+    train, _ = write(tmp_path, settings)
+    neighbours = build_neighbours(small_model(settings), train, None)
+    scores = neighbours.scores(tf.constant([[0], [2]], tf.int64)).numpy()
+    # Item 4 always followed item 0, and six users have it.
+    np.testing.assert_allclose(scores[0], np.eye(ITEMS)[4] * 3 / 6**0.3, rtol=1e-6)
+    assert not scores[1].any()
+
+
+def test_a_log_without_times_has_no_transitions(tmp_path):
+    settings = config(weights={"transitions": 3.0})
+    interactions = {"path": "x.csv", "user": "u", "item": "i", "time": None}
+    model = settings.model.model_dump()
+    timeless = small_config(data={"interactions": interactions}, model=model, split={"method": "random"})
+    train, _ = write(tmp_path, timeless)
+    assert build_neighbours(small_model(timeless), train, None) is None
+
+
+@pytest.mark.parametrize("neighbours", [None, {"cosine": 0, "transitions": 0}])
+def test_nothing_configured_nothing_added(tmp_path, neighbours):
+    model = small_config().model.model_dump()
+    settings = small_config(model={**model, "neighbours": neighbours})
+    assert build_neighbours(small_model(settings), *write(tmp_path, settings)) is None
+
+
+def test_nothing_to_choose_on_nothing_added(tmp_path):
+    settings = config()
+    train, _ = write(tmp_path, settings)
+    assert build_neighbours(small_model(settings), train, None) is None
+    cold = [{**row(0, [0, 4]), "seen_item_id": [0], "is_cold_user": [1]}]
+    data = WindowData([write_rows(tmp_path / "cold.gz", cold)], small_spec(settings))
+    assert build_neighbours(small_model(settings), train, data) is None
+
+
+def test_kinds_that_do_not_help_weigh_nothing(tmp_path):
+    """The eval target is what the towers rank first already, and what never followed."""
+    settings = config()
+    train, _ = write(tmp_path, settings)
+    model = small_model(settings)
+    window = {**row(0, [0, 0]), "seen_item_id": [0, 4], "is_cold_user": [0], "is_target": [0, 1]}
+    (asked,) = WindowData([write_rows(tmp_path / "a.gz", [window])], small_spec(settings)).evaluation_batches(1)
+    scores = tf.linalg.matvec(model.candidate_embeddings(), model.encode(asked).newest().embedding[0]).numpy()
+    scores[[0, 4]] = -np.inf
+    known = {**window, "item_id": [0, int(np.argmax(scores))]}
+    data = WindowData([write_rows(tmp_path / "b.gz", [known])], small_spec(settings))
+    assert build_neighbours(model, train, data) is None

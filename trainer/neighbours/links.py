@@ -1,0 +1,65 @@
+"""From events to each item's neighbours, in sparse matrices: no array of all pairs."""
+
+from collections.abc import Iterator
+
+import numpy as np
+import scipy.sparse as sp
+
+_BLOCK_PAIRS = 1 << 24
+"""About so many pairs of items are looked at once."""
+
+
+def cosine_links(users: sp.csr_matrix, per_item: int) -> sp.csr_matrix:
+    """The cosine of two items' users (Deshpande and Karypis 2004), where the item of the row is among the `per_item`
+    nearest of that of the column.
+
+    Args:
+        users: float32 [U, V] of 0 and 1.
+        per_item: the number of neighbours.
+
+    Returns:
+        float32 [V, V], by row: what an item of the history adds to the scores.
+    """
+    norm = np.sqrt(np.maximum(np.asarray(users.sum(axis=0)).ravel(), 1)).astype(np.float32)
+    unit = (users @ sp.diags(1 / norm)).astype(np.float32).tocsc()
+    blocks = [top_of_rows(_without_diagonal(rows, start), per_item) for start, rows in _products(unit)]
+    return sp.vstack(blocks, format="csr").T.tocsr()
+
+
+def transition_links(followed: sp.csr_matrix, users: sp.csr_matrix, per_item: int, damping: float) -> sp.csr_matrix:
+    """The share of what followed an item, divided by the frequency of where it leads to, to the power `damping`.
+
+    Args:
+        followed: float32 [V, V], as in `TrainLog`.
+        users: float32 [U, V] of 0 and 1.
+        per_item: so many are kept for each item, the greatest.
+        damping: in [0, 1].
+
+    Returns:
+        float32 [V, V], by row: what an item of the history adds to the scores.
+    """
+    leaving = np.maximum(np.asarray(followed.sum(axis=1)).ravel(), 1e-9)
+    arriving = np.maximum(np.asarray(users.sum(axis=0)).ravel(), 1) ** damping
+    return top_of_rows((sp.diags(1 / leaving) @ followed @ sp.diags(1 / arriving)).astype(np.float32).tocsr(), per_item)
+
+
+def top_of_rows(matrix: sp.csr_matrix, count: int) -> sp.csr_matrix:
+    """Keeps the `count` greatest entries of each row; of equal ones those of the smaller columns."""
+    row = np.repeat(np.arange(matrix.shape[0]), np.diff(matrix.indptr))
+    order = np.lexsort((matrix.indices, -matrix.data, row))
+    kept = order[np.arange(len(order)) - matrix.indptr[row] < count]
+    return sp.csr_matrix((matrix.data[kept], (row[kept], matrix.indices[kept])), shape=matrix.shape)
+
+
+def _products(unit: sp.csc_matrix) -> Iterator[tuple[int, sp.csr_matrix]]:
+    """Blocks of the rows of the items' products with each other, by their first row."""
+    size = unit.shape[1]
+    rows = max(1, _BLOCK_PAIRS // size)
+    for start in range(0, size, rows):
+        yield start, (unit[:, start : start + rows].T @ unit).tocsr()
+
+
+def _without_diagonal(rows: sp.csr_matrix, start: int) -> sp.csr_matrix:
+    entries = rows.tocoo()
+    others = entries.row + start != entries.col
+    return sp.csr_matrix((entries.data[others], (entries.row[others], entries.col[others])), shape=rows.shape)
