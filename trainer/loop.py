@@ -79,6 +79,7 @@ class TrainingLoop:
         self._data = data
         self._evaluate = evaluate
         self._config: TrainingConfig = model.config.training
+        self._stopping = None if evaluate is None else self._config.stopping
         self._steps_per_epoch = math.ceil(windows / self._config.batch_size)
         self._total = self._config.epochs * self._steps_per_epoch
         self._total = min(self._total, self._config.max_steps or self._total)
@@ -111,11 +112,11 @@ class TrainingLoop:
         evaluation: Figures = {}
         while self._steps_done() < self._total and not self._has_stopped():
             train, evaluation = self._epoch(progress)
-        if self._config.early_stopping:
+        if self._stopping:
             self._state.restore_best()
         elif self._average is not None:
             self._average.assign()
-        if self._evaluate is not None and (self._config.early_stopping or not evaluation):
+        if self._evaluate is not None and (self._stopping or not evaluation):
             evaluation = self._evaluate()
         best_epoch = int(self._state.best_epoch)
         seconds = time.monotonic() - start
@@ -133,8 +134,8 @@ class TrainingLoop:
         epoch = int(self._state.epoch)
         with self._averaged():
             evaluation = self._evaluate() if self._evaluate is not None else {}
-            if self._config.early_stopping:
-                self._keep_best(self._config.early_stopping, evaluation)
+            if self._stopping:
+                self._keep_best(self._stopping, evaluation)
         progress.end_epoch(epoch, {f"train {name}": loss for name, loss in train.items()} | evaluation)
         self._train_log.write(train | learning_rates(self._optimizer) | diagnosis, self._steps_done())
         self._eval_log.write(evaluation, self._steps_done())
@@ -195,9 +196,8 @@ class TrainingLoop:
             self._state.save_best(value)
 
     def _has_stopped(self) -> bool:
-        stopping = self._config.early_stopping
         waited = int(self._state.epoch) - int(self._state.best_epoch)
-        return stopping is not None and waited >= stopping.patience
+        return self._stopping is not None and waited >= self._stopping.patience
 
 
 def _checked(losses: Figures) -> Figures:

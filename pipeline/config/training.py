@@ -38,7 +38,9 @@ class TrainingConfig(Section):
     optimizer: OptimizerConfig = OptimizerConfig()
     balancing: BalancingConfig = BalancingConfig()
     averaging: AveragingConfig | None = None
-    early_stopping: EarlyStopping | None = None
+    early_stopping: EarlyStopping | None = EarlyStopping()
+    """`null`: every epoch is trained and the last weights are kept. So they are without an eval split to look at, or
+    where `fit_on` holds it."""
     strategy: Literal["one_device", "mirrored"] = "one_device"
     replicas: int | None = Field(default=None, gt=1)
     """`mirrored` without a GPU: so many logical CPU devices. All GPUs when missing."""
@@ -51,8 +53,13 @@ class TrainingConfig(Section):
     def _stops_on_data_that_it_does_not_fit(self) -> "TrainingConfig":
         if "eval" not in self.fit_on:
             return self
-        if self.early_stopping is not None:
+        if self.early_stopping is not None and "early_stopping" in self.model_fields_set:
             raise ValueError("`early_stopping` should be left out where `fit_on` holds `eval`: choose `epochs` instead")
         if self.optimizer.schedule == "plateau":
             raise ValueError("`optimizer.schedule` should not be `plateau` where `fit_on` holds `eval`")
         return self
+
+    @property
+    def stopping(self) -> EarlyStopping | None:
+        """`early_stopping` where the eval split is not trained on."""
+        return None if "eval" in self.fit_on else self.early_stopping

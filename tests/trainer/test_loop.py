@@ -36,6 +36,7 @@ def files(tmp_path_factory):
 
 
 def make_loop(files: Path, folder: Path, evaluate=None, logs=None, **training):
+    training = {"early_stopping": None, **training}
     model = small_model(small_config(features=TREND, model={"history": HISTORY}, training=training))
     data = WindowData([str(files / "train.gz")], model.spec)
     evaluate = evaluate or Evaluator(model, WindowData([str(files / "eval.gz")], model.spec)).evaluate
