@@ -183,7 +183,7 @@ class Functions:
         """Those of models with a retrieval task."""
         item_id = tf.TensorSpec([None], tf.string, layout.ITEM_ID)
         return {
-            "retrieve": _concrete(partial(self.retrieve, index)),
+            "retrieve": _concrete(self.retrieve),
             "embed_query": _concrete(self.embed_query),
             "embed_candidate": _concrete(partial(self.embed_candidate, index), item_id),
         }
@@ -196,9 +196,9 @@ class Functions:
         """The signature `recommend_tensors`: the inputs of `_PLAIN_TENSORS` and `extra_inputs`."""
         return self.recommender.recommend(self.reader.from_tensors(*inputs))
 
-    def retrieve(self, index: Index, examples: tf.Tensor) -> Answer:
+    def retrieve(self, examples: tf.Tensor) -> Answer:
         """The signature `retrieve`: string [B]."""
-        return self.recommender.retrieve(index, self.reader.from_examples(examples))
+        return self.recommender.retrieve(self.reader.from_examples(examples))
 
     def embed_candidate(self, index: Index, item_id: tf.Tensor) -> Answer:
         """The signature `embed_candidate`: string [B] -> `embedding` float [B, D + 1 + W]."""

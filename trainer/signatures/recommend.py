@@ -13,6 +13,7 @@ from trainer.signatures.diversity import Diversity
 from trainer.signatures.filters import Filters, without_items
 from trainer.signatures.inputs import Extras
 from trainer.signatures.reader import Request, RequestReader
+from trainer.signatures.retrieval import Found, Retrieval
 from trainer.towers import QueryState
 from trainer.windows import row_lengths
 
@@ -51,7 +52,7 @@ class Recommender:
         diversity: Diversity | None = None,
     ) -> None:
         self._model = model
-        self._index = index
+        self._retrieval = None if index is None else Retrieval(index, model.neighbours)
         self._ids = item_ids
         self._size = int(item_ids.shape[0])
         self._reader = reader
@@ -98,14 +99,14 @@ class Recommender:
     def _unit_vectors(self, item: tf.Tensor) -> tf.Tensor:
         """What items are compared by, int64 [B, N], -1 for none -> float [B, N, D] of length 1."""
         item = tf.where(item < 0, tf.cast(self._size, tf.int64), item)
-        if self._index is None:
+        if self._retrieval is None:
             return tf.math.l2_normalize(self._model.candidates.vectors(item), axis=-1)
-        return self._index.embeddings(item)[..., : self._model.config.model.dimension]
+        return self._retrieval.index.embeddings(item)[..., : self._model.config.model.dimension]
 
-    def retrieve(self, index: Index, request: Request) -> Answer:
-        """The best items of the index by the retrieval score alone: the signature `retrieve`."""
+    def retrieve(self, request: Request) -> Answer:
+        """The best items by the retrieval score alone: the signature `retrieve`."""
         state = self._model.encode(request.window).newest()
-        score, item = self._search(index, state.embedding, self._width(request), request)
+        score, item = self._search(self._found_retrieval(), state, self._width(request), request)
         return self._answer(request.k, item, {SCORE: score})
 
     def rank(self, examples: tf.Tensor) -> Answer:
@@ -119,7 +120,7 @@ class Recommender:
 
     def scores_of(self, state: QueryState, item: tf.Tensor) -> Answer:
         """The utility of items int64 [B, N] in [0, V] and every score of them, float [B, N] by name."""
-        retrieval = None if self._index is None else tf.linalg.matvec(self._index.embeddings(item), state.embedding)
+        retrieval = None if self._retrieval is None else self._retrieval.scores_of(state, item)
         scores = self._task_scores(state, item, retrieval)
         return {SCORE: self._utility(scores), **scores}
 
@@ -138,15 +139,14 @@ class Recommender:
         Returns:
             float [B]; 1 where there is no item to find.
         """
-        if self._index is None:
-            raise ValueError("`index_recall` needs a model with a retrieval task. Received: one without")
-        index, k = self._index, tf.shape(best)[1]
+        retrieval, k = self._found_retrieval(), tf.shape(best)[1]
+
+        def found_items(row: tuple[QueryState, tf.Tensor]) -> tf.Tensor:
+            state, unwanted = tf.nest.map_structure(lambda values: values[tf.newaxis], row)
+            return retrieval.search(state, k, unwanted)[1][0]
+
         # One by one, as most requests come: of many at once an index may score everything.
-        found = tf.map_fn(
-            lambda row: index.search(row[0][tf.newaxis], k, row[1][tf.newaxis])[1][0],
-            (state.embedding, unwanted),
-            fn_output_signature=tf.TensorSpec([None], tf.int64),
-        )
+        found = tf.map_fn(found_items, (state, unwanted), fn_output_signature=tf.TensorSpec([None], tf.int64))
         is_found = tf.reduce_any(best[:, :, tf.newaxis] == found[:, tf.newaxis], axis=2) & (best >= 0)
         hits, total = (tf.math.count_nonzero(values, axis=1, dtype=tf.float32) for values in (is_found, best >= 0))
         return tf.where(total > 0, hits / tf.maximum(total, 1), 1)
@@ -156,13 +156,19 @@ class Recommender:
 
         Trend is that of now, or as of `time` int64 [B], seconds.
         """
-        if self._index is not None:
+        if self._retrieval is not None:
             if time is None:
-                return self._index.scores(state.embedding)
-            return self._model.scores_as_of(time, state.embedding, self._index.scores)
+                return self._retrieval.scores(state)
+            towers = self._model.scores_as_of(time, state.embedding, self._retrieval.index.scores)
+            return self._model.with_neighbours(towers, state)
         starts = tf.range(0, self._size, self._block, dtype=tf.int64)
         blocks = tf.map_fn(lambda start: self._block_utility(state, start), starts, fn_output_signature=tf.float32)
         return tf.reshape(tf.transpose(blocks, [1, 0, 2]), [tf.shape(state.embedding)[0], -1])[:, : self._size]
+
+    def _found_retrieval(self) -> Retrieval:
+        if self._retrieval is None:
+            raise ValueError("the model should have a retrieval task. Received: one without")
+        return self._retrieval
 
     def _block_utility(self, state: QueryState, start: tf.Tensor) -> tf.Tensor:
         block = tf.minimum(start + tf.range(self._block, dtype=tf.int64), self._size)
@@ -174,37 +180,37 @@ class Recommender:
 
     def _candidates(self, state: QueryState, width: tf.Tensor, request: Request) -> tuple[tf.Tensor | None, tf.Tensor]:
         """What to rank: retrieval scores float [B, N], None without the task, and items int64 [B, N], -1 for none."""
-        if self._index is None:
+        if self._retrieval is None:
             scores = self.catalogue_scores(state)
             if self._filters is not None:
                 scores = tf.where(self._filters.mask(request.extras), scores, float("-inf"))
             return None, top_items(scores, width, request.exclude, mask_seen=True)
-        return self._search(self._index, state.embedding, width, request)
+        return self._search(self._retrieval, state, width, request)
 
     def _candidate_count(self, width: tf.Tensor) -> tf.Tensor:
         """How many items are ranked for answers of `width`."""
-        if self._index is None or set(self._weights) == {RETRIEVAL_SCORE}:
+        if self._retrieval is None or set(self._weights) == {RETRIEVAL_SCORE}:
             return width
         return tf.maximum(width, self._model.config.serving.candidates)
 
-    def _search(self, index: Index, query: tf.Tensor, k: tf.Tensor, request: Request) -> tuple[tf.Tensor, tf.Tensor]:
+    def _search(self, retrieval: Retrieval, state: QueryState, k: tf.Tensor, request: Request) -> Found:
         """The best items that each request allows. A batch in which a request has a condition is searched exactly."""
         filters = self._filters
         if filters is None:
-            return index.search(query, k, request.exclude)
+            return retrieval.search(state, k, request.exclude)
 
-        def among(query: tf.Tensor, exclude: tf.Tensor, extras: Extras) -> Answer:
+        def among(state: QueryState, exclude: tf.Tensor, extras: Extras) -> Answer:
             is_wanted = without_items(filters.mask(extras), exclude)
-            score, item = index.search_among(query, k, is_wanted)
+            score, item = retrieval.search_among(state, k, is_wanted)
             return {SCORE: score, layout.ITEM_ID: item}
 
-        def filtered() -> tuple[tf.Tensor, tf.Tensor]:
+        def filtered() -> Found:
             rows, kinds = max(1, CELLS // self._size), {SCORE: tf.float32, layout.ITEM_ID: tf.int64}
-            found = in_row_blocks(among, (query, request.exclude, request.extras), rows, kinds)
+            found = in_row_blocks(among, (state, request.exclude, request.extras), rows, kinds)
             return found[SCORE], found[layout.ITEM_ID]
 
         is_filtered = filters.is_filtered(request.extras)
-        return tf.cond(is_filtered, filtered, lambda: index.search(query, k, request.exclude))
+        return tf.cond(is_filtered, filtered, lambda: retrieval.search(state, k, request.exclude))
 
     def _task_scores(self, state: QueryState, item: tf.Tensor, retrieval: tf.Tensor | None) -> Answer:
         scores = self._model.rank(state, tf.where(item < 0, tf.cast(self._size, tf.int64), item))

@@ -105,5 +105,5 @@ def test_plain_tensors_are_filtered_as_examples_are(market_module):
 
 
 def test_retrieve_is_filtered_too(market_module):
-    answer = market_module.functions.retrieve(market_module.index, serialized({"allow_item_id": [ITEMS[3], "?"]}))
+    answer = market_module.functions.retrieve(serialized({"allow_item_id": [ITEMS[3], "?"]}))
     assert answer["item_id"].numpy().tolist() == [[ITEMS[3].encode(), b"", b"", b"", b""]]

@@ -1,0 +1,75 @@
+"""The retrieval score as it is served: the towers' and the neighbourhoods' together."""
+
+import tensorflow as tf
+
+from trainer.index.base import Index
+from trainer.index.blocks import masked_top_k, wanted_top_k
+from trainer.neighbours.scores import Neighbours
+from trainer.ranks import mask_items
+from trainer.towers import QueryState
+
+Found = tuple[tf.Tensor, tf.Tensor]
+"""Scores float [B, K] and items int64 [B, K], as `Index.search` gives them."""
+
+_WIDER = 2
+"""An approximate index is asked for so many times as many items as are wanted: neighbourhoods change their order."""
+
+
+class Retrieval:
+    """Finds and scores items for queries.
+
+    Args:
+        index: the candidates' embeddings.
+        neighbours: what is added to their scores; None for nothing.
+    """
+
+    def __init__(self, index: Index, neighbours: Neighbours | None) -> None:
+        self.index = index
+        self._neighbours = neighbours
+
+    def scores(self, state: QueryState) -> tf.Tensor:
+        """The scores of all items, float [B, V]."""
+        scores = self.index.scores(state.embedding)
+        return scores if self._neighbours is None else scores + self._neighbours.scores(state.items)
+
+    def scores_of(self, state: QueryState, item: tf.Tensor) -> tf.Tensor:
+        """The scores of some items, int64 [B, N] in [0, V] -> float [B, N]."""
+        scores = tf.linalg.matvec(self.index.embeddings(item), state.embedding)
+        return scores if self._neighbours is None else scores + _of(self._neighbours.scores(state.items), item)
+
+    def search(self, state: QueryState, k: tf.Tensor, exclude: tf.Tensor) -> Found:
+        """The best items without those of `exclude` int64 [B, E]; as `Index.search`."""
+        if self._neighbours is None:
+            return self.index.search(state.embedding, k, exclude)
+        if self.index.kind == "exact":
+            return masked_top_k(self._filled_scores(state, self._neighbours), self.index.size, k, exclude)
+        return self._merged(state, self._neighbours, tf.minimum(k, self.index.size), exclude)
+
+    def search_among(self, state: QueryState, k: tf.Tensor, is_wanted: tf.Tensor) -> Found:
+        """The best of the wanted items, bool [B, V]; exact with every index."""
+        if self._neighbours is None:
+            return self.index.search_among(state.embedding, k, is_wanted)
+        return wanted_top_k(self._filled_scores(state, self._neighbours), k, is_wanted)
+
+    def _filled_scores(self, state: QueryState, neighbours: Neighbours) -> tf.Tensor:
+        """As `Index.filled_scores`."""
+        scores, added = self.index.filled_scores(state.embedding), neighbours.scores(state.items)
+        return scores + tf.pad(added, [[0, 0], [0, scores.shape[1] - self.index.size]])
+
+    def _merged(self, state: QueryState, neighbours: Neighbours, k: tf.Tensor, exclude: tf.Tensor) -> Found:
+        """The best of what the towers and what the neighbourhoods find, by both scores."""
+        size, added = self.index.size, neighbours.scores(state.items)
+        _, found = self.index.search(state.embedding, tf.minimum(_WIDER * k, size), exclude)
+        near_score, near = tf.math.top_k(mask_items(added, exclude), k)
+        near = tf.cast(near, tf.int64)
+        is_new = (near_score > 0) & ~tf.reduce_any(near[:, :, tf.newaxis] == found[:, tf.newaxis], axis=2)
+        item = tf.concat([found, tf.where(is_new, near, -1)], axis=1)
+        known = tf.where(item >= 0, item, size)
+        scores = tf.linalg.matvec(self.index.embeddings(known), state.embedding) + _of(added, known)
+        best, place = tf.math.top_k(tf.where(item >= 0, scores, float("-inf")), k)
+        return best, tf.gather(item, place, batch_dims=1)
+
+
+def _of(scores: tf.Tensor, item: tf.Tensor) -> tf.Tensor:
+    """Of scores float [B, V] those of items int64 [B, N] in [0, V]: 0 for V."""
+    return tf.gather(tf.pad(scores, [[0, 0], [0, 1]]), item, batch_dims=1)
