@@ -44,13 +44,15 @@ class Past(NamedTuple):
 
     Attributes:
         events: float [B, L, D].
-        visible: bool [B, L].
+        positive: bool [B, L], those that a history may hold.
+        visible: bool [B, L], those of them that training does not hide.
         last: int32 [B, L], the place of the last visible event before each position, -1 where there is none or the
             history is blank.
         gap: int32 [B, L], the bucket of the time since.
     """
 
     events: tf.Tensor
+    positive: tf.Tensor
     visible: tf.Tensor
     last: tf.Tensor
     gap: tf.Tensor
@@ -224,17 +226,17 @@ class QueryTower(tf.keras.layers.Layer):
         return self._shared_state(window, self._past(window, vectors, unknown, training), training)
 
     def _past(self, window: Window, vectors: tf.Tensor, unknown: int, training: bool) -> Past:
-        visible = window[MASK] & window[layout.IS_POSITIVE] & (window[layout.ITEM_ID] != unknown)
-        visible = self.hide(visible, training=training)
+        positive = window[MASK] & window[layout.IS_POSITIVE] & (window[layout.ITEM_ID] != unknown)
+        visible = self.hide(positive, training=training)
         last = last_visible_before(visible)
         time = window[layout.TIME]
         gap = gap_buckets(time, lagged(time, last), GAP_BUCKETS)
         events = self.dropouts[0](self.event(window, vectors, gap), training=training)
         last = self.blank(last, training=training)
-        return Past(events, visible, last, tf.where(last >= 0, gap, 0))
+        return Past(events, positive, visible, last, tf.where(last >= 0, gap, 0))
 
     def _shared_state(self, window: Window, past: Past, training: bool) -> tf.Tensor:
-        encoded = self.history(past.events, past.visible, window[layout.TIME], training=training)
+        encoded = self.history(past.events, past.visible, window[layout.TIME], past.positive, training=training)
         states = before(encoded, past.last, self.start)
         return self.dropouts[1](self._with_request(states, window, past.gap), training=training)
 

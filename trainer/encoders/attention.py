@@ -16,7 +16,8 @@ class AttentionEncoder(tf.keras.layers.Layer):
     The blocks are those of Kang and McAuley, "Self-Attentive Sequential Recommendation" (2018), with the norm before
     each half (Xiong et al., 2020) and relative positions (Raffel et al., 2020) without buckets. With `time_bias` the
     time between two events adds a learned bias too, as in Li et al., "Time Interval Aware Self-Attention for
-    Sequential Recommendation" (2020), in powers of two. Distances count every position, the invisible ones included.
+    Sequential Recommendation" (2020), in powers of two. Distances count every position, the invisible ones
+    included: `HistoryEncoder` leaves no room for those that are no positives.
 
     Args:
         config: heads, layers, dropout; `max_events` bounds the distance.

@@ -8,6 +8,7 @@ from trainer.encoders.convolution import ConvolutionEncoder
 from trainer.encoders.decay import DecayEncoder
 from trainer.encoders.hstu import HSTUEncoder
 from trainer.encoders.mean import MeanEncoder
+from trainer.encoders.packing import EndPacking
 from trainer.encoders.recurrent import GRUCell, LSTMCell, RecurrentEncoder
 from trainer.randomness import Randomness
 
@@ -20,18 +21,29 @@ class HistoryEncoder(tf.keras.layers.Layer):
         self.encoders = [_make_encoder(name, config, randomness) for name in config.encoders]
         self.norm = tf.keras.layers.LayerNormalization(epsilon=1e-6, name="norm")
 
-    def call(self, events: tf.Tensor, visible: tf.Tensor, times: tf.Tensor, training: bool = False) -> tf.Tensor:
+    def call(
+        self,
+        events: tf.Tensor,
+        visible: tf.Tensor,
+        times: tf.Tensor,
+        counted: tf.Tensor | None = None,
+        training: bool = False,
+    ) -> tf.Tensor:
         """Encodes the history up to each position.
 
         Args:
             events: float [B, L, D].
             visible: bool [B, L].
             times: int64 [B, L], seconds since 1970; 0 where unknown.
+            counted: bool [B, L], the events that take up room between others: the visible ones and those that training
+                hides. Missing: the visible ones.
 
         Returns:
             float [B, L, D]; only visible positions have a meaning.
         """
-        return self.norm(tf.add_n([encoder(events, visible, times, training=training) for encoder in self.encoders]))
+        packing = EndPacking.of(visible if counted is None else counted)
+        packed = [packing.pack(values) for values in (events, visible, times)]
+        return packing.unpack(self.norm(tf.add_n([encoder(*packed, training=training) for encoder in self.encoders])))
 
 
 def _make_encoder(name: str, config: HistoryConfig, randomness: Randomness) -> tf.keras.layers.Layer:

@@ -34,3 +34,35 @@ class Packing(NamedTuple):
         """[B, longest, D] by place -> [B, L, D]: the newest visible event's at each position, zero before the first."""
         newest = tf.gather(states, tf.maximum(self.count - 1, 0), batch_dims=1)
         return newest * tf.cast(self.count > 0, states.dtype)[..., tf.newaxis]
+
+
+class EndPacking(NamedTuple):
+    """Where counted events go: side by side to the end of the row, where they stand already in a row that is padded at
+    the front and holds nothing else.
+
+    Attributes:
+        source: int32 [B, L], the position of the event at each place; those that do not count stand before the others.
+        place: int32 [B, L], where the newest counted event up to each position goes; 0 before the first.
+        counts: bool [B, L], whether there is one.
+    """
+
+    source: tf.Tensor
+    place: tf.Tensor
+    counts: tf.Tensor
+
+    @classmethod
+    def of(cls, counted: tf.Tensor) -> "EndPacking":
+        """bool [B, L]."""
+        is_counted = tf.cast(counted, tf.int32)
+        count = tf.cumsum(is_counted, axis=1)
+        before = tf.reduce_sum(1 - is_counted, axis=1, keepdims=True)
+        place = tf.where(count > 0, before + count - 1, 0)
+        return cls(tf.argsort(is_counted, axis=1, stable=True), place, count > 0)
+
+    def pack(self, values: tf.Tensor) -> tf.Tensor:
+        """[B, L, ...] by position -> [B, L, ...] by place."""
+        return tf.gather(values, self.source, batch_dims=1)
+
+    def unpack(self, states: tf.Tensor) -> tf.Tensor:
+        """[B, L, D] by place -> [B, L, D]: the newest counted event's at each position, zero before the first."""
+        return tf.gather(states, self.place, batch_dims=1) * tf.cast(self.counts, states.dtype)[..., tf.newaxis]

@@ -10,8 +10,6 @@ from trainer.encoders.lags import before, last_visible_before
 
 CHANGES = {"attention with time": {"time_bias": True}}
 ALL = (*ENCODERS, "attention+decay", *CHANGES)
-PACKED = tuple(name for name in ENCODERS if name != "attention")
-"""Those that do not count invisible events."""
 
 
 def history(name, **changes):
@@ -45,7 +43,7 @@ def test_an_event_is_known_only_after_it_and_only_when_visible(name):
             assert ((difference[:, place + 1] > 1e-3) == visible[:, place].numpy()).all()
 
 
-@pytest.mark.parametrize("name", PACKED)
+@pytest.mark.parametrize("name", ALL)
 def test_an_invisible_event_between_two_changes_nothing(name):
     rng = np.random.default_rng(1)
     events, times = draw(rng, 2, 6)
@@ -54,6 +52,19 @@ def test_an_invisible_event_between_two_changes_nothing(name):
     model = history(name, layers=2)
     dense = model(events[:, kept], tf.ones([2, 4], tf.bool), times[:, kept])
     np.testing.assert_allclose(model(events, visible, times).numpy()[:, kept], dense, atol=1e-5)
+
+
+@pytest.mark.parametrize("name", ["attention", "attention with time"])
+def test_a_hidden_event_keeps_its_place_where_it_is_counted(name):
+    rng = np.random.default_rng(1)
+    events, times = draw(rng, 2, 6)
+    hidden, model = tf.constant([[True, False, True, True, True, True]] * 2), history(name)
+    counted = tf.ones([2, 6], tf.bool)
+    apart = model(events, hidden, times, counted)
+    close = model(events, hidden, times)
+    assert np.abs(apart - close)[:, 2:].max() > 1e-3
+    (alone,) = model.encoders
+    np.testing.assert_array_equal(apart, model.norm(alone(events, hidden, times)))
 
 
 @pytest.mark.parametrize("name", ALL)
