@@ -88,6 +88,12 @@ class Config(Section):
         """Whether the served search may miss an item that it should find."""
         return self.retrieval is not None and self.serving.index != "exact"
 
+    @property
+    def evaluates_cold_items(self) -> bool:
+        """Whether targets that training never saw are ranked by themselves too."""
+        is_asked = self.evaluation.cold_items or self.split.cold_items is not None
+        return is_asked and self.retrieval is not None
+
     @model_validator(mode="after")
     def _one_retrieval_task(self) -> "Config":
         names = [n for n, t in self.tasks.items() if isinstance(t, RetrievalTask)]

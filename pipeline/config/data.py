@@ -108,6 +108,14 @@ class Fold(Section):
         return self
 
 
+class ColdItems(Section):
+    """Items that are held out of training, to see how well new ones are recommended."""
+
+    share: float = Field(default=0.1, gt=0, lt=1)
+    """Of the items; a hash of the id and the seed chooses."""
+    seed: int = Field(default=42, ge=0)
+
+
 class SplitConfig(Section):
     """How events are divided into train, eval and test."""
 
@@ -123,6 +131,9 @@ class SplitConfig(Section):
     """`random`: up to so many rows are divided by NumPy's permutation, exactly; more by a hash of each row's place."""
     history: Literal["frozen", "rolling"] = "rolling"
     """What an eval or test example sees: `frozen`, train events only; `rolling`, every event before it."""
+    cold_items: ColdItems | None = None
+    """A share of the items loses all its train and eval events, as targets and in histories, and is met in test
+    alone: what the evaluation says of cold items. None where missing."""
     fold: Fold | None = None
     """Of a cross-validation: `test_share` follows from it, and `eval_share` is of the events that the fold sees."""
 

@@ -38,9 +38,13 @@ class EvaluationConfig(Section):
     """The evaluation, on the full catalogue."""
 
     ks: tuple[int, ...] = (10, 100)
-    """The lengths K of recall@K, ndcg@K, hr@K, coverage@K."""
+    """The lengths K of recall@K, ndcg@K, hr@K, coverage@K, novelty@K and intra_list_distance@K."""
     mask_seen: bool = True
     """A user's own earlier items are not recommended again."""
+    cold_items: bool = False
+    """Also measure how well items without a positive train event are recommended: `cold_recall@K` and `cold_ndcg@K` of
+    the targets among them in the full catalogue, `among_cold_recall@K` and `among_cold_ndcg@K` with only such items
+    ranked. Always with `split.cold_items`."""
     slices: tuple[str, ...] = ()
     """Raw example features such as `user_gender`; warm and cold users are always told apart."""
     splits: tuple[Literal["eval", "test"], ...] = ("eval", "test")

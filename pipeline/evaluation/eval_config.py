@@ -8,8 +8,18 @@ from tensorflow_model_analysis.proto import config_pb2
 
 from pipeline import layout
 from pipeline.config import Config
+from pipeline.evaluation.cold_item_metrics import ColdItemMetrics
 from pipeline.evaluation.gates import Bound, bounds, headline_slice
-from pipeline.evaluation.metric_names import EXAMPLES, index_recall_metric
+from pipeline.evaluation.list_metrics import ListMetrics
+from pipeline.evaluation.metric_names import (
+    COLD_USERS,
+    EXAMPLES,
+    LIFT,
+    POPULARITY,
+    cold_item_metrics,
+    index_recall_metric,
+    list_metrics,
+)
 from pipeline.evaluation.tfma_metrics import IndexRecall, RetrievalMetrics, RowCount, TaskMetrics
 from pipeline.fingerprint import code_fingerprint
 
@@ -25,6 +35,9 @@ def make_eval_config(config: Config) -> Any:
     if config.retrieval is not None:
         settings = {"ks": list(config.evaluation.ks), "one_list": config.split.history == "frozen"}
         specs.append(_spec(config, RetrievalMetrics, settings))
+        specs.append(_spec(config, ListMetrics, {"names": list_metrics(config)}))
+    if config.evaluates_cold_items:
+        specs.append(_spec(config, ColdItemMetrics, settings))
     index_recall = index_recall_metric(config)
     if index_recall is not None:
         specs.append(_spec(config, IndexRecall, {"name": index_recall}))
@@ -68,6 +81,11 @@ def _spec(config: Config, metric: type, settings: dict[str, Any], task: str = ""
 def _measured_by(config: Config, metric: str) -> type:
     if "/" in metric:
         return TaskMetrics
+    if metric.removeprefix(POPULARITY) in list_metrics(config):
+        return ListMetrics
+    cold = cold_item_metrics(config.evaluation.ks)
+    if metric == COLD_USERS or metric.removeprefix(POPULARITY).removeprefix(LIFT) in cold:
+        return ColdItemMetrics
     return {EXAMPLES: RowCount, index_recall_metric(config): IndexRecall}.get(metric, RetrievalMetrics)
 
 

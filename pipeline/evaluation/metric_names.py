@@ -7,7 +7,7 @@ from typing import Final, Literal
 
 from pipeline.config import Config
 from pipeline.config.evaluation import BaselineGate, Gate
-from pipeline.config.features import Categorical, MultiValued
+from pipeline.config.features import Categorical, MultiValued, Numeric
 from pipeline.layout import context_feature, user_feature
 
 Direction = Literal["higher", "lower"]
@@ -17,6 +17,8 @@ EXAMPLES: Final = "example_count"
 POPULARITY: Final = "popularity_"
 LIFT: Final = "lift_"
 STANDARD_ERROR: Final = "stderr_"
+COLD_PLACES: Final = ("cold_", "among_cold_")
+COLD_USERS: Final = "cold_item_users"
 MAX_TOP_ITEMS: Final = 100
 """The exported model lists so many best items: coverage@K exists up to this K."""
 
@@ -45,6 +47,18 @@ def coverage_metrics(ks: tuple[int, ...]) -> list[str]:
     return [f"coverage@{k}" for k in ks if k <= MAX_TOP_ITEMS]
 
 
+def list_metrics(config: Config) -> list[str]:
+    """The names of novelty@K and, where items have categorical features, intra_list_distance@K."""
+    is_compared = any(not isinstance(f, Numeric) or f.scale == "quantile" for f in config.features.item)
+    figures = ("novelty", "intra_list_distance") if is_compared else ("novelty",)
+    return [f"{figure}@{k}" for figure in figures for k in config.evaluation.ks if k <= MAX_TOP_ITEMS]
+
+
+def cold_item_metrics(ks: tuple[int, ...]) -> list[str]:
+    """The names of the figures of cold items: in the full catalogue, and among such items only."""
+    return [f"{place}{metric}@{k}" for place in COLD_PLACES for metric in ("recall", "ndcg") for k in ks]
+
+
 def index_recall_metric(config: Config) -> str | None:
     """The share of the exact search's best K, the largest of `evaluation.ks` up to 100, that the served index finds.
 
@@ -60,6 +74,10 @@ def known_metrics(config: Config) -> list[str]:
     if config.retrieval is not None:
         measured = ranking_metrics(config.evaluation.ks) + coverage_metrics(config.evaluation.ks)
         names += [*measured, *(POPULARITY + name for name in measured), *(LIFT + name for name in measured), USERS]
+        names += [kind + name for name in list_metrics(config) for kind in ("", POPULARITY)]
+    if config.evaluates_cold_items:
+        measured = cold_item_metrics(config.evaluation.ks)
+        names += [kind + name for kind in ("", POPULARITY, LIFT) for name in measured] + [COLD_USERS]
     index_recall = index_recall_metric(config)
     names += [] if index_recall is None else [index_recall]
     for task, settings in config.events.items():

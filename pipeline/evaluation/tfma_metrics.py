@@ -1,14 +1,14 @@
 """Our metrics in TFMA's form. Each reads arrays of rows: `extractors` says why."""
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import Any, Protocol
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
 
-import apache_beam as beam
 import numpy as np
 import tensorflow_model_analysis as tfma
 
 from pipeline.evaluation.accumulator import Averages, Events, Memory, UserAverages
 from pipeline.evaluation.class_figures import ClassFigures
+from pipeline.evaluation.folds import Outputs, computation
 from pipeline.evaluation.metric_names import (
     EXAMPLES,
     LIFT,
@@ -23,19 +23,6 @@ from pipeline.evaluation.task_figures import Answers, BinaryFigures, RegressionF
 from pipeline.evaluation.user_figures import Floats, Targets
 
 _KINDS = ("", POPULARITY, LIFT)
-Outputs = dict[str, np.ndarray]
-
-
-class _Fold(Protocol):
-    """A metric as a fold over batches of rows."""
-
-    def start(self) -> Any: ...
-
-    def add(self, state: Any, rows: Any) -> Any: ...
-
-    def merge(self, states: Iterable[Any]) -> Any: ...
-
-    def read(self, state: Any) -> dict[str, float]: ...
 
 
 class RetrievalMetrics(tfma.metrics.Metric):
@@ -133,21 +120,21 @@ class _MeanFold:
 
 def _retrieval(ks: list[int], one_list: bool, name: str, model_names: Sequence[str]) -> list[Any]:
     fold = _RetrievalFold(ks, one_list)
-    return [_computation(fold, _events, name, model) for model in model_names]
+    return [computation(fold, _events, name, model) for model in model_names]
 
 
 def _task(kind: str, name: str, model_names: Sequence[str], output_names: Sequence[str]) -> list[Any]:
     make_fold, rows = _TASKS[kind]
-    return [_computation(make_fold(), rows, name, model, task) for model in model_names for task in output_names]
+    return [computation(make_fold(), rows, name, model, task) for model in model_names for task in output_names]
 
 
 def _index_recall(name: str, model_names: Sequence[str]) -> list[Any]:
-    return [_computation(_MeanFold(name), _recalls, name, model) for model in model_names]
+    return [computation(_MeanFold(name), _recalls, name, model) for model in model_names]
 
 
 def _count(code: str, name: str, model_names: Sequence[str]) -> list[Any]:
     del code
-    return [_computation(_CountFold(), _row_count, name, model) for model in model_names]
+    return [computation(_CountFold(), _row_count, name, model) for model in model_names]
 
 
 def _events(outputs: Outputs, labels: Outputs, task: str) -> Events:
@@ -195,50 +182,6 @@ def _recalls(outputs: Outputs, labels: Outputs, task: str) -> Floats:
 def _row_count(outputs: Outputs, labels: Outputs, task: str) -> int:
     del labels, task
     return len(next(iter(outputs.values())))
-
-
-def _computation(fold: _Fold, rows: Callable[..., Any], name: str, model: str, task: str = "") -> Any:
-    names = list(fold.read(fold.start()))
-    return tfma.metrics.MetricComputation(
-        keys=[_key(metric, model, task) for metric in names],
-        preprocessors=[_Rows(rows, f"{name}:{model}:{task}", model, task)],
-        combiner=_FoldFn(fold, model, task),
-    )
-
-
-def _key(metric: str, model: str, task: str) -> Any:
-    """Neither weighted nor unweighted (None): so TFMA finds the thresholds of a metrics spec by name."""
-    return tfma.metrics.MetricKey(name=metric, model_name=model, output_name=task, example_weighted=None)
-
-
-class _Rows(tfma.metrics.Preprocessor):
-    """Picks of the model's outputs and labels what a metric needs."""
-
-    def __init__(self, rows: Callable[..., Any], name: str, model: str, task: str):
-        super().__init__(name=name)
-        self._rows, self._model, self._task = rows, model, task
-
-    def process(self, extracts: dict[str, Any]) -> Iterator[Any]:
-        outputs = extracts[tfma.PREDICTIONS_KEY]
-        labels = extracts.get(tfma.constants.TRANSFORMED_FEATURES_KEY, {})
-        yield self._rows(outputs.get(self._model, outputs), labels.get(self._model, labels), self._task)
-
-
-class _FoldFn(beam.CombineFn):
-    def __init__(self, fold: _Fold, model: str, task: str):
-        self._fold, self._model, self._task = fold, model, task
-
-    def create_accumulator(self) -> Any:
-        return self._fold.start()
-
-    def add_input(self, accumulator: Any, element: Any) -> Any:
-        return self._fold.add(accumulator, element)
-
-    def merge_accumulators(self, accumulators: Iterable[Any]) -> Any:
-        return self._fold.merge(accumulators)
-
-    def extract_output(self, accumulator: Any) -> dict[Any, float]:
-        return {_key(name, self._model, self._task): value for name, value in self._fold.read(accumulator).items()}
 
 
 def _named(ks: Sequence[int], averages: Averages) -> dict[str, float]:

@@ -16,7 +16,11 @@ Answer = Mapping[str, NDArray[Any]]
 
 RELATIVE: Final = 1e-3
 ABSOLUTE: Final = 1e-4
-_RANKS: Final = frozenset({"target_rank", "popularity_rank", "top_items", "popularity_top_items"})
+_RANKS: Final = frozenset(
+    f"{kind}{name}"
+    for kind in ("", "popularity_")
+    for name in ("rank", "target_rank", "cold_rank", "top_items", "novelty", "intra_list_distance")
+)
 """Outputs that a last bit of a score may move: they are asked for and not compared."""
 _EFFECT: Final = "event_effect"
 _EVENTS: Final = ("event_item_id", "event_age")

@@ -16,7 +16,7 @@ from pipeline.ingest.events import ITEM
 from pipeline.ingest.examples import WindowEncoder
 from pipeline.ingest.report import Counts
 from pipeline.ingest.sorting import as_events
-from pipeline.ingest.splits import TRAIN, UNUSED, Cuts, Events
+from pipeline.ingest.splits import EVAL, TRAIN, UNUSED, Cuts, Events
 from pipeline.ingest.windows import Limits, Order, Windows, target_windows, train_windows
 
 PART = "part"
@@ -59,7 +59,8 @@ class Assembly:
         self._plan, self._limits = plan, Limits.of(plan.config)
         part = split_events(plan, as_events(table), rows, cuts)
         unused = int((part == UNUSED).sum())
-        if unused:
+        held_out = _hold_out(plan, table, part)
+        if unused or held_out:
             table, part = table.filter(pa.array(part != UNUSED)), part[part != UNUSED]
         self._events = as_events(table)
         self._order = Order.of(self._events, part)
@@ -67,6 +68,8 @@ class Assembly:
         self._user_rows, self.counts = self._user_features(users)
         if unused:
             self.counts["interactions", "dropped", "outside_fold"] += unused
+        if held_out:
+            self.counts["interactions", "dropped", "cold_item"] += held_out
         self.counts["interactions", "kept"] += len(table)
 
     def examples(self) -> Iterator[tuple[str, bytes]]:
@@ -111,6 +114,18 @@ class Assembly:
         """The place of each user's newest train event; of the oldest event where there is none, so nothing leaks."""
         first, train = self._order.first[:-1], self._order.counts[:, TRAIN]
         return first + np.maximum(train - 1, 0)
+
+
+def _hold_out(plan: Plan, table: pa.Table, part: np.ndarray) -> int:
+    """Takes the cold items' events out of every split but test, in `part`; how many."""
+    cold = plan.config.split.cold_items
+    if cold is None:
+        return 0
+    items = table[ITEM].combine_chunks().dictionary_encode()
+    is_cold = splits.is_held_out(items.dictionary.to_numpy(zero_copy_only=False), cold)
+    taken = is_cold[items.indices.to_numpy()] & ((part == TRAIN) | (part == EVAL))
+    part[taken] = UNUSED
+    return int(taken.sum())
 
 
 def split_events(plan: Plan, events: Events, rows: Rows, cuts: Cuts | None) -> np.ndarray:

@@ -9,7 +9,7 @@ from typing import Final
 import numpy as np
 import pandas as pd
 
-from pipeline.config.data import SplitConfig
+from pipeline.config.data import ColdItems, SplitConfig
 
 TRAIN: Final = 0
 EVAL: Final = 1
@@ -123,6 +123,11 @@ def permutation_parts(rows: int, split: SplitConfig) -> np.ndarray:
 def hashed_parts(events: Events, split: SplitConfig) -> np.ndarray:
     """For tables too large for a permutation: each row by the hash of its ordinal and the seed, int8 [n]."""
     return _by_share(_uniform(events.ordinal.astype(np.uint64), split.seed), split)
+
+
+def is_held_out(items: np.ndarray, cold: ColdItems) -> np.ndarray:
+    """Whether each of n items is one of the share that training does not see: bool [n]; items are texts."""
+    return _uniform(hash_text(items), cold.seed) < cold.share
 
 
 def hash_text(texts: np.ndarray) -> np.ndarray:

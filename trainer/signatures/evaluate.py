@@ -3,6 +3,8 @@
 import tensorflow as tf
 
 from pipeline import layout
+from trainer.cold_ranks import ColdRanks
+from trainer.list_figures import ListFigures
 from trainer.model import RecommenderModel
 from trainer.ranks import target_ranks, top_items
 from trainer.signatures.blocks import CELLS, in_row_blocks
@@ -13,6 +15,8 @@ from trainer.windows import Window, dense_windows, missing_value
 
 _MAX_TOP = 100
 _INDEX_RECALL = "index_recall"
+
+_COLD_RANKS = ("cold_rank", "popularity_cold_rank")
 
 _EXTRA = (layout.IS_POSITIVE, layout.SEEN_ITEM_ID, layout.IS_COLD_USER, layout.TARGET_COUNT)
 _RANKING = {
@@ -43,6 +47,9 @@ class Evaluation:
         self._reader = reader
         self._config = model.config.evaluation
         self._has_approximate_index = model.config.has_approximate_index
+        ks = [k for k in self._config.ks if k <= _MAX_TOP]
+        self._lists = ListFigures(frequencies, model.candidates.table, model.spec.features, ks)
+        self._cold = ColdRanks(frequencies, self._config.mask_seen) if model.config.evaluates_cold_items else None
 
     def evaluate(self, examples: tf.Tensor) -> dict[str, tf.Tensor]:
         """string [B] -> the table of `docs/data-layout.md`."""
@@ -57,8 +64,13 @@ class Evaluation:
         time = window[layout.TIME][:, -1]
         trends = 0 if self._model.trend is None else self._model.trend.width
         rows = max(1, CELLS // (self._size * (1 + trends)))
+        kinds |= dict.fromkeys(_COLD_RANKS, tf.float32) if self._cold else {}
+        ranking = in_row_blocks(self._ranking, (state, time, target, seen), rows, kinds)
         return {
-            **in_row_blocks(self._ranking, (state, time, target, seen), rows, kinds),
+            **ranking,
+            **self._lists(ranking["top_items"]),
+            **{f"popularity_{n}": f for n, f in self._lists(ranking["popularity_top_items"]).items()},
+            **({} if self._cold is None else {"is_cold_item": self._cold.is_cold(target)}),
             **{name: values[:, 0] for name, values in predictions.items()},
             **self._model.interests(state),
             **self._about(raw, window),
@@ -90,8 +102,13 @@ class Evaluation:
                 else top_items(self._recommender.catalogue_scores(state), k, seen, mask)
             )
             recall[_INDEX_RECALL] = self._recommender.index_recall(state, now, seen if mask else seen[:, :0])
+        cold = {}
+        if self._cold is not None:
+            ranks = [self._cold.ranks(values, target, seen) for values in (scores, popularity)]
+            cold = dict(zip(_COLD_RANKS, ranks, strict=True))
         return {
             **recall,
+            **cold,
             "target_rank": target_ranks(scores, target, seen, mask),
             "top_items": best,
             "popularity_rank": target_ranks(popularity, target, seen, mask),

@@ -11,7 +11,7 @@ from pipeline.ingest.assembly import Assembly, Rows, split_events
 from pipeline.ingest.columns import Plan
 from pipeline.ingest.cuts import DIGITS, Selection
 from pipeline.ingest.sorting import as_events, sort_events
-from pipeline.ingest.splits import EVAL, TEST, TRAIN
+from pipeline.ingest.splits import EVAL, TEST, TRAIN, is_held_out
 from tests.pipeline.ingest import reference
 from tests.pipeline.ingest.reference import Row, config_of, decode
 
@@ -290,3 +290,24 @@ def test_a_fold_makes_examples_of_what_it_sees_only(counts, kept):
     assert assembly.counts["interactions", "dropped", "outside_fold"] == len(rows) - kept
     assert assembly.counts["interactions", "kept"] == kept
     assert assembly.items().num_rows == kept
+
+
+def test_cold_items_are_met_in_test_alone():
+    rows = [Row(f"u{u}", f"i{(3 * u + n) % 8}", n, True, 10 * u + n) for u in range(8) for n in range(6)]
+    config = config_of(split={"method": "leave_last_out", "cold_items": {"share": 0.4, "seed": 3}})
+    items = [f"i{n}" for n in range(8)]
+    held_out = is_held_out(np.array(items, object), config.split.cold_items)
+    cold = {item for item, is_cold in zip(items, held_out, strict=True) if is_cold}
+    assert 0 < len(cold) < 8
+    _, examples = _assemble(rows, config, keep_items=True)
+    _, everything = _assemble(rows, config_of(split={"method": "leave_last_out"}), keep_items=True)
+    assert len(examples["test"]) == len(everything["test"])
+    for example in (*examples["train"], *examples["eval"]):
+        assert not cold & set(example["item_id"])
+    for example in examples["test"]:
+        assert not cold & {*example["item_id"][:-1], *example.get("seen_item_id", ())}
+    assert any(example["item_id"][-1] in cold for example in examples["test"])
+    whole = sum(sum(e["is_target"]) for split in ("train", "eval") for e in everything[split])
+    left = sum(sum(e["is_target"]) for split in ("train", "eval") for e in examples[split])
+    gone = sum(1 for row in rows if row.item in cold and row.time < 5)
+    assert left == whole - gone

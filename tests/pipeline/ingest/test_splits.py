@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from pipeline.config.data import SplitConfig
+from pipeline.config.data import ColdItems, SplitConfig
 from pipeline.ingest import splits
 from pipeline.ingest.splits import Cuts, Events, cut_ranks
 
@@ -112,3 +112,12 @@ def test_hash_of_a_text_never_changes():
 
 
 HASHES = [2984610181246591869, 169404545344139998]
+
+
+def test_the_held_out_items_are_a_share_that_the_seed_chooses():
+    items = np.array([f"i{n}" for n in range(20_000)], object)
+    first, other = (splits.is_held_out(items, ColdItems(share=0.2, seed=seed)) for seed in (1, 2))
+    np.testing.assert_allclose([first.mean(), other.mean()], 0.2, atol=0.01)
+    np.testing.assert_allclose((first & other).mean(), 0.04, atol=0.01)
+    np.testing.assert_array_equal(splits.is_held_out(items[::-1], ColdItems(share=0.2, seed=1))[::-1], first)
+    assert not (first & ~splits.is_held_out(items, ColdItems(share=0.3, seed=1))).any()

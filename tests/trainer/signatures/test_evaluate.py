@@ -149,3 +149,18 @@ def test_row_blocks_change_nothing_but_the_memory(rows):
     assert answer["sum"].numpy().tolist() == [1, 2, 3, 4, 5]
     assert answer["wide"].numpy().tolist() == (wide * 2).numpy().tolist()
     assert max(sizes) == min(rows, 5)
+
+
+def test_lists_are_described_by_novelty_and_distance(answer):
+    counts = np.arange(9, 1, -1)
+    information = -np.log2(counts / counts.sum())
+    assert answer["novelty"].shape == answer["intra_list_distance"].shape == (len(WINDOWS), 2)
+    for row, items in enumerate(answer["top_items"]):
+        listed = [i for i in items if i >= 0]
+        for column, k in enumerate((3, 5)):
+            np.testing.assert_allclose(answer["novelty"][row, column], information[listed[:k]].mean(), rtol=1e-5)
+    # Only one item has a feature: no two have anything in common. The last list has one item.
+    assert (answer["intra_list_distance"][:5] == 1).all()
+    assert np.isnan(answer["intra_list_distance"][5]).all()
+    popular = [i for i in answer["popularity_top_items"][0] if i >= 0]
+    np.testing.assert_allclose(answer["popularity_novelty"][0, 1], information[popular].mean(), rtol=1e-5)

@@ -1,0 +1,77 @@
+"""Novelty and intra-list distance of the recommended lists, averaged over examples."""
+
+from collections.abc import Iterable, Sequence
+from functools import partial
+from typing import Any
+
+import numpy as np
+import tensorflow_model_analysis as tfma
+
+from pipeline.evaluation.folds import Outputs, computation
+from pipeline.evaluation.metric_names import POPULARITY
+from pipeline.evaluation.user_figures import Floats
+
+_KINDS = ("", POPULARITY)
+
+
+class ListMetrics(tfma.metrics.Metric):
+    """The mean of each figure of the model's lists and, as `popularity_<name>`, of those of the most popular items.
+
+    `trainer.list_figures` has the definitions. Lists of which a figure is undefined do not count; a model that does
+    not answer it has NaN.
+
+    Args:
+      names: `novelty@10`, `intra_list_distance@10`, ...: every K for which the model answers, figure by figure.
+      name: The metric's name in the configuration.
+    """
+
+    def __init__(self, names: Sequence[str], name: str = "lists"):
+        super().__init__(_lists, names=list(names), name=name)
+
+
+class ListMeans:
+    """The fold: sums and numbers of defined values, float [2, M].
+
+    Args:
+      names: The M figures, those of popularity last.
+    """
+
+    def __init__(self, names: Sequence[str]):
+        self._names = tuple(names)
+
+    def start(self) -> Floats:
+        """No lists."""
+        return np.zeros([2, len(self._names)])
+
+    def add(self, state: Floats, rows: Floats) -> Floats:
+        """Takes lists in, float [N, M]."""
+        return state + np.stack([np.nansum(rows, axis=0), np.sum(~np.isnan(rows), axis=0)])
+
+    def merge(self, states: Iterable[Floats]) -> Floats:
+        """The lists of all."""
+        return sum(states, self.start())
+
+    def read(self, state: Floats) -> dict[str, float]:
+        """The means by name, NaN where no list has a value."""
+        with np.errstate(invalid="ignore"):
+            return dict(zip(self._names, (state[0] / state[1]).tolist(), strict=True))
+
+
+def list_rows(names: Sequence[str], outputs: Outputs) -> Floats:
+    """The figures of lists that count, those with a retrieval label: float [N, 2 |names|], popularity's last."""
+    kept = outputs["retrieval_weight"].ravel() > 0
+    figures = list(dict.fromkeys(name.partition("@")[0] for name in names))
+    width = len(names) // len(figures) if figures else 0
+    unknown = np.full([len(kept), width], np.nan)
+    columns = [outputs.get(kind + figure, unknown)[kept] for kind in _KINDS for figure in figures]
+    return np.concatenate([np.empty([int(kept.sum()), 0]), *columns], axis=1)
+
+
+def _lists(names: list[str], name: str, model_names: Sequence[str]) -> list[Any]:
+    fold = ListMeans([kind + figure for kind in _KINDS for figure in names])
+    return [computation(fold, partial(_rows, names), name, model) for model in model_names]
+
+
+def _rows(names: list[str], outputs: Outputs, labels: Outputs, task: str) -> Floats:
+    del labels, task
+    return list_rows(names, outputs)
