@@ -27,6 +27,8 @@ MODEL_OUTPUTS = (
     *("item_id", "score", "retrieval_score", "count"),
     *("target_rank", "popularity_rank", "retrieval_weight", "user_key", "target_count", "is_cold_user"),
     *("catalogue_size", "top_items", "popularity_top_items"),
+    *("novelty", "popularity_novelty", "intra_list_distance", "popularity_intra_list_distance"),
+    *("is_cold_item", "cold_rank", "popularity_cold_rank"),
 )
 """Outputs of the exported model: a task's predictions go out beside them by the task's name."""
 
@@ -101,6 +103,8 @@ def _classes(config: Config) -> Iterator[Problem]:
 def _tables(config: Config) -> Iterator[Problem]:
     if config.features.item and config.data.items is None:
         yield ("features", "item"), "needs the table `data.items`, which is missing"
+    if config.model.generator is not None and not config.features.item:
+        yield ("model", "generator"), "makes vectors of the items' content, and `features.item` is empty"
     if config.split.method == "global_time" and config.data.interactions.time is None:
         yield ("split", "method"), "`global_time` needs a time column, and `data.interactions.time` is null"
     if config.features.trend and config.data.interactions.time is None:

@@ -22,12 +22,13 @@ class CatalogueItems:
 
     Args:
         tower: the candidate tower, of V items.
+        training: whether some items lose their ids.
     """
 
-    def __init__(self, tower: CandidateTower) -> None:
+    def __init__(self, tower: CandidateTower, training: bool = False) -> None:
         item = tf.range(tower.size + 1, dtype=tf.int64)
-        self._vectors = tower.vectors(item)
-        self._embeddings = tower(item, self._vectors)
+        self._vectors = tower.vectors(item, training)
+        self._embeddings = tower(item, self._vectors, training=training)
 
     def vectors(self, item: tf.Tensor) -> tf.Tensor:
         """See `BatchItems`."""
@@ -48,13 +49,14 @@ class WindowItems:
     Args:
         tower: the candidate tower, of V items.
         item: int64 [B, L], with repetitions.
+        training: whether some items lose their ids.
     """
 
-    def __init__(self, tower: CandidateTower, item: tf.Tensor) -> None:
+    def __init__(self, tower: CandidateTower, item: tf.Tensor, training: bool = False) -> None:
         unknown = tf.constant([tower.size], tf.int64)
         self._item = tf.sort(tf.unique(tf.concat([tf.reshape(item, [-1]), unknown], axis=0)).y)
-        self._vectors = tower.vectors(self._item)
-        self._embeddings = tower(self._item, self._vectors)
+        self._vectors = tower.vectors(self._item, training)
+        self._embeddings = tower(self._item, self._vectors, training=training)
 
     def vectors(self, item: tf.Tensor) -> tf.Tensor:
         """See `BatchItems`."""

@@ -12,9 +12,11 @@ from absl import logging
 
 from pipeline.config.training import EarlyStopping, TrainingConfig
 from trainer.averaging import WeightAverage
+from trainer.balancing.gradients import weighted_sum
 from trainer.checkpoints import TrainingState
 from trainer.data import WindowData
 from trainer.diagnostics import Diagnostics
+from trainer.generator.adversary import LOSS
 from trainer.improvement import figure_of, is_better
 from trainer.model import RecommenderModel
 from trainer.optimizers import learning_rates, make_optimizer
@@ -180,12 +182,16 @@ class TrainingLoop:
         with tf.GradientTape(persistent=True) as tape:
             losses = self._model.task_losses(window, training=True)
             total = balancing.total(losses)
+            generation = self._model.generation_losses()
         gradients = balancing.gradients(tape, losses, total, variables)
+        if generation:
+            own = tape.gradient(generation[LOSS], variables)
+            gradients = [weighted_sum(pair, tf.ones([2])) for pair in zip(gradients, own, strict=True)]
         is_dense = self._model.reads_whole_catalogue
         gradients = dense(gradients) if is_dense else row_sums(gradients)
         pairs = zip(gradients, variables, strict=True)
         self._optimizer.apply_gradients(pairs, experimental_aggregate_gradients=is_dense)
-        return losses
+        return losses | generation
 
     def _steps_done(self) -> int:
         return int(self._model.step.numpy())

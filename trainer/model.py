@@ -12,6 +12,7 @@ from pipeline.config.tasks import RetrievalTask
 from trainer.balancing import make_balancing
 from trainer.catalogue import Catalogue
 from trainer.distribution import global_sum
+from trainer.generator.adversary import Adversary, Items
 from trainer.interaction import Interaction
 from trainer.items import BatchItems, CatalogueItems, WindowItems
 from trainer.mining import MinedNegatives
@@ -58,7 +59,7 @@ class RecommenderModel(tfrs.Model):
         self.spec = WindowSpec(config, tuple(features), catalogue.size, user_count)
         self.step = tf.Variable(0, trainable=False, dtype=tf.int64, name="step", aggregation=_FIRST_REPLICA)
         randomness = Randomness(config.training.seed, self.step)
-        self.candidates = CandidateTower(config, features, catalogue)
+        self.candidates = CandidateTower(config, features, catalogue, randomness)
         self.sharing = make_sharing(config)
         self.queries = QueryTower(config, features, user_count, randomness, self.sharing)
         self.target_attention = _target_attention(config)
@@ -70,6 +71,7 @@ class RecommenderModel(tfrs.Model):
         self.retrieval_name = next((n for n, t in config.tasks.items() if t.kind == "retrieval"), None)
         self.negatives = make_sampler(config, catalogue, randomness)
         self.neighbours: Neighbours | None = None  # made of the train log once the towers are trained
+        self.adversary = _adversary(config, self.candidates, randomness)
         self._make_weights()
 
     def encode(self, window: Window, training: bool = False) -> QueryState:
@@ -168,7 +170,7 @@ class RecommenderModel(tfrs.Model):
 
     def loss_sums(self, window: Window, training: bool = False) -> dict[str, "LossSum"]:
         """The sums of losses and weights over the targets of a window batch [B, L], by task."""
-        items = self._items_of(window)
+        items = self._items_of(window, training)
         vectors = items.vectors(window[layout.ITEM_ID])
         state = self._encode(window, vectors, training)
         attended = self._attended(vectors, state)
@@ -176,8 +178,15 @@ class RecommenderModel(tfrs.Model):
         sums |= {name: self._class_sum(name, window, state) for name in self.classifiers}
         task = self.config.retrieval
         if self.retrieval_name is not None and task is not None and self.negatives is not None:
-            sums[self.retrieval_name] = self._retrieval_sum(window, state.embedding, items, self.negatives, task)
+            retrieval = self._retrieval_sum(window, state.embedding, items, self.negatives, task, training)
+            sums[self.retrieval_name] = retrieval
         return sums
+
+    def generation_losses(self) -> dict[str, tf.Tensor]:
+        """What the generator's training adds: see `Adversary.losses`; empty without a generator."""
+        if self.adversary is None:
+            return {}
+        return self.adversary.losses(lambda item: Items(*self.candidates.parts(item)))
 
     @property
     def reads_whole_catalogue(self) -> bool:
@@ -193,14 +202,15 @@ class RecommenderModel(tfrs.Model):
         """Makes every variable, which Keras would do at the first call, perhaps outside a strategy's scope."""
         no_events = tf.sparse.from_dense(tf.zeros([1, 0], tf.int64))
         self.loss_sums(dense_windows({layout.ITEM_ID: no_events}, self.spec))
+        self.generation_losses()
 
     def _encode(self, window: Window, vectors: tf.Tensor, training: bool) -> QueryState:
         return self.queries(window, vectors, self.spec.item_count, training=training)
 
-    def _items_of(self, window: Window) -> BatchItems:
+    def _items_of(self, window: Window, training: bool) -> BatchItems:
         if self.reads_whole_catalogue:
-            return CatalogueItems(self.candidates)
-        return WindowItems(self.candidates, window[layout.ITEM_ID])
+            return CatalogueItems(self.candidates, training)
+        return WindowItems(self.candidates, window[layout.ITEM_ID], training)
 
     def _attended(self, vectors: tf.Tensor, state: QueryState) -> tf.Tensor | None:
         """What the history says about candidates float [B, N, D]; None without target attention."""
@@ -235,13 +245,19 @@ class RecommenderModel(tfrs.Model):
         return LossSum.of(head.losses_of(logits, targets.classes), targets.weight)
 
     def _retrieval_sum(
-        self, window: Window, embedding: tf.Tensor, items: BatchItems, sampler: NegativeSampler, task: RetrievalTask
+        self,
+        window: Window,
+        embedding: tf.Tensor,
+        items: BatchItems,
+        sampler: NegativeSampler,
+        task: RetrievalTask,
+        training: bool,
     ) -> "LossSum":
         size = self.spec.item_count
         targets = retrieval_targets(window, task, size)
         query = tf.gather_nd(embedding, targets.place)
-        negatives = sampler(targets, query)
-        target, others = items.embeddings(targets.item), self._negative_embeddings(items, negatives)
+        negatives = self._trained_only(sampler(targets, query))
+        target, others = items.embeddings(targets.item), self._negative_embeddings(items, negatives, training)
         if self.trend is not None:
             time = tf.gather_nd(window[layout.TIME], targets.place)
             negative = None if isinstance(items, CatalogueItems) else negatives.item
@@ -257,12 +273,16 @@ class RecommenderModel(tfrs.Model):
         )
         return LossSum.of(losses, tf.reduce_sum(targets.weight, axis=1))
 
-    def _negative_embeddings(self, items: BatchItems, negatives: Negatives) -> tf.Tensor:
-        return items.known() if isinstance(items, CatalogueItems) else self._embed_alone(negatives.item)
+    def _trained_only(self, negatives: Negatives) -> Negatives:
+        without_id = self.candidates.without_id
+        return negatives if without_id is None else without_id.is_missing.known_only(negatives)
 
-    def _embed_alone(self, item: tf.Tensor) -> tf.Tensor:
+    def _negative_embeddings(self, items: BatchItems, negatives: Negatives, training: bool) -> tf.Tensor:
+        return items.known() if isinstance(items, CatalogueItems) else self._embed_alone(negatives.item, training)
+
+    def _embed_alone(self, item: tf.Tensor, training: bool = False) -> tf.Tensor:
         """int64 [...] in [0, V] -> float [..., D + 1], without trend."""
-        return self.candidates(item, self.candidates.vectors(item))
+        return self.candidates(item, self.candidates.vectors(item, training), training=training)
 
 
 class LossSum(NamedTuple):
@@ -283,6 +303,13 @@ def _trend_table(config: Config, catalogue: Catalogue) -> TrendTable | None:
     if catalogue.trend is None:
         raise ValueError("the catalogue should hold the items' trend where `features.trend` is configured")
     return TrendTable(catalogue.trend, config.features.trend.days, catalogue.size)
+
+
+def _adversary(config: Config, tower: CandidateTower, randomness: Randomness) -> Adversary | None:
+    without_id, settings = tower.without_id, config.model.generator
+    if settings is None or without_id is None or without_id.generator is None:
+        return None
+    return Adversary(settings, without_id.generator, without_id.is_missing.warm, randomness)
 
 
 def _target_attention(config: Config) -> TargetAttention | None:

@@ -10,6 +10,7 @@ from pipeline.config import Config
 from trainer.catalogue import PADDING, Catalogue, CatalogueTable
 from trainer.encoders.history import HistoryEncoder
 from trainer.encoders.lags import GAP_BUCKETS, before, gap_buckets, lagged, last_visible_before
+from trainer.generator.content import content_items
 from trainer.randomness import BlankHistory, Dropout, EventDropout, Randomness
 from trainer.sharing import Sharing
 from trainer.target_attention import History
@@ -115,9 +116,12 @@ class CandidateTower(tf.keras.layers.Layer):
         config: the dimensions and layers.
         features: every feature; those of items are used.
         catalogue: the items.
+        randomness: of the ids that training takes away.
     """
 
-    def __init__(self, config: Config, features: Sequence[ModelFeature], catalogue: Catalogue) -> None:
+    def __init__(
+        self, config: Config, features: Sequence[ModelFeature], catalogue: Catalogue, randomness: Randomness
+    ) -> None:
         super().__init__(name="candidate_tower")
         model = config.model
         self.size = catalogue.size
@@ -131,18 +135,32 @@ class CandidateTower(tf.keras.layers.Layer):
         self.bias = self.add_weight(
             name="bias", shape=[self.size + 1], initializer=tf.keras.initializers.Constant(start)
         )
+        self.without_id = content_items(config, catalogue, start.numpy(), randomness)
 
-    def vectors(self, item: tf.Tensor) -> tf.Tensor:
+    def vectors(self, item: tf.Tensor, training: bool = False) -> tf.Tensor:
         """int64 [...] in [0, V] -> float [..., D]: id embedding plus content, shared by histories and candidates."""
-        vectors = self.ids(item)
-        return vectors if self.content is None else vectors + self.content(self.table.lookup(item))
+        learned, content = self.parts(item)
+        if self.without_id is None:
+            return learned
+        return self.without_id.vectors(item, learned, content, training)
 
-    def call(self, item: tf.Tensor, vectors: tf.Tensor) -> tf.Tensor:
+    def parts(self, item: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor | None]:
+        """int64 [...] -> what id and content give and what the content alone does, float [..., D]."""
+        vectors = self.ids(item)
+        if self.content is None:
+            return vectors, None
+        content = self.content(self.table.lookup(item))
+        return vectors + content, content
+
+    def call(self, item: tf.Tensor, vectors: tf.Tensor, training: bool = False) -> tf.Tensor:
         """int64 [...], float [..., D] of `vectors` -> float [..., D + 1]: a unit vector and the item's bias."""
+        bias = tf.gather(self.bias, item)
+        if self.without_id is not None:
+            bias = self.without_id.biases(item, vectors, bias, training)
         if self.project is not None:
             vectors = self.project(self.hidden(vectors))
         unit = tf.math.l2_normalize(vectors, axis=-1, epsilon=1e-6)
-        return tf.concat([unit, tf.gather(self.bias, item)[..., tf.newaxis]], axis=-1)
+        return tf.concat([unit, bias[..., tf.newaxis]], axis=-1)
 
 
 class EventEncoder(tf.keras.layers.Layer):

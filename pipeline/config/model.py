@@ -2,9 +2,10 @@
 
 from typing import Literal
 
-from pydantic import Field, PositiveInt, field_validator
+from pydantic import Field, PositiveInt, field_validator, model_validator
 
 from pipeline.config.base import Section
+from pipeline.config.generator import GeneratorConfig
 from pipeline.config.neighbours import NeighboursConfig
 from pipeline.config.sharing import SharingConfig
 
@@ -74,6 +75,14 @@ class ModelConfig(Section):
     query_layers: tuple[int, ...] = ()
     candidate_layers: tuple[int, ...] = ()
     """Widths of the towers' hidden layers before the last projection."""
+    id_dropout: float = Field(default=0.0, ge=0, lt=1)
+    """The share of the items whose id is hidden in a step of training, so that the content alone learns to stand for
+    an item (DropoutNet; Volkovs et al., 2017). Where it is above 0, items without a training positive are recommended
+    by their content, with a popularity predicted from it, and are no negatives. 0: they keep the random vector and the
+    low popularity that they start with."""
+    generator: GeneratorConfig | None = None
+    """Content generation: a network between an item's content and its vector, for items without an id. Off when
+    missing."""
     user_id: Literal["none", "ranking", "both"] = "ranking"
     """Where an embedding of the user's id takes part."""
     user_min_count: int = Field(default=1, ge=1)
@@ -86,3 +95,9 @@ class ModelConfig(Section):
     history: HistoryConfig = HistoryConfig()
     neighbours: NeighboursConfig | None = NeighboursConfig()
     """Item-to-item neighbourhoods in the retrieval score. `null`: the towers alone."""
+
+    @model_validator(mode="after")
+    def _the_tasks_train_the_generator(self) -> "ModelConfig":
+        if self.generator is not None and not self.id_dropout:
+            raise ValueError("`generator` needs an `id_dropout` above 0, by which the tasks train it. Received: 0")
+        return self

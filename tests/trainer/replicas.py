@@ -7,6 +7,7 @@ import numpy as np
 import tensorflow as tf
 
 from pipeline.config.training import TrainingConfig
+from tests.trainer.generator.small import GENERATOR, cold_config, cold_model
 from tests.trainer.small import (
     draw_rows,
     encoder_config,
@@ -18,6 +19,7 @@ from tests.trainer.small import (
 )
 from trainer.data import WindowData
 from trainer.distribution import make_strategy
+from trainer.generator.adversary import LOSS
 from trainer.loop import TrainingLoop
 from trainer.table_gradients import dense, row_sums
 from trainer.windows import dense_windows
@@ -43,6 +45,7 @@ def main(data_file: str, folder: Path) -> None:
         for negatives in STEPPED:
             np.savez(folder / f"{negatives}-{replicas}.npz", **step(negatives, strategy))
         np.savez(folder / f"tasks-{replicas}.npz", **step_of_tasks(strategy))
+        np.savez(folder / f"generator-{replicas}.npz", **step_of_generator(strategy))
 
 
 def worse() -> dict[str, float]:
@@ -113,6 +116,30 @@ def step_of_tasks(strategy: tf.distribute.Strategy) -> Arrays:
 
     learned = [v for head in (*model.heads.values(), *model.classifiers.values()) for v in head.trainable_variables]
     learned += [model.candidates.ids.embeddings, *model.interaction.trainable_variables]
+    losses, gradients = strategy.run(replica)
+    arrays = {f"loss/{name}": loss for name, loss in losses.items()}
+    arrays |= {f"gradient/{i}": gradient for i, gradient in enumerate(gradients)}
+    return {n: strategy.reduce(tf.distribute.ReduceOp.SUM, a, axis=None).numpy() for n, a in arrays.items()}
+
+
+def step_of_generator(strategy: tf.distribute.Strategy) -> Arrays:
+    """The losses and the gradients of a global batch in training, whose items lose their ids."""
+    with strategy.scope():
+        model = cold_model(cold_config(GENERATOR))
+    rows = draw_rows(5, WINDOWS)
+    parts = [rows] if strategy.num_replicas_in_sync == 1 else [rows[:6], rows[6:]]
+    windows = [dense_windows(sparse_features(part), model.spec) for part in parts]
+
+    def replica() -> tuple[dict[str, tf.Tensor], list[tf.Tensor]]:
+        number = int(tf.distribute.get_replica_context().replica_id_in_sync_group)
+        with tf.GradientTape() as tape:
+            losses = {"retrieval": model.task_losses(windows[number], training=True)["retrieval"]}
+            losses |= model.generation_losses()
+            total = losses["retrieval"] + losses[LOSS]
+        return losses, [tf.convert_to_tensor(g) for g in tape.gradient(total, learned)]
+
+    model.adversary.generator.correct.kernel.assign(0.1 * tf.ones([5, 8]))
+    learned = [model.candidates.ids.embeddings, *model.adversary.trainable_variables]
     losses, gradients = strategy.run(replica)
     arrays = {f"loss/{name}": loss for name, loss in losses.items()}
     arrays |= {f"gradient/{i}": gradient for i, gradient in enumerate(gradients)}

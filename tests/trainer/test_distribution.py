@@ -30,7 +30,7 @@ def arrays(folder, negatives):
     return one, two
 
 
-@pytest.mark.parametrize("negatives", [*TRAINED, *STEPPED, "tasks"])
+@pytest.mark.parametrize("negatives", [*TRAINED, *STEPPED, "tasks", "generator"])
 def test_two_replicas_learn_what_one_does(negatives, folder):
     one, two = arrays(folder, negatives)
     by_default = {"retrieval", "rating", "like"} if negatives in TRAINED else {"retrieval"}
