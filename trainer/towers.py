@@ -7,6 +7,7 @@ import tensorflow as tf
 
 from pipeline import layout
 from pipeline.config import Config
+from trainer.batch_norm import BatchNorm
 from trainer.catalogue import PADDING, Catalogue, CatalogueTable
 from trainer.encoders.history import HistoryEncoder
 from trainer.encoders.lags import GAP_BUCKETS, before, gap_buckets, lagged, last_visible_before
@@ -96,16 +97,21 @@ class FeatureEncoder(tf.keras.layers.Layer):
 
 
 class HiddenLayers(tf.keras.layers.Layer):
-    """Dense layers with GELU."""
+    """Dense layers with GELU, and batch normalisation before it where asked for."""
 
-    def __init__(self, widths: Sequence[int], name: str) -> None:
+    def __init__(self, widths: Sequence[int], name: str, batch_norm: bool = False) -> None:
         super().__init__(name=name)
-        self.layers = [tf.keras.layers.Dense(w, activation="gelu", name=f"hidden_{i}") for i, w in enumerate(widths)]
+        # What batch normalisation would take away again is left out.
+        activation, has_bias = (None, False) if batch_norm else ("gelu", True)
+        self.layers = [tf.keras.layers.Dense(w, activation, has_bias, name=f"hidden_{i}") for i, w in enumerate(widths)]
+        self.norms = [BatchNorm(name=f"norm_{i}") for i in range(len(widths) if batch_norm else 0)]
 
-    def call(self, values: tf.Tensor) -> tf.Tensor:
-        """float [..., A] -> float [..., the last width]."""
-        for layer in self.layers:
+    def call(self, values: tf.Tensor, counts: tf.Tensor | None = None, training: bool = False) -> tf.Tensor:
+        """float [..., A] and, for batch normalisation, what counts bool [...] -> float [..., the last width]."""
+        for number, layer in enumerate(self.layers):
             values = layer(values)
+            if self.norms:
+                values = tf.nn.gelu(self.norms[number](values, counts, training=training))
         return values
 
 
@@ -129,7 +135,7 @@ class CandidateTower(tf.keras.layers.Layer):
         self.ids = embedding_table(self.size + 1, model.dimension, name="item_embedding")
         own = [f for f in features if f.section == "item"]
         self.content = FeatureEncoder(own, model.feature_dimension, model.dimension, "item_features") if own else None
-        self.hidden = HiddenLayers(model.candidate_layers, name="hidden")
+        self.hidden = HiddenLayers(model.candidate_layers, name="hidden", batch_norm=model.batch_norm)
         self.project = tf.keras.layers.Dense(model.dimension, name="project") if model.candidate_layers else None
         start = tf.zeros([self.size + 1]) if config.features.trend else _log_popularity(catalogue)
         self.bias = self.add_weight(
@@ -158,7 +164,7 @@ class CandidateTower(tf.keras.layers.Layer):
         if self.without_id is not None:
             bias = self.without_id.biases(item, vectors, bias, training)
         if self.project is not None:
-            vectors = self.project(self.hidden(vectors))
+            vectors = self.project(self.hidden(vectors, training=training))
         unit = tf.math.l2_normalize(vectors, axis=-1, epsilon=1e-6)
         return tf.concat([unit, bias[..., tf.newaxis]], axis=-1)
 
@@ -213,7 +219,7 @@ class QueryTower(tf.keras.layers.Layer):
         self.user = self._features(features, "user")
         self.context = self._features(features, "context")
         self.user_ids = _user_table(user_count, model.dimension) if model.user_id != "none" else None
-        self.hidden = HiddenLayers(model.query_layers, name="hidden")
+        self.hidden = HiddenLayers(model.query_layers, name="hidden", batch_norm=model.batch_norm)
         self.project = tf.keras.layers.Dense(model.dimension, name="project")
         self.blank = BlankHistory(model.history.blank, randomness)
         self.trend = _trend_weights(config)
@@ -231,13 +237,14 @@ class QueryTower(tf.keras.layers.Layer):
         shared = self._shared_state(window, past, training)
         states = self.sharing(shared)
         own = shared if self._retrieval is None else states[self.sharing.state_of(self._retrieval)]
-        query = tf.math.l2_normalize(self.project(self.hidden(own)), axis=-1, epsilon=1e-6)
+        hidden = self.hidden(own, window[MASK], training=training)
+        query = tf.math.l2_normalize(self.project(hidden), axis=-1, epsilon=1e-6)
         parts = [query * tf.exp(self.log_scale), tf.ones_like(query[..., :1])]
         parts += [] if self.trend is None else [self.trend(own)]
-        hidden = {name: self._with_user_id(states[name], window) for name in self._ranking}
+        own_states = {name: self._with_user_id(states[name], window) for name in self._ranking}
         sees = History.of(past.events, past.visible).sees & (past.last >= 0)[..., tf.newaxis]
         items = tf.where(past.visible, window[layout.ITEM_ID], unknown)
-        return QueryState(tf.concat(parts, axis=-1), hidden, History(past.events, sees), items)
+        return QueryState(tf.concat(parts, axis=-1), own_states, History(past.events, sees), items)
 
     def shared_state(self, window: Window, vectors: tf.Tensor, unknown: int, training: bool = False) -> tf.Tensor:
         """What all tasks' states are made of, float [B, L, D]; the arguments are those of `call`."""

@@ -75,6 +75,9 @@ class ModelConfig(Section):
     query_layers: tuple[int, ...] = ()
     candidate_layers: tuple[int, ...] = ()
     """Widths of the towers' hidden layers before the last projection."""
+    batch_norm: bool = False
+    """In the towers' hidden layers, over the global batch of all replicas (Ioffe and Szegedy, "Batch Normalization",
+    2015). That of the candidate tower needs the negatives `full`: every step normalises over the whole catalogue."""
     id_dropout: float = Field(default=0.0, ge=0, lt=1)
     """The share of the items whose id is hidden in a step of training, so that the content alone learns to stand for
     an item (DropoutNet; Volkovs et al., 2017). Where it is above 0, items without a training positive are recommended

@@ -123,9 +123,10 @@ def step_of_tasks(strategy: tf.distribute.Strategy) -> Arrays:
 
 
 def step_of_generator(strategy: tf.distribute.Strategy) -> Arrays:
-    """The losses and the gradients of a global batch in training, whose items lose their ids."""
+    """The losses and the gradients of a global batch in training, whose items lose their ids, with batch norm."""
     with strategy.scope():
-        model = cold_model(cold_config(GENERATOR))
+        layers = {"query_layers": [6], "candidate_layers": [6], "batch_norm": True}
+        model = cold_model(cold_config(GENERATOR, model=layers))
     rows = draw_rows(5, WINDOWS)
     parts = [rows] if strategy.num_replicas_in_sync == 1 else [rows[:6], rows[6:]]
     windows = [dense_windows(sparse_features(part), model.spec) for part in parts]
@@ -139,7 +140,9 @@ def step_of_generator(strategy: tf.distribute.Strategy) -> Arrays:
         return losses, [tf.convert_to_tensor(g) for g in tape.gradient(total, learned)]
 
     model.adversary.generator.correct.kernel.assign(0.1 * tf.ones([5, 8]))
+    norms = [model.candidates.hidden, model.queries.hidden]
     learned = [model.candidates.ids.embeddings, *model.adversary.trainable_variables]
+    learned += [weight for layers in norms for weight in layers.trainable_variables]
     losses, gradients = strategy.run(replica)
     arrays = {f"loss/{name}": loss for name, loss in losses.items()}
     arrays |= {f"gradient/{i}": gradient for i, gradient in enumerate(gradients)}
