@@ -68,6 +68,7 @@ def _rules(config: Config) -> Iterator[Problem]:
     yield from _lengths(config)
     yield from _attributes(config)
     yield from _replicas(config)
+    yield from _teacher(config)
     yield from _tuner(config)
     yield from map(_located, check_gates(config))
 
@@ -105,6 +106,11 @@ def _tables(config: Config) -> Iterator[Problem]:
         yield ("features", "item"), "needs the table `data.items`, which is missing"
     if config.model.generator is not None and not config.features.item:
         yield ("model", "generator"), "makes vectors of the items' content, and `features.item` is empty"
+    if config.model.batch_norm and not (config.model.query_layers or config.model.candidate_layers):
+        yield ("model", "batch_norm"), "is a part of `query_layers` and `candidate_layers`, and both are empty"
+    negatives = config.retrieval.negatives if config.retrieval else "none"
+    if config.model.batch_norm and config.model.candidate_layers and negatives != "full":
+        yield ("model", "batch_norm"), f"of `candidate_layers` needs the negatives `full`. Received: {negatives!r}"
     if config.split.method == "global_time" and config.data.interactions.time is None:
         yield ("split", "method"), "`global_time` needs a time column, and `data.interactions.time` is null"
     if config.features.trend and config.data.interactions.time is None:
@@ -169,6 +175,13 @@ def _replicas(config: Config) -> Iterator[Problem]:
     if training.replicas and training.batch_size % training.replicas:
         allowed = f"should be a multiple of `replicas` ({training.replicas})"
         yield ("training", "batch_size"), f"{allowed}. Received: {training.batch_size}"
+
+
+def _teacher(config: Config) -> Iterator[Problem]:
+    distillation = config.training.distillation
+    if distillation and "://" not in distillation.teacher and not Path(distillation.teacher).is_dir():
+        found = f"Received: {distillation.teacher!r}, which does not exist"
+        yield ("training", "distillation", "teacher"), f"should be a folder. {found}"
 
 
 def _tuner(config: Config) -> Iterator[Problem]:

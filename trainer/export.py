@@ -29,6 +29,7 @@ from trainer.signatures.interests import Interests
 from trainer.signatures.reader import RequestReader
 from trainer.signatures.recommend import Answer, Recommender
 from trainer.snapshot import Snapshot, SnapshotTable
+from trainer.teaching import teach_function
 from trainer.warmup import warmup_calls
 from transform.features import feature_vocabulary, item_frequencies, item_vocabulary
 
@@ -126,6 +127,8 @@ class ExportedModel(tf.Module):
             for task, head in model.classifiers.items()
         }
         interests = Interests(model, self.class_names, reader)
+        if config.serving.teaches:
+            self.teach = teach_function(model)
         explainer = Explainer(model, recommender, self.item_ids, reader)
         self.functions = Functions(model, reader, recommender, evaluation, interests, explainer)
 

@@ -4,7 +4,7 @@ import math
 import posixpath
 import time
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 
 import tensorflow as tf
@@ -16,11 +16,15 @@ from trainer.balancing.gradients import weighted_sum
 from trainer.checkpoints import TrainingState
 from trainer.data import WindowData
 from trainer.diagnostics import Diagnostics
-from trainer.generator.adversary import LOSS
+from trainer.distillation import LOSS as DISTILLATION
+from trainer.distillation import Distillation
+from trainer.generator.adversary import LOSS as GENERATION
 from trainer.improvement import figure_of, is_better
 from trainer.model import RecommenderModel
 from trainer.optimizers import learning_rates, make_optimizer
+from trainer.precision import LossScale, rewrite_of, rewritten
 from trainer.progress import Progress
+from trainer.pruning import Pruning
 from trainer.schedules import Plateau
 from trainer.summaries import ScalarLog
 from trainer.table_gradients import dense, row_sums
@@ -64,6 +68,7 @@ class TrainingLoop:
         evaluate: the figures of an epoch by name. None: there is no eval split.
         checkpoint_folder: for this training alone.
         log_folder: of TensorBoard. None: nothing is logged, nor measured for it.
+        distillation: the losses of a student. None: there is no teacher.
     """
 
     def __init__(
@@ -75,23 +80,35 @@ class TrainingLoop:
         evaluate: Callable[[], Figures] | None,
         checkpoint_folder: str,
         log_folder: str | None,
+        distillation: Distillation | None = None,
     ) -> None:
         self._model = model
         self._strategy = strategy
         self._data = data
         self._evaluate = evaluate
+        self._distillation = distillation
         self._config: TrainingConfig = model.config.training
         self._stopping = None if evaluate is None else self._config.stopping
         self._steps_per_epoch = math.ceil(windows / self._config.batch_size)
         self._total = self._config.epochs * self._steps_per_epoch
         self._total = min(self._total, self._config.max_steps or self._total)
+        self._rewrite = rewrite_of(self._config.precision)
         optimizer, averaging, variables = self._config.optimizer, self._config.averaging, model.trainable_variables
         with strategy.scope():
             self._plateau = Plateau(optimizer.plateau) if optimizer.schedule == "plateau" else None
             self._optimizer = make_optimizer(optimizer, self._total, variables, self._plateau)
         self._average = WeightAverage(variables, averaging.decay, strategy) if averaging else None
+        pruning = self._config.pruning
+        self._pruning = Pruning(pruning, self._total, variables, strategy) if pruning else None
+        with strategy.scope():
+            self._loss_scale = LossScale() if self._rewrite and self._config.precision == "mixed_float16" else None
         self._diagnostics = Diagnostics(model, strategy) if log_folder else None
-        extras: dict[str, tf.Module | None] = {"plateau": self._plateau, "average": self._average}
+        extras: dict[str, tf.Module | None] = {
+            "plateau": self._plateau,
+            "average": self._average,
+            "pruning": self._pruning,
+            "loss_scale": self._loss_scale,
+        }
         kept = {name: extra for name, extra in extras.items() if extra is not None}
         self._state = TrainingState(checkpoint_folder, model, self._optimizer, kept)
         self._train_log, self._eval_log = (
@@ -118,6 +135,7 @@ class TrainingLoop:
             self._state.restore_best()
         elif self._average is not None:
             self._average.assign()
+            self._prune()
         if self._evaluate is not None and (self._stopping or not evaluation):
             evaluation = self._evaluate()
         best_epoch = int(self._state.best_epoch)
@@ -139,7 +157,8 @@ class TrainingLoop:
             if self._stopping:
                 self._keep_best(self._stopping, evaluation)
         progress.end_epoch(epoch, {f"train {name}": loss for name, loss in train.items()} | evaluation)
-        self._train_log.write(train | learning_rates(self._optimizer) | diagnosis, self._steps_done())
+        sparsity = self._pruning.figures() if self._pruning else {}
+        self._train_log.write(train | learning_rates(self._optimizer) | sparsity | diagnosis, self._steps_done())
         self._eval_log.write(evaluation, self._steps_done())
         if self._plateau is not None:
             self._plateau.end_epoch(evaluation)
@@ -147,9 +166,16 @@ class TrainingLoop:
             self._state.save()
         return train, evaluation
 
-    def _averaged(self) -> AbstractContextManager[None]:
+    @contextmanager
+    def _averaged(self) -> Iterator[None]:
         """The model holds its averaged weights inside, where it has them."""
-        return nullcontext() if self._average is None else self._average.applied()
+        with nullcontext() if self._average is None else self._average.applied():
+            self._prune()
+            yield
+
+    def _prune(self) -> None:
+        if self._pruning is not None:
+            self._pruning.apply()
 
     def _train_epoch(self, progress: Progress) -> tuple[Figures, Window]:
         """The mean losses and the first batch."""
@@ -159,7 +185,10 @@ class TrainingLoop:
         for count, window in enumerate(self._batches(epoch), start=1):
             sample = sample or window
             self._model.refresh_negatives()
-            losses = self._step(window)
+            if self._pruning is not None:
+                self._pruning.refresh(self._steps_done())
+            with rewritten(self._rewrite):
+                losses = self._step(window)
             sums = {name: sums.get(name, 0.0) + loss for name, loss in losses.items()}
             if progress.is_due(self._config.batch_size):
                 progress.show(epoch + 1, self._steps_done(), _checked({n: float(s) / count for n, s in sums.items()}))
@@ -173,6 +202,7 @@ class TrainingLoop:
     def _global_step(self, window: Window) -> dict[str, tf.Tensor]:
         losses = self._strategy.run(self._replica_step, args=(window,))
         self._model.step.assign_add(1)
+        self._prune()
         if self._average is not None:
             self._average.update(self._model.step)
         return {n: self._strategy.reduce(tf.distribute.ReduceOp.SUM, x, axis=None) for n, x in losses.items()}
@@ -181,17 +211,29 @@ class TrainingLoop:
         balancing, variables = self._model.balancing, self._model.trainable_variables
         with tf.GradientTape(persistent=True) as tape:
             losses = self._model.task_losses(window, training=True)
-            total = balancing.total(losses)
-            generation = self._model.generation_losses()
-        gradients = balancing.gradients(tape, losses, total, variables)
-        if generation:
-            own = tape.gradient(generation[LOSS], variables)
-            gradients = [weighted_sum(pair, tf.ones([2])) for pair in zip(gradients, own, strict=True)]
+            beside = self._losses_beside(window)
+            scaled = {name: self._scaled(loss) for name, loss in losses.items()}
+            total = balancing.total(scaled)
+            added = [self._scaled(beside[name]) for name in (GENERATION, DISTILLATION) if name in beside]
+        gradients = balancing.gradients(tape, scaled, total, variables)
+        for loss in added:
+            pairs = zip(gradients, tape.gradient(loss, variables), strict=True)
+            gradients = [weighted_sum(pair, tf.ones([2])) for pair in pairs]
+        if self._loss_scale is not None:
+            gradients = self._loss_scale.unscaled(gradients)
         is_dense = self._model.reads_whole_catalogue
         gradients = dense(gradients) if is_dense else row_sums(gradients)
         pairs = zip(gradients, variables, strict=True)
         self._optimizer.apply_gradients(pairs, experimental_aggregate_gradients=is_dense)
-        return losses | generation
+        return losses | beside
+
+    def _losses_beside(self, window: Window) -> dict[str, tf.Tensor]:
+        """What is minimised beside the tasks' losses, and not balanced with them."""
+        distillation = self._distillation.losses(window) if self._distillation else {}
+        return self._model.generation_losses() | distillation
+
+    def _scaled(self, loss: tf.Tensor) -> tf.Tensor:
+        return loss if self._loss_scale is None else self._loss_scale.scaled(loss)
 
     def _steps_done(self) -> int:
         return int(self._model.step.numpy())

@@ -58,7 +58,7 @@ class RecommenderModel(tfrs.Model):
         self.config = config
         self.spec = WindowSpec(config, tuple(features), catalogue.size, user_count)
         self.step = tf.Variable(0, trainable=False, dtype=tf.int64, name="step", aggregation=_FIRST_REPLICA)
-        randomness = Randomness(config.training.seed, self.step)
+        self.randomness = randomness = Randomness(config.training.seed, self.step)
         self.candidates = CandidateTower(config, features, catalogue, randomness)
         self.sharing = make_sharing(config)
         self.queries = QueryTower(config, features, user_count, randomness, self.sharing)
@@ -94,9 +94,9 @@ class RecommenderModel(tfrs.Model):
         """float [V, D + 1 + W] in the catalogue's order; query . candidate is the retrieval score now."""
         return self.embed_items(tf.range(self.spec.item_count, dtype=tf.int64))
 
-    def embed_items(self, item: tf.Tensor) -> tf.Tensor:
+    def embed_items(self, item: tf.Tensor, training: bool = False) -> tf.Tensor:
         """int64 [...] in [0, V] -> float [..., D + 1 + W], with the newest of the W trend features."""
-        embedding = self._embed_alone(item)
+        embedding = self._embed_alone(item, training)
         return embedding if self.trend is None else tf.concat([embedding, self.trend.newest(item)], axis=-1)
 
     def scores_as_of(
@@ -139,6 +139,29 @@ class RecommenderModel(tfrs.Model):
         pairs = self.interaction(hidden, vectors, self._attended(vectors, state))
         heads = self.heads.items()
         return {name: head.prediction(head(pairs[self.sharing.state_of(name)], item)) for name, head in heads}
+
+    def event_scores(
+        self, window: Window, place: tf.Tensor, training: bool = False
+    ) -> tuple[QueryState, dict[str, tf.Tensor]]:
+        """The queries of a window batch, and what the tasks' heads give at events before any link.
+
+        Args:
+            window: [B, L].
+            place: int64 [T, 2], row and position of the events.
+
+        Returns:
+            The state, and by task float [T], of a multiclass one float [T, C].
+        """
+        vectors = self.candidates.vectors(window[layout.ITEM_ID], training)
+        state = self._encode(window, vectors, training)
+        own = self._attended(vectors, state)
+        item, vectors = (tf.gather_nd(values, place)[:, tf.newaxis] for values in (window[layout.ITEM_ID], vectors))
+        attended = None if own is None else tf.gather_nd(own, place)[:, tf.newaxis]
+        hidden = {name: tf.gather_nd(values, place) for name, values in state.hidden.items()}
+        pairs = self.interaction({o: hidden[o] for o in map(self.sharing.state_of, self.heads)}, vectors, attended)
+        found = {name: head(pairs[self.sharing.state_of(name)], item)[:, 0] for name, head in self.heads.items()}
+        classes = {n: head(hidden[self.sharing.state_of(n)]) for n, head in self.classifiers.items()}
+        return state, found | classes
 
     def interests(self, state: QueryState) -> dict[str, tf.Tensor]:
         """Every multiclass task's probabilities at one position: by task float [B, C]."""

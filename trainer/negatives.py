@@ -125,6 +125,10 @@ class FrequencyDraws:
 
     def draw(self, targets: RetrievalTargets) -> tf.Tensor:
         """See `Draws`."""
+        return self.sample()
+
+    def sample(self) -> tf.Tensor:
+        """int64 [n], with repetitions."""
         drawn = tf.random.stateless_uniform([self._samples], self._randomness.global_seed(self._site), dtype=tf.float64)
         return tf.searchsorted(self._cumulative, drawn, side="right", out_type=tf.int64)
 

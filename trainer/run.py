@@ -19,6 +19,7 @@ from pipeline.config.override import changed_config
 from trainer.attributes import load_attributes
 from trainer.catalogue import Catalogue, load_catalogue
 from trainer.data import WindowData
+from trainer.distillation import Distillation, load_teacher
 from trainer.distribution import make_strategy
 from trainer.executor import RAW_EVAL_FILES
 from trainer.expected import write_expected_answers
@@ -27,6 +28,7 @@ from trainer.loop import TrainingLoop, TrainingResult
 from trainer.metrics import Evaluator
 from trainer.model import RecommenderModel
 from trainer.neighbours.build import build_neighbours
+from trainer.quantised_tables import quantise_tables
 from trainer.snapshot import Snapshot, load_snapshot
 from trainer.windows import WindowSpec
 from transform.features import model_features, user_vocabulary_size
@@ -57,6 +59,8 @@ def run_fn(fn_args: FnArgs) -> None:
     result = job.train()
     model = job.exportable_model()
     result = dataclasses.replace(result, evaluation=result.evaluation | job.add_neighbours(model))
+    if config.serving.tables == "int8":
+        quantise_tables(model)
     raw = fn_args.custom_config[RAW_EVAL_FILES]
     exported = export_model(
         model,
@@ -109,6 +113,7 @@ class TrainingJob:
             evaluate=self._evaluator(),
             checkpoint_folder=_checkpoint_folder(fn_args.custom_config, data.files),
             log_folder=fn_args.model_run_dir,
+            distillation=self._distillation(),
         )
 
     def train(self) -> TrainingResult:
@@ -145,6 +150,13 @@ class TrainingJob:
     def snapshot(self) -> Snapshot | None:
         """The users' states as of what is fitted; None where `serving.snapshot` is off."""
         return load_snapshot(self._splits[1], self._spec) if self._config.serving.snapshot else None
+
+    def _distillation(self) -> Distillation | None:
+        settings = self._config.training.distillation
+        if settings is None:
+            return None
+        teacher = load_teacher(settings.teacher, self._catalogue.item_ids)
+        return Distillation(settings, self._model, teacher, self._catalogue.frequencies)
 
     def _new_model(self) -> RecommenderModel:
         tf.keras.utils.set_random_seed(self._config.training.seed)

@@ -96,6 +96,12 @@ class ServingConfig(Section):
     """Partitions of average size that `ivf` searches."""
     shortlist: int | None = Field(default=None, gt=0)
     """Candidates that `int8` and `ivf` score exactly for the best 100, and in proportion for more."""
+    tables: Literal["float32", "int8"] = "float32"
+    """How the exported tables of ids' and features' vectors are stored: `int8`, 8 bits a number and a scale for each
+    row, a quarter of the bytes (Jacob et al., "Quantization and Training of Neural Networks", 2018). The index keeps
+    its own copy of the candidates, as `index` says."""
+    teaches: bool = False
+    """The exported model holds what `training.distillation` asks of a teacher; no signature, and larger by a graph."""
     infra: InfraConfig = InfraConfig()
 
     @property

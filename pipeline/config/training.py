@@ -6,7 +6,10 @@ from pydantic import Field, model_validator
 
 from pipeline.config.balancing import BalancingConfig
 from pipeline.config.base import Section
+from pipeline.config.compression import DistillationConfig, PruningConfig
 from pipeline.config.optimizer import OptimizerConfig
+
+Precision = Literal["float32", "mixed_bfloat16", "mixed_float16"]
 
 
 class EarlyStopping(Section):
@@ -39,8 +42,16 @@ class TrainingConfig(Section):
     balancing: BalancingConfig = BalancingConfig()
     averaging: AveragingConfig | None = None
     early_stopping: EarlyStopping | None = EarlyStopping()
-    """`null`: every epoch is trained and the last weights are kept. So they are without an eval split to look at, or
-    where `fit_on` holds it."""
+    """`null`: every epoch is trained and the last weights are kept. So they are without an eval split to look at, where
+    `fit_on` holds it, and with `pruning`, which reaches its share late."""
+    pruning: PruningConfig | None = None
+    """Sets the smallest weights of the dense layers to zero. Off when missing."""
+    distillation: DistillationConfig | None = None
+    """Learns from another model's answers too. Off when missing."""
+    precision: Precision = "float32"
+    """`mixed_bfloat16` (CPUs with AVX512-BF16 or AMX), `mixed_float16` (GPUs of compute capability 7.0, with loss
+    scaling): matrix products of training in 16 bits, weights in 32 (Micikevicius et al., "Mixed Precision Training",
+    2018). Where no device computes in it, training says so and goes on in float32. What is exported is float32."""
     strategy: Literal["one_device", "mirrored"] = "one_device"
     replicas: int | None = Field(default=None, gt=1)
     """`mirrored` without a GPU: so many logical CPU devices. All GPUs when missing."""
@@ -48,6 +59,19 @@ class TrainingConfig(Section):
     """`[train, eval]` refits the final model on everything but test."""
     seed: int = 42
     checkpoint_every_epochs: int = Field(default=1, gt=0)
+
+    @model_validator(mode="after")
+    def _scales_what_gradnorm_does_not_compare(self) -> "TrainingConfig":
+        if self.precision == "mixed_float16" and self.balancing.method == "gradnorm":
+            raise ValueError("`precision` should not be `mixed_float16` with `gradnorm`, which compares losses")
+        return self
+
+    @model_validator(mode="after")
+    def _prunes_to_the_end(self) -> "TrainingConfig":
+        is_asked = self.early_stopping is not None and "early_stopping" in self.model_fields_set
+        if self.pruning is not None and is_asked:
+            raise ValueError("`early_stopping` should be left out with `pruning`: the best epoch may not be sparse yet")
+        return self
 
     @model_validator(mode="after")
     def _stops_on_data_that_it_does_not_fit(self) -> "TrainingConfig":
@@ -61,5 +85,5 @@ class TrainingConfig(Section):
 
     @property
     def stopping(self) -> EarlyStopping | None:
-        """`early_stopping` where the eval split is not trained on."""
-        return None if "eval" in self.fit_on else self.early_stopping
+        """`early_stopping` where the eval split is not trained on and nothing is pruned."""
+        return None if "eval" in self.fit_on or self.pruning is not None else self.early_stopping

@@ -1,0 +1,124 @@
+"""What each way of making a model smaller costs and buys: size, latency and quality beside the model as it is.
+
+    python -m benchmarks.compression --config configs/movielens-100k.yaml
+
+Trains a model that teaches, the same pruned, the same with 8-bit tables, a small one, and the small one taught by the
+first, through the whole pipeline. Bytes are those of the SavedModel and of its files compressed by gzip, in which what
+is zero takes no room; milliseconds are those of `recommend` for one request, without a server.
+"""
+
+import argparse
+import gzip
+from collections.abc import Mapping
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from rich.console import Console
+from rich.table import Table
+
+from benchmarks.quality.studies import Study
+
+_TEACHER = "as it is"
+_SMALL = {"model.dimension": 16, "model.feature_dimension": 8}
+_HALF, _MOST = {"sparsity": 0.5}, {"sparsity": 0.9}
+VARIANTS: Mapping[str, Mapping[str, Any]] = {
+    _TEACHER: {"serving.teaches": True},
+    "half of the kernels pruned": {"training.pruning": _HALF},
+    "nine tenths of the kernels pruned": {"training.pruning": _MOST},
+    "tables of 8 bits": {"serving.tables": "int8"},
+    "a quarter of the dimension": _SMALL,
+    "a quarter of the dimension, taught": {**_SMALL, "training.distillation": {"weight": 1.0}},
+}
+"""What each changes in the configuration; the teacher's folder is filled in."""
+
+
+class Compressed(NamedTuple):
+    """A model's folder, and its figures."""
+
+    folder: str
+    size: int
+    gzipped: int
+    milliseconds: float
+    figures: dict[str, float]
+
+
+def main() -> None:
+    """Prints a row for each variant as soon as it is measured."""
+    arguments = _parser().parse_args()
+    study = Study("", arguments.config, tuple(arguments.metric), _variants(arguments.epochs))
+    console, found = Console(), {}
+    for name in study.variants:
+        found[name] = _in_own_process(study, name, arguments.seed, found)
+        console.print(table(study.metrics, found))
+
+
+def run(study: Study, variant: str, seed: int) -> Compressed:
+    """Trains, evaluates and measures one variant."""
+    from pipeline.evaluation.results import headline
+    from pipeline.runners.local import run_local
+
+    config = study.configuration(variant, seed)
+    outcome = run_local(config)
+    if outcome.failed:
+        raise RuntimeError(f"{variant}: {outcome.failed} failed: {outcome.message}; the whole log: {outcome.log}")
+    model, evaluation = (outcome.outputs[c][k][0].uri for c, k in (("Trainer", "model"), ("Evaluator", "evaluation")))
+    folder = Path(model, "Format-Serving")
+    size, gzipped = sizes(folder)
+    figures = headline(evaluation, "test")
+    return Compressed(str(folder), size, gzipped, _latency(folder), {name: figures[name] for name in study.metrics})
+
+
+def sizes(folder: Path) -> tuple[int, int]:
+    """The bytes of all files, and those of each compressed by gzip."""
+    contents = [path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file()]
+    return sum(map(len, contents)), sum(len(gzip.compress(content)) for content in contents)
+
+
+def table(metrics: tuple[str, ...], found: Mapping[str, Compressed]) -> Table:
+    """Sizes, latency and metrics by variant."""
+    result = Table("", box=None, padding=(0, 2, 0, 0))
+    for column in ("MB", "MB gzipped", "p50 ms", *metrics):
+        result.add_column(column, justify="right", no_wrap=True)
+    for name, model in found.items():
+        cells = [f"{model.size / 1e6:.2f}", f"{model.gzipped / 1e6:.2f}", f"{model.milliseconds:.2f}"]
+        result.add_row(name, *cells, *(f"{model.figures[metric]:.4f}" for metric in metrics))
+    return result
+
+
+def _variants(epochs: int | None) -> dict[str, dict[str, Any]]:
+    length = {} if epochs is None else {"training.epochs": epochs}
+    return {name: {**changes, **length, "evaluation.gates": []} for name, changes in VARIANTS.items()}
+
+
+def _in_own_process(study: Study, variant: str, seed: int, found: Mapping[str, Compressed]) -> Compressed:
+    changes = dict(study.variants[variant])
+    if "training.distillation" in changes:
+        settings = changes["training.distillation"]
+        changes["training.distillation"] = {**settings, "teacher": found[_TEACHER].folder}
+    own = Study(study.title, study.config, study.metrics, {variant: changes})
+    with ProcessPoolExecutor(1, get_context("spawn")) as pool:
+        return pool.submit(run, own, variant, seed).result()
+
+
+def _latency(folder: Path) -> float:
+    import tensorflow as tf
+
+    from benchmarks.export_latency import examples, measure
+
+    model = tf.saved_model.load(str(folder))
+    return measure(model.signatures["recommend"], examples(model.item_ids.numpy(), batch=1, history=50), calls=300)[1]
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--config", default="configs/movielens-100k.yaml")
+    parser.add_argument("--metric", nargs="+", default=["ndcg@10", "recall@100"], help="of the test split")
+    parser.add_argument("--epochs", type=int, help="of each training; the configuration's when missing")
+    parser.add_argument("--seed", type=int, default=1)
+    return parser
+
+
+if __name__ == "__main__":
+    main()
