@@ -38,8 +38,10 @@ class ListFigures:
     def __call__(self, items: tf.Tensor) -> dict[str, tf.Tensor]:
         """Lists int64 [B, M], -1 where there are fewer items -> float [B, |ks|] by name, NaN where undefined.
 
-        `intra_list_distance` needs two items, and an item feature to compare.
+        `intra_list_distance` needs two items, and an item feature to compare. No K: no figures.
         """
+        if not self._ks:
+            return {}
         figures = {"novelty": tf.stack([self.novelty(items[:, :k]) for k in self._ks], axis=1)}
         if self._features:
             distances = [self.distance(items[:, :k]) for k in self._ks]

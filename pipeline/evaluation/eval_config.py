@@ -35,7 +35,8 @@ def make_eval_config(config: Config) -> Any:
     if config.retrieval is not None:
         settings = {"ks": list(config.evaluation.ks), "one_list": config.split.history == "frozen"}
         specs.append(_spec(config, RetrievalMetrics, settings))
-        specs.append(_spec(config, ListMetrics, {"names": list_metrics(config)}))
+        lists = list_metrics(config)
+        specs += [_spec(config, ListMetrics, {"names": lists})] if lists else []
     if config.evaluates_cold_items:
         specs.append(_spec(config, ColdItemMetrics, settings))
     index_recall = index_recall_metric(config)

@@ -178,6 +178,10 @@ def _family(part: str, name: str) -> str:
         return "weights of the losses"
     if name.startswith("gradient_cosine/"):
         return "cosines of gradients"
+    if name.startswith("generator/"):
+        return "generator and critic"
+    if name == "sparsity":
+        return "share of zeros in the kernels"
     if part == "train" or "loss" in name:
         return "losses"
     return "ranking tasks" if "/" in name else "retrieval"

@@ -60,6 +60,7 @@ def train(negatives: str, strategy: tf.distribute.Strategy, data_file: str, fold
     if negatives == "hard":
         optimizer |= {"embeddings": {**RULE, "momentum": 0.5}, "clip_norm": 0.5, "schedule": "plateau"}
         training["averaging"] = {"decay": 0.6}
+        training["pruning"] = {"sparsity": 0.3, "start": 0, "end": 0.5, "every_steps": 2}
     config = small_config(
         features={"trend": {"days": [0.005, 0.02]}},
         model=encoder_config("decay").model.model_dump(),

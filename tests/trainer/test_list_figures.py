@@ -59,6 +59,10 @@ def test_repeated_places_add_up():
     np.testing.assert_array_equal(found, [9 + 16, 2])
 
 
+def test_lists_that_are_not_cut_have_no_figures():
+    assert figures(GENRES, ks=())(tf.constant([[0, 1]], tf.int64)) == {}
+
+
 def test_no_rows_have_no_figures():
     found = figures(GENRES)(tf.zeros([0, 3], tf.int64))
     assert found["novelty"].shape == found["intra_list_distance"].shape == (0, 2)

@@ -1,6 +1,10 @@
+import json
+
 import numpy as np
 
+from pipeline.evaluation.eval_config import make_eval_config
 from pipeline.evaluation.list_metrics import ListMeans, list_rows
+from tests.pipeline.evaluation.runs import make_config
 
 NAMES = ["novelty@1", "novelty@2", "intra_list_distance@1", "intra_list_distance@2"]
 OUTPUTS = {
@@ -9,6 +13,15 @@ OUTPUTS = {
     "intra_list_distance": np.array([[np.nan, 0.5], [9, 9], [np.nan, np.nan]]),
     "popularity_novelty": np.array([[0.0, 0.5], [9, 9], [0, 0.5]]),
 }
+
+
+def test_only_the_listed_ks_are_measured() -> None:
+    def measured(evaluation: str) -> list[str]:
+        specs = make_eval_config(make_config(evaluation)).metrics_specs
+        return [json.loads(s.metrics[0].config)["names"] for s in specs if s.metrics[0].class_name == "ListMetrics"]
+
+    assert measured("{ks: [10, 200]}") == [["novelty@10"]]
+    assert measured("{ks: [200]}") == []
 
 
 def test_lists_of_positive_targets_count() -> None:
