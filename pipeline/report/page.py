@@ -112,8 +112,9 @@ def _headlines(figures: tables.Slices) -> dict[str, tables.Values]:
 
 
 def _bars(headline: Mapping[str, tables.Values]) -> Markup | None:
+    """Bars of what lies between 0 and 1; novelty is in bits."""
     panels = {
-        split: [tables.pair(metric, metric, values) for metric in tables.compared(values)]
+        split: [tables.pair(name, name, values) for name in tables.compared(values) if not name.startswith("novelty")]
         for split, values in headline.items()
     }
     return Markup(plots.bars(panels)) if any(panels.values()) else None
