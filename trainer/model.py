@@ -18,7 +18,7 @@ from trainer.items import BatchItems, CatalogueItems, WindowItems
 from trainer.mining import MinedNegatives
 from trainer.negatives import AllItems, Negatives, NegativeSampler
 from trainer.neighbours.scores import Neighbours
-from trainer.randomness import Randomness
+from trainer.randomness import Dropout, Randomness
 from trainer.retrieval import retrieval_losses
 from trainer.samplers import make_sampler
 from trainer.sharing import make_sharing
@@ -72,6 +72,7 @@ class RecommenderModel(tfrs.Model):
         self.negatives = make_sampler(config, catalogue, randomness)
         self.neighbours: Neighbours | None = None  # made of the train log once the towers are trained
         self.adversary = _adversary(config, self.candidates, randomness)
+        self.head_dropouts = {n: Dropout(t.dropout, randomness, f"{n}_dropout") for n, t in config.ranking.items()}
         self._make_weights()
 
     def encode(self, window: Window, training: bool = False) -> QueryState:
@@ -159,7 +160,8 @@ class RecommenderModel(tfrs.Model):
         attended = None if own is None else tf.gather_nd(own, place)[:, tf.newaxis]
         hidden = {name: tf.gather_nd(values, place) for name, values in state.hidden.items()}
         pairs = self.interaction({o: hidden[o] for o in map(self.sharing.state_of, self.heads)}, vectors, attended)
-        found = {name: head(pairs[self.sharing.state_of(name)], item)[:, 0] for name, head in self.heads.items()}
+        pairs = {n: self.head_dropouts[n](pairs[self.sharing.state_of(n)], training=training) for n in self.heads}
+        found = {name: head(pairs[name], item)[:, 0] for name, head in self.heads.items()}
         classes = {n: head(hidden[self.sharing.state_of(n)]) for n, head in self.classifiers.items()}
         return state, found | classes
 
@@ -197,7 +199,7 @@ class RecommenderModel(tfrs.Model):
         vectors = items.vectors(window[layout.ITEM_ID])
         state = self._encode(window, vectors, training)
         attended = self._attended(vectors, state)
-        sums = {name: self._ranking_sum(name, window, state, items, attended) for name in self.heads}
+        sums = {name: self._ranking_sum(name, window, state, items, attended, training) for name in self.heads}
         sums |= {name: self._class_sum(name, window, state) for name in self.classifiers}
         task = self.config.retrieval
         if self.retrieval_name is not None and task is not None and self.negatives is not None:
@@ -252,14 +254,21 @@ class RecommenderModel(tfrs.Model):
         return attended_ahead(self.target_attention, vectors, state.history, targets.place, targets.position, span)
 
     def _ranking_sum(
-        self, name: str, window: Window, state: QueryState, items: BatchItems, attended: tf.Tensor | None
+        self,
+        name: str,
+        window: Window,
+        state: QueryState,
+        items: BatchItems,
+        attended: tf.Tensor | None,
+        training: bool,
     ) -> "LossSum":
         head, own = self.heads[name], self.sharing.state_of(name)
         targets = head.targets(window)
         hidden = {own: tf.gather_nd(state.hidden[own], targets.place)}
         attended = self._attended_targets(name, targets, window, state, items, attended)
-        pairs = self.interaction(hidden, items.vectors(targets.item), attended)
-        return LossSum.of(head.losses_of(head(pairs[own], targets.item), targets), targets.weight)
+        pair = self.interaction(hidden, items.vectors(targets.item), attended)[own]
+        output = head(self.head_dropouts[name](pair, training=training), targets.item)
+        return LossSum.of(head.losses_of(output, targets), targets.weight)
 
     def _class_sum(self, name: str, window: Window, state: QueryState) -> "LossSum":
         head = self.classifiers[name]

@@ -61,6 +61,8 @@ class EventTask(Task):
 class LabelledTask(EventTask):
     """A task that scores an item for a user, with a label on the event. Where the label is missing is no loss."""
 
+    dropout: float = Field(default=0.0, ge=0, lt=1)
+    """Of what the head sees in training: query, candidate and their product. Where labels are few, about a half."""
     label: str
     """An expression over the columns of the interactions: `rating`, `rating >= 4`, `kind == 'click'`."""
 

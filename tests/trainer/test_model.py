@@ -200,6 +200,18 @@ def test_ranking_without_retrieval():
     assert set(model.task_losses(batch(model.config))) == {"like"}
 
 
+def test_a_heads_dropout_is_its_own_and_of_training_alone():
+    rating = small_config().tasks["rating"].model_dump(exclude_unset=True)
+    plain, dropped = small_model(CONFIG), small_model(small_config(tasks={"rating": {**rating, "dropout": 0.5}}))
+    window = batch()
+
+    def differing(training):
+        losses = [model.task_losses(window, training=training) for model in (plain, dropped)]
+        return {name for name in losses[0] if float(losses[0][name]) != float(losses[1][name])}
+
+    assert (differing(training=False), differing(training=True)) == (set(), {"rating"})
+
+
 def test_dropout_draws_anew_at_every_step_and_the_same_at_the_same_step():
     model = small_model(encoder_config("decay", dropout=0.5, item_dropout=0.3))
     window = batch(model.config)
