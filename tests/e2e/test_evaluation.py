@@ -1,4 +1,4 @@
-"""The evaluation's figures equal those that NumPy computes from the exported embeddings."""
+"""The evaluation's figures equal those that NumPy computes from the scores of another signature."""
 
 from pathlib import Path
 from typing import Any
@@ -9,7 +9,7 @@ import tensorflow as tf
 
 from pipeline import layout
 from pipeline.evaluation.results import headline
-from pipeline.infra.requests import as_request
+from pipeline.requests import as_request, set_values
 from tests.e2e.conftest import Passes
 from tests.e2e.metadata import artifacts
 
@@ -32,7 +32,7 @@ def _newest(passes: Passes, type_name: str, component: str) -> str:
 
 @pytest.fixture(scope="module")
 def ranks(passes: Passes) -> dict[bytes, int]:
-    """The rank of each warm test user's one target, by NumPy alone after the two embedding signatures."""
+    """The rank of each warm test user's one target, by NumPy after `rank` has scored the whole catalogue."""
     model = tf.saved_model.load(str(passes.home.serving / str(passes.versions[2][-1])))
     examples = _newest(passes, "Examples", "InteractionExampleGen")
     windows = [w for w in _windows(examples, "test") if _values(w, layout.IS_COLD_USER) == [0]]
@@ -40,12 +40,14 @@ def ranks(passes: Passes) -> dict[bytes, int]:
     ids = sorted(
         {i for w in train for i in _values(w, layout.ITEM_ID)} | {_values(w, "catalogue_id")[0] for w in catalogue}
     )
-    requests = [as_request(w).SerializeToString() for w in windows]
-    queries = model.signatures["embed_query"](examples=tf.constant(requests))["embedding"].numpy()
-    candidates = model.signatures["embed_candidate"](item_id=tf.constant(ids))["embedding"].numpy()
+    requests = [as_request(window) for window in windows]
+    for request in requests:
+        set_values(request, layout.CANDIDATE_ITEM_ID, ids)
+    examples = tf.constant([request.SerializeToString() for request in requests])
+    all_scores = model.signatures["rank"](examples=examples)["retrieval_score"].numpy()
     place = {item: n for n, item in enumerate(ids)}
     found = {}
-    for window, scores in zip(windows, queries.astype(np.float64) @ candidates.T.astype(np.float64), strict=True):
+    for window, scores in zip(windows, all_scores, strict=True):
         seen = [place[i] for i in _values(window, layout.SEEN_ITEM_ID) if i in place]
         target = place.get(_values(window, layout.ITEM_ID)[-1])
         scores[seen] = -np.inf
