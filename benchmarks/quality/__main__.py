@@ -26,7 +26,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     console = Console()
     for name in options.only or studies:
         results: dict[str, list[Result]] = {}
-        for variant in studies[name].variants:
+        for variant in options.variants or studies[name].variants:
             results[variant] = [_run(name, variant, seed) for seed in options.seeds]
             console.print(_table(studies[name], results))
         _write(options.output / f"{name}.json", studies[name], options.seeds, results)
@@ -36,6 +36,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _parser(names: list[str]) -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.quality", description=__doc__)
     parser.add_argument("--only", nargs="+", choices=names, metavar="STUDY", help=f"of: {', '.join(names)}")
+    parser.add_argument("--variants", nargs="+", metavar="VARIANT", help="of the study; all of them by default")
     parser.add_argument("--seeds", nargs="+", type=int, default=[1, 2, 3], help="one training for each")
     parser.add_argument("--output", type=Path, default=Path("benchmarks/results"), metavar="FOLDER")
     return parser
