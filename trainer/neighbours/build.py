@@ -33,7 +33,7 @@ def build_neighbours(model: RecommenderModel, train: WindowData, held_out: Windo
     tables = {table.name: table for table in _tables(config, log, spec.config.data.interactions.time is not None)}
     weights = _weights(config, model, tables, held_out)
     used = {name: weight for name, weight in weights.items() if weight and name in tables}
-    return Neighbours([tables[name] for name in used], list(used.values())) if used else None
+    return Neighbours([tables[name] for name in used], list(used.values()), spec.item_count) if used else None
 
 
 def _tables(config: NeighboursConfig, log: TrainLog, has_times: bool) -> Iterator[NeighbourTable]:

@@ -1,6 +1,7 @@
 """From a history to the scores that its items' neighbourhoods give to all items."""
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 import scipy.sparse as sp
@@ -26,9 +27,15 @@ class NeighbourTable(tf.Module):
             self._item = tf.Variable(links.indices.astype(np.int32), trainable=False, name="item")
             self._value = tf.Variable(links.data.astype(np.float32), trainable=False, name="value")
 
-    def scores(self, history: tf.Tensor) -> tf.Tensor:
-        """int64 [B, L], the oldest event first, V for none -> float [B, V]."""
-        rows = tf.shape(history, tf.int64)[0]
+    def cells(self, history: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        """What each event adds to each of its neighbours.
+
+        Args:
+            history: int64 [B, L], the oldest event first, V for none.
+
+        Returns:
+            The cells row x V + item, int64 [N], in which several events may meet, and the scores float [N].
+        """
         event = tf.reshape(history, [-1])
         splits, place = tf.raw_ops.RaggedRange(
             starts=tf.gather(self._starts, event),
@@ -39,8 +46,7 @@ class NeighbourTable(tf.Module):
         source = _segments(splits)
         value = tf.gather(self._value, place) * tf.gather(tf.reshape(self._weights(history), [-1]), source)
         row = source // tf.maximum(tf.shape(history, tf.int64)[1], 1)
-        cell = row * self._size + tf.cast(tf.gather(self._item, place), tf.int64)
-        return tf.reshape(tf.math.unsorted_segment_sum(value, cell, rows * self._size), [rows, self._size])
+        return row * self._size + tf.cast(tf.gather(self._item, place), tf.int64), value
 
     def _weights(self, history: tf.Tensor) -> tf.Tensor:
         """float [B, L]: of each event by the number of known ones after it."""
@@ -54,16 +60,80 @@ class Neighbours(tf.Module):
     Args:
         tables: one for each kind.
         weights: theirs.
+        size: V.
     """
 
-    def __init__(self, tables: Sequence[NeighbourTable], weights: Sequence[float]) -> None:
+    def __init__(self, tables: Sequence[NeighbourTable], weights: Sequence[float], size: int) -> None:
         super().__init__(name="neighbours")
         self._tables = list(tables)
         self._weights = [float(weight) for weight in weights]
+        self._size = size
 
     def scores(self, history: tf.Tensor) -> tf.Tensor:
-        """int64 [B, L], the oldest event first, V for none -> float [B, V]."""
-        return tf.add_n([w * table.scores(history) for table, w in zip(self._tables, self._weights, strict=True)])
+        """The scores of all items: int64 [B, L], the oldest event first, V for none -> float [B, V]."""
+        cell, value = self._cells(history)
+        rows = tf.shape(history, tf.int64)[0]
+        return tf.reshape(tf.math.unsorted_segment_sum(value, cell, rows * self._size), [rows, self._size])
+
+    def nearest(self, history: tf.Tensor) -> "Nearest":
+        """The same scores of the few items that have one."""
+        cell, value = self._cells(history)
+        found, place = tf.unique(cell)
+        order = tf.argsort(found)
+        value = tf.math.unsorted_segment_sum(value, place, tf.size(found))
+        return Nearest(tf.gather(found, order), tf.gather(value, order), tf.shape(history, tf.int64)[0], self._size)
+
+    def _cells(self, history: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        cells, values = zip(*(table.cells(history) for table in self._tables), strict=True)
+        return tf.concat(cells, axis=0), tf.concat([w * v for w, v in zip(self._weights, values, strict=True)], axis=0)
+
+
+class Nearest(NamedTuple):
+    """The items next to each of B histories, and their scores; all others' are 0. Costs the same whatever V is.
+
+    Attributes:
+        cell: int64 [N], row x V + item, rising.
+        value: float [N].
+        rows: int64 [], B.
+        size: V.
+    """
+
+    cell: tf.Tensor
+    value: tf.Tensor
+    rows: tf.Tensor
+    size: int
+
+    def of(self, item: tf.Tensor) -> tf.Tensor:
+        """The scores of items, int64 [B, M] in [0, V] -> float [B, M]."""
+        place, is_there = self._find(self.cell, self._cells_of(item))
+        values = tf.gather(tf.concat([self.value, [0.0]], axis=0), place)
+        return tf.where(is_there & (item < self.size), values, 0.0)
+
+    def top(self, k: tf.Tensor, exclude: tf.Tensor) -> tf.Tensor:
+        """The best items without those of `exclude` int64 [B, E]: int64 [B, K], -1 where there are fewer."""
+        is_item = (exclude >= 0) & (exclude < self.size)
+        unwanted = tf.sort(tf.boolean_mask(self._cells_of(exclude), is_item))
+        wanted = tf.where(~self._find(unwanted, self.cell)[1] & (self.value > 0))[:, 0]
+        wanted = tf.gather(wanted, tf.argsort(tf.gather(self.value, wanted), direction="DESCENDING"))
+        cell = tf.gather(self.cell, wanted)
+        by_row = tf.argsort(cell // self.size, stable=True)
+        cell = tf.gather(cell, by_row)
+        row = cell // self.size
+        starts = tf.searchsorted(row, tf.range(self.rows), out_type=tf.int64)
+        rank = tf.range(tf.size(cell, tf.int64)) - tf.gather(starts, row)
+        kept = tf.where(rank < tf.cast(k, tf.int64))[:, 0]
+        places = tf.stack([tf.gather(row, kept), tf.gather(rank, kept)], axis=1)
+        none = tf.fill(tf.stack([self.rows, tf.cast(k, tf.int64)]), tf.constant(-1, tf.int64))
+        return tf.tensor_scatter_nd_update(none, places, tf.gather(cell, kept) % self.size)
+
+    def _cells_of(self, item: tf.Tensor) -> tf.Tensor:
+        return tf.range(self.rows)[:, tf.newaxis] * self.size + item
+
+    @staticmethod
+    def _find(cells: tf.Tensor, wanted: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        """The places of cells among rising ones, and whether they stand there."""
+        place = tf.reshape(tf.searchsorted(cells, tf.reshape(wanted, [-1])), tf.shape(wanted))
+        return place, tf.gather(tf.concat([cells, tf.constant([-1], tf.int64)], axis=0), place) == wanted
 
 
 def _segments(splits: tf.Tensor) -> tf.Tensor:

@@ -10,7 +10,7 @@ import tensorflow as tf
 from pipeline import layout
 from trainer.data import WindowData
 from trainer.model import RecommenderModel
-from trainer.neighbours.scores import NeighbourTable
+from trainer.neighbours.scores import Neighbours, NeighbourTable
 from trainer.ranks import target_ranks
 from trainer.windows import Window
 
@@ -65,7 +65,8 @@ def choose_weights(model: RecommenderModel, tables: Sequence[NeighbourTable], da
 def _scales(model: RecommenderModel, tables: Sequence[NeighbourTable], batches: tf.data.Dataset) -> np.ndarray:
     """What makes the root mean square of each table's scores 1, over the first batch; 0 for a table without scores."""
     history = model.encode(next(iter(batches))).newest().items
-    means = np.array([float(tf.reduce_mean(table.scores(history) ** 2)) for table in tables])
+    kinds = [Neighbours([table], [1.0], model.spec.item_count) for table in tables]
+    means = np.array([float(tf.reduce_mean(kind.scores(history) ** 2)) for kind in kinds])
     return np.divide(1, np.sqrt(means), out=np.zeros_like(means), where=means > 0)
 
 
@@ -74,6 +75,7 @@ def _ranks(
 ) -> np.ndarray:
     """The ranks of the warm users' targets by combination: float [G, N]."""
     candidates = model.candidate_embeddings()
+    kinds = [Neighbours([table], [1.0], model.spec.item_count) for table in tables]
     mask_seen = model.config.evaluation.mask_seen
 
     @tf.function(reduce_retracing=True, autograph=False)
@@ -83,7 +85,7 @@ def _ranks(
         scores = model.scores_as_of(
             window[layout.TIME][:, -1], state.embedding, lambda query: tf.matmul(query, candidates, transpose_b=True)
         )
-        added = tf.stack([table.scores(state.items) for table in tables])
+        added = tf.stack([kind.scores(state.items) for kind in kinds])
         found = tf.map_fn(
             lambda weights: target_ranks(scores + tf.tensordot(weights, added, 1), item, seen, mask_seen), grid
         )

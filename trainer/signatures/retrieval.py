@@ -5,7 +5,6 @@ import tensorflow as tf
 from trainer.index.base import Index
 from trainer.index.blocks import masked_top_k, wanted_top_k
 from trainer.neighbours.scores import Neighbours
-from trainer.ranks import mask_items
 from trainer.towers import QueryState
 
 Found = tuple[tf.Tensor, tf.Tensor]
@@ -35,7 +34,7 @@ class Retrieval:
     def scores_of(self, state: QueryState, item: tf.Tensor) -> tf.Tensor:
         """The scores of some items, int64 [B, N] in [0, V] -> float [B, N]."""
         scores = tf.linalg.matvec(self.index.embeddings(item), state.embedding)
-        return scores if self._neighbours is None else scores + _of(self._neighbours.scores(state.items), item)
+        return scores if self._neighbours is None else scores + self._neighbours.nearest(state.items).of(item)
 
     def search(self, state: QueryState, k: tf.Tensor, exclude: tf.Tensor) -> Found:
         """The best items without those of `exclude` int64 [B, E]; as `Index.search`."""
@@ -57,19 +56,13 @@ class Retrieval:
         return scores + tf.pad(added, [[0, 0], [0, scores.shape[1] - self.index.size]])
 
     def _merged(self, state: QueryState, neighbours: Neighbours, k: tf.Tensor, exclude: tf.Tensor) -> Found:
-        """The best of what the towers and what the neighbourhoods find, by both scores."""
-        size, added = self.index.size, neighbours.scores(state.items)
+        """The best of what the towers and what the neighbourhoods find, by both scores; no pass over all items."""
+        size, nearest = self.index.size, neighbours.nearest(state.items)
         _, found = self.index.search(state.embedding, tf.minimum(_WIDER * k, size), exclude)
-        near_score, near = tf.math.top_k(mask_items(added, exclude), k)
-        near = tf.cast(near, tf.int64)
-        is_new = (near_score > 0) & ~tf.reduce_any(near[:, :, tf.newaxis] == found[:, tf.newaxis], axis=2)
+        near = nearest.top(k, exclude)
+        is_new = ~tf.reduce_any(near[:, :, tf.newaxis] == found[:, tf.newaxis], axis=2)
         item = tf.concat([found, tf.where(is_new, near, -1)], axis=1)
         known = tf.where(item >= 0, item, size)
-        scores = tf.linalg.matvec(self.index.embeddings(known), state.embedding) + _of(added, known)
+        scores = tf.linalg.matvec(self.index.embeddings(known), state.embedding) + nearest.of(known)
         best, place = tf.math.top_k(tf.where(item >= 0, scores, float("-inf")), k)
         return best, tf.gather(item, place, batch_dims=1)
-
-
-def _of(scores: tf.Tensor, item: tf.Tensor) -> tf.Tensor:
-    """Of scores float [B, V] those of items int64 [B, N] in [0, V]: 0 for V."""
-    return tf.gather(tf.pad(scores, [[0, 0], [0, 1]]), item, batch_dims=1)

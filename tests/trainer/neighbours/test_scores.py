@@ -9,8 +9,13 @@ LINKS = np.array([[0, 0.5, 0.25, 0], [0, 0, 2, 0], [0, 0, 0, 0], [1, 0, 0, 0]], 
 NONE = 4
 
 
-def table(decay=1.0, name="cosine"):
-    return NeighbourTable(sp.csr_matrix(LINKS), decay, name=name)
+def kind(decay=1.0):
+    return NeighbourTable(sp.csr_matrix(LINKS), decay, name="kind")
+
+
+def table(decay=1.0):
+    """One kind alone."""
+    return Neighbours([kind(decay)], [1.0], NONE)
 
 
 def test_a_history_adds_its_items_links():
@@ -42,11 +47,30 @@ def test_any_history_equals_the_matrix_product():
         for item, weight in zip(items, weights[row], strict=True):
             if item < 30:
                 expected[row] += weight * links[item].toarray()[0]
-    found = NeighbourTable(links, 0.7, name="t").scores(tf.constant(history))
+    found = Neighbours([NeighbourTable(links, 0.7, name="t")], [1.0], 30).scores(tf.constant(history))
     np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-6)
 
 
 def test_kinds_are_weighed():
-    both = Neighbours([table(), table(decay=0.5, name="transitions")], [2.0, 4.0])
+    both = Neighbours([kind(), kind(decay=0.5)], [2.0, 4.0], NONE)
     history = tf.constant([[0, 1]], tf.int64)
     np.testing.assert_allclose(both.scores(history), [[0, 2 * 0.5 + 4 * 0.25, 2 * 2.25 + 4 * 2.125, 0]])
+
+
+def test_the_nearest_items_scores_are_those_of_all_items():
+    rng = np.random.default_rng(5)
+    links = sp.random(30, 30, 0.1, "csr", np.float32, rng)
+    neighbours = Neighbours(
+        [NeighbourTable(links, 0.7, name="t"), NeighbourTable(links.T.tocsr(), 1.0, name="u")], [1.0, 0.5], 30
+    )
+    history = tf.constant(rng.integers(0, 31, [20, 4]))
+    scores, nearest = neighbours.scores(history).numpy(), neighbours.nearest(history)
+    items = np.tile(np.arange(31), [20, 1])
+    np.testing.assert_allclose(nearest.of(tf.constant(items)), np.pad(scores, [(0, 0), (0, 1)]), rtol=1e-6)
+
+
+def test_the_nearest_items_are_found_without_the_unwanted():
+    nearest = table().nearest(tf.constant([[0, 1], [2, NONE], [3, 0]], tf.int64))
+    exclude = tf.constant([[-1, NONE], [0, 1], [2, 2]], tf.int64)
+    assert nearest.top(tf.constant(3), exclude).numpy().tolist() == [[2, 1, -1], [-1, -1, -1], [0, 1, -1]]
+    assert nearest.top(tf.constant(1), exclude[:, :0]).numpy().tolist() == [[2], [-1], [0]]

@@ -23,7 +23,7 @@ def exported(request, shop_config, shop_graph, shop_model):
     serving = shop_config.serving.model_dump(exclude_unset=True) | {"index": request.param, **approximate}
     config = shop(serving=serving)
     model = RecommenderModel.__new__(RecommenderModel)
-    neighbours = Neighbours([NeighbourTable(sp.csr_matrix(LINKS), DECAY, name="transitions")], [WEIGHT])
+    neighbours = Neighbours([NeighbourTable(sp.csr_matrix(LINKS), DECAY, name="transitions")], [WEIGHT], len(ITEMS))
     model.__dict__.update(shop_model.__dict__, config=config, neighbours=neighbours)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(build, "SMALLEST", 1)
@@ -79,6 +79,7 @@ def test_the_target_is_ranked_by_both_scores(exported):
     assert answer["top_items"][0].numpy().tolist() == np.argsort(-scores)[:5].tolist()
 
 
+@pytest.mark.parametrize("exported", ["ivf"], indirect=True)
 def test_the_saved_model_remembers(exported, tmp_path):
     signatures = exported.concrete_signatures()
     tf.saved_model.save(exported, str(tmp_path / "model"), signatures=signatures)
