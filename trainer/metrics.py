@@ -11,6 +11,7 @@ from pipeline.evaluation.order_figures import Scores, order_figures
 from trainer.data import WindowData
 from trainer.model import RecommenderModel
 from trainer.ranks import target_ranks
+from trainer.towers import QueryState
 from trainer.windows import Window
 
 _BATCH_SIZE = 128
@@ -61,14 +62,10 @@ class Evaluator:
         answers |= {f"{name}_label": window[layout.label(name)][:, -1] for name in predictions}
         answers |= {f"{name}_label": shares for name, shares in self._model.class_shares(item).items()}
         answers |= {f"{name}_is_target": window[layout.weight(name)][:, -1] for name in self._model.config.events}
-        scores = self._model.scores_as_of(
-            window[layout.TIME][:, -1],
-            state.embedding,
-            lambda query: tf.matmul(query, candidates, transpose_b=True),
-        )
+        scores = tower_scores(self._model, window, state, candidates)
         mask_seen = self._model.config.evaluation.mask_seen
         rank = target_ranks(self._model.with_neighbours(scores, state), item, window[layout.SEEN_ITEM_ID], mask_seen)
-        is_counted = window[layout.IS_POSITIVE][:, -1] & (window[layout.IS_COLD_USER] == 0)
+        is_counted = counts(window)
         return answers | {"rank": tf.where(is_counted, rank, np.inf), "is_counted": is_counted}
 
     def _losses(self, answers: dict[str, np.ndarray]) -> dict[str, float]:
@@ -97,6 +94,17 @@ class Evaluator:
         user, label, prediction = (answers[n][is_target] for n in ("user", f"{name}_label", f"{name}_prediction"))
         figures = _FIGURES[self._model.config.events[name].kind](user, label, prediction)
         return {f"{name}/{figure}": value for figure, value in figures.items()}
+
+
+def tower_scores(model: RecommenderModel, window: Window, state: QueryState, candidates: tf.Tensor) -> tf.Tensor:
+    """The towers' scores of all items as of each window's newest event: float [B, V], of `candidate_embeddings`."""
+    time = window[layout.TIME][:, -1]
+    return model.scores_as_of(time, state.embedding, lambda query: tf.matmul(query, candidates, transpose_b=True))
+
+
+def counts(window: Window) -> tf.Tensor:
+    """bool [B]: whether the newest event is a retrieval target of a warm user."""
+    return window[layout.IS_POSITIVE][:, -1] & (window[layout.IS_COLD_USER] == 0)
 
 
 def _regression(user: np.ndarray, label: np.ndarray, prediction: np.ndarray) -> dict[str, float]:

@@ -101,6 +101,7 @@ class TrainingJob:
         files = {"train": fn_args.train_files, "eval": fn_args.eval_files}
         data = WindowData([p for split in config.training.fit_on for p in files[split]], spec)
         self._splits = (WindowData(files["eval"], spec), data)
+        self._has_eval = self._splits[0].summary().windows > 0
         summary = data.summary()
         self._labels = summary.labels
         with strategy.scope():
@@ -132,7 +133,7 @@ class TrainingJob:
     def add_neighbours(self, model: RecommenderModel) -> dict[str, float]:
         """Adds the items' neighbourhoods to a trained model; the eval figures with them, none where there are none."""
         held_out, train = self._splits
-        has_held_out = "eval" not in self._config.training.fit_on and held_out.summary().windows > 0
+        has_held_out = "eval" not in self._config.training.fit_on and self._has_eval
         model.neighbours = build_neighbours(model, train, held_out if has_held_out else None)
         return Evaluator(model, held_out).evaluate() if model.neighbours and has_held_out else {}
 
@@ -165,8 +166,7 @@ class TrainingJob:
 
     def _evaluator(self) -> Callable[[], dict[str, float]] | None:
         """Nothing to evaluate with where the eval split is empty."""
-        data = self._splits[0]
-        return Evaluator(self._model, data).evaluate if data.summary().windows else None
+        return Evaluator(self._model, self._splits[0]).evaluate if self._has_eval else None
 
 
 def _write(fn_args: FnArgs, name: str, values: dict[str, Any]) -> None:

@@ -9,6 +9,7 @@ import tensorflow as tf
 
 from pipeline import layout
 from trainer.data import WindowData
+from trainer.metrics import counts, tower_scores
 from trainer.model import RecommenderModel
 from trainer.neighbours.scores import Neighbours, NeighbourTable
 from trainer.ranks import target_ranks
@@ -51,10 +52,11 @@ def choose_weights(model: RecommenderModel, tables: Sequence[NeighbourTable], da
     size = model.spec.item_count
     rows = max(1, min(128, _CELLS // size))
     batches = data.evaluation_batches(rows).take(-(-_WINDOWS // rows))
-    scales = _scales(model, tables, batches)
+    kinds = [Neighbours([table], [1.0], model.spec.item_count) for table in tables]
+    scales = _scales(model, kinds, batches)
     shares = list(itertools.product(_SHARES, repeat=len(tables)))
     grid = tf.constant(np.array(shares) * scales, tf.float32)
-    ranks = _ranks(model, tables, batches, grid)
+    ranks = _ranks(model, kinds, batches, grid)
     if not ranks.size:
         return None
     gains = np.where(ranks <= TOP, 1 / np.log2(ranks + 1), 0).mean(axis=1)
@@ -62,34 +64,29 @@ def choose_weights(model: RecommenderModel, tables: Sequence[NeighbourTable], da
     return Choice(tuple(float(w) for w in grid[best].numpy()), float(gains[best]), float(gains[0]))
 
 
-def _scales(model: RecommenderModel, tables: Sequence[NeighbourTable], batches: tf.data.Dataset) -> np.ndarray:
-    """What makes the root mean square of each table's scores 1, over the first batch; 0 for a table without scores."""
+def _scales(model: RecommenderModel, kinds: Sequence[Neighbours], batches: tf.data.Dataset) -> np.ndarray:
+    """What makes the root mean square of each kind's scores 1, over the first batch; 0 for a kind without scores."""
     history = model.encode(next(iter(batches))).newest().items
-    kinds = [Neighbours([table], [1.0], model.spec.item_count) for table in tables]
     means = np.array([float(tf.reduce_mean(kind.scores(history) ** 2)) for kind in kinds])
     return np.divide(1, np.sqrt(means), out=np.zeros_like(means), where=means > 0)
 
 
 def _ranks(
-    model: RecommenderModel, tables: Sequence[NeighbourTable], batches: tf.data.Dataset, grid: tf.Tensor
+    model: RecommenderModel, kinds: Sequence[Neighbours], batches: tf.data.Dataset, grid: tf.Tensor
 ) -> np.ndarray:
     """The ranks of the warm users' targets by combination: float [G, N]."""
     candidates = model.candidate_embeddings()
-    kinds = [Neighbours([table], [1.0], model.spec.item_count) for table in tables]
     mask_seen = model.config.evaluation.mask_seen
 
     @tf.function(reduce_retracing=True, autograph=False)
     def ranks(window: Window) -> tf.Tensor:
         state = model.encode(window).newest()
         item, seen = window[layout.ITEM_ID][:, -1], window[layout.SEEN_ITEM_ID]
-        scores = model.scores_as_of(
-            window[layout.TIME][:, -1], state.embedding, lambda query: tf.matmul(query, candidates, transpose_b=True)
-        )
+        scores = tower_scores(model, window, state, candidates)
         added = tf.stack([kind.scores(state.items) for kind in kinds])
         found = tf.map_fn(
             lambda weights: target_ranks(scores + tf.tensordot(weights, added, 1), item, seen, mask_seen), grid
         )
-        counts = window[layout.IS_POSITIVE][:, -1] & (window[layout.IS_COLD_USER] == 0)
-        return tf.boolean_mask(found, counts, axis=1)
+        return tf.boolean_mask(found, counts(window), axis=1)
 
     return np.concatenate([ranks(window).numpy() for window in batches], axis=1)
