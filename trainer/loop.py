@@ -12,22 +12,19 @@ from absl import logging
 
 from pipeline.config.training import EarlyStopping, TrainingConfig
 from trainer.averaging import WeightAverage
-from trainer.balancing.gradients import weighted_sum
 from trainer.checkpoints import TrainingState
 from trainer.data import WindowData
 from trainer.diagnostics import Diagnostics
-from trainer.distillation import LOSS as DISTILLATION
 from trainer.distillation import Distillation
-from trainer.generator.adversary import LOSS as GENERATION
 from trainer.improvement import figure_of, is_better
 from trainer.model import RecommenderModel
 from trainer.optimizers import learning_rates, make_optimizer
 from trainer.precision import LossScale, rewrite_of, rewritten
 from trainer.progress import Progress
 from trainer.pruning import Pruning
+from trainer.replica_step import ReplicaStep
 from trainer.schedules import Plateau
 from trainer.summaries import ScalarLog
-from trainer.table_gradients import dense, row_sums
 from trainer.windows import Window
 
 Figures = dict[str, float]
@@ -86,7 +83,6 @@ class TrainingLoop:
         self._strategy = strategy
         self._data = data
         self._evaluate = evaluate
-        self._distillation = distillation
         self._config: TrainingConfig = model.config.training
         self._stopping = None if evaluate is None else self._config.stopping
         self._steps_per_epoch = math.ceil(windows / self._config.batch_size)
@@ -101,13 +97,14 @@ class TrainingLoop:
         pruning = self._config.pruning
         self._pruning = Pruning(pruning, self._total, variables, strategy) if pruning else None
         with strategy.scope():
-            self._loss_scale = LossScale() if self._rewrite and self._config.precision == "mixed_float16" else None
+            loss_scale = LossScale() if self._rewrite and self._config.precision == "mixed_float16" else None
+        self._replica_step = ReplicaStep(model, self._optimizer, distillation, loss_scale)
         self._diagnostics = Diagnostics(model, strategy) if log_folder else None
         extras: dict[str, tf.Module | None] = {
             "plateau": self._plateau,
             "average": self._average,
             "pruning": self._pruning,
-            "loss_scale": self._loss_scale,
+            "loss_scale": loss_scale,
         }
         kept = {name: extra for name, extra in extras.items() if extra is not None}
         self._state = TrainingState(checkpoint_folder, model, self._optimizer, kept)
@@ -206,34 +203,6 @@ class TrainingLoop:
         if self._average is not None:
             self._average.update(self._model.step)
         return {n: self._strategy.reduce(tf.distribute.ReduceOp.SUM, x, axis=None) for n, x in losses.items()}
-
-    def _replica_step(self, window: Window) -> dict[str, tf.Tensor]:
-        balancing, variables = self._model.balancing, self._model.trainable_variables
-        with tf.GradientTape(persistent=True) as tape:
-            losses = self._model.task_losses(window, training=True)
-            beside = self._losses_beside(window)
-            scaled = {name: self._scaled(loss) for name, loss in losses.items()}
-            total = balancing.total(scaled)
-            added = [self._scaled(beside[name]) for name in (GENERATION, DISTILLATION) if name in beside]
-        gradients = balancing.gradients(tape, scaled, total, variables)
-        for loss in added:
-            pairs = zip(gradients, tape.gradient(loss, variables), strict=True)
-            gradients = [weighted_sum(pair, tf.ones([2])) for pair in pairs]
-        if self._loss_scale is not None:
-            gradients = self._loss_scale.unscaled(gradients)
-        is_dense = self._model.reads_whole_catalogue
-        gradients = dense(gradients) if is_dense else row_sums(gradients)
-        pairs = zip(gradients, variables, strict=True)
-        self._optimizer.apply_gradients(pairs, experimental_aggregate_gradients=is_dense)
-        return losses | beside
-
-    def _losses_beside(self, window: Window) -> dict[str, tf.Tensor]:
-        """What is minimised beside the tasks' losses, and not balanced with them."""
-        distillation = self._distillation.losses(window) if self._distillation else {}
-        return self._model.generation_losses() | distillation
-
-    def _scaled(self, loss: tf.Tensor) -> tf.Tensor:
-        return loss if self._loss_scale is None else self._loss_scale.scaled(loss)
 
     def _steps_done(self) -> int:
         return int(self._model.step.numpy())

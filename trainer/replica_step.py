@@ -1,0 +1,69 @@
+"""One replica's part of a training step: losses, their gradients, and the optimizer's move."""
+
+import tensorflow as tf
+
+from trainer.balancing.gradients import Gradient, weighted_sum
+from trainer.distillation import LOSS as DISTILLATION
+from trainer.distillation import Distillation
+from trainer.generator.adversary import LOSS as GENERATION
+from trainer.model import RecommenderModel
+from trainer.precision import LossScale
+from trainer.table_gradients import dense, row_sums
+from trainer.windows import Window
+
+_NOT_BALANCED = (GENERATION, DISTILLATION)
+
+
+class ReplicaStep:
+    """Moves a model's weights by the gradients of a window batch; to be run on every replica.
+
+    Args:
+        model: whose losses are minimised.
+        optimizer: of the model's trainable variables.
+        distillation: the losses of a student. None: there is no teacher.
+        loss_scale: of training in float16. None: losses are taken as they are.
+    """
+
+    def __init__(
+        self,
+        model: RecommenderModel,
+        optimizer: tf.keras.optimizers.Optimizer,
+        distillation: Distillation | None,
+        loss_scale: LossScale | None,
+    ) -> None:
+        self._model = model
+        self._optimizer = optimizer
+        self._distillation = distillation
+        self._loss_scale = loss_scale
+
+    def __call__(self, window: Window) -> dict[str, tf.Tensor]:
+        """One step on this replica's part [B, L] of the global batch: its share of every loss, by name."""
+        with tf.GradientTape(persistent=True) as tape:
+            losses = self._model.task_losses(window, training=True)
+            beside = self._losses_beside(window)
+            scaled = {name: self._scaled(loss) for name, loss in losses.items()}
+            total = self._model.balancing.total(scaled)
+            added = [self._scaled(beside[name]) for name in _NOT_BALANCED if name in beside]
+        gradients = self._model.balancing.gradients(tape, scaled, total, self._model.trainable_variables)
+        for loss in added:
+            gradients = _sums(gradients, tape.gradient(loss, self._model.trainable_variables))
+        self._apply(gradients if self._loss_scale is None else self._loss_scale.unscaled(gradients))
+        return losses | beside
+
+    def _losses_beside(self, window: Window) -> dict[str, tf.Tensor]:
+        """What is minimised beside the tasks' losses, and not balanced with them."""
+        distillation = self._distillation.losses(window) if self._distillation else {}
+        return self._model.generation_losses() | distillation
+
+    def _scaled(self, loss: tf.Tensor) -> tf.Tensor:
+        return loss if self._loss_scale is None else self._loss_scale.scaled(loss)
+
+    def _apply(self, gradients: list[Gradient]) -> None:
+        is_dense = self._model.reads_whole_catalogue
+        gradients = dense(gradients) if is_dense else row_sums(gradients)
+        pairs = zip(gradients, self._model.trainable_variables, strict=True)
+        self._optimizer.apply_gradients(pairs, experimental_aggregate_gradients=is_dense)
+
+
+def _sums(gradients: list[Gradient], others: list[Gradient]) -> list[Gradient]:
+    return [weighted_sum(pair, tf.ones([2])) for pair in zip(gradients, others, strict=True)]
