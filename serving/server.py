@@ -53,22 +53,26 @@ def _serve(options: Options) -> int:
 
     logging.getLogger("tensorflow").setLevel(logging.ERROR)
     server = ModelServer(options)
-    if not _start(server):
+    is_up, is_told_to_stop = _start(server)
+    if not is_up:
         return 0
-    signal.sigwait(_SIGNALS)
+    if not is_told_to_stop:
+        signal.sigwait(_SIGNALS)
     LOG.info("Stopping: requests under way may take %s more seconds", options.flags.drain_seconds)
     server.stop()
     return 0
 
 
-def _start(server: "ModelServer") -> bool:
-    """`server.start()`, given up at a signal."""
+def _start(server: "ModelServer") -> tuple[bool, bool]:
+    """`server.start()`, given up at a signal: whether it is up, and whether a signal came, which may be too late."""
+    is_told_to_stop = False
     with ThreadPoolExecutor(1) as starter:
         started = starter.submit(server.start)
         while not started.done():
             if signal.sigtimedwait(_SIGNALS, 0.1) is not None:
+                is_told_to_stop = True
                 server.repository.interrupt()
-    return started.result()
+    return started.result(), is_told_to_stop
 
 
 if __name__ == "__main__":

@@ -20,6 +20,7 @@ from tensorflow_serving.apis import (
 )
 
 from serving.client import RecommenderClient, Request
+from serving.process import server_process
 from tests.serving.models import RunningServer, eventually, save_model, serve
 
 
@@ -200,6 +201,15 @@ def test_versions_come_break_and_go_while_it_serves(base_path: Path) -> None:
         shutil.rmtree(base_path / "2")
         shutil.rmtree(base_path / "1")
         assert _like(client) == pytest.approx(2.6)
+
+
+def test_sigterm_behind_the_first_line_ends_the_server(base_path: Path, tmp_path: Path) -> None:
+    save_model(base_path / "1")
+    with (tmp_path / "log").open("w") as log, server_process([f"--model_base_path={base_path}"], log) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline().startswith(b"Running")
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(timeout=8) == 0
 
 
 def test_sigterm_under_load_loses_no_accepted_request_and_a_restart_is_found_again(base_path: Path) -> None:
