@@ -17,7 +17,8 @@ def embedded_server(config: Config) -> Iterator[str]:
     """Starts a server of the pushed models on a UNIX socket, yields its address and stops it. Raises `CommandError`."""
     with tempfile.TemporaryDirectory() as folder:
         socket, log = Path(folder) / "socket", Path(folder) / "log"
-        flags = [*server_flags(config), f"--grpc_socket_path={socket}"]
+        # The one call is over before a server would be warm.
+        flags = [*server_flags(config), f"--grpc_socket_path={socket}", "--enable_model_warmup=false"]
         with log.open("w") as errors, server_process(flags, errors) as process:
             _wait(process, log)
             yield f"unix:{socket}"
