@@ -13,6 +13,7 @@ from trainer.balancing import make_balancing
 from trainer.catalogue import Catalogue
 from trainer.distribution import global_sum
 from trainer.generator.adversary import Adversary, Items
+from trainer.habits.habits import Habits
 from trainer.interaction import Interaction
 from trainer.items import BatchItems, CatalogueItems, WindowItems
 from trainer.mining import MinedNegatives
@@ -70,7 +71,9 @@ class RecommenderModel(tfrs.Model):
         self.balancing = make_balancing(config, self.queries.history.norm, randomness)
         self.retrieval_name = next((n for n, t in config.tasks.items() if t.kind == "retrieval"), None)
         self.negatives = make_sampler(config, catalogue, randomness)
-        self.neighbours: Neighbours | None = None  # made of the train log once the towers are trained
+        # What is made of the train log once the towers are trained.
+        self.neighbours: Neighbours | None = None
+        self.habits: dict[str, Habits] = {}
         self.adversary = _adversary(config, self.candidates, randomness)
         self.head_dropouts = {n: Dropout(t.dropout, randomness, f"{n}_dropout") for n, t in config.ranking.items()}
         self._make_weights()
@@ -139,7 +142,8 @@ class RecommenderModel(tfrs.Model):
         hidden = {own: state.hidden[own] for own in map(self.sharing.state_of, self.heads)}
         pairs = self.interaction(hidden, vectors, self._attended(vectors, state))
         heads = self.heads.items()
-        return {name: head.prediction(head(pairs[self.sharing.state_of(name)], item)) for name, head in heads}
+        found = {name: head.prediction(head(pairs[self.sharing.state_of(name)], item)) for name, head in heads}
+        return found | {name: habits.prediction(found[name], state, item) for name, habits in self.habits.items()}
 
     def event_scores(
         self, window: Window, place: tf.Tensor, training: bool = False

@@ -24,6 +24,7 @@ from trainer.distribution import make_strategy
 from trainer.executor import RAW_EVAL_FILES
 from trainer.expected import write_expected_answers
 from trainer.export import export_model
+from trainer.habits.build import build_habits
 from trainer.loop import TrainingLoop, TrainingResult
 from trainer.metrics import Evaluator
 from trainer.model import RecommenderModel
@@ -58,7 +59,7 @@ def run_fn(fn_args: FnArgs) -> None:
     job = TrainingJob(config, tft_output, catalogue, fn_args)
     result = job.train()
     model = job.exportable_model()
-    result = dataclasses.replace(result, evaluation=result.evaluation | job.add_neighbours(model))
+    result = dataclasses.replace(result, evaluation=result.evaluation | job.add_memories(model))
     if config.serving.tables == "int8":
         quantise_tables(model)
     raw = fn_args.custom_config[RAW_EVAL_FILES]
@@ -130,12 +131,13 @@ class TrainingJob:
             target.assign(source.read_value())
         return model
 
-    def add_neighbours(self, model: RecommenderModel) -> dict[str, float]:
-        """Adds the items' neighbourhoods to a trained model; the eval figures with them, none where there are none."""
-        held_out, train = self._splits
-        has_held_out = "eval" not in self._config.training.fit_on and self._has_eval
-        model.neighbours = build_neighbours(model, train, held_out if has_held_out else None)
-        return Evaluator(model, held_out).evaluate() if model.neighbours and has_held_out else {}
+    def add_memories(self, model: RecommenderModel) -> dict[str, float]:
+        """Adds neighbourhoods and habits to a trained model; the eval figures with them, none where there are none."""
+        data, train = self._splits
+        held_out = data if "eval" not in self._config.training.fit_on and self._has_eval else None
+        model.neighbours = build_neighbours(model, train, held_out)
+        model.habits = build_habits(model, train, held_out)
+        return Evaluator(model, held_out).evaluate() if held_out and (model.neighbours or model.habits) else {}
 
     def sample_queries(self, model: RecommenderModel) -> np.ndarray:
         """Queries of the eval split, of the training data where it is empty: float32 [at most 1024, D]."""

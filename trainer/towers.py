@@ -28,17 +28,23 @@ class QueryState(NamedTuple):
         hidden: float [B, L, S] by state: what the other tasks read, each that of `Sharing.state_of`.
         history: the events [B, L, D] that each position's query sees: what target attention reads.
         items: int64 [B, L], the visible events' items, V elsewhere: what neighbourhoods read.
+        user: int64 [B], U where unknown: with `outcomes`, what habits read.
+        outcomes: the events' categories, int64 [B, L] by outcome feature.
     """
 
     embedding: tf.Tensor
     hidden: dict[str, tf.Tensor]
     history: History
     items: tf.Tensor
+    user: tf.Tensor
+    outcomes: dict[str, tf.Tensor]
 
     def newest(self) -> "QueryState":
-        """The query at the last position: [B, L, .] -> [B, .]; `items` [B, L - 1] are those before it."""
+        """The query at the last position: [B, L, .] -> [B, .]; `items`, `outcomes` [B, L - 1] are those before it."""
         hidden = {name: values[:, -1] for name, values in self.hidden.items()}
-        return QueryState(self.embedding[:, -1], hidden, self.history.newest(), self.items[:, :-1])
+        outcomes = {name: values[:, :-1] for name, values in self.outcomes.items()}
+        items = self.items[:, :-1]
+        return QueryState(self.embedding[:, -1], hidden, self.history.newest(), items, self.user, outcomes)
 
 
 class Past(NamedTuple):
@@ -210,6 +216,7 @@ class QueryTower(tf.keras.layers.Layer):
         self._model = model
         self._retrieval = next((n for n, t in config.tasks.items() if t.kind == "retrieval"), None)
         self._ranking = dict.fromkeys(sharing.state_of(name) for name in config.events)
+        self._outcomes = [f.name for f in features if f.section == "outcome" and f.form == "category"]
         self.sharing = sharing
         self.event = EventEncoder(config, features)
         self.history = HistoryEncoder(model.history, randomness)
@@ -244,7 +251,9 @@ class QueryTower(tf.keras.layers.Layer):
         own_states = {name: self._with_user_id(states[name], window) for name in self._ranking}
         sees = History.of(past.events, past.visible).sees & (past.last >= 0)[..., tf.newaxis]
         items = tf.where(past.visible, window[layout.ITEM_ID], unknown)
-        return QueryState(tf.concat(parts, axis=-1), own_states, History(past.events, sees), items)
+        outcomes = {name: window[name] for name in self._outcomes}
+        history = History(past.events, sees)
+        return QueryState(tf.concat(parts, axis=-1), own_states, history, items, window[layout.USER_ID], outcomes)
 
     def shared_state(self, window: Window, vectors: tf.Tensor, unknown: int, training: bool = False) -> tf.Tensor:
         """What all tasks' states are made of, float [B, L, D]; the arguments are those of `call`."""

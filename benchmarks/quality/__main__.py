@@ -58,12 +58,18 @@ def _write(path: Path, study: Study, seeds: Sequence[int], results: dict[str, li
 
 def _table(study: Study, results: dict[str, list[Result]]) -> Table:
     table = Table("", title=study.title, title_justify="left", box=None, padding=(0, 2, 0, 0))
-    for column in (*study.metrics, "seconds"):
+    for column in (*study.metrics, "seconds", "an epoch"):
         table.add_column(column, justify="right", no_wrap=True)
     for variant, runs in results.items():
         cells = [_cell([run["figures"]["test"].get(metric, float("nan")) for run in runs]) for metric in study.metrics]
-        table.add_row(variant, *cells, f"{mean(run['training']['seconds'] for run in runs):.0f}")
+        table.add_row(variant, *cells, *_seconds([run["training"] for run in runs]))
     return table
+
+
+def _seconds(trainings: list[dict[str, float]]) -> tuple[str, str]:
+    """Of a whole training and of an epoch."""
+    seconds = mean(training["seconds"] for training in trainings)
+    return f"{seconds:.0f}", f"{seconds / mean(training['epochs'] for training in trainings):.1f}"
 
 
 def _cell(values: list[float]) -> str:

@@ -5,6 +5,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from pipeline.config.base import Section
+from pipeline.config.habits import HabitsConfig
 
 
 class Task(Section):
@@ -87,6 +88,8 @@ class RegressionTask(LabelledTask):
     min: float | None = None
     max: float | None = None
     """Predictions are clipped to [min, max] outside training."""
+    habits: HabitsConfig | None = HabitsConfig()
+    """What users and items are like, beside the network. `null`: the network alone."""
 
 
 class PairwiseTask(LabelledTask):

@@ -8,6 +8,20 @@ import scipy.sparse as sp
 import tensorflow as tf
 
 
+class Cells(NamedTuple):
+    """What the events of B histories add to their items' neighbours; several events may meet in one cell.
+
+    Attributes:
+        cell: int64 [N], row x V + item.
+        value: float [N].
+        event: int64 [N], row x L + place of the event.
+    """
+
+    cell: tf.Tensor
+    value: tf.Tensor
+    event: tf.Tensor
+
+
 class NeighbourTable(tf.Module):
     """One kind of neighbourhood: the sum over the history's events of what each adds to the other items' scores.
 
@@ -27,15 +41,8 @@ class NeighbourTable(tf.Module):
             self._item = tf.Variable(links.indices.astype(np.int32), trainable=False, name="item")
             self._value = tf.Variable(links.data.astype(np.float32), trainable=False, name="value")
 
-    def cells(self, history: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        """What each event adds to each of its neighbours.
-
-        Args:
-            history: int64 [B, L], the oldest event first, V for none.
-
-        Returns:
-            The cells row x V + item, int64 [N], in which several events may meet, and the scores float [N].
-        """
+    def cells(self, history: tf.Tensor) -> Cells:
+        """What each event adds to each of its neighbours: int64 [B, L], the oldest event first, V for none."""
         event = tf.reshape(history, [-1])
         splits, place = tf.raw_ops.RaggedRange(
             starts=tf.gather(self._starts, event),
@@ -46,7 +53,7 @@ class NeighbourTable(tf.Module):
         source = _segments(splits)
         value = tf.gather(self._value, place) * tf.gather(tf.reshape(self._weights(history), [-1]), source)
         row = source // tf.maximum(tf.shape(history, tf.int64)[1], 1)
-        return row * self._size + tf.cast(tf.gather(self._item, place), tf.int64), value
+        return Cells(row * self._size + tf.cast(tf.gather(self._item, place), tf.int64), value, source)
 
     def _weights(self, history: tf.Tensor) -> tf.Tensor:
         """float [B, L]: of each event by the number of known ones after it."""
@@ -78,14 +85,12 @@ class Neighbours(tf.Module):
     def nearest(self, history: tf.Tensor) -> "Nearest":
         """The same scores of the few items that have one."""
         cell, value = self._cells(history)
-        found, place = tf.unique(cell)
-        order = tf.argsort(found)
-        value = tf.math.unsorted_segment_sum(value, place, tf.size(found))
-        return Nearest(tf.gather(found, order), tf.gather(value, order), tf.shape(history, tf.int64)[0], self._size)
+        return nearest(cell, value, tf.shape(history, tf.int64)[0], self._size)
 
     def _cells(self, history: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        cells, values = zip(*(table.cells(history) for table in self._tables), strict=True)
-        return tf.concat(cells, axis=0), tf.concat([w * v for w, v in zip(self._weights, values, strict=True)], axis=0)
+        kinds = [table.cells(history) for table in self._tables]
+        values = [weight * cells.value for weight, cells in zip(self._weights, kinds, strict=True)]
+        return tf.concat([cells.cell for cells in kinds], axis=0), tf.concat(values, axis=0)
 
 
 class Nearest(NamedTuple):
@@ -134,6 +139,14 @@ class Nearest(NamedTuple):
         """The places of cells among rising ones, and whether they stand there."""
         place = tf.reshape(tf.searchsorted(cells, tf.reshape(wanted, [-1])), tf.shape(wanted))
         return place, tf.gather(tf.concat([cells, tf.constant([-1], tf.int64)], axis=0), place) == wanted
+
+
+def nearest(cell: tf.Tensor, value: tf.Tensor, rows: tf.Tensor, size: int) -> Nearest:
+    """Sums what meets in a cell: int64 [N] and float [N] in any order, for B `rows` and V items."""
+    found, place = tf.unique(cell)
+    order = tf.argsort(found)
+    sums = tf.math.unsorted_segment_sum(value, place, tf.size(found))
+    return Nearest(tf.gather(found, order), tf.gather(sums, order), rows, size)
 
 
 def _segments(splits: tf.Tensor) -> tf.Tensor:

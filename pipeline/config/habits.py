@@ -1,0 +1,36 @@
+"""What is known of a label without the network."""
+
+from typing import Literal
+
+from pydantic import Field, model_validator
+
+from pipeline.config.base import Section
+
+HabitsPart = Literal["network", "levels", "cosine", "agreement"]
+
+
+class HabitsConfig(Section):
+    """Beside the network's prediction: how high this user's and this item's labels lie (`levels`; Koren, "Factor in the
+    neighbors", 2010), and how far the user's own labels of items near to this one were from that (Sarwar et al.,
+    "Item-based collaborative filtering recommendation algorithms", 2001). Their weighted sum is predicted (Breiman,
+    "Stacked regressions", 1996). Where labels are few a network alone is often no better than the levels.
+
+    What a user's past events were labelled is read off an outcome, a categorical one that gives the label away; without
+    one there are levels only."""
+
+    cosine: int = Field(default=20, ge=0)
+    """An item is near to so many others, those with the highest cosine of the users that labelled them. 0: none."""
+    agreement: int = Field(default=20, ge=0)
+    """And to so many whose labels rise and fall together most, by the shrunk correlation. 0: none."""
+    damping: float = Field(default=0.3, gt=0)
+    """Added to the sum of the weights of near items: with few of them the mean is drawn to the levels."""
+    weights: dict[HabitsPart, float] | None = None
+    """Of the parts. Missing: chosen on the eval split after training, by least squares; without an eval split, or
+    where it is trained on, the network is alone then."""
+
+    @model_validator(mode="after")
+    def _weights_are_of_what_is_there(self) -> "HabitsConfig":
+        absent = [name for name in ("cosine", "agreement") if name in (self.weights or {}) and not getattr(self, name)]
+        if absent:
+            raise ValueError(f"`weights` should name parts that are not 0. Received: {', '.join(absent)}")
+        return self

@@ -1,0 +1,104 @@
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from tests.trainer.small import ITEMS, USERS, draw_row, small_config, small_model, small_spec, write_rows
+from trainer.data import WindowData
+from trainer.habits.build import build_habits, stacked_weights
+from trainer.habits.labels import TrainLabels, read_labels
+from trainer.metrics import Evaluator
+
+
+def config(**habits):
+    tasks = small_config().model_dump()["tasks"]
+    return small_config(tasks={**tasks, "rating": {**tasks["rating"], "habits": habits or None}})
+
+
+def rows(count, seed, **flags):
+    """Users differ in how high they rate, which an untrained network cannot know."""
+    rng = np.random.default_rng(seed)
+    for number in range(count):
+        user = number % USERS
+        stars = np.clip(1 + user // 2 + rng.integers(0, 2, 4), 1, 5)
+        labels = {"outcome_stars": stars.tolist(), "label_rating": stars.astype(float).tolist()}
+        yield draw_row(rng, 4, user_id=[user], **labels, **flags)
+
+
+def data(folder, settings):
+    spec = small_spec(settings)
+    held_out = list(rows(30, 2, seen_item_id=[], is_cold_user=[0], is_target=[0, 0, 0, 1]))
+    train = WindowData([write_rows(folder / "train.gz", list(rows(60, 1)))], spec)
+    return train, WindowData([write_rows(folder / "eval.gz", held_out)], spec)
+
+
+def test_weights_are_those_that_predict_the_eval_labels_best(tmp_path, capsys):
+    settings = config(cosine=3, agreement=3)
+    train, held_out = data(tmp_path, settings)
+    model = small_model(settings)
+    without = Evaluator(model, held_out).evaluate()
+    model.habits = build_habits(model, train, held_out)
+    found = Evaluator(model, held_out).evaluate()
+    assert model.habits["rating"].names == ("levels", "cosine", "agreement")
+    assert found["rating/rmse"] < 0.75 < without["rating/rmse"]
+    assert found["ndcg@3"] == without["ndcg@3"]
+    said = capsys.readouterr().out
+    assert f"rmse on eval {without['rating/rmse']:.4f} -> " in said
+
+
+def test_configured_weights_need_no_eval_split(tmp_path):
+    settings = config(weights={"levels": 1.0})
+    train, _ = data(tmp_path, settings)
+    model = small_model(settings)
+    model.habits = build_habits(model, train, None)
+    (window,) = train.evaluation_batches(100)
+    state = model.encode(window).newest()
+    found = model.rank(state, window["item_id"][:, -1:])["rating"].numpy()[:, 0]
+    stars = window["label_rating"].numpy()
+    by_user = np.array([stars[np.arange(60) % USERS == user].mean() for user in range(USERS)])
+    np.testing.assert_allclose(found, by_user[np.arange(60) % USERS], atol=0.4)
+
+
+@pytest.mark.parametrize("habits", [{}, {"cosine": 3}])
+def test_without_configuration_or_eval_split_the_network_is_alone(tmp_path, habits):
+    settings = config(**habits)
+    train, held_out = data(tmp_path, settings)
+    assert build_habits(small_model(settings), train, None if habits else held_out) == {}
+
+
+def test_labels_are_those_of_known_targets(tmp_path):
+    row = draw_row(np.random.default_rng(0), 4, user_id=[2], item_id=[3, 5, ITEMS, 1], is_target=[0, 1, 1, 1])
+    row |= {"label_rating": [1.0, 2.0, 3.0, 4.0], "weight_rating": [1.0, 1.0, 1.0, 0.0], "outcome_stars": [1, 2, 3, 4]}
+    stranger = draw_row(np.random.default_rng(0), 2, user_id=[USERS])
+    spec = small_spec(small_config())
+    data = WindowData([write_rows(tmp_path / "a.gz", [row, stranger])], spec)
+    found = read_labels(data, "rating", ["outcome_stars"], spec)
+    assert (found.user.tolist(), found.item.tolist(), found.label.tolist()) == ([2], [5], [2.0])
+    assert found.outcomes["outcome_stars"].tolist() == [2]
+
+
+def test_a_pair_with_several_labels_has_their_mean():
+    labels = TrainLabels(np.array([0, 0, 1]), np.array([3, 3, 2]), np.zeros(3), {})
+    found = labels.by_user(np.array([1.0, 4.0, 7.0]), 2, 4).toarray()
+    np.testing.assert_array_equal(found, [[0, 0, 0, 2.5], [0, 0, 7, 0]])
+
+
+def test_stacked_weights_of_many_events_are_least_squares():
+    parts = np.random.default_rng(0).normal(size=(5000, 3))
+    np.testing.assert_allclose(stacked_weights(parts, parts @ [0.5, 0.3, -0.2]), [0.5, 0.3, -0.2], atol=0.01)
+
+
+def test_stacked_weights_of_one_event_stay_near_the_network_alone():
+    found = stacked_weights(np.array([[1.0, 1.0]]), np.array([3.0]))
+    # (x x' + 10 I) d = x (3 - 1), so both weights move by 2 / 12.
+    np.testing.assert_allclose(found, [1 + 1 / 6, 1 / 6], rtol=1e-6)
+
+
+def test_the_served_graph_predicts_with_habits(tmp_path):
+    settings = config(weights={"network": 0.5, "levels": 0.5})
+    train, _ = data(tmp_path, settings)
+    model = small_model(settings)
+    model.habits = build_habits(model, train, None)
+    graph = tf.function(lambda window: model.rank(model.encode(window).newest(), window["item_id"])["rating"])
+    (window,) = train.evaluation_batches(100)
+    eager = model.rank(model.encode(window).newest(), window["item_id"])["rating"]
+    np.testing.assert_allclose(graph(window), eager, rtol=1e-5)

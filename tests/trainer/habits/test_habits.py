@@ -1,0 +1,82 @@
+import numpy as np
+import pytest
+import scipy.sparse as sp
+import tensorflow as tf
+
+from pipeline.config.tasks import RegressionTask
+from tests.trainer.small import ITEMS, USERS, draw_row, small_config, small_model, sparse_features
+from trainer.habits.habits import Habits
+from trainer.habits.levels import Levels
+from trainer.habits.outcomes import OutcomeLabels
+from trainer.neighbours.scores import NeighbourTable
+from trainer.windows import dense_windows
+
+MEAN, DAMPING = 3.0, 0.5
+USER, ITEM = np.arange(USERS + 1) / 10, -np.arange(ITEMS + 1) / 20
+NEAR = {(4, 7): 0.5, (2, 7): 0.25, (4, 1): 1.0}
+"""What an item of the history (first) counts for another (second)."""
+
+
+def habits(weights, told=True):
+    links = sp.csr_matrix((list(NEAR.values()), tuple(zip(*NEAR, strict=True))), shape=(ITEMS, ITEMS), dtype=np.float32)
+    task = RegressionTask(kind="regression", label="rating", min=1, max=5, habits={"damping": DAMPING})
+    # The category c stands for the label c; the categories 0 and 5 were never labelled.
+    outcome = OutcomeLabels("outcome_stars", np.arange(6.0), np.array([False, True, True, True, True, False]))
+    tables = {"cosine": NeighbourTable(links, 1.0, "cosine")}
+    return Habits(task, Levels(MEAN, USER, ITEM), outcome if told else None, tables, weights)
+
+
+def state(rows):
+    model = small_model(small_config())
+    return model.encode(dense_windows(sparse_features(rows), model.spec)).newest()
+
+
+def row(user, items, stars):
+    """A history of items and its outcomes, and one event more."""
+    rng = np.random.default_rng(0)
+    return draw_row(rng, len(items) + 1, user_id=[user], item_id=[*items, 0], outcome_stars=[*stars, 5])
+
+
+def test_near_items_by_hand():
+    found = habits({}).parts(state([row(3, [4, 2, 9], [4, 1, 2])]), tf.constant([[7, 1, 5, ITEMS]], tf.int64))
+    np.testing.assert_allclose(found["levels"][0], USER[3] + ITEM[[7, 1, 5, ITEMS]], rtol=1e-5)
+    above = {4: 4 - (MEAN + USER[3] + ITEM[4]), 2: 1 - (MEAN + USER[3] + ITEM[2])}
+    seven = (0.5 * above[4] + 0.25 * above[2]) / (0.75 + DAMPING)
+    np.testing.assert_allclose(found["cosine"][0], [seven, above[4] / (1 + DAMPING), 0, 0], rtol=1e-5)
+
+
+def test_events_without_a_known_label_say_nothing():
+    unlabelled = habits({}).parts(state([row(3, [4, 2], [0, 1])]), tf.constant([[7, 1]], tf.int64))["cosine"][0]
+    np.testing.assert_allclose(unlabelled, [0.25 * (1 - (MEAN + USER[3] + ITEM[2])) / (0.25 + DAMPING), 0], rtol=1e-5)
+
+
+def test_rows_of_a_batch_do_not_mix():
+    rows = [row(3, [4, 2, 9], [4, 1, 2]), row(USERS, [], []), row(1, [4], [2])]
+    item = tf.constant([[7, 1], [7, 1], [1, 7]], tf.int64)
+    together = habits({}).parts(state(rows), item)
+    for number, single in enumerate(rows):
+        alone = habits({}).parts(state([single]), item[number : number + 1])
+        for name, values in alone.items():
+            np.testing.assert_allclose(together[name][number], values[0], rtol=1e-5)
+    np.testing.assert_array_equal(together["cosine"][1], 0)
+
+
+def test_the_prediction_is_the_weighted_sum_inside_the_bounds():
+    item, asked = tf.constant([[7, 1]], tf.int64), state([row(3, [4], [4])])
+    weights = {"network": 0.5, "levels": 2.0, "cosine": 0.1}
+    made = habits(weights)
+    parts = made.parts(asked, item)
+    expected = MEAN + 0.5 * np.array([1.0, -0.5]) + 2 * parts["levels"][0] + 0.1 * parts["cosine"][0]
+    np.testing.assert_allclose(made.prediction(tf.constant([[4.0, 2.5]]), asked, item)[0], expected, rtol=1e-5)
+    assert habits({"network": 9.0}).prediction(tf.constant([[4.0, 2.5]]), asked, item).numpy().tolist() == [[5, 1]]
+
+
+def test_without_an_outcome_that_tells_labels_there_are_levels_only():
+    assert habits({}, told=False).names == ("levels",)
+    assert habits({}).names == ("levels", "cosine")
+
+
+@pytest.mark.parametrize("part", ["cosine", "agreement"])
+def test_weights_of_parts_that_are_off_are_refused(part):
+    with pytest.raises(ValueError, match="`weights` should name parts that are not 0. Received: " + part):
+        RegressionTask(kind="regression", label="rating", habits={part: 0, "weights": {part: 1.0}})

@@ -1,0 +1,125 @@
+"""Habits for a trained model."""
+
+from collections.abc import Iterator
+
+import numpy as np
+import tensorflow as tf
+
+from pipeline import layout
+from pipeline.config.habits import HabitsConfig
+from pipeline.config.tasks import RegressionTask
+from trainer.data import WindowData
+from trainer.habits.agreement import agreement_links
+from trainer.habits.habits import Habits
+from trainer.habits.labels import TrainLabels, read_labels
+from trainer.habits.levels import Levels, fit_levels
+from trainer.habits.outcomes import outcome_labels
+from trainer.model import RecommenderModel
+from trainer.neighbours.links import cosine_links
+from trainer.neighbours.scores import NeighbourTable
+from trainer.windows import Window, WindowSpec
+
+NETWORK = "network"
+_ALONE = {NETWORK: 1.0}
+_PRIOR_EVENTS = 10
+"""The weights are drawn to the network alone as by so many events."""
+_BATCH_SIZE = 128
+
+
+def build_habits(model: RecommenderModel, train: WindowData, held_out: WindowData | None) -> dict[str, Habits]:
+    """Finds levels and near items for the regression tasks and chooses the parts' weights. Says what it did.
+
+    Args:
+        model: trained, without habits.
+        train: the windows that it was trained on.
+        held_out: the eval split; None where it is empty or trained on.
+
+    Returns:
+        By task; those are missing that have none configured, or nothing left to choose the weights on.
+    """
+    tasks = {name: task for name, task in model.config.ranking.items() if isinstance(task, RegressionTask)}
+    found = {name: _habits_of(name, task, model, train, held_out) for name, task in tasks.items()}
+    return {name: habits for name, habits in found.items() if habits is not None}
+
+
+def _habits_of(
+    name: str, task: RegressionTask, model: RecommenderModel, train: WindowData, held_out: WindowData | None
+) -> Habits | None:
+    if task.habits is None or (task.habits.weights is None and held_out is None):
+        return None
+    outcomes = [f for f in model.spec.features if f.section == "outcome" and f.form == "category"]
+    labels = read_labels(train, name, [feature.name for feature in outcomes], model.spec)
+    if not labels.label.size:
+        return None
+    told = outcome_labels(labels, outcomes)
+    levels = fit_levels(labels, model.spec.user_count, model.spec.item_count)
+    tables = {t.name: t for t in _tables(task.habits, labels, levels, model.spec)} if told else {}
+    habits = Habits(task, levels, told, tables, _ALONE)
+    return _weighted(habits, name, task.habits, model, held_out)
+
+
+def _tables(config: HabitsConfig, labels: TrainLabels, levels: Levels, spec: WindowSpec) -> Iterator[NeighbourTable]:
+    users, items = spec.user_count, spec.item_count
+    if config.cosine:
+        labelled = labels.by_user(np.ones(len(labels.label)), users, items)
+        yield NeighbourTable(cosine_links(labelled, config.cosine), 1.0, name="cosine")
+    if config.agreement:
+        above = labels.by_user(labels.label - levels.of(labels.user, labels.item), users, items)
+        yield NeighbourTable(agreement_links(above, config.agreement), 1.0, name="agreement")
+
+
+def _weighted(
+    habits: Habits, name: str, config: HabitsConfig, model: RecommenderModel, held_out: WindowData | None
+) -> Habits | None:
+    """The same habits with the configured weights, or those that fit the eval split best."""
+    if config.weights is not None:
+        habits.weights = {part: w for part, w in config.weights.items() if part in (NETWORK, *habits.names)}
+    elif held_out is not None:
+        habits.weights = _chosen(habits, name, model, held_out)
+    return None if habits.weights == _ALONE else habits
+
+
+def _chosen(habits: Habits, name: str, model: RecommenderModel, held_out: WindowData) -> dict[str, float]:
+    parts, label = _eval_parts(habits, name, model, held_out)
+    if not label.size:
+        return dict(_ALONE)
+    weights = stacked_weights(parts, label)
+    before, after = (float(np.sqrt(np.mean((label - parts @ w) ** 2))) for w in (np.eye(len(weights))[0], weights))
+    chosen = dict(zip((NETWORK, *habits.names), weights.tolist(), strict=True))
+    said = ", ".join(f"{part} {weight:.3g}" for part, weight in chosen.items())
+    print(f"{name}: {said}; rmse on eval {before:.4f} -> {after:.4f}")
+    return chosen
+
+
+def stacked_weights(parts: np.ndarray, label: np.ndarray) -> np.ndarray:
+    """Least squares, drawn to the first part alone (Breiman 1996).
+
+    Args:
+        parts: float [E, P], each above the mean label.
+        label: float [E], above the mean label.
+
+    Returns:
+        float [P].
+    """
+    alone = np.eye(parts.shape[1])[0]
+    prior = _PRIOR_EVENTS * np.diag(np.mean(parts**2, axis=0) + 1e-9)
+    return alone + np.linalg.solve(parts.T @ parts + prior, parts.T @ (label - parts @ alone))
+
+
+def _eval_parts(
+    habits: Habits, name: str, model: RecommenderModel, held_out: WindowData
+) -> tuple[np.ndarray, np.ndarray]:
+    """Network and parts [E, P] and label [E] above the mean, of the labelled eval targets."""
+
+    @tf.function(reduce_retracing=True, autograph=False)
+    def answers(window: Window) -> tuple[tf.Tensor, tf.Tensor]:
+        state, item = model.encode(window).newest(), window[layout.ITEM_ID][:, -1:]
+        network = model.rank(state, item)[name] - habits.mean
+        columns = tf.concat([network, *habits.parts(state, item).values()], axis=1)
+        is_labelled = window[layout.weight(name)][:, -1] > 0
+        label = window[layout.label(name)][:, -1] - habits.mean
+        return tf.boolean_mask(columns, is_labelled), tf.boolean_mask(label, is_labelled)
+
+    batches = [answers(window) for window in held_out.evaluation_batches(_BATCH_SIZE)]
+    parts, labels = zip(*batches, strict=True)
+    return np.concatenate(parts).astype(np.float64), np.concatenate(labels).astype(np.float64)

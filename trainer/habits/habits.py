@@ -1,0 +1,87 @@
+"""A label predicted by network, levels and near items together."""
+
+from collections.abc import Mapping
+
+import tensorflow as tf
+
+from pipeline.config.tasks import RegressionTask
+from trainer.habits.levels import Levels
+from trainer.habits.outcomes import OutcomeLabels
+from trainer.neighbours.scores import NeighbourTable, nearest
+from trainer.towers import QueryState
+
+
+class Habits(tf.Module):
+    """What is known of a regression task's label beside the network's prediction.
+
+    Args:
+        task: bounds and damping.
+        levels: of users and items.
+        told: the labels that the history's outcomes stand for; None where none does, so that `tables` are not read.
+        tables: from the history's items to those near to them, by kind.
+        weights: of the parts, by name; those that are missing are left out.
+    """
+
+    def __init__(
+        self,
+        task: RegressionTask,
+        levels: Levels,
+        told: OutcomeLabels | None,
+        tables: Mapping[str, NeighbourTable],
+        weights: Mapping[str, float],
+    ) -> None:
+        super().__init__(name="habits")
+        self._min, self._max = task.min, task.max
+        self._damping = task.habits.damping if task.habits else 0.0
+        self.mean, self._size = levels.mean, len(levels.item) - 1
+        self._told = told
+        self._tables = dict(tables) if told else {}
+        self.weights = dict(weights)
+        with self.name_scope:
+            self._user = tf.Variable(tf.cast(levels.user, tf.float32), trainable=False, name="user_levels")
+            self._item = tf.Variable(tf.cast(levels.item, tf.float32), trainable=False, name="item_levels")
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The parts beside the network."""
+        return ("levels", *self._tables)
+
+    def prediction(self, network: tf.Tensor, state: QueryState, item: tf.Tensor) -> tf.Tensor:
+        """The weighted parts in the label's unit: the network's prediction float [B, N], items int64 [B, N]."""
+        parts = {"network": network - self.mean} | self.parts(state, item)
+        value = self.mean + tf.add_n([weight * parts[name] for name, weight in self.weights.items()])
+        value = value if self._min is None else tf.maximum(value, self._min)
+        return value if self._max is None else tf.minimum(value, self._max)
+
+    def parts(self, state: QueryState, item: tf.Tensor) -> dict[str, tf.Tensor]:
+        """What each part adds to the mean label.
+
+        Args:
+            state: at one position (`QueryState.newest`).
+            item: int64 [B, N] in [0, V].
+
+        Returns:
+            By part float [B, N].
+        """
+        levels = tf.gather(self._user, state.user)[:, tf.newaxis] + tf.gather(self._item, item)
+        means = {name: self._mean_of_near(table, state, item) for name, table in self._tables.items()}
+        return {"levels": levels} | means
+
+    def _mean_of_near(self, table: NeighbourTable, state: QueryState, item: tf.Tensor) -> tf.Tensor:
+        """The mean of the user's labels, above their levels, of the items near to these; drawn to 0 by the damping."""
+        above, is_told = self._above_levels(state)
+        cells = table.cells(tf.where(is_told, state.items, self._size))
+        rows = tf.shape(item, tf.int64)[0]
+        weighted = cells.value * tf.gather(tf.reshape(above, [-1]), cells.event)
+        total, weight = (nearest(cells.cell, v, rows, self._size).of(item) for v in (weighted, cells.value))
+        return total / (weight + self._damping)
+
+    def _above_levels(self, state: QueryState) -> tuple[tf.Tensor, tf.Tensor]:
+        """The history's labels above what was to be expected, float [B, L], and which there are, bool [B, L]."""
+        if self._told is None:
+            raise ValueError("`told` should be given where near items are read. Received: None")
+        category = state.outcomes[self._told.feature]
+        label = tf.gather(tf.constant(self._told.label, tf.float32), category)
+        is_told = tf.gather(tf.constant(self._told.is_known), category) & (state.items < self._size)
+        expected = self.mean + tf.gather(self._user, state.user)[:, tf.newaxis] + tf.gather(self._item, state.items)
+        return label - expected, is_told
