@@ -14,11 +14,13 @@ from trainer.ranks import target_ranks
 from trainer.towers import QueryState
 from trainer.windows import Window
 
-_BATCH_SIZE = 128
+_BATCH_SIZE, _BATCHES = 128, 40
+"""About 5,000 windows at most: more would tell little more of an epoch, and take longer than to train it."""
 
 
 class Evaluator:
-    """Losses and metrics of a model on windows whose last event is the target.
+    """Losses and metrics of a model on windows whose last event is the target, of the first 5,120 windows where there
+    are more.
 
     `<task>_loss` is each task's mean loss, `loss` their sum by the tasks' configured weights, so that it means the same
     in every epoch and with every balancing; `recall@K`, `hr@K` and `ndcg@K` are those of the warm users'
@@ -40,7 +42,7 @@ class Evaluator:
         """Every figure by its name; a task without a target has none."""
         candidates = self._model.candidate_embeddings()
         columns: dict[str, list[np.ndarray]] = defaultdict(list)
-        for window in self._data.evaluation_batches(_BATCH_SIZE):
+        for window in self._data.evaluation_batches(_BATCH_SIZE).take(_BATCHES):
             for name, values in self._answer(window, candidates).items():
                 columns[name].append(np.atleast_1d(values.numpy()))
         answers = {name: np.concatenate(values) for name, values in columns.items()}

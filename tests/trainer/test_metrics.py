@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 
 from tests.trainer.small import ITEMS, draw_eval_rows, small_config, small_model, write_rows
+from trainer import metrics
 from trainer.data import WindowData
 from trainer.metrics import Evaluator, area_under_curve
 
@@ -34,6 +35,18 @@ def test_figures_equal_those_computed_one_by_one(tmp_path):
     losses = model.task_losses(window)
     assert found["rating_loss"] == pytest.approx(float(losses["rating"]), rel=1e-4)
     assert found["loss"] == pytest.approx(float(model.compute_loss(window)), rel=1e-4)
+
+
+def test_of_a_large_split_the_first_windows_are_looked_at(tmp_path, monkeypatch):
+    rows = draw_eval_rows(2, 150)
+    model = small_model(small_config())
+    first, every = (
+        Evaluator(model, WindowData([write_rows(tmp_path / f"{len(part)}.gz", part)], model.spec)).evaluate()
+        for part in (rows[:128], rows)
+    )
+    assert first != every
+    monkeypatch.setattr(metrics, "_BATCHES", 1)
+    assert Evaluator(model, WindowData([str(tmp_path / "150.gz")], model.spec)).evaluate() == pytest.approx(first)
 
 
 def test_area_under_curve_counts_ordered_pairs():

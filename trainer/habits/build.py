@@ -23,7 +23,8 @@ NETWORK = "network"
 _ALONE = {NETWORK: 1.0}
 _PRIOR_EVENTS = 10
 """The weights are drawn to the network alone as by so many events."""
-_BATCH_SIZE = 128
+_BATCH_SIZE, _BATCHES = 128, 160
+"""The weights are few: about 20,000 eval windows tell them well."""
 
 
 def build_habits(model: RecommenderModel, train: WindowData, held_out: WindowData | None) -> dict[str, Habits]:
@@ -120,6 +121,6 @@ def _eval_parts(
         label = window[layout.label(name)][:, -1] - habits.mean
         return tf.boolean_mask(columns, is_labelled), tf.boolean_mask(label, is_labelled)
 
-    batches = [answers(window) for window in held_out.evaluation_batches(_BATCH_SIZE)]
+    batches = [answers(window) for window in held_out.evaluation_batches(_BATCH_SIZE).take(_BATCHES)]
     parts, labels = zip(*batches, strict=True)
     return np.concatenate(parts).astype(np.float64), np.concatenate(labels).astype(np.float64)
