@@ -16,7 +16,7 @@ def target_ranks(scores: tf.Tensor, target: tf.Tensor, seen: tf.Tensor, mask_see
         mask_seen: whether seen items are taken out of the ranking.
 
     Returns:
-        float32 [B]: 1 for the best; V + 1 for a target that is unknown or, with `mask_seen`, seen.
+        float32 [B]: 1 for the best; infinite for a target that is unknown or, with `mask_seen`, seen: no list has it.
     """
     size = tf.shape(scores, tf.int64)[1]
     is_known = _is_item(target, size)
@@ -31,7 +31,7 @@ def target_ranks(scores: tf.Tensor, target: tf.Tensor, seen: tf.Tensor, mask_see
         is_ahead = ~_is_behind(tf.gather(scores, tf.where(counts, seen, 0), batch_dims=1), seen, score, place)
         rank -= tf.math.count_nonzero(counts & is_ahead, axis=1)
         is_known &= ~tf.reduce_any(seen == place, axis=1)
-    return tf.cast(tf.where(is_known, rank, size + 1), tf.float32)
+    return tf.where(is_known, tf.cast(rank, tf.float32), float("inf"))
 
 
 def top_items(scores: tf.Tensor, k: int | tf.Tensor, seen: tf.Tensor, mask_seen: bool) -> tf.Tensor:

@@ -22,7 +22,7 @@ def test_figures_equal_those_computed_one_by_one(tmp_path):
     for row, score, prediction in zip(rows, scores, predictions, strict=True):
         target, seen = row["item_id"][-1], row["seen_item_id"]
         if not row["is_cold_user"][0] and row["is_positive"][-1]:
-            rank = ITEMS + 1
+            rank = np.inf
             if target not in seen:
                 rank = 1 + sum(score[i] > score[target] for i in range(ITEMS) if i not in seen)
             gains.append(1 / np.log2(rank + 1) if rank <= 3 else 0)

@@ -34,13 +34,13 @@ def test_seen_items_behind_the_target_change_nothing():
     assert ranks([[4, 3, 2, 1]], [1], [[2, 3, 3, -1]]) == [2]
 
 
-def test_a_seen_target_ranks_behind_the_catalogue():
-    assert ranks([[4, 3, 2, 1]], [0], [[0, 1]]) == [5]
+def test_a_seen_target_is_in_no_list():
+    assert ranks([[4, 3, 2, 1]], [0], [[0, 1]]) == [np.inf]
     assert ranks([[4, 3, 2, 1]], [0], [[0, 1]], mask_seen=False) == [1]
 
 
-def test_an_unknown_target_ranks_behind_the_catalogue():
-    assert ranks([[4, 3, 2, 1]] * 2, [4, -1], [[4, 4]] * 2) == [5, 5]
+def test_an_unknown_target_is_in_no_list():
+    assert ranks([[4, 3, 2, 1]] * 2, [4, -1], [[4, 4]] * 2) == [np.inf, np.inf]
 
 
 def test_a_score_that_is_not_a_number_is_never_a_success():
@@ -73,7 +73,7 @@ def test_ranks_and_top_items_agree_with_a_sort(data):
     orders = [
         [i for i in np.argsort(-s, kind="stable") if i not in set(past)] for s, past in zip(scores, seen, strict=True)
     ]
-    expected = [o.index(t) + 1 if t in o else size + 1 for o, t in zip(orders, target, strict=True)]
+    expected = [o.index(t) + 1 if t in o else np.inf for o, t in zip(orders, target, strict=True)]
     assert ranks(scores, target, seen) == expected
     top = top_items(tf.constant(scores), size, tf.constant(seen), mask_seen=True).numpy().tolist()
     assert top == [o + [-1] * (size - len(o)) for o in orders]
