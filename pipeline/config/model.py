@@ -9,7 +9,7 @@ from pipeline.config.generator import GeneratorConfig
 from pipeline.config.neighbours import NeighboursConfig
 from pipeline.config.sharing import SharingConfig
 
-ENCODERS = ("mean", "decay", "attention", "cnn", "gru", "lstm", "hstu")
+ENCODERS = ("mean", "decay", "attention", "cnn", "gru", "lstm", "mingru", "hstu")
 """What `model.history.encoder` may name, alone or summed with `+`."""
 
 
@@ -19,7 +19,8 @@ class HistoryConfig(Section):
     encoder: str = "attention+decay"
     """`mean`, `decay` (exponentially decayed means at learned rates), `attention` (causal self-attention; Kang and
     McAuley, 2018), `cnn` (causal dilated convolutions and the maximum over the past; Yuan et al., 2019), `gru`, `lstm`
-    (Hidasi et al., 2016), `hstu` (pointwise attention with position and time bias; Zhai et al., 2024), or a sum such as
+    (Hidasi et al., 2016), `mingru` (a GRU whose gates read the events alone, so that no loop is needed; Feng et al.,
+    2024), `hstu` (pointwise attention with position and time bias; Zhai et al., 2024), or a sum such as
     `attention+decay`."""
     max_events: int = Field(default=100, gt=1)
     """The window's length at most: what ingest cuts, what a request's history is truncated to."""
@@ -30,7 +31,7 @@ class HistoryConfig(Section):
     heads: int = Field(default=2, gt=0)
     """`attention`, `hstu`: heads; a divisor of `model.dimension`."""
     layers: int = Field(default=1, gt=0)
-    """`attention`, `hstu`, `gru`, `lstm`: blocks, one on the other."""
+    """`attention`, `hstu`, `gru`, `lstm`, `mingru`: blocks, one on the other."""
     time_bias: bool = False
     """`attention`: a learned bias for the time between two events, in log2 buckets (`hstu` always has one)."""
     kernel_size: int = Field(default=3, gt=1)

@@ -42,7 +42,7 @@ def change(values):
     return (values + 1) % 2 if values.dtype == np.int64 else values + 1
 
 
-@pytest.mark.parametrize("encoder", ["mean", "decay", "attention", "attention+decay", "hstu"])
+@pytest.mark.parametrize("encoder", ["mean", "decay", "attention", "attention+decay", "hstu", "mingru+decay"])
 def test_a_query_sees_neither_its_event_nor_later_ones(encoder):
     config = encoder_config(encoder)
     model = small_model(config)

@@ -1,5 +1,7 @@
 """The configured encoders together."""
 
+from functools import partial
+
 import tensorflow as tf
 
 from pipeline.config.model import HistoryConfig
@@ -8,6 +10,7 @@ from trainer.encoders.convolution import ConvolutionEncoder
 from trainer.encoders.decay import DecayEncoder
 from trainer.encoders.hstu import HSTUEncoder
 from trainer.encoders.mean import MeanEncoder
+from trainer.encoders.mingru import MinGRUCell
 from trainer.encoders.packing import EndPacking
 from trainer.encoders.recurrent import GRUCell, LSTMCell, RecurrentEncoder
 from trainer.randomness import Randomness
@@ -54,6 +57,7 @@ def _make_encoder(name: str, config: HistoryConfig, randomness: Randomness) -> t
         "cnn": lambda: ConvolutionEncoder(config, randomness),
         "gru": lambda: RecurrentEncoder(GRUCell, config, randomness, name="gru"),
         "lstm": lambda: RecurrentEncoder(LSTMCell, config, randomness, name="lstm"),
+        "mingru": lambda: RecurrentEncoder(partial(MinGRUCell, config.max_events), config, randomness, name="mingru"),
         "hstu": lambda: HSTUEncoder(config, randomness),
     }
     return makers[name]()

@@ -1,5 +1,7 @@
 """Recurrent networks over the history."""
 
+from collections.abc import Callable
+
 import tensorflow as tf
 
 from pipeline.config.model import HistoryConfig
@@ -15,14 +17,20 @@ class RecurrentEncoder(tf.keras.layers.Layer):
     Hidasi et al., "Session-based Recommendations with Recurrent Neural Networks" (2016).
 
     Args:
-        cell: `GRUCell` or `LSTMCell`.
+        make_cell: gives a layer by its name: `GRUCell`, `LSTMCell`, or `MinGRUCell` of a length.
         config: layers, dropout.
         randomness: of the dropout, which follows each layer.
     """
 
-    def __init__(self, cell: type["Cell"], config: HistoryConfig, randomness: Randomness, name: str) -> None:
+    def __init__(
+        self,
+        make_cell: Callable[[str], tf.keras.layers.Layer],
+        config: HistoryConfig,
+        randomness: Randomness,
+        name: str,
+    ) -> None:
         super().__init__(name=name)
-        self.cells = [cell(name=f"cell_{i}") for i in range(config.layers)]
+        self.cells = [make_cell(f"cell_{i}") for i in range(config.layers)]
         self.dropouts = [Dropout(config.dropout, randomness, name=f"dropout_{i}") for i in range(config.layers)]
 
     def call(self, events: tf.Tensor, visible: tf.Tensor, times: tf.Tensor, training: bool = False) -> tf.Tensor:
@@ -42,6 +50,9 @@ class Cell(tf.keras.layers.Layer):
 
     gates: int
     states: int
+
+    def __init__(self, name: str) -> None:
+        super().__init__(name=name)
 
     def build(self, input_shape: tf.TensorShape) -> None:
         """Adds the weights: input float [B, L, D]; the gates' columns stand side by side."""

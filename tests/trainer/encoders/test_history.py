@@ -97,7 +97,7 @@ def test_every_weight_learns(name):
     assert still == []
 
 
-@pytest.mark.parametrize("name", ["mean+decay", "attention with time", "cnn+hstu", "gru+lstm"])
+@pytest.mark.parametrize("name", ["mean+decay", "attention with time", "cnn+hstu", "gru+lstm", "mingru"])
 def test_a_saved_model_answers_the_same_with_plain_operations(name, tmp_path):
     model, module = history(name), tf.Module()
     specs = [tf.TensorSpec([None, None, 8]), tf.TensorSpec([None] * 2, tf.bool), tf.TensorSpec([None] * 2, tf.int64)]

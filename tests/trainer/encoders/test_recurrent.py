@@ -1,9 +1,12 @@
+from functools import partial
+
 import numpy as np
 import pytest
 import tensorflow as tf
 
 from pipeline.config.model import HistoryConfig
 from tests.trainer.encoders.small import draw, randomise, randomness, sigmoid
+from trainer.encoders.mingru import MinGRUCell, linear_recurrence
 from trainer.encoders.recurrent import GRUCell, LSTMCell, RecurrentEncoder
 
 VISIBLE = tf.constant([[True, False, True, True], [False, True, False, True]])
@@ -36,7 +39,21 @@ def lstm(cell, events):
     return np.array(states)
 
 
-@pytest.mark.parametrize(("cell", "recurrence"), [(GRUCell, gru), (LSTMCell, lstm)])
+def mingru(cell, events):
+    """As `gru`."""
+    kernel, bias = (weight.numpy() for weight in cell.project.weights)
+    states, output = [], np.zeros(events.shape[1])
+    for event in events:
+        gate, candidate = np.split(event @ kernel + bias, 2)
+        output = sigmoid(gate) * output + (1 - sigmoid(gate)) * np.tanh(candidate)
+        states.append(output)
+    return np.array(states)
+
+
+CELLS = [(GRUCell, gru), (LSTMCell, lstm), (partial(MinGRUCell, 4), mingru)]
+
+
+@pytest.mark.parametrize(("cell", "recurrence"), CELLS)
 @pytest.mark.parametrize("layers", [1, 2])
 def test_the_recurrence_skips_what_is_not_visible(cell, recurrence, layers):
     encoder = RecurrentEncoder(cell, HistoryConfig(layers=layers, dropout=0), randomness(), "recurrent")
@@ -57,3 +74,15 @@ def test_the_forget_gate_starts_open():
     cell = LSTMCell(name="cell")
     cell(tf.zeros([1, 1, 2]))
     assert cell.project.bias.numpy().tolist() == [0, 0, 1, 1, 0, 0, 0, 0]
+
+
+@pytest.mark.parametrize("length", [1, 2, 7, 8, 9])
+def test_a_linear_recurrence_is_what_a_loop_makes(length):
+    rng = np.random.default_rng(length)
+    keep, add = rng.random((2, length, 3)), rng.normal(size=(2, length, 3))
+    state, expected = np.zeros((2, 3)), []
+    for place in range(length):
+        state = keep[:, place] * state + add[:, place]
+        expected.append(state)
+    found = linear_recurrence(tf.constant(keep), tf.constant(add), 9)
+    np.testing.assert_allclose(found, np.stack(expected, axis=1), rtol=1e-9)
