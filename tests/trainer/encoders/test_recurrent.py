@@ -28,12 +28,12 @@ def gru(cell, events):
 
 def lstm(cell, events):
     """As `gru`."""
-    kernel, bias = (weight.numpy() for weight in cell.project.weights)
+    kernel, bias = cell.kernel.numpy(), cell.bias.numpy()
     states, output, memory = [], np.zeros(events.shape[1]), np.zeros(events.shape[1])
     for event in events:
         gates = np.split(event @ kernel + bias + output @ cell.recurrent_kernel.numpy(), 4)
-        take, keep, show = (sigmoid(gate) for gate in gates[:3])
-        memory = keep * memory + take * np.tanh(gates[3])
+        take, keep, show = (sigmoid(gates[gate]) for gate in (0, 1, 3))
+        memory = keep * memory + take * np.tanh(gates[2])
         output = show * np.tanh(memory)
         states.append(output)
     return np.array(states)
@@ -73,7 +73,7 @@ def test_the_recurrence_skips_what_is_not_visible(cell, recurrence, layers):
 def test_the_forget_gate_starts_open():
     cell = LSTMCell(name="cell")
     cell(tf.zeros([1, 1, 2]))
-    assert cell.project.bias.numpy().tolist() == [0, 0, 1, 1, 0, 0, 0, 0]
+    assert cell.bias.numpy().tolist() == [0, 0, 1, 1, 0, 0, 0, 0]
 
 
 @pytest.mark.parametrize("length", [1, 2, 7, 8, 9])
