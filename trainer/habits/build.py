@@ -77,7 +77,7 @@ def _weighted(
         habits.weights = {part: w for part, w in config.weights.items() if part in (NETWORK, *habits.names)}
     elif held_out is not None:
         habits.weights = _chosen(habits, name, model, held_out)
-    return None if habits.weights == _ALONE else habits
+    return None if habits.weights in ({}, _ALONE) else habits
 
 
 def _chosen(habits: Habits, name: str, model: RecommenderModel, held_out: WindowData) -> dict[str, float]:

@@ -65,6 +65,14 @@ def test_without_configuration_or_eval_split_the_network_is_alone(tmp_path, habi
     assert build_habits(small_model(settings), train, None if habits else held_out) == {}
 
 
+def test_weights_of_near_items_alone_are_nothing_where_no_outcome_tells_the_label(tmp_path):
+    settings = config(weights={"cosine": 1.0})
+    spec = small_spec(settings)
+    shuffled = [{**row, "outcome_stars": [1, 1, 1, 1]} for row in rows(20, 1)]
+    train = WindowData([write_rows(tmp_path / "train.gz", shuffled)], spec)
+    assert build_habits(small_model(settings), train, None) == {}
+
+
 def test_labels_are_those_of_known_targets(tmp_path):
     row = draw_row(np.random.default_rng(0), 4, user_id=[2], item_id=[3, 5, ITEMS, 1], is_target=[0, 1, 1, 1])
     row |= {"label_rating": [1.0, 2.0, 3.0, 4.0], "weight_rating": [1.0, 1.0, 1.0, 0.0], "outcome_stars": [1, 2, 3, 4]}
