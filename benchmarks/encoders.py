@@ -1,4 +1,4 @@
-"""What each history encoder costs: the time of a training step, forward and backward, and its weights.
+"""What each history encoder costs: a training step, forward and backward; one request, forward; and its weights.
 
     python -m benchmarks.encoders --encoder attention+decay hstu
 
@@ -26,10 +26,10 @@ _VISIBLE = 0.9
 
 
 def main() -> None:
-    """Prints each encoder's weights and milliseconds a step: the fastest, the median, and the processors' time."""
+    """Prints each encoder's weights, and milliseconds: a step's best, median and processors' time; a request's."""
     arguments = _parser().parse_args()
     title = f"batch {arguments.batch}, {arguments.length} events, dimension {arguments.dimension}"
-    table = Table("encoder", "weights", "best ms", "p50 ms", "cpu ms", title=title)
+    table = Table("encoder", "weights", "best ms", "p50 ms", "cpu ms", "request: best ms", "p50 ms", title=title)
     for column in table.columns[1:]:
         column.justify = "right"
     for name in arguments.encoder:
@@ -37,9 +37,11 @@ def main() -> None:
             encoder=name, layers=arguments.layers, max_events=arguments.length, time_bias=arguments.time_bias
         )
         encoder = HistoryEncoder(config, Randomness(1, tf.Variable(0, dtype=tf.int64)))
-        figures = measure(training_step(encoder, *windows(arguments)), arguments.steps)
+        drawn = windows(arguments)
+        step = measure(training_step(encoder, *drawn), arguments.steps)
+        figures = (*step, *measure(request(encoder, *(values[:1] for values in drawn)), arguments.steps)[:2])
         weights = sum(int(np.prod(w.shape)) for w in encoder.trainable_variables)
-        table.add_row(name, f"{weights:,}", *(f"{figure:.1f}" for figure in figures))
+        table.add_row(name, f"{weights:,}", *(f"{figure:.2f}" for figure in figures))
     Console().print(table)
 
 
@@ -67,6 +69,14 @@ def training_step(
         return tape.gradient(loss, [events, *encoder.trainable_variables])
 
     return lambda: step(events, visible, times)
+
+
+def request(
+    encoder: HistoryEncoder, events: tf.Tensor, visible: tf.Tensor, times: tf.Tensor
+) -> Callable[[], list[tf.Tensor]]:
+    """The state behind the last event of one row."""
+    answer = tf.function(lambda: [encoder(events, visible, times)[:, -1]], autograph=False)
+    return lambda: answer()
 
 
 def measure(step: Callable[[], list[tf.Tensor]], steps: int) -> tuple[float, float, float]:
