@@ -44,9 +44,9 @@ def execute(arguments: argparse.Namespace) -> int:
 
     try:
         person = find_person(config, arguments.user)
+        request = with_wishes(config, make_request(config, person, arguments.k), arguments)
         show_history(config, person)
         with _client(config, arguments.config, arguments.address) as client:
-            request = with_wishes(config, make_request(config, person, arguments.k), arguments)
             items = client.recommend(request)
             show_items(config, items, client.metadata().version)
             if arguments.explain and items:
