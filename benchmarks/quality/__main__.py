@@ -15,6 +15,7 @@ from rich.table import Table
 
 from benchmarks.quality.studies import Study, read_studies
 
+_WIDTH = 140
 Result = dict[str, Any]
 """What `benchmarks.quality.one` wrote."""
 
@@ -23,7 +24,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Reads the command line and runs; the exit code."""
     studies = read_studies()
     options = _parser(list(studies)).parse_args(arguments)
-    console = Console()
+    console = Console(width=max(Console().width, _WIDTH))  # in a log too, no figure is cut
     for name in options.only or studies:
         results: dict[str, list[Result]] = {}
         for variant in options.variants or studies[name].variants:

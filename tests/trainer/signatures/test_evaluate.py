@@ -49,11 +49,11 @@ def unseen(order, row):
 
 def test_the_target_rank_is_that_of_the_exported_embeddings(answer, orders):
     ranks = [
-        order.index(ITEMS.index(w["item_id"][-1])) + 1 if w["item_id"][-1] in {ITEMS[i] for i in order} else 9
+        order.index(ITEMS.index(w["item_id"][-1])) + 1 if w["item_id"][-1] in {ITEMS[i] for i in order} else np.inf
         for order, w in zip(orders, WINDOWS, strict=True)
     ]
     assert answer["target_rank"].tolist() == ranks
-    assert ranks[3:] == [9, 9, 1]
+    assert ranks[3:] == [np.inf, np.inf, 1]
 
 
 def test_top_items_are_those_of_the_exported_embeddings(answer, orders):
@@ -61,7 +61,7 @@ def test_top_items_are_those_of_the_exported_embeddings(answer, orders):
 
 
 def test_popularity_ranks_by_train_frequency(answer):
-    assert answer["popularity_rank"].tolist() == [2, 4, 1, 9, 9, 1]
+    assert answer["popularity_rank"].tolist() == [2, 4, 1, np.inf, np.inf, 1]
     assert answer["popularity_top_items"][1].tolist() == [1, 3, 4, 6, 7]
 
 
@@ -110,7 +110,7 @@ def test_the_past_counts(call):
 
 
 def test_an_example_without_events_has_no_rank(call):
-    assert call("evaluate", examples=serialized({}))["target_rank"].tolist() == [9]
+    assert call("evaluate", examples=serialized({}))["target_rank"].tolist() == [np.inf]
 
 
 def test_labels_are_those_of_the_last_event(call):
