@@ -7,7 +7,7 @@ import tensorflow as tf
 from pipeline.config.tasks import RegressionTask
 from trainer.habits.levels import Levels
 from trainer.habits.outcomes import OutcomeLabels
-from trainer.neighbours.scores import NeighbourTable, nearest
+from trainer.neighbours.scores import Cells, NeighbourTable, nearest
 from trainer.towers import QueryState
 
 
@@ -64,17 +64,25 @@ class Habits(tf.Module):
             By part float [B, N].
         """
         levels = tf.gather(self._user, state.user)[:, tf.newaxis] + tf.gather(self._item, item)
-        means = {name: self._mean_of_near(table, state, item) for name, table in self._tables.items()}
-        return {"levels": levels} | means
+        return {"levels": levels} | (self._means_of_near(state, item) if self._tables else {})
 
-    def _mean_of_near(self, table: NeighbourTable, state: QueryState, item: tf.Tensor) -> tf.Tensor:
-        """The mean of the user's labels, above their levels, of the items near to these; drawn to 0 by the damping."""
+    def _means_of_near(self, state: QueryState, item: tf.Tensor) -> dict[str, tf.Tensor]:
+        """By kind the mean of the user's labels, above their levels, of near items; drawn to 0 by the damping."""
         above, is_told = self._above_levels(state)
-        cells = table.cells(tf.where(is_told, state.items, self._size))
-        rows = tf.shape(item, tf.int64)[0]
-        weighted = cells.value * tf.gather(tf.reshape(above, [-1]), cells.event)
-        total, weight = (nearest(cells.cell, v, rows, self._size).of(item) for v in (weighted, cells.value))
-        return total / (weight + self._damping)
+        history = tf.where(is_told, state.items, self._size)
+        kinds = [table.cells(history) for table in self._tables.values()]
+        # All kinds' sums and weights are looked up at once: two columns of each, zero for the cells of the others.
+        columns = [self._columns(cells, above, number) for number, cells in enumerate(kinds)]
+        cell, rows = tf.concat([cells.cell for cells in kinds], axis=0), tf.shape(item, tf.int64)[0]
+        found = nearest(cell, tf.concat(columns, axis=0), rows, self._size).of(item)
+        pairs = zip(self._tables, tf.split(found, len(kinds), axis=-1), strict=True)
+        return {name: pair[..., 0] / (pair[..., 1] + self._damping) for name, pair in pairs}
+
+    def _columns(self, cells: Cells, above: tf.Tensor, number: int) -> tf.Tensor:
+        """float [N, 2 T]: what a kind's events add, and its weights."""
+        added = cells.value * tf.gather(tf.reshape(above, [-1]), cells.event)
+        behind = len(self._tables) - number - 1
+        return tf.pad(tf.stack([added, cells.value], axis=1), [[0, 0], [2 * number, 2 * behind]])
 
     def _above_levels(self, state: QueryState) -> tuple[tf.Tensor, tf.Tensor]:
         """The history's labels above what was to be expected, float [B, L], and which there are, bool [B, L]."""

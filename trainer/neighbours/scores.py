@@ -98,7 +98,7 @@ class Nearest(NamedTuple):
 
     Attributes:
         cell: int64 [N], row x V + item, rising.
-        value: float [N].
+        value: float [N], or [N, C] of several scores.
         rows: int64 [], B.
         size: V.
     """
@@ -109,10 +109,12 @@ class Nearest(NamedTuple):
     size: int
 
     def of(self, item: tf.Tensor) -> tf.Tensor:
-        """The scores of items, int64 [B, M] in [0, V] -> float [B, M]."""
+        """The scores of items, int64 [B, M] in [0, V] -> float [B, M], or [B, M, C]."""
         place, is_there = self._find(self.cell, self._cells_of(item))
-        values = tf.gather(tf.concat([self.value, [0.0]], axis=0), place)
-        return tf.where(is_there & (item < self.size), values, 0.0)
+        several = self.value.shape.rank > 1
+        values = tf.gather(tf.pad(self.value, [[0, 1], [0, 0]] if several else [[0, 1]]), place)
+        is_there &= item < self.size
+        return tf.where(is_there[..., tf.newaxis] if several else is_there, values, 0.0)
 
     def top(self, k: tf.Tensor, exclude: tf.Tensor) -> tf.Tensor:
         """The best items without those of `exclude` int64 [B, E]: int64 [B, K], -1 where there are fewer."""
@@ -142,7 +144,7 @@ class Nearest(NamedTuple):
 
 
 def nearest(cell: tf.Tensor, value: tf.Tensor, rows: tf.Tensor, size: int) -> Nearest:
-    """Sums what meets in a cell: int64 [N] and float [N] in any order, for B `rows` and V items."""
+    """Sums what meets in a cell: int64 [N] and float [N], or [N, C], in any order, for B `rows` and V items."""
     found, place = tf.unique(cell)
     order = tf.argsort(found)
     sums = tf.math.unsorted_segment_sum(value, place, tf.size(found))

@@ -15,14 +15,20 @@ MEAN, DAMPING = 3.0, 0.5
 USER, ITEM = np.arange(USERS + 1) / 10, -np.arange(ITEMS + 1) / 20
 NEAR = {(4, 7): 0.5, (2, 7): 0.25, (4, 1): 1.0}
 """What an item of the history (first) counts for another (second)."""
+ALIKE = {(2, 7): 0.125, (9, 5): 2.0}
+"""The same of another kind."""
+
+
+def table(near, name):
+    links = sp.csr_matrix((list(near.values()), tuple(zip(*near, strict=True))), shape=(ITEMS, ITEMS), dtype=np.float32)
+    return NeighbourTable(links, 1.0, name)
 
 
 def habits(weights, told=True):
-    links = sp.csr_matrix((list(NEAR.values()), tuple(zip(*NEAR, strict=True))), shape=(ITEMS, ITEMS), dtype=np.float32)
     task = RegressionTask(kind="regression", label="rating", min=1, max=5, habits={"damping": DAMPING})
     # The category c stands for the label c; the categories 0 and 5 were never labelled.
     outcome = OutcomeLabels("outcome_stars", np.arange(6.0), np.array([False, True, True, True, True, False]))
-    tables = {"cosine": NeighbourTable(links, 1.0, "cosine")}
+    tables = {"cosine": table(NEAR, "cosine"), "agreement": table(ALIKE, "agreement")}
     return Habits(task, Levels(MEAN, USER, ITEM), outcome if told else None, tables, weights)
 
 
@@ -40,9 +46,11 @@ def row(user, items, stars):
 def test_near_items_by_hand():
     found = habits({}).parts(state([row(3, [4, 2, 9], [4, 1, 2])]), tf.constant([[7, 1, 5, ITEMS]], tf.int64))
     np.testing.assert_allclose(found["levels"][0], USER[3] + ITEM[[7, 1, 5, ITEMS]], rtol=1e-5)
-    above = {4: 4 - (MEAN + USER[3] + ITEM[4]), 2: 1 - (MEAN + USER[3] + ITEM[2])}
+    above = {i: stars - (MEAN + USER[3] + ITEM[i]) for i, stars in ((4, 4), (2, 1), (9, 2))}
     seven = (0.5 * above[4] + 0.25 * above[2]) / (0.75 + DAMPING)
     np.testing.assert_allclose(found["cosine"][0], [seven, above[4] / (1 + DAMPING), 0, 0], rtol=1e-5)
+    seven, five = 0.125 * above[2] / (0.125 + DAMPING), 2 * above[9] / (2 + DAMPING)
+    np.testing.assert_allclose(found["agreement"][0], [seven, 0, five, 0], rtol=1e-5)
 
 
 def test_events_without_a_known_label_say_nothing():
@@ -73,7 +81,7 @@ def test_the_prediction_is_the_weighted_sum_inside_the_bounds():
 
 def test_without_an_outcome_that_tells_labels_there_are_levels_only():
     assert habits({}, told=False).names == ("levels",)
-    assert habits({}).names == ("levels", "cosine")
+    assert habits({}).names == ("levels", "cosine", "agreement")
 
 
 @pytest.mark.parametrize("part", ["cosine", "agreement"])
