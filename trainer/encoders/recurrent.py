@@ -22,13 +22,13 @@ class RecurrentEncoder(tf.keras.layers.Layer):
 
     def __init__(
         self,
-        make_cell: Callable[[str], tf.keras.layers.Layer],
+        make_cell: Callable[..., tf.keras.layers.Layer],
         config: HistoryConfig,
         randomness: Randomness,
         name: str,
     ) -> None:
         super().__init__(name=name)
-        self.cells = [make_cell(f"cell_{i}") for i in range(config.layers)]
+        self.cells = [make_cell(name=f"cell_{i}") for i in range(config.layers)]
         self.dropouts = [Dropout(config.dropout, randomness, name=f"dropout_{i}") for i in range(config.layers)]
 
     def call(self, events: tf.Tensor, visible: tf.Tensor, times: tf.Tensor, training: bool = False) -> tf.Tensor:
@@ -46,9 +46,6 @@ class GRUCell(tf.keras.layers.Layer):
     From a zero state. The events' part of the gates is one product for all events; only the state's part is computed
     one by one, in a loop of the graph.
     """
-
-    def __init__(self, name: str) -> None:
-        super().__init__(name=name)
 
     def build(self, input_shape: tf.TensorShape) -> None:
         """Adds the weights: input float [B, L, D]; the gates' columns stand side by side."""
@@ -80,9 +77,6 @@ class LSTMCell(tf.keras.layers.Layer):
     From a zero state. The forget gate's bias starts at 1 (Jozefowicz et al., 2015). All events are one operation of
     TensorFlow, which is several times as fast as a loop of the graph.
     """
-
-    def __init__(self, name: str) -> None:
-        super().__init__(name=name)
 
     def build(self, input_shape: tf.TensorShape) -> None:
         """Adds the weights: input float [B, L, D]; the gates' columns stand side by side."""

@@ -23,7 +23,7 @@ def agreement_links(residuals: sp.csr_matrix, per_item: int) -> sp.csr_matrix:
     labelled.data[:] = 1
     values, labelled = residuals.tocsc(), labelled.tocsc()
     blocks = []
-    for rows, both in item_products(values, values):
+    for rows, both in item_products(values):
         common = (labelled[:, rows].T @ labelled).tocsr()
         own, other = (squares[:, rows].T @ labelled).tocsr(), (labelled[:, rows].T @ squares).tocsr()
         blocks.append(top_of_rows(_shrunk(both, common, own, other), per_item))

@@ -64,11 +64,12 @@ class Habits(tf.Module):
             By part float [B, N].
         """
         levels = tf.gather(self._user, state.user)[:, tf.newaxis] + tf.gather(self._item, item)
-        return {"levels": levels} | (self._means_of_near(state, item) if self._tables else {})
+        near = self._means_of_near(self._told, state, item) if self._told and self._tables else {}
+        return {"levels": levels} | near
 
-    def _means_of_near(self, state: QueryState, item: tf.Tensor) -> dict[str, tf.Tensor]:
+    def _means_of_near(self, told: OutcomeLabels, state: QueryState, item: tf.Tensor) -> dict[str, tf.Tensor]:
         """By kind the mean of the user's labels, above their levels, of near items; drawn to 0 by the damping."""
-        above, is_told = self._above_levels(state)
+        above, is_told = self._above_levels(told, state)
         history = tf.where(is_told, state.items, self._size)
         kinds = [table.cells(history) for table in self._tables.values()]
         # All kinds' sums and weights are looked up at once: two columns of each, zero for the cells of the others.
@@ -84,12 +85,10 @@ class Habits(tf.Module):
         behind = len(self._tables) - number - 1
         return tf.pad(tf.stack([added, cells.value], axis=1), [[0, 0], [2 * number, 2 * behind]])
 
-    def _above_levels(self, state: QueryState) -> tuple[tf.Tensor, tf.Tensor]:
+    def _above_levels(self, told: OutcomeLabels, state: QueryState) -> tuple[tf.Tensor, tf.Tensor]:
         """The history's labels above what was to be expected, float [B, L], and which there are, bool [B, L]."""
-        if self._told is None:
-            raise ValueError("`told` should be given where near items are read. Received: None")
-        category = state.outcomes[self._told.feature]
-        label = tf.gather(tf.constant(self._told.label, tf.float32), category)
-        is_told = tf.gather(tf.constant(self._told.is_known), category) & (state.items < self._size)
+        category = state.outcomes[told.feature]
+        label = tf.gather(tf.constant(told.label, tf.float32), category)
+        is_told = tf.gather(tf.constant(told.is_known), category) & (state.items < self._size)
         expected = self.mean + tf.gather(self._user, state.user)[:, tf.newaxis] + tf.gather(self._item, state.items)
         return label - expected, is_told

@@ -22,7 +22,7 @@ def cosine_links(users: sp.csr_matrix, per_item: int) -> sp.csr_matrix:
     """
     norm = np.sqrt(np.maximum(np.asarray(users.sum(axis=0)).ravel(), 1)).astype(np.float32)
     unit = (users @ sp.diags(1 / norm)).astype(np.float32).tocsc()
-    blocks = [top_of_rows(products, per_item) for _, products in item_products(unit, unit)]
+    blocks = [top_of_rows(products, per_item) for _, products in item_products(unit)]
     return sp.vstack(blocks, format="csr").T.tocsr()
 
 
@@ -51,13 +51,13 @@ def top_of_rows(matrix: sp.csr_matrix, count: int) -> sp.csr_matrix:
     return sp.csr_matrix((matrix.data[kept], (row[kept], matrix.indices[kept])), shape=matrix.shape)
 
 
-def item_products(left: sp.csc_matrix, right: sp.csc_matrix) -> Iterator[tuple[slice, sp.csr_matrix]]:
-    """The rows of `left.T @ right`, [U, V] each, without its diagonal, by blocks of items."""
-    size = left.shape[1]
+def item_products(matrix: sp.csc_matrix) -> Iterator[tuple[slice, sp.csr_matrix]]:
+    """The products of a [U, V] matrix's columns with each other but not themselves, by blocks of rows."""
+    size = matrix.shape[1]
     rows = max(1, _BLOCK_PAIRS // size)
     for start in range(0, size, rows):
-        block = slice(start, min(start + rows, size))
-        yield block, _without_diagonal((left[:, block].T @ right).tocsr(), start)
+        block = slice(start, start + rows)
+        yield block, _without_diagonal((matrix[:, block].T @ matrix).tocsr(), start)
 
 
 def _without_diagonal(rows: sp.csr_matrix, start: int) -> sp.csr_matrix:

@@ -111,10 +111,8 @@ class Nearest(NamedTuple):
     def of(self, item: tf.Tensor) -> tf.Tensor:
         """The scores of items, int64 [B, M] in [0, V] -> float [B, M], or [B, M, C]."""
         place, is_there = self._find(self.cell, self._cells_of(item))
-        several = self.value.shape.rank > 1
-        values = tf.gather(tf.pad(self.value, [[0, 1], [0, 0]] if several else [[0, 1]]), place)
-        is_there &= item < self.size
-        return tf.where(is_there[..., tf.newaxis] if several else is_there, values, 0.0)
+        padded = tf.pad(self.value, [[0, 1]] + [[0, 0]] * (self.value.shape.rank - 1))  # zero behind the last cell
+        return tf.gather(padded, tf.where(is_there & (item < self.size), place, tf.size(self.cell)))
 
     def top(self, k: tf.Tensor, exclude: tf.Tensor) -> tf.Tensor:
         """The best items without those of `exclude` int64 [B, E]: int64 [B, K], -1 where there are fewer."""
