@@ -216,7 +216,7 @@ class QueryTower(tf.keras.layers.Layer):
         self._model = model
         self._retrieval = next((n for n, t in config.tasks.items() if t.kind == "retrieval"), None)
         self._ranking = dict.fromkeys(sharing.state_of(name) for name in config.events)
-        self._outcomes = [f.name for f in features if f.section == "outcome" and f.form == "category"]
+        self.outcomes = [f for f in features if f.section == "outcome" and f.form == "category"]
         self.sharing = sharing
         self.event = EventEncoder(config, features)
         self.history = HistoryEncoder(model.history, randomness)
@@ -251,7 +251,7 @@ class QueryTower(tf.keras.layers.Layer):
         own_states = {name: self._with_user_id(states[name], window) for name in self._ranking}
         sees = History.of(past.events, past.visible).sees & (past.last >= 0)[..., tf.newaxis]
         items = tf.where(past.visible, window[layout.ITEM_ID], unknown)
-        outcomes = {name: window[name] for name in self._outcomes}
+        outcomes = {feature.name: window[feature.name] for feature in self.outcomes}
         history = History(past.events, sees)
         return QueryState(tf.concat(parts, axis=-1), own_states, history, items, window[layout.USER_ID], outcomes)
 

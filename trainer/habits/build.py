@@ -48,7 +48,7 @@ def _habits_of(
 ) -> Habits | None:
     if task.habits is None or (task.habits.weights is None and held_out is None):
         return None
-    outcomes = [f for f in model.spec.features if f.section == "outcome" and f.form == "category"]
+    outcomes = model.queries.outcomes
     labels = read_labels(train, name, [feature.name for feature in outcomes], model.spec)
     if not labels.label.size:
         return None
@@ -61,10 +61,11 @@ def _habits_of(
 
 def _tables(config: HabitsConfig, labels: TrainLabels, levels: Levels, spec: WindowSpec) -> Iterator[NeighbourTable]:
     users, items = spec.user_count, spec.item_count
-    if config.cosine:
+    counted = config.weights or ("cosine", "agreement")  # what configured weights leave out is not looked for
+    if config.cosine and "cosine" in counted:
         labelled = labels.by_user(np.ones(len(labels.label)), users, items)
         yield NeighbourTable(cosine_links(labelled, config.cosine), 1.0, name="cosine")
-    if config.agreement:
+    if config.agreement and "agreement" in counted:
         above = labels.by_user(labels.label - levels.of(labels.user, labels.item), users, items)
         yield NeighbourTable(agreement_links(above, config.agreement), 1.0, name="agreement")
 
