@@ -32,12 +32,14 @@ _TUNED = 256
 _COUNTED = 256
 _MEGABYTE = 1 << 20
 _WARM_UP = 3
+_WIDTH = 180
+"""Of the tables, in a log too: no figure is cut."""
 
 
 def main() -> None:
     """Prints a table for each number of items."""
     arguments = _parser().parse_args()
-    console = Console()
+    console = Console(width=max(Console().width, _WIDTH))
     for size in arguments.items:
         with Progress(console=console, transient=True) as progress:
             console.print(_table(size, arguments, progress))
