@@ -1,7 +1,7 @@
 """The studies of `studies.yaml`: configurations that differ in a few values, compared by a few figures."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
@@ -26,12 +26,14 @@ class Study:
       config: The configuration that all variants start from.
       metrics: Of the test split, as gates name them.
       variants: Their changes to the configuration, by name.
+      base: The changes that all variants share; a variant's own come after them.
     """
 
     title: str
     config: str
     metrics: tuple[str, ...]
     variants: Mapping[str, Changes]
+    base: Changes = field(default_factory=dict)
 
     def configuration(self, variant: str, seed: int) -> Config:
         """The configuration of one training.
@@ -40,7 +42,7 @@ class Study:
           ConfigError: A change is not allowed.
         """
         values = yaml.safe_load(Path(self.config).read_text())
-        changes = {**self.variants[variant], "training.seed": seed, "pipeline.root": ROOT}
+        changes = {**self.base, **self.variants[variant], "training.seed": seed, "pipeline.root": ROOT}
         for key, value in changes.items():
             _change(values, key.split("."), value)
         return parse_config(yaml.safe_dump(values), f"{self.config} as {variant!r}")
@@ -49,10 +51,7 @@ class Study:
 def read_studies(path: Path = STUDIES) -> dict[str, Study]:
     """The studies by name."""
     studies = yaml.safe_load(path.read_text())
-    return {
-        name: Study(s["title"], s["config"], tuple(s["metrics"]), {v: c or {} for v, c in s["variants"].items()})
-        for name, s in studies.items()
-    }
+    return {name: Study(**values | {"metrics": tuple(values["metrics"])}) for name, values in studies.items()}
 
 
 def _change(values: dict[str, Any], key: list[str], value: Any) -> None:

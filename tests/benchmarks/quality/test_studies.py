@@ -14,15 +14,17 @@ def test_every_variant_is_a_configuration_of_the_shipped_one(study, variant):
     assert config.pipeline.root == ROOT
 
 
-def test_changes_set_nested_values_and_take_keys_away(tmp_path):
+def test_a_variants_changes_come_after_those_of_all(tmp_path):
     file = tmp_path / "log.yaml"
     tasks = {"retrieval": {"kind": "retrieval"}, "like": {"kind": "binary", "label": "rating >= 4"}}
     data = {"folder": "data", "interactions": {"path": "log.csv"}}
     file.write_text(yaml.safe_dump({"name": "log", "data": data, "tasks": tasks}))
-    study = Study("", str(file), (), {"small": {"tasks.like": None, "model.history.layers": 3}})
+    base = {"model.history.layers": 2, "model.dimension": 32}
+    study = Study("", str(file), (), {"small": {"tasks.like": None, "model.history.layers": 3}}, base)
     config = study.configuration("small", seed=1)
     assert set(config.tasks) == {"retrieval"}
     assert config.model.history.layers == 3
+    assert config.model.dimension == 32
 
 
 def test_a_cell_holds_mean_and_deviation():
