@@ -172,7 +172,7 @@ def _replicas(config: Config) -> Iterator[Problem]:
     training = config.training
     if training.replicas and training.strategy != "mirrored":
         yield ("training", "replicas"), f"needs the strategy `mirrored`. Received: {training.strategy!r}"
-    if training.replicas and training.batch_size % training.replicas:
+    if training.replicas and training.batch_size and training.batch_size % training.replicas:
         allowed = f"should be a multiple of `replicas` ({training.replicas})"
         yield ("training", "batch_size"), f"{allowed}. Received: {training.batch_size}"
 

@@ -21,10 +21,12 @@ class DataSummary:
 
     Attributes:
         windows: the number of examples.
+        targets: the events in them to learn from.
         labels: by ranking task.
     """
 
     windows: int
+    targets: int
     labels: Mapping[str, LabelStatistics]
 
 
@@ -64,13 +66,14 @@ class WindowData:
     def summary(self) -> DataSummary:
         """Reads everything once."""
         sums = {name: [0.0, 0.0, 0.0] for name in self._spec.config.ranking}
-        windows = 0
+        windows = targets = 0
         for window in self.evaluation_batches(_READ_BATCH):
             windows += int(window[layout.IS_TARGET].shape[0])
+            targets += int(tf.math.count_nonzero(window[layout.IS_TARGET]))
             for name, total in sums.items():
                 for i, value in enumerate(_moments(window, name)):
                     total[i] += float(value)
-        return DataSummary(windows, {name: _statistics(*total) for name, total in sums.items()})
+        return DataSummary(windows, targets, {name: _statistics(*total) for name, total in sums.items()})
 
     def _batches(self, records: tf.data.Dataset, batch_size: int) -> tf.data.Dataset:
         windows = records.batch(batch_size).map(self._parse, num_parallel_calls=2, deterministic=True)

@@ -62,6 +62,7 @@ class TrainingLoop:
         strategy: splits every global batch among its replicas.
         data: of training.
         windows: the number of windows in `data`.
+        batch_size: windows in a global batch.
         evaluate: the figures of an epoch by name. None: there is no eval split.
         checkpoint_folder: for this training alone.
         log_folder: of TensorBoard. None: nothing is logged, nor measured for it.
@@ -74,6 +75,7 @@ class TrainingLoop:
         strategy: tf.distribute.Strategy,
         data: WindowData,
         windows: int,
+        batch_size: int,
         evaluate: Callable[[], Figures] | None,
         checkpoint_folder: str,
         log_folder: str | None,
@@ -85,7 +87,8 @@ class TrainingLoop:
         self._evaluate = evaluate
         self._config: TrainingConfig = model.config.training
         self._stopping = None if evaluate is None else self._config.stopping
-        self._steps_per_epoch = math.ceil(windows / self._config.batch_size)
+        self._batch_size = batch_size
+        self._steps_per_epoch = math.ceil(windows / batch_size)
         self._total = self._config.epochs * self._steps_per_epoch
         self._total = min(self._total, self._config.max_steps or self._total)
         self._rewrite = rewrite_of(self._config.precision)
@@ -187,12 +190,12 @@ class TrainingLoop:
             with rewritten(self._rewrite):
                 losses = self._step(window)
             sums = {name: sums.get(name, 0.0) + loss for name, loss in losses.items()}
-            if progress.is_due(self._config.batch_size):
+            if progress.is_due(self._batch_size):
                 progress.show(epoch + 1, self._steps_done(), _checked({n: float(s) / count for n, s in sums.items()}))
         return _checked({name: float(total) / count for name, total in sums.items()}), sample
 
     def _batches(self, epoch: int) -> Iterator[Window]:
-        batches = self._data.training_batches(self._config.batch_size, self._config.seed, epoch)
+        batches = self._data.training_batches(self._batch_size, self._config.seed, epoch)
         batches = batches.take(min(self._steps_per_epoch, self._total - self._steps_done()))
         return iter(self._strategy.experimental_distribute_dataset(batches))
 

@@ -36,8 +36,9 @@ class TrainingConfig(Section):
     epochs: int = Field(default=16, gt=0)
     max_steps: int | None = Field(default=None, gt=0)
     """Ends training sooner."""
-    batch_size: int = Field(default=16, gt=0)
-    """Windows in the global batch, whatever the number of replicas."""
+    batch_size: int | None = Field(default=None, gt=0)
+    """Windows in the global batch, whatever the number of replicas. Missing: as many as hold about 800 targets, at least
+    16, at most 1,024 and a hundredth of all."""
     optimizer: OptimizerConfig = OptimizerConfig()
     balancing: BalancingConfig = BalancingConfig()
     averaging: AveragingConfig | None = None

@@ -70,7 +70,7 @@ def train(negatives: str, strategy: tf.distribute.Strategy, data_file: str, fold
     with strategy.scope():
         model = small_model(config)
     data = WindowData([data_file], model.spec)
-    result = TrainingLoop(model, strategy, data, WINDOWS, worse, f"{folder}/checkpoints", None).run()
+    result = TrainingLoop(model, strategy, data, WINDOWS, 4, worse, f"{folder}/checkpoints", None).run()
     weights = {f"weight/{i}/{v.name}".replace(":", "_"): v.numpy() for i, v in enumerate(model.trainable_variables)}
     return weights | {f"loss/{name}": np.array(loss) for name, loss in result.train.items()}
 

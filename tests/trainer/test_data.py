@@ -64,6 +64,7 @@ def test_the_summary_counts_windows_and_measures_the_targets_labels(tmp_path):
     rows = [{**events, "weight_rating": [1.0, 1.0, 1.0]}, {**events, "weight_rating": [1.0, 0.0, 1.0]}]
     summary = WindowData([write_rows(tmp_path / "a.gz", rows)], SPEC).summary()
     assert summary.windows == 2
+    assert summary.targets == 4
     assert summary.labels["rating"].mean == pytest.approx(3)
     assert summary.labels["rating"].deviation == pytest.approx(np.sqrt(2))
     assert (summary.labels["like"].mean, summary.labels["like"].deviation) == (0, 1)

@@ -40,8 +40,9 @@ def make_loop(files: Path, folder: Path, evaluate=None, logs=None, **training):
     model = small_model(small_config(features=TREND, model={"history": HISTORY}, training=training))
     data = WindowData([str(files / "train.gz")], model.spec)
     evaluate = evaluate or Evaluator(model, WindowData([str(files / "eval.gz")], model.spec)).evaluate
-    loop = TrainingLoop(model, tf.distribute.get_strategy(), data, WINDOWS, evaluate, str(folder / "checkpoints"), logs)
-    return loop, model
+    strategy, state = tf.distribute.get_strategy(), str(folder / "checkpoints")
+    size = model.config.training.batch_size
+    return TrainingLoop(model, strategy, data, WINDOWS, size, evaluate, state, logs), model
 
 
 def weights(model):

@@ -32,7 +32,7 @@ def test_a_training_with_all_of_them(tmp_path):
     bias = model.candidates.bias.numpy()
     data = WindowData([write_rows(tmp_path / "data.gz", draw_rows(1, 9))], model.spec)
     loop = TrainingLoop(
-        model, tf.distribute.get_strategy(), data, 9, None, str(tmp_path / "state"), str(tmp_path), Teacher(model)
+        model, tf.distribute.get_strategy(), data, 9, 4, None, str(tmp_path / "state"), str(tmp_path), Teacher(model)
     )
     result = loop.run()
     assert {GENERATION, "generator/distance", "generator/slope_penalty", DISTILLATION} <= set(result.train)
