@@ -11,26 +11,14 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from pipeline.check_data import check_data
+from pipeline.check_tasks import check_tasks
 from pipeline.config import Config, ConfigError, parse_config
-from pipeline.config.features import Categorical
 from pipeline.config.keys import suggestion
 from pipeline.config.load import read_text
-from pipeline.config.locate import Location, Source
+from pipeline.config.locate import Location, Problem, Source
 from pipeline.config.override import changed_config
 from pipeline.config.tasks import RegressionTask
 from pipeline.evaluation.metric_names import check_gates
-
-Problem = tuple[Location, str]
-"""The key, and what is wrong with it."""
-
-MODEL_OUTPUTS = (
-    *("item_id", "score", "retrieval_score", "count"),
-    *("target_rank", "popularity_rank", "retrieval_weight", "user_key", "target_count", "is_cold_user"),
-    *("catalogue_size", "top_items", "popularity_top_items"),
-    *("novelty", "popularity_novelty", "intra_list_distance", "popularity_intra_list_distance"),
-    *("is_cold_item", "cold_rank", "popularity_cold_rank"),
-)
-"""Outputs of the exported model: a task's predictions go out beside them by the task's name."""
 
 _TUNABLE = re.compile(r"(model|tasks|training)\.")
 _READ_EARLIER = re.compile(
@@ -62,7 +50,7 @@ def checked_config(path: str | Path, with_data: bool = True) -> Config:
 
 
 def _rules(config: Config) -> Iterator[Problem]:
-    yield from _tasks(config)
+    yield from check_tasks(config)
     yield from _tables(config)
     yield from _bounds(config)
     yield from _lengths(config)
@@ -77,28 +65,6 @@ def _located(message: str) -> Problem:
     """A message that begins with its key in backquotes as a key and the rest."""
     key, rest = re.fullmatch(r"`([^`]*)`:? (.*)", message, re.DOTALL).groups()  # type: ignore[union-attr]
     return [int(part) if part.isdigit() else part for part in key.split(".")], rest
-
-
-def _tasks(config: Config) -> Iterator[Problem]:
-    for name in config.tasks:
-        if not re.fullmatch(r"[a-z][a-z0-9_]*", name):
-            yield ("tasks", name), "a task's name should be lower-case letters, digits and underscores"
-        if name in MODEL_OUTPUTS:
-            yield ("tasks", name), "this name is taken by an output of the exported model; choose another"
-    yield from _classes(config)
-
-
-def _classes(config: Config) -> Iterator[Problem]:
-    features = [feature.name for feature in config.features.item if isinstance(feature, Categorical)]
-    for name, task in config.multiclass.items():
-        if task.attribute not in features:
-            allowed = ", ".join(features) or "none: `features.item` has no such feature"
-            kinds = "an item feature of kind `categorical`, `multi_valued` or `text`"
-            found = f"{suggestion(task.attribute, features)}Received: {task.attribute!r}"
-            yield ("tasks", name, "attribute"), f"should name {kinds} ({allowed}). {found}"
-        if f"{name}_probability" in config.tasks:
-            taken = f"this name is taken by an output of the task `{name}`; choose another"
-            yield ("tasks", f"{name}_probability"), taken
 
 
 def _tables(config: Config) -> Iterator[Problem]:

@@ -7,12 +7,11 @@ from pipeline.config import Config
 from pipeline.config.data import Table
 from pipeline.config.features import Cross, Feature
 from pipeline.config.keys import suggestion
-from pipeline.config.locate import Location
+from pipeline.config.locate import Location, Problem
 from pipeline.config.tasks import LabelledTask
 from pipeline.expressions import Expression
 from pipeline.ingest.tables import TableError, column_names, table_files
 
-Problem = tuple[Location, str]
 Use = tuple[Location, str]
 """A key of the configuration and the column that it names."""
 

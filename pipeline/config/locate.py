@@ -7,6 +7,9 @@ import yaml
 Location = Sequence[str | int]
 """Keys and list indexes from the top, as in a pydantic error."""
 
+Problem = tuple[Location, str]
+"""The key, and what is wrong with it."""
+
 
 def show(location: Location) -> str:
     """The location as a person writes it: `features.user[0].kind`."""

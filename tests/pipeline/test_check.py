@@ -143,6 +143,23 @@ def test_filters_and_caps_name_fitting_item_features(write):
             "19: `tasks.taste_probability`: this name is taken by an output of the task `taste`; choose another",
         ),
         (
+            "min: 1, max: 5",
+            "habits: {attributes: [mix]}",
+            "18: `tasks.rating.habits.attributes`: should name an item feature of kind `categorical`, "
+            "`multi_valued` or `text` (kind). Received: 'mix'",
+        ),
+        (
+            "min: 1, max: 5",
+            "habits: {weights: {level: 1, kind: 0.5}}",
+            "18: `tasks.rating.habits.weights`: should name parts (network, levels, cosine, agreement, kind). "
+            "Did you mean `levels`? Received: 'level'",
+        ),
+        (
+            "{name: kind, ",
+            "{name: cosine, column: kind, ",
+            "18: `tasks.rating.habits.attributes`: `cosine` is a part by itself; give the feature another name",
+        ),
+        (
             "  rating: {",
             "  page: {kind: listwise, label: rating, session: vist}\n  rating: {",
             "18: `tasks.page.session`: no such column: 'vist'. "

@@ -10,6 +10,7 @@ from pipeline.config.habits import HabitsConfig
 from pipeline.config.tasks import RegressionTask
 from trainer.data import WindowData
 from trainer.habits.agreement import agreement_links
+from trainer.habits.attributes import item_attributes
 from trainer.habits.habits import Habits
 from trainer.habits.labels import TrainLabels, read_labels
 from trainer.habits.levels import Levels, fit_levels
@@ -53,9 +54,11 @@ def _habits_of(
     if not labels.label.size:
         return None
     told = outcome_labels(labels, outcomes)
-    levels = fit_levels(labels, model.spec.user_count, model.spec.item_count)
+    names = task.habits.attributes_of(model.config.features)
+    attributes = item_attributes(names, model.spec.features, model.candidates.table)
+    levels = fit_levels(labels, model.spec.user_count, model.spec.item_count, attributes.matrices())
     tables = {t.name: t for t in _tables(task.habits, labels, levels, model.spec)} if told else {}
-    habits = Habits(task, levels, told, tables, _ALONE)
+    habits = Habits(task, levels, told, tables, attributes, _ALONE)
     return _weighted(habits, name, task.habits, model, held_out)
 
 

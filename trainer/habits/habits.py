@@ -5,6 +5,7 @@ from collections.abc import Mapping
 import tensorflow as tf
 
 from pipeline.config.tasks import RegressionTask
+from trainer.habits.attributes import AttributeMeans, ItemAttributes
 from trainer.habits.levels import Levels
 from trainer.habits.outcomes import OutcomeLabels
 from trainer.neighbours.scores import Cells, NeighbourTable, nearest
@@ -17,8 +18,9 @@ class Habits(tf.Module):
     Args:
         task: bounds and damping.
         levels: of users and items.
-        told: the labels that the history's outcomes stand for; None where none does, so that `tables` are not read.
+        told: the labels that the history's outcomes stand for; None where none does, and the rest is not read.
         tables: from the history's items to those near to them, by kind.
+        attributes: of the items.
         weights: of the parts, by name; those that are missing are left out.
     """
 
@@ -28,6 +30,7 @@ class Habits(tf.Module):
         levels: Levels,
         told: OutcomeLabels | None,
         tables: Mapping[str, NeighbourTable],
+        attributes: ItemAttributes,
         weights: Mapping[str, float],
     ) -> None:
         super().__init__(name="habits")
@@ -36,6 +39,7 @@ class Habits(tf.Module):
         self.mean, self._size = levels.mean, len(levels.item) - 1
         self._told = told
         self._tables = dict(tables) if told else {}
+        self._attributes = AttributeMeans(attributes, self._damping) if told and attributes.names else None
         self.weights = dict(weights)
         with self.name_scope:
             self._user = tf.Variable(tf.cast(levels.user, tf.float32), trainable=False, name="user_levels")
@@ -44,7 +48,7 @@ class Habits(tf.Module):
     @property
     def names(self) -> tuple[str, ...]:
         """The parts beside the network."""
-        return ("levels", *self._tables)
+        return ("levels", *self._tables, *(self._attributes.names if self._attributes else ()))
 
     def prediction(self, network: tf.Tensor, state: QueryState, item: tf.Tensor) -> tf.Tensor:
         """The weighted parts in the label's unit: the network's prediction float [B, N], items int64 [B, N]."""
@@ -64,13 +68,16 @@ class Habits(tf.Module):
             By part float [B, N].
         """
         levels = tf.gather(self._user, state.user)[:, tf.newaxis] + tf.gather(self._item, item)
-        near = self._means_of_near(self._told, state, item) if self._told and self._tables else {}
-        return {"levels": levels} | near
-
-    def _means_of_near(self, told: OutcomeLabels, state: QueryState, item: tf.Tensor) -> dict[str, tf.Tensor]:
-        """By kind the mean of the user's labels, above their levels, of near items; drawn to 0 by the damping."""
-        above, is_told = self._above_levels(told, state)
+        if self._told is None:
+            return {"levels": levels}
+        above, is_told = self._above_levels(self._told, state)
         history = tf.where(is_told, state.items, self._size)
+        near = self._means_of_near(history, above, item) if self._tables else {}
+        alike = self._attributes(history, above, item) if self._attributes else {}
+        return {"levels": levels} | near | alike
+
+    def _means_of_near(self, history: tf.Tensor, above: tf.Tensor, item: tf.Tensor) -> dict[str, tf.Tensor]:
+        """By kind the mean of the user's labels, above their levels, of near items; drawn to 0 by the damping."""
         kinds = [table.cells(history) for table in self._tables.values()]
         # All kinds' sums and weights are looked up at once: two columns of each, zero for the cells of the others.
         columns = [self._columns(cells, above, number) for number, cells in enumerate(kinds)]

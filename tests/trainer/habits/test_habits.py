@@ -5,6 +5,7 @@ import tensorflow as tf
 
 from pipeline.config.tasks import RegressionTask
 from tests.trainer.small import ITEMS, USERS, draw_row, small_config, small_model, sparse_features
+from trainer.habits.attributes import ItemAttributes
 from trainer.habits.habits import Habits
 from trainer.habits.levels import Levels
 from trainer.habits.outcomes import OutcomeLabels
@@ -24,12 +25,21 @@ def table(near, name):
     return NeighbourTable(links, 1.0, name)
 
 
+def attributes():
+    """A genre, where items 4, 2 and 7 have the same one and item 9 has two."""
+    value = np.array([[2, 2]] * (ITEMS + 1))
+    value[[4, 2, 7], 0] = 0
+    value[9] = [0, 1]
+    share = np.where(value < 2, np.where((value < 2).all(axis=1, keepdims=True), 0.5**0.5, 1), 0)
+    return ItemAttributes(("genre",), value, share.astype(np.float32), np.ones((2, 1), np.float32), 2)
+
+
 def habits(weights, told=True):
     task = RegressionTask(kind="regression", label="rating", min=1, max=5, habits={"damping": DAMPING})
     # The category c stands for the label c; the categories 0 and 5 were never labelled.
     outcome = OutcomeLabels("outcome_stars", np.arange(6.0), np.array([False, True, True, True, True, False]))
     tables = {"cosine": table(NEAR, "cosine"), "agreement": table(ALIKE, "agreement")}
-    return Habits(task, Levels(MEAN, USER, ITEM), outcome if told else None, tables, weights)
+    return Habits(task, Levels(MEAN, USER, ITEM), outcome if told else None, tables, attributes(), weights)
 
 
 def state(rows):
@@ -53,6 +63,16 @@ def test_near_items_by_hand():
     np.testing.assert_allclose(found["agreement"][0], [seven, 0, five, 0], rtol=1e-5)
 
 
+def test_items_that_share_an_attribute_by_hand():
+    found = habits({}).parts(state([row(3, [4, 2, 9], [4, 1, 2])]), tf.constant([[7, 9, 1, ITEMS]], tf.int64))
+    above = {i: stars - (MEAN + USER[3] + ITEM[i]) for i, stars in ((4, 4), (2, 1), (9, 2))}
+    half = 0.5**0.5
+    first = above[4] + above[2] + half * above[9]
+    seven = first / (2 + half + DAMPING)
+    nine = half * (first + half * above[9]) / (half * (2 + half + half) + DAMPING)
+    np.testing.assert_allclose(found["genre"][0], [seven, nine, 0, 0], rtol=1e-5)
+
+
 def test_events_without_a_known_label_say_nothing():
     unlabelled = habits({}).parts(state([row(3, [4, 2], [0, 1])]), tf.constant([[7, 1]], tf.int64))["cosine"][0]
     np.testing.assert_allclose(unlabelled, [0.25 * (1 - (MEAN + USER[3] + ITEM[2])) / (0.25 + DAMPING), 0], rtol=1e-5)
@@ -66,7 +86,8 @@ def test_rows_of_a_batch_do_not_mix():
         alone = habits({}).parts(state([single]), item[number : number + 1])
         for name, values in alone.items():
             np.testing.assert_allclose(together[name][number], values[0], rtol=1e-5)
-    np.testing.assert_array_equal(together["cosine"][1], 0)
+    for near in ("cosine", "genre"):
+        np.testing.assert_array_equal(together[near][1], 0)
 
 
 def test_the_prediction_is_the_weighted_sum_inside_the_bounds():
@@ -81,7 +102,7 @@ def test_the_prediction_is_the_weighted_sum_inside_the_bounds():
 
 def test_without_an_outcome_that_tells_labels_there_are_levels_only():
     assert habits({}, told=False).names == ("levels",)
-    assert habits({}).names == ("levels", "cosine", "agreement")
+    assert habits({}).names == ("levels", "cosine", "agreement", "genre")
 
 
 @pytest.mark.parametrize("part", ["cosine", "agreement"])

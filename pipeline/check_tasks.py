@@ -1,0 +1,63 @@
+"""What can be wrong with the tasks: their names, and the features that they name."""
+
+import re
+from collections.abc import Iterator
+from typing import Final
+
+from pipeline.config import Config
+from pipeline.config.features import Categorical
+from pipeline.config.habits import PARTS, HabitsConfig
+from pipeline.config.keys import suggestion
+from pipeline.config.locate import Location, Problem
+from pipeline.config.tasks import MulticlassTask, RegressionTask
+
+MODEL_OUTPUTS: Final = (
+    *("item_id", "score", "retrieval_score", "count"),
+    *("target_rank", "popularity_rank", "retrieval_weight", "user_key", "target_count", "is_cold_user"),
+    *("catalogue_size", "top_items", "popularity_top_items"),
+    *("novelty", "popularity_novelty", "intra_list_distance", "popularity_intra_list_distance"),
+    *("is_cold_item", "cold_rank", "popularity_cold_rank"),
+)
+"""Outputs of the exported model: a task's predictions go out beside them by the task's name."""
+
+
+def check_tasks(config: Config) -> Iterator[Problem]:
+    """What is wrong with the tasks by themselves and with what they name."""
+    for name in config.tasks:
+        if not re.fullmatch(r"[a-z][a-z0-9_]*", name):
+            yield ("tasks", name), "a task's name should be lower-case letters, digits and underscores"
+        if name in MODEL_OUTPUTS:
+            yield ("tasks", name), "this name is taken by an output of the exported model; choose another"
+    for name, task in config.tasks.items():
+        if isinstance(task, MulticlassTask):
+            yield from _classes(name, task, config)
+        if isinstance(task, RegressionTask) and task.habits:
+            yield from _habits(("tasks", name, "habits"), task.habits, config)
+
+
+def _classes(name: str, task: MulticlassTask, config: Config) -> Iterator[Problem]:
+    yield from _attribute(("tasks", name, "attribute"), task.attribute, config)
+    if f"{name}_probability" in config.tasks:
+        taken = f"this name is taken by an output of the task `{name}`; choose another"
+        yield ("tasks", f"{name}_probability"), taken
+
+
+def _habits(location: Location, habits: HabitsConfig, config: Config) -> Iterator[Problem]:
+    attributes = habits.attributes_of(config.features)
+    for name in attributes:
+        yield from _attribute((*location, "attributes"), name, config)
+        if name in PARTS:
+            yield (*location, "attributes"), f"`{name}` is a part by itself; give the feature another name"
+    parts = [*PARTS, *attributes]
+    for name in habits.weights or {}:
+        if name not in parts:
+            found = f"{suggestion(name, parts)}Received: {name!r}"
+            yield (*location, "weights"), f"should name parts ({', '.join(parts)}). {found}"
+
+
+def _attribute(location: Location, name: str, config: Config) -> Iterator[Problem]:
+    features = [feature.name for feature in config.features.item if isinstance(feature, Categorical)]
+    if name not in features:
+        allowed = ", ".join(features) or "none: `features.item` has no such feature"
+        kinds = "an item feature of kind `categorical`, `multi_valued` or `text`"
+        yield location, f"should name {kinds} ({allowed}). {suggestion(name, features)}Received: {name!r}"
