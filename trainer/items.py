@@ -4,7 +4,7 @@ from typing import Protocol
 
 import tensorflow as tf
 
-from trainer.towers import CandidateTower
+from trainer.towers.candidate import CandidateTower
 
 
 class BatchItems(Protocol):

@@ -11,7 +11,7 @@ from pipeline.evaluation.order_figures import Scores, order_figures
 from trainer.data import WindowData
 from trainer.model import RecommenderModel
 from trainer.ranks import target_ranks
-from trainer.towers import QueryState
+from trainer.towers.state import QueryState
 from trainer.windows import Window
 
 _BATCH_SIZE, _BATCHES = 128, 40

@@ -28,7 +28,9 @@ from trainer.targets import retrieval_targets
 from trainer.tasks import LabelStatistics, class_heads, ranking_heads
 from trainer.tasks.multiclass import class_shares, dense_shares
 from trainer.tasks.targets import Targets
-from trainer.towers import CandidateTower, QueryState, QueryTower
+from trainer.towers.candidate import CandidateTower
+from trainer.towers.query import QueryTower
+from trainer.towers.state import QueryState
 from trainer.trend import TrendTable
 from trainer.windows import Window, WindowSpec, dense_windows
 from transform.features import ModelFeature

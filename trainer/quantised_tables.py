@@ -3,7 +3,7 @@
 import tensorflow as tf
 
 from trainer.model import RecommenderModel
-from trainer.towers import FeatureEncoder
+from trainer.towers.layers import FeatureEncoder
 
 _STEPS = 127
 

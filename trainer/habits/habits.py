@@ -9,7 +9,7 @@ from trainer.habits.attributes import AttributeMeans, ItemAttributes
 from trainer.habits.levels import Levels
 from trainer.habits.outcomes import OutcomeLabels
 from trainer.neighbours.scores import Cells, NeighbourTable, nearest
-from trainer.towers import QueryState
+from trainer.towers.state import QueryState
 
 
 class Habits(tf.Module):

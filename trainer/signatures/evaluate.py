@@ -10,7 +10,7 @@ from trainer.ranks import target_ranks, top_items
 from trainer.signatures.blocks import CELLS, in_row_blocks
 from trainer.signatures.reader import Features, RequestReader, first_value
 from trainer.signatures.recommend import Recommender
-from trainer.towers import QueryState
+from trainer.towers.state import QueryState
 from trainer.windows import Window, dense_windows, missing_value
 
 _MAX_TOP = 100

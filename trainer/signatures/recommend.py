@@ -14,7 +14,7 @@ from trainer.signatures.filters import Filters, without_items
 from trainer.signatures.inputs import Extras
 from trainer.signatures.reader import Request, RequestReader
 from trainer.signatures.retrieval import Found, Retrieval
-from trainer.towers import QueryState
+from trainer.towers.state import QueryState
 from trainer.windows import row_lengths
 
 SCORE = "score"

@@ -5,7 +5,7 @@ import tensorflow as tf
 from trainer.index.base import Index
 from trainer.index.blocks import masked_top_k, wanted_top_k
 from trainer.neighbours.scores import Neighbours
-from trainer.towers import QueryState
+from trainer.towers.state import QueryState
 
 Found = tuple[tf.Tensor, tf.Tensor]
 """Scores float [B, K] and items int64 [B, K], as `Index.search` gives them."""

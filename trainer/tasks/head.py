@@ -6,7 +6,7 @@ import tensorflow as tf
 
 from pipeline.config.tasks import LabelledTask
 from trainer.tasks.targets import Targets, event_targets
-from trainer.towers import HiddenLayers
+from trainer.towers.layers import HiddenLayers
 from trainer.windows import Window
 
 

@@ -12,7 +12,7 @@ from pipeline.config import Config
 from pipeline.config.features import Categorical
 from pipeline.config.tasks import MulticlassTask
 from trainer.catalogue import Catalogue
-from trainer.towers import HiddenLayers
+from trainer.towers.layers import HiddenLayers
 from trainer.windows import MASK, Window
 from transform.features import ModelFeature
 

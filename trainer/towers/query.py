@@ -1,50 +1,21 @@
-"""The towers: the query from user, context and history; the candidate from the item's id and features."""
+"""The query tower: user, context and history as a vector at the moment of each event."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import tensorflow as tf
 
 from pipeline import layout
 from pipeline.config import Config
-from trainer.batch_norm import BatchNorm
-from trainer.catalogue import PADDING, Catalogue, CatalogueTable
 from trainer.encoders.history import HistoryEncoder
 from trainer.encoders.lags import GAP_BUCKETS, before, gap_buckets, lagged, last_visible_before
-from trainer.generator.content import content_items
 from trainer.randomness import BlankHistory, Dropout, EventDropout, Randomness
 from trainer.sharing import Sharing
 from trainer.target_attention import History
+from trainer.towers.layers import FeatureEncoder, HiddenLayers, embedding_table
+from trainer.towers.state import QueryState
 from trainer.windows import MASK, Window
 from transform.features import ModelFeature
-
-
-class QueryState(NamedTuple):
-    """A query at every position.
-
-    Attributes:
-        embedding: float [B, L, D + 1 + W]: temperature x unit vector, a 1 that meets the candidate's bias, and the
-            weights of the W trend features (none without `features.trend`).
-        hidden: float [B, L, S] by state: what the other tasks read, each that of `Sharing.state_of`.
-        history: the events [B, L, D] that each position's query sees: what target attention reads.
-        items: int64 [B, L], the visible events' items, V elsewhere: what neighbourhoods read.
-        user: int64 [B], U where unknown: with `outcomes`, what habits read.
-        outcomes: the events' categories, int64 [B, L] by outcome feature.
-    """
-
-    embedding: tf.Tensor
-    hidden: dict[str, tf.Tensor]
-    history: History
-    items: tf.Tensor
-    user: tf.Tensor
-    outcomes: dict[str, tf.Tensor]
-
-    def newest(self) -> "QueryState":
-        """The query at the last position: [B, L, .] -> [B, .]; `items`, `outcomes` [B, L - 1] are those before it."""
-        hidden = {name: values[:, -1] for name, values in self.hidden.items()}
-        outcomes = {name: values[:, :-1] for name, values in self.outcomes.items()}
-        items = self.items[:, :-1]
-        return QueryState(self.embedding[:, -1], hidden, self.history.newest(), items, self.user, outcomes)
 
 
 class Past(NamedTuple):
@@ -64,115 +35,6 @@ class Past(NamedTuple):
     visible: tf.Tensor
     last: tf.Tensor
     gap: tf.Tensor
-
-
-def embedding_table(size: int, dimension: int, name: str) -> tf.keras.layers.Embedding:
-    """A table of small random vectors."""
-    return tf.keras.layers.Embedding(size, dimension, tf.keras.initializers.RandomNormal(stddev=0.05), name=name)
-
-
-class FeatureEncoder(tf.keras.layers.Layer):
-    """Features of one thing as one vector: embeddings of categories (means of several) and numbers, projected.
-
-    Args:
-        features: names, forms and sizes.
-        width: of each feature's embedding.
-        dimension: D, of the output.
-    """
-
-    def __init__(self, features: Sequence[ModelFeature], width: int, dimension: int, name: str) -> None:
-        super().__init__(name=name)
-        self._features = list(features)
-        self.tables = {
-            f.name: embedding_table(f.size, width, name=f"{f.name}_embedding") for f in features if f.size is not None
-        }
-        self.project = tf.keras.layers.Dense(dimension, use_bias=False, name="project")
-
-    def call(self, values: Mapping[str, tf.Tensor]) -> tf.Tensor:
-        """[...] by name, [..., M] for several values -> float [..., D]."""
-        return self.project(tf.concat([self._encode(f, values[f.name]) for f in self._features], axis=-1))
-
-    def _encode(self, feature: ModelFeature, values: tf.Tensor) -> tf.Tensor:
-        if feature.form == "number":
-            return values[..., tf.newaxis]
-        if feature.form == "category":
-            return self.tables[feature.name](values)
-        is_value = tf.cast(values != PADDING, tf.float32)[..., tf.newaxis]
-        vectors = self.tables[feature.name](tf.maximum(values, 0)) * is_value
-        return tf.math.divide_no_nan(tf.reduce_sum(vectors, axis=-2), tf.reduce_sum(is_value, axis=-2))
-
-
-class HiddenLayers(tf.keras.layers.Layer):
-    """Dense layers with GELU, and batch normalisation before it where asked for."""
-
-    def __init__(self, widths: Sequence[int], name: str, batch_norm: bool = False) -> None:
-        super().__init__(name=name)
-        # What batch normalisation would take away again is left out.
-        activation, has_bias = (None, False) if batch_norm else ("gelu", True)
-        self.layers = [tf.keras.layers.Dense(w, activation, has_bias, name=f"hidden_{i}") for i, w in enumerate(widths)]
-        self.norms = [BatchNorm(name=f"norm_{i}") for i in range(len(widths) if batch_norm else 0)]
-
-    def call(self, values: tf.Tensor, counts: tf.Tensor | None = None, training: bool = False) -> tf.Tensor:
-        """float [..., A] and, for batch normalisation, what counts bool [...] -> float [..., the last width]."""
-        for number, layer in enumerate(self.layers):
-            values = layer(values)
-            if self.norms:
-                values = tf.nn.gelu(self.norms[number](values, counts, training=training))
-        return values
-
-
-class CandidateTower(tf.keras.layers.Layer):
-    """An item as a vector: one for histories and ranking, and the candidate embedding made of it.
-
-    Args:
-        config: the dimensions and layers.
-        features: every feature; those of items are used.
-        catalogue: the items.
-        randomness: of the ids that training takes away.
-    """
-
-    def __init__(
-        self, config: Config, features: Sequence[ModelFeature], catalogue: Catalogue, randomness: Randomness
-    ) -> None:
-        super().__init__(name="candidate_tower")
-        model = config.model
-        self.size = catalogue.size
-        self.table = CatalogueTable(catalogue)
-        self.ids = embedding_table(self.size + 1, model.dimension, name="item_embedding")
-        own = [f for f in features if f.section == "item"]
-        self.content = FeatureEncoder(own, model.feature_dimension, model.dimension, "item_features") if own else None
-        self.hidden = HiddenLayers(model.candidate_layers, name="hidden", batch_norm=model.batch_norm)
-        self.project = tf.keras.layers.Dense(model.dimension, name="project") if model.candidate_layers else None
-        start = tf.zeros([self.size + 1]) if config.features.trend else _log_popularity(catalogue)
-        self.bias = self.add_weight(
-            name="bias", shape=[self.size + 1], initializer=tf.keras.initializers.Constant(start)
-        )
-        self.without_id = content_items(config, catalogue, start.numpy(), randomness)
-
-    def vectors(self, item: tf.Tensor, training: bool = False) -> tf.Tensor:
-        """int64 [...] in [0, V] -> float [..., D]: id embedding plus content, shared by histories and candidates."""
-        learned, content = self.parts(item)
-        if self.without_id is None:
-            return learned
-        return self.without_id.vectors(item, learned, content, training)
-
-    def parts(self, item: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor | None]:
-        """int64 [...] -> what id and content give and what the content alone does, float [..., D]."""
-        vectors = self.ids(item)
-        if self.content is None:
-            return vectors, None
-        content = self.content(self.table.lookup(item))
-        return vectors + content, content
-
-    def call(self, item: tf.Tensor, vectors: tf.Tensor, training: bool = False) -> tf.Tensor:
-        """int64 [...], float [..., D] of `vectors` -> float [..., D + 1]: a unit vector and the item's bias."""
-        bias = tf.gather(self.bias, item)
-        if self.without_id is not None:
-            bias = self.without_id.biases(item, vectors, bias, training)
-        if self.project is not None:
-            vectors = self.project(self.hidden(vectors, training=training))
-        unit = tf.math.l2_normalize(vectors, axis=-1, epsilon=1e-6)
-        return tf.concat([unit, bias[..., tf.newaxis]], axis=-1)
 
 
 class EventEncoder(tf.keras.layers.Layer):
@@ -296,12 +158,6 @@ def _gap_table(config: Config) -> tf.keras.layers.Embedding | None:
     if not config.model.history.time_gaps:
         return None
     return embedding_table(GAP_BUCKETS, config.model.dimension, name="gap_embedding")
-
-
-def _log_popularity(catalogue: Catalogue) -> tf.Tensor:
-    """float [V + 1]: the logarithm of each item's share of the events; 0 for the unknown item."""
-    counts = catalogue.frequencies + 1
-    return tf.concat([tf.math.log(counts / tf.reduce_sum(counts)), [0]], axis=0)
 
 
 def _trend_weights(config: Config) -> tf.keras.layers.Dense | None:
