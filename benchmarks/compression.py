@@ -21,7 +21,7 @@ from rich.table import Table
 from benchmarks.quality.studies import Study
 
 _TEACHER = "as it is"
-_SMALL = {"model.dimension": 16, "model.feature_dimension": 8}
+_SMALL = {"model.dimension": 32, "model.feature_dimension": 8}
 _HALF, _MOST = {"sparsity": 0.5}, {"sparsity": 0.9}
 VARIANTS: Mapping[str, Mapping[str, Any]] = {
     _TEACHER: {"serving.teaches": True},
