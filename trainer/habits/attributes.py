@@ -18,14 +18,14 @@ class ItemAttributes(NamedTuple):
 
     Attributes:
         names: of the A features.
-        value: int64 [V + 1, M], a feature's values behind those of the features before it; C for none.
+        value: int32 [V + 1, M], a feature's values behind those of the features before it; C for none.
         share: float32 [V + 1, M], 1 / sqrt(n) for each of a feature's n values; 0 for none.
         feature: float32 [M, A], 1 where the column is the feature's.
         size: C.
     """
 
     names: tuple[str, ...]
-    value: NDArray[np.int64]
+    value: NDArray[np.int32]
     share: NDArray[np.float32]
     feature: NDArray[np.float32]
     size: int
@@ -57,7 +57,7 @@ def item_attributes(names: Sequence[str], features: Sequence[ModelFeature], tabl
     none = np.zeros((table.size + 1, 0))
     return ItemAttributes(
         tuple(names),
-        np.concatenate([none, *value], axis=1).astype(np.int64),
+        np.concatenate([none, *value], axis=1).astype(np.int32),
         np.concatenate([none, *share], axis=1).astype(np.float32),
         np.eye(len(chosen), dtype=np.float32)[owner],
         size,
@@ -102,11 +102,14 @@ class AttributeMeans(tf.Module):
         rows = tf.shape(item, tf.int64)[0]
         share = tf.gather(self._share, history)
         told = tf.stack([share * above[..., tf.newaxis], share], axis=-1)
-        cell = tf.range(rows)[:, tf.newaxis, tf.newaxis] * self._size + tf.gather(self._value, history)
+        cell = tf.range(rows)[:, tf.newaxis, tf.newaxis] * self._size + self._values(history)
         is_value = share > 0
         known = nearest(tf.boolean_mask(cell, is_value), tf.boolean_mask(told, is_value), rows, self._size)
-        asked = tf.gather(self._value, item)
+        asked = self._values(item)
         found = known.of(tf.reshape(asked, [rows, -1]))
         found = tf.reshape(found, [*tf.unstack(tf.shape(asked)), 2]) * tf.gather(self._share, item)[..., tf.newaxis]
         label, weight = tf.unstack(tf.einsum("bnmc,ma->bnac", found, self._feature), axis=-1)
         return dict(zip(self.names, tf.unstack(label / (weight + self._damping), axis=-1), strict=True))
+
+    def _values(self, item: tf.Tensor) -> tf.Tensor:
+        return tf.cast(tf.gather(self._value, item), tf.int64)
