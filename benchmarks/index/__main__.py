@@ -12,10 +12,10 @@ import time
 from collections.abc import Iterator
 
 import numpy as np
-from rich.console import Console
 from rich.progress import Progress
 from rich.table import Table
 
+from benchmarks.console import wide_console
 from benchmarks.index.candidates import (
     Candidate,
     brute_force,
@@ -33,13 +33,12 @@ _COUNTED = 256
 _MEGABYTE = 1 << 20
 _WARM_UP = 3
 _WIDTH = 180
-"""Of the tables, in a log too: no figure is cut."""
 
 
 def main() -> None:
     """Prints a table for each number of items."""
     arguments = _parser().parse_args()
-    console = Console(width=max(Console().width, _WIDTH))
+    console = wide_console(_WIDTH)
     for size in arguments.items:
         with Progress(console=console, transient=True) as progress:
             console.print(_table(size, arguments, progress))

@@ -10,9 +10,9 @@ from pathlib import Path
 from statistics import mean, stdev
 from typing import Any
 
-from rich.console import Console
 from rich.table import Table
 
+from benchmarks.console import wide_console
 from benchmarks.quality.studies import Study, read_studies
 
 _WIDTH = 140
@@ -24,7 +24,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Reads the command line and runs; the exit code."""
     studies = read_studies()
     options = _parser(list(studies)).parse_args(arguments)
-    console = Console(width=max(Console().width, _WIDTH))  # in a log too, no figure is cut
+    console = wide_console(_WIDTH)
     for name in options.only or studies:
         results: dict[str, list[Result]] = {}
         for variant in options.variants or studies[name].variants:

@@ -19,9 +19,9 @@ from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
-from rich.console import Console
 from rich.progress import Progress
 
+from benchmarks.console import wide_console
 from benchmarks.serving import processes
 from benchmarks.serving.load import Load
 from benchmarks.serving.report import Row, row_of, table
@@ -43,8 +43,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Prints a table for each model, and writes all figures as JSON."""
     options = _parser().parse_args(arguments)
     run = [(str(options.model), f"--model={options.model}")] if options.model else []
-    console = Console()
-    console.width = max(console.width, _WIDTH)
+    console = wide_console(_WIDTH)
     results = {}
     for name, *flags in [*run, *(_MODELS[key] for key in options.only)]:
         progress = Progress(console=console, transient=True)

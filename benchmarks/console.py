@@ -1,0 +1,8 @@
+"""Where benchmarks print their tables."""
+
+from rich.console import Console
+
+
+def wide_console(width: int) -> Console:
+    """At least so wide, in a log too: no figure is cut."""
+    return Console(width=max(Console().width, width))
