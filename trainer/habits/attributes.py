@@ -8,7 +8,7 @@ import scipy.sparse as sp
 import tensorflow as tf
 from numpy.typing import NDArray
 
-from trainer.catalogue import CatalogueTable
+from trainer.catalogue import PADDING, CatalogueTable
 from trainer.neighbours.scores import nearest
 from transform.features import RAW_NAME, ModelFeature
 
@@ -51,8 +51,9 @@ def item_attributes(names: Sequence[str], features: Sequence[ModelFeature], tabl
     sizes = [feature.size or 0 for feature in chosen]
     starts, size = np.cumsum([0, *sizes])[:-1], sum(sizes)
     columns = [_columns(table.columns[feature.name].numpy(), feature) for feature in chosen]
-    value = [np.where(own >= 0, own + start, size) for own, start in zip(columns, starts, strict=True)]
-    share = [(own >= 0) / np.sqrt(np.maximum((own >= 0).sum(axis=1, keepdims=True), 1)) for own in columns]
+    known = [own != PADDING for own in columns]
+    value = [np.where(is_value, own + start, size) for is_value, own, start in zip(known, columns, starts, strict=True)]
+    share = [is_value / np.sqrt(np.maximum(is_value.sum(axis=1, keepdims=True), 1)) for is_value in known]
     owner = np.repeat(np.arange(len(chosen)), [own.shape[1] for own in columns])
     none = np.zeros((table.size + 1, 0))
     return ItemAttributes(
@@ -65,9 +66,9 @@ def item_attributes(names: Sequence[str], features: Sequence[ModelFeature], tabl
 
 
 def _columns(values: NDArray[np.int32], feature: ModelFeature) -> NDArray[np.int64]:
-    """A feature's categories int64 [V + 1, M], -1 for none: neither padding nor the category of what is missing."""
+    """A feature's categories int64 [V + 1, M], those of what is missing as `PADDING`."""
     values = values.reshape(len(values), -1).astype(np.int64)
-    return np.where(values == (feature.size or 0) - 1, -1, values)
+    return np.where(values == (feature.size or 0) - 1, PADDING, values)
 
 
 class AttributeMeans(tf.Module):

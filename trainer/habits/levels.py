@@ -79,7 +79,7 @@ class _Side:
         self._count = np.asarray(design.power(2).sum(axis=0)).ravel()
         self._is_there = self._count > 0
         # Levels that meet in a label would all answer for it at once.
-        self._step = 1 / max(int(np.diff(design.indptr).max(initial=1)), 1)
+        self._step = 1 / np.diff(design.indptr).max(initial=1)
         self.damping = 5.0
         self.level = np.zeros(design.shape[1])
         self.said = np.zeros(design.shape[0])

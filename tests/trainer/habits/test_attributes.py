@@ -1,4 +1,5 @@
 import numpy as np
+import tensorflow as tf
 
 from tests.trainer.small import FEATURES, ITEMS, small_catalogue
 from trainer.catalogue import CatalogueTable
@@ -11,14 +12,8 @@ STUDIO = ModelFeature("item_studio", "item", "category", 5)
 def table():
     """Genres as in the small catalogue, and a studio: 4 is the category of what is missing."""
     table = CatalogueTable(small_catalogue())
-    table.columns["item_studio"] = np.append(np.arange(ITEMS) % 5, 4)
-    table.columns["item_studio"] = _Column(table.columns["item_studio"])
+    table.columns["item_studio"] = tf.Variable(np.append(np.arange(ITEMS) % 5, 4))
     return table
-
-
-class _Column:
-    def __init__(self, values):
-        self.numpy = lambda: values
 
 
 def test_values_stand_side_by_side():
@@ -42,7 +37,7 @@ def test_matrices_hold_the_shares_of_one_attribute_each():
 
 def test_several_values_share_a_length_of_one():
     columns = CatalogueTable(small_catalogue())
-    columns.columns = {"item_genres": _Column(np.array([[0, 1, -1], [2, -1, -1]] + [[-1, -1, -1]] * (ITEMS - 1)))}
+    columns.columns = {"item_genres": tf.Variable(np.array([[0, 1, -1], [2, -1, -1]] + [[-1, -1, -1]] * (ITEMS - 1)))}
     share = item_attributes(["genres"], FEATURES, columns).share
     np.testing.assert_allclose(share[:2], [[0.5**0.5, 0.5**0.5, 0], [1, 0, 0]])
 
