@@ -295,19 +295,21 @@ class RecommenderModel(tfrs.Model):
         targets = retrieval_targets(window, task, size)
         query = tf.gather_nd(embedding, targets.place)
         negatives = self._trained_only(sampler(targets, query))
-        target, others = items.embeddings(targets.item), self._negative_embeddings(items, negatives, training)
+        trend = None
         if self.trend is not None:
+            query, weights = query[:, : -self.trend.width], query[:, -self.trend.width :]
             time = tf.gather_nd(window[layout.TIME], targets.place)
             negative = None if isinstance(items, CatalogueItems) else negatives.item
-            query, target, others = self.trend.as_of(time, query, targets.item, negative, target, others)
+            trend = self.trend.past_scores(time, weights, targets.item, negative)
         losses = retrieval_losses(
             query=query,
-            target_embeddings=target,
-            negative_embeddings=others,
+            target_embeddings=items.embeddings(targets.item),
+            negative_embeddings=self._negative_embeddings(items, negatives, training),
             targets=targets,
             negatives=negatives,
             task=task,
             size=size,
+            trend=trend,
         )
         return LossSum.of(losses, tf.reduce_sum(targets.weight, axis=1))
 

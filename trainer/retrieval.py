@@ -4,8 +4,9 @@ import tensorflow as tf
 
 from pipeline.config.tasks import RetrievalTask
 from trainer.negatives import Negatives
-from trainer.softmax import BLOCKED, log_sum_exp
+from trainer.softmax import BLOCKED, SharedFeatures, log_sum_exp
 from trainer.targets import RetrievalTargets
+from trainer.trend import PastScores
 
 
 def retrieval_losses(
@@ -16,6 +17,7 @@ def retrieval_losses(
     negatives: Negatives,
     task: RetrievalTask,
     size: int,
+    trend: PastScores | None = None,
 ) -> tf.Tensor:
     """The cross-entropy of each position: the softmax runs over its targets and the negatives that are not blocked.
 
@@ -26,37 +28,48 @@ def retrieval_losses(
         targets, negatives: as named.
         task: label smoothing, towards the mean of all scores in the row's softmax.
         size: V.
+        trend: what the scores get besides.
 
     Returns:
         float [T]; 0 where no target has a weight.
     """
     own = tf.reduce_sum(target_embeddings * query[:, tf.newaxis], axis=-1)
+    if trend is not None:
+        own += trend.target
     own += tf.where(targets.item < size, 0.0, BLOCKED)
     # The correction is one more factor of the product, so that it costs no pass over the scores.
     corrected = tf.concat([negative_embeddings, negatives.log_weight[:, tf.newaxis]], axis=1)
-    others = log_sum_exp(tf.pad(query, [[0, 0], [0, 1]], constant_values=1), corrected, negatives.blocked)
+    shared = None if trend is None else trend.negatives
+    others = log_sum_exp(tf.pad(query, [[0, 0], [0, 1]], constant_values=1), corrected, negatives.blocked, shared)
     log_sum = tf.reduce_logsumexp(tf.concat([own, others[:, tf.newaxis]], axis=1), axis=1)
     has_target = tf.reduce_sum(targets.weight, axis=1)
     loss = has_target * log_sum - tf.reduce_sum(targets.weight * own, axis=1)
     if task.label_smoothing:
-        mean = _mean_embedding(negative_embeddings, negatives)
-        smooth = has_target * (log_sum - tf.reduce_sum(query * mean, axis=1))
+        smooth = has_target * (log_sum - _mean_scores(query, negative_embeddings, negatives, shared))
         loss += task.label_smoothing * (smooth - loss)
     return loss
 
 
-def _mean_embedding(embeddings: tf.Tensor, negatives: Negatives) -> tf.Tensor:
-    """The weighted mean of the negatives' embeddings [N, D + 1] that are not blocked in each row: [T, D + 1].
+def _mean_scores(
+    query: tf.Tensor, embeddings: tf.Tensor, negatives: Negatives, shared: SharedFeatures | None
+) -> tf.Tensor:
+    """The weighted mean of each row's scores over the negatives that are not blocked, float [T]; 0 where all are.
 
-    The sum over all less the few that are blocked: the mean of scores needs no scores. Zero where all are blocked.
+    The sum over all less that over the few that are blocked: the mean needs no scores of the others.
     """
     rows, count = tf.shape(negatives.blocked, tf.int64)[0], tf.size(negatives.item, tf.int64)
     weight = tf.exp(negatives.log_weight)
     is_blocked = tf.where(negatives.blocked < count)
-    column = tf.gather_nd(negatives.blocked, is_blocked)
-    cells = tf.stack([is_blocked[:, 0], column], axis=1)
-    blocked = tf.SparseTensor(cells, tf.gather(weight, column), tf.stack([rows, count]))
+    row, column = is_blocked[:, 0], tf.gather_nd(negatives.blocked, is_blocked)
+    blocked = tf.SparseTensor(tf.stack([row, column], axis=1), tf.gather(weight, column), tf.stack([rows, count]))
     kept = tf.linalg.matvec(embeddings, weight, transpose_a=True) - tf.sparse.sparse_dense_matmul(blocked, embeddings)
+    total = tf.reduce_sum(query * kept, axis=1)
+    if shared is not None:
+        features = tf.transpose(shared.features(0, count), [0, 2, 1])
+        kept = tf.gather(tf.linalg.matvec(features, weight, transpose_a=True), shared.group)
+        own = tf.gather_nd(features, tf.stack([tf.gather(shared.group, row), column], axis=1))
+        kept -= tf.math.unsorted_segment_sum(own * blocked.values[:, tf.newaxis], row, rows)
+        total += tf.reduce_sum(shared.weights * kept, axis=1)
     share = tf.reduce_sum(weight) - tf.sparse.reduce_sum(blocked, axis=1)
-    is_any = tf.math.unsorted_segment_sum(tf.ones_like(column), is_blocked[:, 0], rows) < count
-    return tf.where(is_any[:, tf.newaxis], tf.math.divide_no_nan(kept, share[:, tf.newaxis]), 0)
+    is_any = tf.math.unsorted_segment_sum(tf.ones_like(column), row, rows) < count
+    return tf.where(is_any, tf.math.divide_no_nan(total, share), 0)

@@ -15,11 +15,34 @@ KEPT = 1 << 25
 BLOCK = 1 << 22
 """Where there are more: how many are made at a time."""
 
-_Gradient = Callable[[tf.Tensor], tuple[tf.Tensor, tf.Tensor]]
+_Gradient = Callable[..., tuple[tf.Tensor, ...]]
+_Place = tf.Tensor | int
+
+
+class SharedFeatures(NamedTuple):
+    """A part of the scores that needs more than one vector of a candidate: features that groups of rows share.
+
+    The score of row t for candidate i gets weights[t] . features[group[t], :, i]. To spread them over longer vectors
+    instead would take U times the W factors of each product.
+
+    Attributes:
+        weights: float [T, W], of the rows; they get a gradient, the features none.
+        group: int64 [T] in [0, U).
+        features: gives float [U, W, last - first] for the candidates from `first` on, before `last`.
+    """
+
+    weights: tf.Tensor
+    group: tf.Tensor
+    features: Callable[[_Place, _Place], tf.Tensor]
 
 
 def log_sum_exp(
-    query: tf.Tensor, candidates: tf.Tensor, blocked: tf.Tensor, kept: int = KEPT, block: int = BLOCK
+    query: tf.Tensor,
+    candidates: tf.Tensor,
+    blocked: tf.Tensor,
+    shared: SharedFeatures | None = None,
+    kept: int = KEPT,
+    block: int = BLOCK,
 ) -> tf.Tensor:
     """The logarithm of the sum of exp(query . candidate) over the candidates that are not blocked in the row.
 
@@ -32,6 +55,7 @@ def log_sum_exp(
         query: float [T, E].
         candidates: float [N, E].
         blocked: int64 [T, M], the candidates that do not count in each row; outside [0, N): padding.
+        shared: what the scores get besides.
         kept: the most scores that are kept.
         block: about how many scores are made at a time where there are more.
 
@@ -40,27 +64,55 @@ def log_sum_exp(
     """
 
     @tf.custom_gradient
-    def result(query: tf.Tensor, candidates: tf.Tensor) -> tuple[tf.Tensor, _Gradient]:
-        scores = _Scores(query, candidates, blocked)
+    def result(query: tf.Tensor, candidates: tf.Tensor, weights: tf.Tensor) -> tuple[tf.Tensor, _Gradient]:
+        scores = _Scores(query, candidates, blocked, _Addition(weights, shared))
         rows = tf.shape(query, tf.int64)[0]
         fits = rows * scores.count <= kept
         width = 1 + block // tf.maximum(rows, 1)
-        log_sum, weights = tf.cond(fits, scores.whole, lambda: scores.in_blocks(width))
+        log_sum, *made = tf.cond(fits, scores.whole, lambda: scores.in_blocks(width))
 
-        def gradient(upstream: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        def gradient(upstream: tf.Tensor) -> tuple[tf.Tensor, ...]:
             return tf.cond(
                 fits,
-                lambda: scores.whole_gradient(upstream, weights),
+                lambda: scores.whole_gradient(upstream, *made),
                 lambda: scores.gradient_in_blocks(upstream, log_sum, width),
             )
 
         return log_sum, gradient
 
-    return result(query, candidates)
+    return result(query, candidates, tf.zeros_like(query[:, :0]) if shared is None else shared.weights)
+
+
+class _Addition:
+    """What `SharedFeatures` add to the scores [T, N], or nothing.
+
+    Attributes:
+        weights: float [T, W]; W is 0 where there is nothing to add.
+    """
+
+    def __init__(self, weights: tf.Tensor, shared: SharedFeatures | None) -> None:
+        self.weights = weights
+        self._shared = shared
+
+    def features(self, first: _Place, last: _Place) -> tf.Tensor:
+        """Of a block of candidates: float [U, W, n]."""
+        return tf.zeros([0, 0, 0]) if self._shared is None else self._shared.features(first, last)
+
+    def to(self, scores: tf.Tensor, features: tf.Tensor) -> tf.Tensor:
+        """The block's scores [T, n] with the addition."""
+        if self._shared is None:
+            return scores
+        return scores + tf.squeeze(tf.matmul(self.weights[:, tf.newaxis], tf.gather(features, self._shared.group)), 1)
+
+    def gradient(self, by_score: tf.Tensor, features: tf.Tensor) -> tf.Tensor:
+        """The gradient by the weights [T, W], of those by the block's scores [T, n]."""
+        if self._shared is None:
+            return tf.zeros_like(self.weights)
+        return tf.linalg.matvec(tf.gather(features, self._shared.group), by_score)
 
 
 class _Scores:
-    """The scores query . candidate [T, N], whole or in blocks of candidates.
+    """The scores query . candidate + addition [T, N], whole or in blocks of candidates.
 
     A row's factor (the greatest score, the gradient from above) meets the small matrices where it can, not the scores.
 
@@ -68,32 +120,39 @@ class _Scores:
         count: N.
     """
 
-    def __init__(self, query: tf.Tensor, candidates: tf.Tensor, blocked: tf.Tensor) -> None:
+    def __init__(self, query: tf.Tensor, candidates: tf.Tensor, blocked: tf.Tensor, addition: _Addition) -> None:
         self.count = tf.shape(candidates, tf.int64)[0]
         self._query = query
         self._candidates = candidates
+        self._addition = addition
         place = tf.where((blocked >= 0) & (blocked < self.count))
         self._cells = _Cells(place[:, 0], tf.gather_nd(blocked, place))
 
-    def whole(self) -> tuple[tf.Tensor, tf.Tensor]:
-        """The logarithm of the sums [T], and the exponentials up to a factor of the row [T, N]."""
-        scores = _masked(tf.matmul(self._query, self._candidates, transpose_b=True), self._cells)
+    def whole(self) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+        """The logarithm of the sums [T], the exponentials up to a factor of the row [T, N], and shared features."""
+        features = self._addition.features(0, self.count)
+        scores = self._addition.to(tf.matmul(self._query, self._candidates, transpose_b=True), features)
+        scores = _masked(scores, self._cells)
         most = tf.maximum(tf.reduce_max(scores, axis=1), NONE)
-        weights = tf.exp(scores - most[:, tf.newaxis])
-        return most + _log(tf.reduce_sum(weights, axis=1)), weights
+        exponentials = tf.exp(scores - most[:, tf.newaxis])
+        return most + _log(tf.reduce_sum(exponentials, axis=1)), exponentials, features
 
-    def whole_gradient(self, upstream: tf.Tensor, weights: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        """The gradients by query [T, E] and candidates [N, E]."""
-        factor = tf.math.divide_no_nan(upstream, tf.reduce_sum(weights, axis=1))[:, tf.newaxis]
-        by_candidates = tf.matmul(weights, factor * self._query, transpose_a=True)
-        return factor * tf.matmul(weights, self._candidates), by_candidates
+    def whole_gradient(
+        self, upstream: tf.Tensor, exponentials: tf.Tensor, features: tf.Tensor
+    ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+        """The gradients by query [T, E], candidates [N, E] and weights [T, W]."""
+        factor = tf.math.divide_no_nan(upstream, tf.reduce_sum(exponentials, axis=1))[:, tf.newaxis]
+        by_candidates = tf.matmul(exponentials, factor * self._query, transpose_a=True)
+        by_weights = factor * self._addition.gradient(exponentials, features)
+        return factor * tf.matmul(exponentials, self._candidates), by_candidates, by_weights
 
-    def in_blocks(self, width: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        """As `whole`, without exponentials."""
+    def in_blocks(self, width: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+        """As `whole`, without exponentials and features."""
         cells = self._cells.sorted()
 
         def add(start: tf.Tensor, most: tf.Tensor, total: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
             scores = tf.matmul(self._query, self._candidates[start : start + width], transpose_b=True)
+            scores = self._addition.to(scores, self._features_of(start, width))
             scores = _masked(scores, cells.between(start, width))
             higher = tf.maximum(most, tf.reduce_max(scores, axis=1))
             added = tf.reduce_sum(tf.exp(scores - higher[:, tf.newaxis]), axis=1)
@@ -102,32 +161,39 @@ class _Scores:
         rows = tf.shape(self._query)[:1]
         begin = (tf.constant(0, tf.int64), tf.fill(rows, NONE), tf.zeros(rows))
         _, most, total = tf.while_loop(lambda start, *_: start < self.count, add, begin, parallel_iterations=1)
-        return most + _log(total), tf.zeros([0, 0])
+        return most + _log(total), tf.zeros([0, 0]), tf.zeros([0, 0, 0])
 
     def gradient_in_blocks(
         self, upstream: tf.Tensor, log_sum: tf.Tensor, width: tf.Tensor
-    ) -> tuple[tf.Tensor, tf.Tensor]:
+    ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
         """As `whole_gradient`."""
         cells = self._cells.sorted()
-        query = upstream[:, tf.newaxis] * self._query
+        factor = upstream[:, tf.newaxis]
+        query = factor * self._query
         # Two more factors of the product lower every score by its row's logarithm of the sum.
         lowered = tf.concat([self._query, -log_sum[:, tf.newaxis]], axis=1)
 
         def add(
-            number: tf.Tensor, by_query: tf.Tensor, parts: tf.TensorArray
-        ) -> tuple[tf.Tensor, tf.Tensor, tf.TensorArray]:
+            number: tf.Tensor, by_query: tf.Tensor, by_weights: tf.Tensor, parts: tf.TensorArray
+        ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor, tf.TensorArray]:
             start = tf.cast(number, tf.int64) * width
-            part = self._candidates[start : start + width]
+            part, features = self._candidates[start : start + width], self._features_of(start, width)
             scores = tf.matmul(lowered, tf.pad(part, [[0, 0], [0, 1]], constant_values=1), transpose_b=True)
-            shares = tf.exp(_masked(scores, cells.between(start, width)))
+            shares = tf.exp(_masked(self._addition.to(scores, features), cells.between(start, width)))
             parts = parts.write(number, tf.matmul(shares, query, transpose_a=True))
-            return number + 1, by_query + tf.matmul(shares, part), parts
+            by_weights += self._addition.gradient(shares, features)
+            return number + 1, by_query + tf.matmul(shares, part), by_weights, parts
 
         blocks = tf.maximum(1, tf.cast((self.count + width - 1) // width, tf.int32))
         parts = tf.TensorArray(tf.float32, blocks, infer_shape=False, element_shape=[None, self._query.shape[1]])
-        begin = (tf.constant(0), tf.zeros_like(self._query), parts)
-        _, by_query, parts = tf.while_loop(lambda number, *_: number < blocks, add, begin, parallel_iterations=1)
-        return upstream[:, tf.newaxis] * by_query, parts.concat()
+        begin = (tf.constant(0), tf.zeros_like(self._query), tf.zeros_like(self._addition.weights), parts)
+        _, by_query, by_weights, parts = tf.while_loop(
+            lambda number, *_: number < blocks, add, begin, parallel_iterations=1
+        )
+        return factor * by_query, parts.concat(), factor * by_weights
+
+    def _features_of(self, start: tf.Tensor, width: tf.Tensor) -> tf.Tensor:
+        return self._addition.features(start, tf.minimum(start + width, self.count))
 
 
 class _Cells(NamedTuple):

@@ -6,9 +6,13 @@ are the query's. An event is thus never in its own features, nor is anything tha
 last train event the counts stand still. The score stays one dot product of a longer query and a longer candidate.
 """
 
+from typing import NamedTuple
+
 import numpy as np
 import tensorflow as tf
 
+from trainer.past_trend import PastTrend
+from trainer.softmax import SharedFeatures
 from transform.trend import DAY, TrendCounts
 
 
@@ -30,6 +34,7 @@ class TrendTable(tf.Module):
         self._size = size
         self._buckets = counts.buckets
         self._windows = np.array([max(1, round(d * DAY / counts.buckets.width)) for d in days], np.int64)
+        self._past = PastTrend(counts, self._windows, size)
         by_bucket = np.argsort(counts.bucket, kind="stable")
         keys = counts.item * (counts.buckets.size + 1) + counts.bucket
         by_item = np.argsort(keys)
@@ -78,49 +83,33 @@ class TrendTable(tf.Module):
         bucket, row = tf.unique(self.bucket(time), out_idx=tf.int64)
         return _weighed(weights, tf.gather(self.of_all(bucket), row))
 
-    def as_of(
-        self,
-        time: tf.Tensor,
-        query: tf.Tensor,
-        target: tf.Tensor,
-        negative: tf.Tensor | None,
-        target_embeddings: tf.Tensor,
-        negative_embeddings: tf.Tensor,
-    ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
-        """Queries of many times and their candidates, so that each dot product has the trend of the query's time.
-
-        The candidates get the features of all U distinct buckets; a query's weights meet those of its own.
+    def past_scores(
+        self, time: tf.Tensor, weights: tf.Tensor, target: tf.Tensor, negative: tf.Tensor | None
+    ) -> "PastScores":
+        """What is added to the scores of targets and negatives for queries of many times.
 
         Args:
             time: int64 [T] seconds.
-            query: float [T, D + 1 + W].
+            weights: float [T, W] of the queries.
             target: int64 [T, G] in [0, V].
             negative: int64 [N] in [0, V). None: the catalogue, N is V.
-            target_embeddings: float [T, G, D + 1].
-            negative_embeddings: float [N, D + 1].
-
-        Returns:
-            The query [T, D + 1 + U W] and the embeddings, [T, G, D + 1 + U W] and [N, D + 1 + U W].
         """
-        bucket, row = tf.unique(self.bucket(time), out_idx=tf.int64)
-        is_own = tf.one_hot(row, tf.size(bucket))
-        weights, own = query[:, -self.width :], self.of_items(tf.gather(bucket, row)[:, tf.newaxis], target)
-        query = tf.concat([query[:, : -self.width], _spread(weights[:, tf.newaxis], is_own)[:, 0]], axis=1)
-        targets = tf.concat([target_embeddings, _spread(own, is_own)], axis=-1)
-        features = tf.reshape(self._features_of(bucket, negative), [tf.shape(negative_embeddings)[0], -1])
-        return query, targets, tf.concat([negative_embeddings, features], axis=1)
-
-    def _features_of(self, bucket: tf.Tensor, item: tf.Tensor | None) -> tf.Tensor:
-        """int64 [U] buckets, int64 [N] items (None: all) -> float [N, U, W]."""
-        if item is None:
-            return tf.transpose(self.of_all(bucket), [2, 0, 1])
-        return self.of_items(bucket, item[:, tf.newaxis])
+        bucket, moment = tf.unique(self.bucket(time), out_idx=tf.int64)
+        own = self.of_items(tf.gather(bucket, moment)[:, tf.newaxis], target)
+        features = self._past.features(bucket, negative)
+        return PastScores(tf.linalg.matvec(own, weights), SharedFeatures(weights, moment, features))
 
 
-def _spread(values: tf.Tensor, is_own: tf.Tensor) -> tf.Tensor:
-    """float [T, G, W] and [T, U], 1 at the row's own bucket, 0 elsewhere -> float [T, G, U W]."""
-    spread = values[:, :, tf.newaxis] * is_own[:, tf.newaxis, :, tf.newaxis]
-    return tf.reshape(spread, [*tf.unstack(tf.shape(values)[:2]), tf.shape(is_own)[1] * values.shape[-1]])
+class PastScores(NamedTuple):
+    """The trend's part of a training step's scores.
+
+    Attributes:
+        target: float [T, G].
+        negatives: what the softmax adds to the scores of T queries and N items.
+    """
+
+    target: tf.Tensor
+    negatives: SharedFeatures
 
 
 def _weighed(weights: tf.Tensor, features: tf.Tensor) -> tf.Tensor:

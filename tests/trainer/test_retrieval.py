@@ -6,10 +6,12 @@ from pipeline.config.tasks import RetrievalTask
 from tests.trainer.test_targets import SIZE, targets
 from trainer.negatives import AllItems, make_negatives
 from trainer.retrieval import retrieval_losses
+from trainer.softmax import SharedFeatures
 from trainer.targets import RetrievalTargets
+from trainer.trend import PastScores
 
 
-def losses(found, scores, negatives=None, **task):
+def losses(found, scores, negatives=None, trend=None, **task):
     """Embeddings whose products are the scores of each row."""
     query = tf.constant(scores, tf.float32)
     table = tf.eye(SIZE + 1)[:, :SIZE]
@@ -23,6 +25,7 @@ def losses(found, scores, negatives=None, **task):
         negatives=negatives,
         task=RetrievalTask(kind="retrieval", **task),
         size=SIZE,
+        trend=trend,
     ).numpy()
 
 
@@ -81,3 +84,20 @@ def test_label_smoothing_where_every_negative_is_blocked():
     found = targets([3], next_events=1)
     negatives = tf.constant([3], tf.int64), tf.zeros([1])
     assert losses(found, np.ones([1, SIZE]), negatives, label_smoothing=0.1) == pytest.approx(0.1)
+
+
+@pytest.mark.parametrize("smoothing", [0.0, 0.1])
+def test_the_trend_is_a_part_of_the_scores_of_targets_and_negatives(smoothing):
+    found = targets([3, 1], next_events=1)
+    rng = np.random.default_rng(1)
+    scores, weights, features = rng.normal(size=[2, SIZE]), rng.normal(size=[2, 1]), rng.normal(size=[2, 1, SIZE])
+    group = [1, 0]
+    added = (weights[:, :, np.newaxis] * features[group]).sum(axis=1)
+    shared = SharedFeatures(
+        weights=tf.constant(weights, tf.float32),
+        group=tf.constant(group, tf.int64),
+        features=lambda first, last: tf.constant(features, tf.float32)[..., first:last],
+    )
+    trend = PastScores(tf.constant(np.take_along_axis(added, np.array([[3], [1]]), axis=1), tf.float32), shared)
+    expected = losses(found, scores + added, label_smoothing=smoothing)
+    np.testing.assert_allclose(losses(found, scores, trend=trend, label_smoothing=smoothing), expected, rtol=1e-5)

@@ -4,15 +4,15 @@ import tensorflow as tf
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from trainer.softmax import BLOCKED, NONE, log_sum_exp
+from trainer.softmax import BLOCKED, NONE, SharedFeatures, log_sum_exp
 
 WHOLE = {"kept": 1 << 40}
 BLOCKS = {"kept": -1, "block": 12}
 
 
-def plain(query, candidates, blocked):
+def plain(query, candidates, blocked, added=0.0):
     """By the definition, every step differentiated by TensorFlow."""
-    scores = tf.matmul(query, candidates, transpose_b=True)
+    scores = tf.matmul(query, candidates, transpose_b=True) + added
     is_blocked = tf.reduce_any(blocked[:, :, tf.newaxis] == tf.range(scores.shape[1], dtype=tf.int64), axis=1)
     scores = tf.where(is_blocked, BLOCKED, scores)
     return tf.where(tf.reduce_all(is_blocked, axis=1), NONE, tf.reduce_logsumexp(scores, axis=1))
@@ -42,6 +42,35 @@ def test_value_and_gradients_are_those_of_the_definition(options, seed, rows, co
     found = with_gradients(log_sum_exp, query, candidates, blocked, upstream, **options)
     for one, other in zip(found, expected, strict=True):
         np.testing.assert_allclose(one, other, rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize("options", [WHOLE, BLOCKS], ids=["whole", "blocks"])
+@settings(max_examples=15, deadline=None)
+@given(st.integers(0, 99), st.integers(1, 5), st.integers(1, 20))
+def test_features_that_rows_share_are_as_good_as_longer_vectors(options, seed, rows, count):
+    query, candidates, blocked, upstream = draw(seed, rows, count, 3)
+    rng = np.random.default_rng(seed + 100)
+    group, features = rng.integers(0, 3, rows), tf.constant(rng.normal(size=[3, 2, count]), tf.float32)
+    weights = tf.constant(rng.normal(size=[rows, 2]), tf.float32)
+
+    def whole(query, candidates, blocked, weights):
+        return plain(query, candidates, blocked, tf.einsum("tw,twn->tn", weights, tf.gather(features, group)))
+
+    def split(query, candidates, blocked, weights):
+        shared = SharedFeatures(weights, tf.constant(group), lambda first, last: features[..., first:last])
+        return log_sum_exp(query, candidates, blocked, shared, **options)
+
+    expected, found = (gradients(f, query, candidates, blocked, weights, upstream) for f in (whole, split))
+    for one, other in zip(found, expected, strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-5, atol=1e-5)
+
+
+def gradients(function, query, candidates, blocked, weights, upstream):
+    with tf.GradientTape() as tape:
+        tape.watch([query, candidates, weights])
+        result = function(query, candidates, blocked, weights)
+        total = tf.reduce_sum(result * upstream)
+    return [result.numpy(), *(g.numpy() for g in tape.gradient(total, [query, candidates, weights]))]
 
 
 @pytest.mark.parametrize("options", [WHOLE, BLOCKS], ids=["whole", "blocks"])

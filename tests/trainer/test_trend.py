@@ -88,21 +88,11 @@ def test_scores_are_weighed_features():
     expected = np.stack([w @ np.array(counted(log, 3, b)) for w, b in zip(weights, (4, 1, 4), strict=True)])
     np.testing.assert_allclose(trend.catalogue_scores(weights, time), expected, rtol=1e-5)
     target = tf.constant([[1, 3], [0, 0], [2, 1]], tf.int64)
+    past = trend.past_scores(time, tf.constant(weights), target, None)
     own = np.take_along_axis(np.pad(expected, [(0, 0), (0, 1)]), target.numpy(), axis=1)
-    plain, embeddings = rng.normal(size=(3, 4)).astype(np.float32), rng.normal(size=(4, 4)).astype(np.float32)
-    for negative in ([0, 1, 2], [2, 0]):
-        query, targets, negatives = trend.as_of(
-            time,
-            tf.concat([plain, weights], axis=1),
-            target,
-            None if len(negative) == 3 else tf.constant(negative, tf.int64),
-            tf.gather(embeddings, target),
-            tf.gather(embeddings, negative),
-        )
-        base = plain @ embeddings.T
-        scores = tf.reduce_sum(targets * query[:, tf.newaxis], axis=2).numpy()
-        np.testing.assert_allclose(scores, own + np.take_along_axis(base, target.numpy(), axis=1), rtol=1e-4)
-        np.testing.assert_allclose(query @ tf.transpose(negatives), (expected + base[:, :3])[:, negative], rtol=1e-4)
+    np.testing.assert_allclose(past.target, own, rtol=1e-5)
+    features = tf.gather(past.negatives.features(0, 3), past.negatives.group)
+    np.testing.assert_allclose(tf.einsum("tw,twn->tn", past.negatives.weights, features), expected, rtol=1e-5)
 
 
 @pytest.fixture(scope="module")
@@ -181,5 +171,5 @@ def test_a_catalogue_without_counts_is_named():
 
     empty = Catalogue(np.array([b"a"], object), np.ones(1, np.float32), {})
     config = small_config(**TREND)
-    with pytest.raises(ValueError, match=r"should hold the items' trend where `features.trend` is configured"):
+    with pytest.raises(ValueError, match=r"should hold the items' trend where `features.trend` is on"):
         RecommenderModel(config, [], empty, 1, {})

@@ -1,0 +1,45 @@
+import numpy as np
+import pytest
+import tensorflow as tf
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tests.trainer.test_trend import BUCKETS, counted, events
+from trainer.past_trend import PastTrend
+from transform.trend import Buckets, TrendCounts
+
+WINDOWS = np.array([1, 3])
+SIZE = 5
+KEPT, ADDED_UP = {}, {"kept": 0}
+both_ways = pytest.mark.parametrize("options", [KEPT, ADDED_UP], ids=["kept", "added up"])
+
+
+def past(log, options, buckets=BUCKETS):
+    cells, count = np.unique(np.array(log, np.int64).reshape(-1, 2), axis=0, return_counts=True)
+    order = np.random.default_rng(0).permutation(len(count))
+    return PastTrend(TrendCounts(buckets, *cells[order].T, count[order]), WINDOWS, SIZE, **options)
+
+
+@both_ways
+@settings(max_examples=25, deadline=None)
+@given(events, st.lists(st.integers(0, 8), min_size=1, max_size=5), st.integers(0, SIZE), st.integers(0, SIZE))
+def test_features_are_plain_counting(options, log, moments, first, last):
+    features = past(log, options).features(tf.constant(moments, tf.int64), None)(min(first, last), max(first, last))
+    expected = np.array([counted(log, SIZE, moment) for moment in moments])
+    assert features.numpy() == pytest.approx(expected[..., min(first, last) : max(first, last)])
+
+
+@both_ways
+def test_items_are_asked_for_in_any_order(options):
+    log = [(0, 0), (4, 0), (4, 1), (2, 3)]
+    item, moments = tf.constant([4, 1, 2, 0], tf.int64), tf.constant([4, 1], tf.int64)
+    expected = np.array([counted(log, SIZE, moment) for moment in (4, 1)])
+    features = past(log, options).features(moments, item)
+    assert features(0, 4).numpy() == pytest.approx(expected[..., [4, 1, 2, 0]])
+    assert features(1, 3).numpy() == pytest.approx(expected[..., [1, 2]])
+
+
+@both_ways
+def test_an_empty_log_has_no_trend(options):
+    features = past([], options, Buckets(0, 86_400, 0)).features(tf.constant([0], tf.int64), None)
+    assert features(0, SIZE).numpy().tolist() == np.zeros([1, 2, SIZE]).tolist()
