@@ -79,9 +79,10 @@ def _tables(config: Config) -> Iterator[Problem]:
         yield ("model", "batch_norm"), f"of `candidate_layers` needs the negatives `full`. Received: {negatives!r}"
     if config.split.method == "global_time" and config.data.interactions.time is None:
         yield ("split", "method"), "`global_time` needs a time column, and `data.interactions.time` is null"
-    if config.features.trend and config.data.interactions.time is None:
+    wants_trend = "trend" in config.features.model_fields_set and config.features.trend.days
+    if wants_trend and config.data.interactions.time is None:
         yield ("features", "trend"), "needs a time column, and `data.interactions.time` is null"
-    if config.features.trend and config.retrieval is None:
+    if wants_trend and config.retrieval is None:
         yield ("features", "trend"), "is a part of the retrieval score, and `tasks` holds no retrieval task"
     schema = config.pipeline.schema_file
     if schema is not None and "://" not in schema and not Path(schema).is_file():

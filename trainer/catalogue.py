@@ -33,7 +33,7 @@ class Catalogue:
         frequencies: float32 [V], positive training targets of each item.
         features: by the feature's name in the examples (`item_year`): a category int32 [V + 1], a number float32
             [V + 1], categories int32 [V + 1, M] with `PADDING` behind the last value (M >= 1 is the longest list).
-        trend: the positive training targets of each item by time; None where `features.trend` is not configured.
+        trend: the positive training targets of each item by time; None where `features.trend` is off.
     """
 
     item_ids: NDArray[np.object_]
@@ -81,7 +81,7 @@ def load_catalogue(file_pattern: str | Sequence[str], tft_output: tft.TFTransfor
     index = np.concatenate([np.zeros(0, np.int64), *(b.pop(layout.CATALOGUE_ID).values for b in batches)])
     columns = {f.name: _join([b[f.name] for b in batches]) for f in features}
     tables = {f.name: _table(f, columns[f.name], index, len(item_ids)) for f in features}
-    trend = item_trend(tft_output) if config.features.trend else None
+    trend = item_trend(tft_output) if config.trend else None
     return Catalogue(item_ids, item_frequencies(tft_output).astype(np.float32), tables, trend)
 
 

@@ -338,11 +338,11 @@ class LossSum(NamedTuple):
 
 
 def _trend_table(config: Config, catalogue: Catalogue) -> TrendTable | None:
-    if config.features.trend is None:
+    if config.trend is None:
         return None
     if catalogue.trend is None:
-        raise ValueError("the catalogue should hold the items' trend where `features.trend` is configured")
-    return TrendTable(catalogue.trend, config.features.trend.days, catalogue.size)
+        raise ValueError("the catalogue should hold the items' trend where `features.trend` is on")
+    return TrendTable(catalogue.trend, config.trend.days, catalogue.size)
 
 
 def _adversary(config: Config, tower: CandidateTower, randomness: Randomness) -> Adversary | None:

@@ -28,7 +28,7 @@ def make_sampler(config: Config, catalogue: Catalogue, randomness: Randomness) -
         return AllItems(catalogue.size)
     sample = SampledNegatives(_draws(kind, task.samples, catalogue, randomness))
     if kind == "hard":
-        trends = len(config.features.trend.days) if config.features.trend else 0
+        trends = len(config.trend.days) if config.trend else 0
         return MinedNegatives(task.hard, catalogue.size, config.model.dimension + 1 + trends, sample, randomness)
     return sample
 

@@ -47,8 +47,8 @@ def preprocessing_fn(inputs: dict[str, tf.SparseTensor], custom_config: dict[str
     counts = [_counts(name, *entry, raw) for name, entry in strings.items()]
     ids = [item_counts(raw, config.features.item_id.min_count), user_counts(raw, config.model.user_min_count)]
     paths = vocabulary_paths([*ids, *counts])
-    if config.features.trend is not None:
-        count_trend(raw, config.features.trend)
+    if config.trend is not None:
+        count_trend(raw, config.trend)
     outputs = _unchanged(config, raw) | item_indexes(raw, paths[ITEM_VOCABULARY])
     outputs[layout.USER_ID] = user_indexes(raw, paths[USER_VOCABULARY])
     for name, (_, feature, values) in strings.items():

@@ -8,7 +8,7 @@ from pipeline import layout
 from pipeline.config.base import Section
 from pipeline.config.data import CleaningConfig, DataConfig, SplitConfig
 from pipeline.config.evaluation import EvaluationConfig
-from pipeline.config.features import FeaturesConfig
+from pipeline.config.features import FeaturesConfig, Trend
 from pipeline.config.model import ModelConfig
 from pipeline.config.serving import PipelineConfig, ServingConfig
 from pipeline.config.tasks import (
@@ -51,6 +51,12 @@ class Config(Section):
     def retrieval(self) -> RetrievalTask | None:
         """The retrieval task, if there is one."""
         return next((t for t in self.tasks.values() if isinstance(t, RetrievalTask)), None)
+
+    @property
+    def trend(self) -> Trend | None:
+        """What the retrieval score knows of what is popular now; None where it has no trend."""
+        is_possible = self.data.interactions.time is not None and self.retrieval is not None
+        return self.features.trend if self.features.trend.days and is_possible else None
 
     @property
     def ranking(self) -> dict[str, LabelledTask]:

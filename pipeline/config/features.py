@@ -91,12 +91,12 @@ class Trend(Section):
     Its retrieval score gets a learned sum of log(1 + count), whose weights depend on the query; training starts from
     the popularity of the longest window. Counts are kept by day (by more, where the log is longer than 1024 days), and
     an event sees those of the days before its own only. What is popular lately beats what was popular ever, and many a
-    model (Ji et al., "A Re-visit of the Popularity Baseline in Recommender Systems", 2020). For users without a history
-    set `model.history.blank` too.
+    model (Ji et al., "A Re-visit of the Popularity Baseline in Recommender Systems", 2020). See
+    `model.history.blank` for users without a history.
     """
 
-    days: tuple[Annotated[float, Field(gt=0)], ...] = Field(default=(1, 7, 30), min_length=1)
-    """The windows' lengths, rising; below 1 for parts of a day."""
+    days: tuple[Annotated[float, Field(gt=0)], ...] = Field(default=(1, 7, 30))
+    """The windows' lengths, rising; below 1 for parts of a day. Empty: the score has no trend."""
 
     @model_validator(mode="after")
     def _days_rise(self) -> "Trend":
@@ -117,8 +117,8 @@ class FeaturesConfig(Section):
     """Of an event, known when the request is made: the device, the page, the hour."""
     outcome: tuple[EventFeature, ...] = ()
     """Of an event, known only afterwards and seen only in the history: the rating, the dwell time."""
-    trend: Trend | None = None
-    """What is popular now, in the retrieval score. Off when missing."""
+    trend: Trend = Trend()
+    """What is popular now, in the retrieval score, where events have times and a task retrieves."""
 
     @model_validator(mode="after")
     def _names_do_not_clash(self) -> "FeaturesConfig":

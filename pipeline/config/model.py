@@ -46,7 +46,7 @@ class HistoryConfig(Section):
     dropout: float = Field(default=0.2, ge=0, lt=1)
     item_dropout: float = Field(default=0.1, ge=0, lt=1)
     """The share of history events hidden in training."""
-    blank: float = Field(default=0.0, ge=0, lt=1)
+    blank: float = Field(default=0.05, ge=0, lt=1)
     """The share of positions whose whole history is hidden in training. Without it the model learns what to tell a user
     without a history from each user's first events alone."""
 

@@ -25,6 +25,7 @@ features:
     - {name: device, kind: categorical}
     - {name: hour, kind: time, part: hour, column: timestamp}
   outcome: [{name: rating, kind: categorical}]
+  trend: {days: []}
 tasks:
   retrieval: {kind: retrieval}
   rating: {kind: regression, label: rating, min: 1, max: 5}

@@ -18,6 +18,7 @@ name: small
 data:
   folder: data
   interactions: {path: events.csv}
+features: {trend: {days: []}}
 tasks:
   retrieval: {kind: retrieval, next_events: 2}
   rating: {kind: regression, label: rating, min: 1, max: 5}

@@ -19,6 +19,7 @@ features:
     - {name: brand, kind: categorical}
     - {name: tags, kind: multi_valued}
     - {name: price, kind: numeric}
+  trend: {days: []}
 """)
 VOCABULARIES = {
     "item_id": [b"c", b"a", b"d", b"b"],

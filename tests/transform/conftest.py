@@ -42,6 +42,7 @@ features:
     - {name: place, kind: cross, of: [device, page], buckets: 20}
   outcome:
     - {name: rating, kind: categorical}
+  trend: {days: []}
 tasks:
   retrieval: {kind: retrieval}
   rating: {kind: regression, label: rating}

@@ -166,9 +166,9 @@ def _trend_weights(config: Config) -> tf.keras.layers.Dense | None:
     At first the longest window's is 1 and the others' are 0. With the items' biases at 0 training then starts from the
     popularity of that window, and not of the whole log, which it would take long to leave behind.
     """
-    if config.features.trend is None:
+    if config.trend is None:
         return None
-    start = [0.0] * (len(config.features.trend.days) - 1) + [1.0]
+    start = [0.0] * (len(config.trend.days) - 1) + [1.0]
     bias = tf.keras.initializers.Constant(start)
     return tf.keras.layers.Dense(len(start), kernel_initializer="zeros", bias_initializer=bias, name="trend_weights")
 

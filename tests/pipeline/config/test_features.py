@@ -1,7 +1,7 @@
 import pytest
 import yaml
 
-from pipeline.config import ConfigError, parse_config
+from pipeline.config import ConfigError, dump_config, parse_config
 from tests.synthetic import default_config
 
 
@@ -26,3 +26,23 @@ def test_a_feature_named_twice_is_an_error(section: str) -> None:
 def test_sections_may_share_names() -> None:
     config = parse_config(with_features("context", "id", "device"))
     assert [feature.name for feature in config.features.context] == ["id", "device"]
+
+
+LEAST = "name: shop\ndata: {folder: data, interactions: {path: events.csv}}\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "days"),
+    [
+        (LEAST, (1, 7, 30)),
+        (LEAST + "features: {trend: {days: [2]}}\n", (2,)),
+        (LEAST + "features: {trend: {days: []}}\n", None),
+        (LEAST.replace("events.csv", "events.csv, time: null") + "split: {method: random}\n", None),
+        (LEAST + "tasks: {like: {kind: binary, label: rating > 3}}\n", None),
+    ],
+    ids=["by default", "other windows", "off", "without times", "without retrieval"],
+)
+def test_the_trend_is_on_where_it_can_be(text: str, days: tuple[float, ...] | None) -> None:
+    config = parse_config(text)
+    assert (config.trend and config.trend.days) == days
+    assert parse_config(dump_config(config)).trend == config.trend
