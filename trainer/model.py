@@ -1,14 +1,12 @@
 """The TFRS model: two towers, a retrieval task and any number of ranking tasks on them."""
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import NamedTuple
 
 import tensorflow as tf
 import tensorflow_recommenders as tfrs
 
 from pipeline import layout
 from pipeline.config import Config
-from pipeline.config.tasks import RetrievalTask
 from trainer.balancing import make_balancing
 from trainer.catalogue import Catalogue
 from trainer.distribution import global_sum
@@ -16,15 +14,15 @@ from trainer.generator.adversary import Adversary, Items
 from trainer.habits.habits import Habits
 from trainer.interaction import Interaction
 from trainer.items import BatchItems, CatalogueItems, WindowItems
+from trainer.loss_sum import LossSum
 from trainer.mining import MinedNegatives
-from trainer.negatives import AllItems, Negatives, NegativeSampler
+from trainer.negatives import AllItems
 from trainer.neighbours.scores import Neighbours
 from trainer.randomness import Dropout, Randomness
-from trainer.retrieval import retrieval_losses
+from trainer.retrieval_loss import RetrievalLoss
 from trainer.samplers import make_sampler
 from trainer.sharing import make_sharing
 from trainer.target_attention import TargetAttention, attended_ahead
-from trainer.targets import retrieval_targets
 from trainer.tasks import LabelStatistics, class_heads, ranking_heads
 from trainer.tasks.multiclass import class_shares, dense_shares
 from trainer.tasks.targets import Targets
@@ -73,6 +71,7 @@ class RecommenderModel(tfrs.Model):
         self.balancing = make_balancing(config, self.queries.history.norm, randomness)
         self.retrieval_name = next((n for n, t in config.tasks.items() if t.kind == "retrieval"), None)
         self.negatives = make_sampler(config, catalogue, randomness)
+        self._retrieval_loss = self._make_retrieval_loss()
         # What is made of the train log once the towers are trained.
         self.neighbours: Neighbours | None = None
         self.habits: dict[str, Habits] = {}
@@ -102,7 +101,7 @@ class RecommenderModel(tfrs.Model):
 
     def embed_items(self, item: tf.Tensor, training: bool = False) -> tf.Tensor:
         """int64 [...] in [0, V] -> float [..., D + 1 + W], with the newest of the W trend features."""
-        embedding = self._embed_alone(item, training)
+        embedding = self.candidates.embed(item, training)
         return embedding if self.trend is None else tf.concat([embedding, self.trend.newest(item)], axis=-1)
 
     def scores_as_of(
@@ -199,7 +198,7 @@ class RecommenderModel(tfrs.Model):
         sums = self.loss_sums(window, training)
         return {name: tf.math.divide_no_nan(s.loss, global_sum(s.weight)) for name, s in sums.items()}
 
-    def loss_sums(self, window: Window, training: bool = False) -> dict[str, "LossSum"]:
+    def loss_sums(self, window: Window, training: bool = False) -> dict[str, LossSum]:
         """The sums of losses and weights over the targets of a window batch [B, L], by task."""
         items = self._items_of(window, training)
         vectors = items.vectors(window[layout.ITEM_ID])
@@ -207,10 +206,8 @@ class RecommenderModel(tfrs.Model):
         attended = self._attended(vectors, state)
         sums = {name: self._ranking_sum(name, window, state, items, attended, training) for name in self.heads}
         sums |= {name: self._class_sum(name, window, state) for name in self.classifiers}
-        task = self.config.retrieval
-        if self.retrieval_name is not None and task is not None and self.negatives is not None:
-            retrieval = self._retrieval_sum(window, state.embedding, items, self.negatives, task, training)
-            sums[self.retrieval_name] = retrieval
+        if self.retrieval_name is not None and self._retrieval_loss is not None:
+            sums[self.retrieval_name] = self._retrieval_loss.sum(window, state.embedding, items, training)
         return sums
 
     def generation_losses(self) -> dict[str, tf.Tensor]:
@@ -234,6 +231,12 @@ class RecommenderModel(tfrs.Model):
         no_events = tf.sparse.from_dense(tf.zeros([1, 0], tf.int64))
         self.loss_sums(dense_windows({layout.ITEM_ID: no_events}, self.spec))
         self.generation_losses()
+
+    def _make_retrieval_loss(self) -> RetrievalLoss | None:
+        task = self.config.retrieval
+        if task is None or self.negatives is None:
+            return None
+        return RetrievalLoss(task, self.candidates, self.negatives, self.trend)
 
     def _encode(self, window: Window, vectors: tf.Tensor, training: bool) -> QueryState:
         return self.queries(window, vectors, self.spec.item_count, training=training)
@@ -267,7 +270,7 @@ class RecommenderModel(tfrs.Model):
         items: BatchItems,
         attended: tf.Tensor | None,
         training: bool,
-    ) -> "LossSum":
+    ) -> LossSum:
         head, own = self.heads[name], self.sharing.state_of(name)
         targets = head.targets(window)
         hidden = {own: tf.gather_nd(state.hidden[own], targets.place)}
@@ -276,65 +279,11 @@ class RecommenderModel(tfrs.Model):
         output = head(self.head_dropouts[name](pair, training=training), targets.item)
         return LossSum.of(head.losses_of(output, targets), targets.weight)
 
-    def _class_sum(self, name: str, window: Window, state: QueryState) -> "LossSum":
+    def _class_sum(self, name: str, window: Window, state: QueryState) -> LossSum:
         head = self.classifiers[name]
         targets = head.targets(window, self.candidates.table.lookup(window[layout.ITEM_ID])[head.feature])
         logits = head(tf.gather_nd(state.hidden[self.sharing.state_of(name)], targets.place))
         return LossSum.of(head.losses_of(logits, targets.classes), targets.weight)
-
-    def _retrieval_sum(
-        self,
-        window: Window,
-        embedding: tf.Tensor,
-        items: BatchItems,
-        sampler: NegativeSampler,
-        task: RetrievalTask,
-        training: bool,
-    ) -> "LossSum":
-        size = self.spec.item_count
-        targets = retrieval_targets(window, task, size)
-        query = tf.gather_nd(embedding, targets.place)
-        negatives = self._trained_only(sampler(targets, query))
-        trend = None
-        if self.trend is not None:
-            query, weights = query[:, : -self.trend.width], query[:, -self.trend.width :]
-            time = tf.gather_nd(window[layout.TIME], targets.place)
-            negative = None if isinstance(items, CatalogueItems) else negatives.item
-            trend = self.trend.past_scores(time, weights, targets.item, negative)
-        losses = retrieval_losses(
-            query=query,
-            target_embeddings=items.embeddings(targets.item),
-            negative_embeddings=self._negative_embeddings(items, negatives, training),
-            targets=targets,
-            negatives=negatives,
-            task=task,
-            size=size,
-            trend=trend,
-        )
-        return LossSum.of(losses, tf.reduce_sum(targets.weight, axis=1))
-
-    def _trained_only(self, negatives: Negatives) -> Negatives:
-        without_id = self.candidates.without_id
-        return negatives if without_id is None else without_id.is_missing.known_only(negatives)
-
-    def _negative_embeddings(self, items: BatchItems, negatives: Negatives, training: bool) -> tf.Tensor:
-        return items.known() if isinstance(items, CatalogueItems) else self._embed_alone(negatives.item, training)
-
-    def _embed_alone(self, item: tf.Tensor, training: bool = False) -> tf.Tensor:
-        """int64 [...] in [0, V] -> float [..., D + 1], without trend."""
-        return self.candidates(item, self.candidates.vectors(item, training), training=training)
-
-
-class LossSum(NamedTuple):
-    """A task's losses and weights summed over targets: float scalars."""
-
-    loss: tf.Tensor
-    weight: tf.Tensor
-
-    @classmethod
-    def of(cls, losses: tf.Tensor, weights: tf.Tensor) -> "LossSum":
-        """Losses and weights, float [T]."""
-        return cls(tf.reduce_sum(losses * weights), tf.reduce_sum(weights))
 
 
 def _trend_table(config: Config, catalogue: Catalogue) -> TrendTable | None:

@@ -1,7 +1,7 @@
 """The denominator of a softmax over many candidates, in little memory and few passes over the scores."""
 
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import NamedTuple, TypeAlias
 
 import tensorflow as tf
 
@@ -16,7 +16,7 @@ BLOCK = 1 << 22
 """Where there are more: how many are made at a time."""
 
 _Gradient = Callable[..., tuple[tf.Tensor, ...]]
-_Place = tf.Tensor | int
+_Place: TypeAlias = tf.Tensor | int
 
 
 class SharedFeatures(NamedTuple):

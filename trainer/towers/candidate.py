@@ -47,6 +47,10 @@ class CandidateTower(tf.keras.layers.Layer):
             return learned
         return self.without_id.vectors(item, learned, content, training)
 
+    def embed(self, item: tf.Tensor, training: bool = False) -> tf.Tensor:
+        """int64 [...] in [0, V] -> float [..., D + 1]: the candidate embeddings."""
+        return self(item, self.vectors(item, training), training=training)
+
     def parts(self, item: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor | None]:
         """int64 [...] -> what id and content give and what the content alone does, float [..., D]."""
         vectors = self.ids(item)
