@@ -4,8 +4,6 @@ from abc import abstractmethod
 
 import tensorflow as tf
 
-from trainer.index.blocks import wanted_top_k
-
 
 class Index(tf.Module):
     """The candidates' embeddings, searched by dot product.
@@ -13,10 +11,12 @@ class Index(tf.Module):
     Attributes:
         kind: the name of the method, as in `serving.index`.
         size: V, the number of items that can be found.
+        few: up to one in so many items are looked up faster than all are scored.
     """
 
     kind: str
     size: int
+    few: int
 
     @abstractmethod
     def filled_scores(self, query: tf.Tensor) -> tf.Tensor:
@@ -25,10 +25,6 @@ class Index(tf.Module):
     def scores(self, query: tf.Tensor) -> tf.Tensor:
         """The exact scores of all items: float [B, D] -> [B, V]."""
         return self.filled_scores(query)[:, : self.size]
-
-    def search_among(self, query: tf.Tensor, k: tf.Tensor, is_wanted: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        """The best of the wanted items, bool [B, V], exact in every index; else as `search`."""
-        return wanted_top_k(self.filled_scores(query), k, is_wanted)
 
     @abstractmethod
     def search(self, query: tf.Tensor, k: tf.Tensor, exclude: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:

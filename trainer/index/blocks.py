@@ -48,7 +48,7 @@ def masked_top_k(scores: tf.Tensor, size: int, k: tf.Tensor, exclude: tf.Tensor)
 
 
 def wanted_top_k(scores: tf.Tensor, k: tf.Tensor, is_wanted: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-    """The answer of `Index.search_among` from all scores [B, V'] and the wanted ones of the first V, bool [B, V]."""
+    """The best of the wanted items, bool [B, V], from all scores [B, V'], of which those from V on are filling."""
     size = is_wanted.shape[1]
     k = tf.minimum(k, size)
     if size <= _FEW:

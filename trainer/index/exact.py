@@ -24,6 +24,7 @@ class ExactIndex(Index):
     """
 
     kind = "exact"
+    few = 512  # an item is a column: each of its numbers lies in another place
 
     def __init__(self, embeddings: NDArray[Any], name: str = "exact_index") -> None:
         super().__init__(name=name)

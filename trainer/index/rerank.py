@@ -36,6 +36,7 @@ class RerankedIndex(Index):
         ValueError: `embeddings` has another shape.
     """
 
+    few = 16
     rows: int
     """Queries whose shortlists are found at once."""
     most_queries: int
@@ -60,7 +61,9 @@ class RerankedIndex(Index):
 
     def embeddings(self, items: tf.Tensor) -> tf.Tensor:
         """The embeddings of items: int64 [...] in [0, V] -> float [..., D]."""
-        return tf.gather(self.table, items)
+        # A gather from the variable itself would make every later read of the whole table copy it (TensorFlow's
+        # EnsureSparseVariableAccess): five times the time of a product with it.
+        return tf.gather(tf.convert_to_tensor(self.table), items)
 
     def search(self, query: tf.Tensor, k: tf.Tensor, exclude: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         """As `Index.search`."""
@@ -112,8 +115,8 @@ class RerankedIndex(Index):
     def _scores_of(self, items: tf.Tensor, query: tf.Tensor) -> tf.Tensor:
         """The scores of items [R, N]; one query has a much faster product."""
         if self.rows == 1:
-            return tf.matmul(query, tf.gather(self.table, items[0]), transpose_b=True)
-        return tf.linalg.matvec(tf.gather(self.table, items), query)
+            return tf.matmul(query, self.embeddings(items[0]), transpose_b=True)
+        return tf.linalg.matvec(self.embeddings(items), query)
 
     def _in_blocks(self, function: Callable[..., Found], query: tf.Tensor, exclude: tf.Tensor) -> Found:
         """A function of at most `rows` queries applied to any number of them, block after block."""

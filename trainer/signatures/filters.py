@@ -117,7 +117,11 @@ class Filters(tf.Module):
         """The items that fit one condition of each request, or all where it lacks the condition: bool [B, V]."""
         values = [extras[name] for name in names]
         is_free = ~tf.reduce_any([is_given(v) for v in values], axis=0)
-        return mask(*values) | is_free[:, tf.newaxis]
+        return tf.cond(
+            tf.reduce_all(is_free),
+            lambda: tf.ones(tf.stack([tf.size(is_free), self._size]), tf.bool),
+            lambda: mask(*values) | is_free[:, tf.newaxis],
+        )
 
     def _allowed(self, ids: tf.Tensor) -> tf.Tensor:
         item = self._item_index.lookup(ids)

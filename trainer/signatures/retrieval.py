@@ -41,18 +41,34 @@ class Retrieval:
         if self._neighbours is None:
             return self.index.search(state.embedding, k, exclude)
         if self.index.kind == "exact":
-            return masked_top_k(self._filled_scores(state, self._neighbours), self.index.size, k, exclude)
+            return masked_top_k(self._filled_scores(state), self.index.size, k, exclude)
         return self._merged(state, self._neighbours, tf.minimum(k, self.index.size), exclude)
 
     def search_among(self, state: QueryState, k: tf.Tensor, is_wanted: tf.Tensor) -> Found:
-        """The best of the wanted items, bool [B, V]; exact with every index."""
-        if self._neighbours is None:
-            return self.index.search_among(state.embedding, k, is_wanted)
-        return wanted_top_k(self._filled_scores(state, self._neighbours), k, is_wanted)
+        """The best of the wanted items, bool [B, V]; exact with every index, else as `Index.search`."""
+        count = tf.math.count_nonzero(is_wanted)
+        return tf.cond(
+            count * self.index.few <= tf.size(is_wanted, tf.int64),
+            lambda: self._best_of_few(state, k, is_wanted),
+            lambda: wanted_top_k(self._filled_scores(state), k, is_wanted),
+        )
 
-    def _filled_scores(self, state: QueryState, neighbours: Neighbours) -> tf.Tensor:
+    def _best_of_few(self, state: QueryState, k: tf.Tensor, is_wanted: tf.Tensor) -> Found:
+        """As `search_among`, by looking up the wanted items alone."""
+        place, k = tf.where(is_wanted), tf.minimum(k, self.index.size)
+        rows = tf.shape(is_wanted, tf.int64)[0]
+        item = tf.RaggedTensor.from_value_rowids(place[:, 1], place[:, 0], rows).to_tensor(-1)
+        item = tf.pad(item, [[0, 0], [0, tf.maximum(k - tf.shape(item)[1], 0)]], constant_values=-1)
+        scores = tf.where(item >= 0, self.scores_of(state, tf.maximum(item, 0)), float("-inf"))
+        best, order = tf.math.top_k(scores, k)
+        return best, tf.gather(item, order, batch_dims=1)
+
+    def _filled_scores(self, state: QueryState) -> tf.Tensor:
         """As `Index.filled_scores`."""
-        scores, added = self.index.filled_scores(state.embedding), neighbours.scores(state.items)
+        scores = self.index.filled_scores(state.embedding)
+        if self._neighbours is None:
+            return scores
+        added = self._neighbours.scores(state.items)
         return scores + tf.pad(added, [[0, 0], [0, scores.shape[1] - self.index.size]])
 
     def _merged(self, state: QueryState, neighbours: Neighbours, k: tf.Tensor, exclude: tf.Tensor) -> Found:

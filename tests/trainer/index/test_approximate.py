@@ -230,3 +230,15 @@ def test_saved_indexes_answer_without_this_code(data, tmp_path):
     subprocess.run([sys.executable, "-c", code, *indexes], check=True, cwd=tmp_path)
     for kind, index in indexes.items():
         np.testing.assert_array_equal(np.load(tmp_path / f"{kind}.npy"), search(index, queries, 7)[1])
+
+
+@pytest.mark.parametrize("kind", MAKERS)
+def test_no_gather_makes_whole_reads_of_the_table_copy_it(kind, data):
+    """One `ResourceGather` of a variable puts it into a mode in which each read of all of it is a copy."""
+    index = MAKERS[kind](*data)
+    lookup = tf.function(index.embeddings).get_concrete_function(tf.TensorSpec([None], tf.int64))
+    assert "ResourceGather" not in {operation.type for operation in lookup.graph.get_operations()}
+    query = tf.constant(data[1][:1])
+    np.testing.assert_allclose(
+        index.scores(query)[0, :3], tf.linalg.matvec(index.embeddings([0, 1, 2]), query[0]), rtol=1e-5
+    )

@@ -1,5 +1,7 @@
 """Conditions on raw attributes, by hand; filtered searches in every index."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -10,6 +12,7 @@ from trainer.attributes import NO_TIME, Numbers, words
 from trainer.index import build
 from trainer.index.exact import ExactIndex
 from trainer.signatures.filters import Filters, NumberTable, WordTable, without_items
+from trainer.signatures.retrieval import Retrieval
 
 NAN = float("nan")
 
@@ -59,7 +62,8 @@ def test_a_filter_needs_its_attribute():
 
 @pytest.mark.parametrize("kind", ["exact", "int8", "ivf"])
 @pytest.mark.parametrize("size", [300, 20_000])
-def test_a_search_among_a_few_finds_the_best_of_them(kind, size):
+@pytest.mark.parametrize("few", [1, 10**9], ids=["looked up", "all scored"])
+def test_a_search_among_a_few_finds_the_best_of_them(kind, size, few):
     rng = np.random.default_rng(1)
     table = rng.normal(size=(size + 1, 8)).astype(np.float32)
     query = rng.normal(size=(3, 8)).astype(np.float32)
@@ -72,7 +76,9 @@ def test_a_search_among_a_few_finds_the_best_of_them(kind, size):
     is_wanted = np.zeros((3, size), bool)
     is_wanted[0, rng.choice(size, 20, replace=False)] = True
     is_wanted[1, [7, 3]] = True
-    scores, items = index.search_among(tf.constant(query), tf.constant(20), tf.constant(is_wanted))
+    index.few = few
+    state = SimpleNamespace(embedding=tf.constant(query))
+    scores, items = Retrieval(index, None).search_among(state, tf.constant(20), tf.constant(is_wanted))
     wanted = [np.flatnonzero(row)[np.argsort(-(table[:-1] @ q)[row])] for row, q in zip(is_wanted, query, strict=True)]
     assert items.numpy().tolist() == [[*row.tolist(), *[-1] * (20 - len(row))] for row in wanted]
     exact = ExactIndex(table).scores(query).numpy()
