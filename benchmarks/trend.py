@@ -3,7 +3,7 @@
     python -m benchmarks.trend
     python -m benchmarks.trend --items 1682 4000 --moments 150 --events 900000
 
-`kept` gathers running counts, `added up` sums the cells of its own moments (`trainer.past_trend`); `longer vectors` is
+`kept` looks features up, `added up` sums the cells of its own moments (`trainer.past_trend`); `longer vectors` is
 the plain way, one product of queries and candidates with a factor for each moment and window. The forms take turns;
 every figure is the median of the repeats, in milliseconds.
 """
@@ -20,8 +20,8 @@ import trainer  # noqa: F401  (selects Keras 2 before TensorFlow is imported)
 
 import tensorflow as tf  # isort: skip
 
-from trainer.past_trend import Features, PastTrend
-from trainer.softmax import SharedFeatures, log_sum_exp
+from trainer.past_trend import PastTrend, make_past_trend
+from trainer.softmax import OwnFeatures, log_sum_exp
 from transform.trend import Buckets, TrendCounts
 
 TARGETS, DIMENSION = 800, 65
@@ -48,8 +48,8 @@ def measure(size: int, moments: int, events: int, repeats: int) -> list[float]:
     bucket = np.sort(rng.choice(BUCKETS, moments, replace=False))
     group = tf.constant(rng.integers(0, moments, TARGETS))
     counts = made_counts(rng, size, events)
-    kept, added_up = PastTrend(counts, WINDOWS, size), PastTrend(counts, WINDOWS, size, kept=0)
-    forms = [_without, *(_shared(trend, tf.constant(bucket), group) for trend in (kept, added_up))]
+    kept, added_up = (make_past_trend(counts, WINDOWS, size, kept) for kept in (1 << 40, 0))
+    forms = [_without, *(_own(trend, tf.gather(bucket, group)) for trend in (kept, added_up))]
     steps = [_step(form) for form in [*forms, _longer(kept, tf.constant(bucket), group)]]
     inputs = [rng.normal(size=shape) for shape in ([TARGETS, DIMENSION], [size, DIMENSION], [TARGETS, len(WINDOWS)])]
     tensors = [tf.constant(values / 8, tf.float32) for values in inputs]
@@ -72,18 +72,17 @@ def _without(query: tf.Tensor, candidates: tf.Tensor, weights: tf.Tensor) -> tf.
     return log_sum_exp(query, candidates, _nothing_blocked()) + 0 * tf.reduce_sum(weights)
 
 
-def _shared(trend: PastTrend, bucket: tf.Tensor, group: tf.Tensor) -> Loss:
+def _own(trend: PastTrend, bucket: tf.Tensor) -> Loss:
     def loss(query: tf.Tensor, candidates: tf.Tensor, weights: tf.Tensor) -> tf.Tensor:
-        shared = SharedFeatures(weights, group, trend.features(bucket, None))
-        return log_sum_exp(query, candidates, _nothing_blocked(), shared)
+        own = OwnFeatures(weights, trend.features(bucket, None))
+        return log_sum_exp(query, candidates, _nothing_blocked(), own)
 
     return loss
 
 
 def _longer(trend: PastTrend, bucket: tf.Tensor, group: tf.Tensor) -> Loss:
     def loss(query: tf.Tensor, candidates: tf.Tensor, weights: tf.Tensor) -> tf.Tensor:
-        features: Features = trend.features(bucket, None)
-        columns = tf.transpose(features(0, tf.shape(candidates)[0]), [2, 0, 1])
+        columns = tf.transpose(trend.features(bucket, None)(0, tf.shape(candidates)[0]), [2, 0, 1])
         own = weights[:, tf.newaxis] * tf.one_hot(group, tf.size(bucket))[:, :, tf.newaxis]
         query = tf.concat([query, tf.reshape(own, [TARGETS, -1])], axis=1)
         candidates = tf.concat([candidates, tf.reshape(columns, [tf.shape(candidates)[0], -1])], axis=1)

@@ -4,7 +4,7 @@ import tensorflow as tf
 
 from pipeline.config.tasks import RetrievalTask
 from trainer.negatives import Negatives
-from trainer.softmax import BLOCKED, SharedFeatures, log_sum_exp
+from trainer.softmax import BLOCKED, OwnFeatures, log_sum_exp
 from trainer.targets import RetrievalTargets
 from trainer.trend import PastScores
 
@@ -39,20 +39,18 @@ def retrieval_losses(
     own += tf.where(targets.item < size, 0.0, BLOCKED)
     # The correction is one more factor of the product, so that it costs no pass over the scores.
     corrected = tf.concat([negative_embeddings, negatives.log_weight[:, tf.newaxis]], axis=1)
-    shared = None if trend is None else trend.negatives
-    others = log_sum_exp(tf.pad(query, [[0, 0], [0, 1]], constant_values=1), corrected, negatives.blocked, shared)
+    own_features = None if trend is None else trend.negatives
+    others = log_sum_exp(tf.pad(query, [[0, 0], [0, 1]], constant_values=1), corrected, negatives.blocked, own_features)
     log_sum = tf.reduce_logsumexp(tf.concat([own, others[:, tf.newaxis]], axis=1), axis=1)
     has_target = tf.reduce_sum(targets.weight, axis=1)
     loss = has_target * log_sum - tf.reduce_sum(targets.weight * own, axis=1)
     if task.label_smoothing:
-        smooth = has_target * (log_sum - _mean_scores(query, negative_embeddings, negatives, shared))
+        smooth = has_target * (log_sum - _mean_scores(query, negative_embeddings, negatives, own_features))
         loss += task.label_smoothing * (smooth - loss)
     return loss
 
 
-def _mean_scores(
-    query: tf.Tensor, embeddings: tf.Tensor, negatives: Negatives, shared: SharedFeatures | None
-) -> tf.Tensor:
+def _mean_scores(query: tf.Tensor, embeddings: tf.Tensor, negatives: Negatives, own: OwnFeatures | None) -> tf.Tensor:
     """The weighted mean of each row's scores over the negatives that are not blocked, float [T]; 0 where all are.
 
     The sum over all less that over the few that are blocked: the mean needs no scores of the others.
@@ -64,12 +62,11 @@ def _mean_scores(
     blocked = tf.SparseTensor(tf.stack([row, column], axis=1), tf.gather(weight, column), tf.stack([rows, count]))
     kept = tf.linalg.matvec(embeddings, weight, transpose_a=True) - tf.sparse.sparse_dense_matmul(blocked, embeddings)
     total = tf.reduce_sum(query * kept, axis=1)
-    if shared is not None:
-        features = tf.transpose(shared.features(0, count), [0, 2, 1])
-        kept = tf.gather(tf.linalg.matvec(features, weight, transpose_a=True), shared.group)
-        own = tf.gather_nd(features, tf.stack([tf.gather(shared.group, row), column], axis=1))
-        kept -= tf.math.unsorted_segment_sum(own * blocked.values[:, tf.newaxis], row, rows)
-        total += tf.reduce_sum(shared.weights * kept, axis=1)
+    if own is not None:
+        scores = tf.squeeze(tf.matmul(own.weights[:, tf.newaxis], own.features(0, count)), 1)
+        total += tf.linalg.matvec(scores, weight)
+        left_out = tf.gather_nd(scores, blocked.indices) * blocked.values
+        total -= tf.math.unsorted_segment_sum(left_out, row, rows)
     share = tf.reduce_sum(weight) - tf.sparse.reduce_sum(blocked, axis=1)
     is_any = tf.math.unsorted_segment_sum(tf.ones_like(column), row, rows) < count
     return tf.where(is_any, tf.math.divide_no_nan(total, share), 0)

@@ -19,20 +19,17 @@ _Gradient = Callable[..., tuple[tf.Tensor, ...]]
 _Place: TypeAlias = tf.Tensor | int
 
 
-class SharedFeatures(NamedTuple):
-    """A part of the scores that needs more than one vector of a candidate: features that groups of rows share.
+class OwnFeatures(NamedTuple):
+    """A part of the scores that is no product with one vector of a candidate: each row has its own features of it.
 
-    The score of row t for candidate i gets weights[t] . features[group[t], :, i]. To spread them over longer vectors
-    instead would take U times the W factors of each product.
+    The score of row t for candidate i gets weights[t] . features[t, :, i].
 
     Attributes:
         weights: float [T, W], of the rows; they get a gradient, the features none.
-        group: int64 [T] in [0, U).
-        features: gives float [U, W, last - first] for the candidates from `first` on, before `last`.
+        features: gives float [T, W, last - first] for the candidates from `first` on, before `last`.
     """
 
     weights: tf.Tensor
-    group: tf.Tensor
     features: Callable[[_Place, _Place], tf.Tensor]
 
 
@@ -40,7 +37,7 @@ def log_sum_exp(
     query: tf.Tensor,
     candidates: tf.Tensor,
     blocked: tf.Tensor,
-    shared: SharedFeatures | None = None,
+    own: OwnFeatures | None = None,
     kept: int = KEPT,
     block: int = BLOCK,
 ) -> tf.Tensor:
@@ -55,7 +52,7 @@ def log_sum_exp(
         query: float [T, E].
         candidates: float [N, E].
         blocked: int64 [T, M], the candidates that do not count in each row; outside [0, N): padding.
-        shared: what the scores get besides.
+        own: what the scores get besides.
         kept: the most scores that are kept.
         block: about how many scores are made at a time where there are more.
 
@@ -65,7 +62,7 @@ def log_sum_exp(
 
     @tf.custom_gradient
     def result(query: tf.Tensor, candidates: tf.Tensor, weights: tf.Tensor) -> tuple[tf.Tensor, _Gradient]:
-        scores = _Scores(query, candidates, blocked, _Addition(weights, shared))
+        scores = _Scores(query, candidates, blocked, _Addition(weights, own))
         rows = tf.shape(query, tf.int64)[0]
         fits = rows * scores.count <= kept
         width = 1 + block // tf.maximum(rows, 1)
@@ -80,35 +77,35 @@ def log_sum_exp(
 
         return log_sum, gradient
 
-    return result(query, candidates, tf.zeros_like(query[:, :0]) if shared is None else shared.weights)
+    return result(query, candidates, tf.zeros_like(query[:, :0]) if own is None else own.weights)
 
 
 class _Addition:
-    """What `SharedFeatures` add to the scores [T, N], or nothing.
+    """What `OwnFeatures` add to the scores [T, N], or nothing.
 
     Attributes:
         weights: float [T, W]; W is 0 where there is nothing to add.
     """
 
-    def __init__(self, weights: tf.Tensor, shared: SharedFeatures | None) -> None:
+    def __init__(self, weights: tf.Tensor, own: OwnFeatures | None) -> None:
         self.weights = weights
-        self._shared = shared
+        self._own = own
 
     def features(self, first: _Place, last: _Place) -> tf.Tensor:
-        """Of a block of candidates: float [U, W, n]."""
-        return tf.zeros([0, 0, 0]) if self._shared is None else self._shared.features(first, last)
+        """Of a block of candidates: float [T, W, n]."""
+        return tf.zeros([0, 0, 0]) if self._own is None else self._own.features(first, last)
 
     def to(self, scores: tf.Tensor, features: tf.Tensor) -> tf.Tensor:
         """The block's scores [T, n] with the addition."""
-        if self._shared is None:
+        if self._own is None:
             return scores
-        return scores + tf.squeeze(tf.matmul(self.weights[:, tf.newaxis], tf.gather(features, self._shared.group)), 1)
+        return scores + tf.squeeze(tf.matmul(self.weights[:, tf.newaxis], features), 1)
 
     def gradient(self, by_score: tf.Tensor, features: tf.Tensor) -> tf.Tensor:
         """The gradient by the weights [T, W], of those by the block's scores [T, n]."""
-        if self._shared is None:
+        if self._own is None:
             return tf.zeros_like(self.weights)
-        return tf.linalg.matvec(tf.gather(features, self._shared.group), by_score)
+        return tf.linalg.matvec(features, by_score)
 
 
 class _Scores:
@@ -129,7 +126,7 @@ class _Scores:
         self._cells = _Cells(place[:, 0], tf.gather_nd(blocked, place))
 
     def whole(self) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
-        """The logarithm of the sums [T], the exponentials up to a factor of the row [T, N], and shared features."""
+        """The logarithm of the sums [T], the exponentials up to a factor of the row [T, N], and the features."""
         features = self._addition.features(0, self.count)
         scores = self._addition.to(tf.matmul(self._query, self._candidates, transpose_b=True), features)
         scores = _masked(scores, self._cells)

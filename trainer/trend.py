@@ -11,8 +11,8 @@ from typing import NamedTuple
 import numpy as np
 import tensorflow as tf
 
-from trainer.past_trend import PastTrend
-from trainer.softmax import SharedFeatures
+from trainer.past_trend import make_past_trend
+from trainer.softmax import OwnFeatures
 from transform.trend import DAY, TrendCounts
 
 
@@ -34,7 +34,7 @@ class TrendTable(tf.Module):
         self._size = size
         self._buckets = counts.buckets
         self._windows = np.array([max(1, round(d * DAY / counts.buckets.width)) for d in days], np.int64)
-        self._past = PastTrend(counts, self._windows, size)
+        self._past = make_past_trend(counts, self._windows, size)
         by_bucket = np.argsort(counts.bucket, kind="stable")
         keys = counts.item * (counts.buckets.size + 1) + counts.bucket
         by_item = np.argsort(keys)
@@ -94,10 +94,9 @@ class TrendTable(tf.Module):
             target: int64 [T, G] in [0, V].
             negative: int64 [N] in [0, V). None: the catalogue, N is V.
         """
-        bucket, moment = tf.unique(self.bucket(time), out_idx=tf.int64)
-        own = self.of_items(tf.gather(bucket, moment)[:, tf.newaxis], target)
-        features = self._past.features(bucket, negative)
-        return PastScores(tf.linalg.matvec(own, weights), SharedFeatures(weights, moment, features))
+        bucket = self.bucket(time)
+        own = tf.linalg.matvec(self.of_items(bucket[:, tf.newaxis], target), weights)
+        return PastScores(own, OwnFeatures(weights, self._past.features(bucket, negative)))
 
 
 class PastScores(NamedTuple):
@@ -109,7 +108,7 @@ class PastScores(NamedTuple):
     """
 
     target: tf.Tensor
-    negatives: SharedFeatures
+    negatives: OwnFeatures
 
 
 def _weighed(weights: tf.Tensor, features: tf.Tensor) -> tf.Tensor:

@@ -5,7 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.trainer.test_trend import BUCKETS, counted, events
-from trainer.past_trend import PastTrend
+from trainer.past_trend import make_past_trend
 from transform.trend import Buckets, TrendCounts
 
 WINDOWS = np.array([1, 3])
@@ -17,7 +17,7 @@ both_ways = pytest.mark.parametrize("options", [KEPT, ADDED_UP], ids=["kept", "a
 def past(log, options, buckets=BUCKETS):
     cells, count = np.unique(np.array(log, np.int64).reshape(-1, 2), axis=0, return_counts=True)
     order = np.random.default_rng(0).permutation(len(count))
-    return PastTrend(TrendCounts(buckets, *cells[order].T, count[order]), WINDOWS, SIZE, **options)
+    return make_past_trend(TrendCounts(buckets, *cells[order].T, count[order]), WINDOWS, SIZE, **options)
 
 
 @both_ways

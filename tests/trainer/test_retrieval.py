@@ -6,7 +6,7 @@ from pipeline.config.tasks import RetrievalTask
 from tests.trainer.test_targets import SIZE, targets
 from trainer.negatives import AllItems, make_negatives
 from trainer.retrieval import retrieval_losses
-from trainer.softmax import SharedFeatures
+from trainer.softmax import OwnFeatures
 from trainer.targets import RetrievalTargets
 from trainer.trend import PastScores
 
@@ -91,13 +91,11 @@ def test_the_trend_is_a_part_of_the_scores_of_targets_and_negatives(smoothing):
     found = targets([3, 1], next_events=1)
     rng = np.random.default_rng(1)
     scores, weights, features = rng.normal(size=[2, SIZE]), rng.normal(size=[2, 1]), rng.normal(size=[2, 1, SIZE])
-    group = [1, 0]
-    added = (weights[:, :, np.newaxis] * features[group]).sum(axis=1)
-    shared = SharedFeatures(
+    added = (weights[:, :, np.newaxis] * features).sum(axis=1)
+    own = OwnFeatures(
         weights=tf.constant(weights, tf.float32),
-        group=tf.constant(group, tf.int64),
         features=lambda first, last: tf.constant(features, tf.float32)[..., first:last],
     )
-    trend = PastScores(tf.constant(np.take_along_axis(added, np.array([[3], [1]]), axis=1), tf.float32), shared)
+    trend = PastScores(tf.constant(np.take_along_axis(added, np.array([[3], [1]]), axis=1), tf.float32), own)
     expected = losses(found, scores + added, label_smoothing=smoothing)
     np.testing.assert_allclose(losses(found, scores, trend=trend, label_smoothing=smoothing), expected, rtol=1e-5)

@@ -4,7 +4,7 @@ import tensorflow as tf
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from trainer.softmax import BLOCKED, NONE, SharedFeatures, log_sum_exp
+from trainer.softmax import BLOCKED, NONE, OwnFeatures, log_sum_exp
 
 WHOLE = {"kept": 1 << 40}
 BLOCKS = {"kept": -1, "block": 12}
@@ -47,18 +47,18 @@ def test_value_and_gradients_are_those_of_the_definition(options, seed, rows, co
 @pytest.mark.parametrize("options", [WHOLE, BLOCKS], ids=["whole", "blocks"])
 @settings(max_examples=15, deadline=None)
 @given(st.integers(0, 99), st.integers(1, 5), st.integers(1, 20))
-def test_features_that_rows_share_are_as_good_as_longer_vectors(options, seed, rows, count):
+def test_features_of_rows_and_candidates_are_a_part_of_the_scores(options, seed, rows, count):
     query, candidates, blocked, upstream = draw(seed, rows, count, 3)
     rng = np.random.default_rng(seed + 100)
-    group, features = rng.integers(0, 3, rows), tf.constant(rng.normal(size=[3, 2, count]), tf.float32)
+    features = tf.constant(rng.normal(size=[rows, 2, count]), tf.float32)
     weights = tf.constant(rng.normal(size=[rows, 2]), tf.float32)
 
     def whole(query, candidates, blocked, weights):
-        return plain(query, candidates, blocked, tf.einsum("tw,twn->tn", weights, tf.gather(features, group)))
+        return plain(query, candidates, blocked, tf.einsum("tw,twn->tn", weights, features))
 
     def split(query, candidates, blocked, weights):
-        shared = SharedFeatures(weights, tf.constant(group), lambda first, last: features[..., first:last])
-        return log_sum_exp(query, candidates, blocked, shared, **options)
+        own = OwnFeatures(weights, lambda first, last: features[..., first:last])
+        return log_sum_exp(query, candidates, blocked, own, **options)
 
     expected, found = (gradients(f, query, candidates, blocked, weights, upstream) for f in (whole, split))
     for one, other in zip(found, expected, strict=True):
