@@ -95,11 +95,9 @@ class _Addition:
         """Of a block of candidates: float [T, W, n]."""
         return tf.zeros([0, 0, 0]) if self._own is None else self._own.features(first, last)
 
-    def to(self, scores: tf.Tensor, features: tf.Tensor) -> tf.Tensor:
-        """The block's scores [T, n] with the addition."""
-        if self._own is None:
-            return scores
-        return scores + tf.squeeze(tf.matmul(self.weights[:, tf.newaxis], features), 1)
+    def terms(self, features: tf.Tensor) -> list[tf.Tensor]:
+        """What is added to the block's scores: none or one [T, n]."""
+        return [] if self._own is None else [tf.squeeze(tf.matmul(self.weights[:, tf.newaxis], features), 1)]
 
     def gradient(self, by_score: tf.Tensor, features: tf.Tensor) -> tf.Tensor:
         """The gradient by the weights [T, W], of those by the block's scores [T, n]."""
@@ -128,8 +126,8 @@ class _Scores:
     def whole(self) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
         """The logarithm of the sums [T], the exponentials up to a factor of the row [T, N], and the features."""
         features = self._addition.features(0, self.count)
-        scores = self._addition.to(tf.matmul(self._query, self._candidates, transpose_b=True), features)
-        scores = _masked(scores, self._cells)
+        scores = tf.matmul(self._query, self._candidates, transpose_b=True)
+        scores = _masked([scores, *self._addition.terms(features)], self._cells)
         most = tf.maximum(tf.reduce_max(scores, axis=1), NONE)
         exponentials = tf.exp(scores - most[:, tf.newaxis])
         return most + _log(tf.reduce_sum(exponentials, axis=1)), exponentials, features
@@ -149,8 +147,8 @@ class _Scores:
 
         def add(start: tf.Tensor, most: tf.Tensor, total: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
             scores = tf.matmul(self._query, self._candidates[start : start + width], transpose_b=True)
-            scores = self._addition.to(scores, self._features_of(start, width))
-            scores = _masked(scores, cells.between(start, width))
+            terms = self._addition.terms(self._features_of(start, width))
+            scores = _masked([scores, *terms], cells.between(start, width))
             higher = tf.maximum(most, tf.reduce_max(scores, axis=1))
             added = tf.reduce_sum(tf.exp(scores - higher[:, tf.newaxis]), axis=1)
             return start + width, higher, total * tf.exp(most - higher) + added
@@ -176,7 +174,7 @@ class _Scores:
             start = tf.cast(number, tf.int64) * width
             part, features = self._candidates[start : start + width], self._features_of(start, width)
             scores = tf.matmul(lowered, tf.pad(part, [[0, 0], [0, 1]], constant_values=1), transpose_b=True)
-            shares = tf.exp(_masked(self._addition.to(scores, features), cells.between(start, width)))
+            shares = tf.exp(_masked([scores, *self._addition.terms(features)], cells.between(start, width)))
             parts = parts.write(number, tf.matmul(shares, query, transpose_a=True))
             by_weights += self._addition.gradient(shares, features)
             return number + 1, by_query + tf.matmul(shares, part), by_weights, parts
@@ -210,9 +208,9 @@ class _Cells(NamedTuple):
         return _Cells(self.row[first:last], self.column[first:last] - start)
 
 
-def _masked(scores: tf.Tensor, cells: _Cells) -> tf.Tensor:
-    """The scores [T, N] with `BLOCKED` added to the cells."""
-    shape = tf.shape(scores, tf.int64)
+def _masked(terms: list[tf.Tensor], cells: _Cells) -> tf.Tensor:
+    """The sum of the terms [T, N] with `BLOCKED` added to the cells."""
+    shape = tf.shape(terms[0], tf.int64)
     # To add a mask takes a fraction of the time of an update of the scores in place (`tensor_scatter_nd_update`).
     mask = tf.raw_ops.SparseToDense(
         sparse_indices=cells.row * shape[1] + cells.column,
@@ -221,7 +219,7 @@ def _masked(scores: tf.Tensor, cells: _Cells) -> tf.Tensor:
         default_value=0.0,
         validate_indices=False,
     )
-    return scores + tf.reshape(mask, shape)
+    return tf.add_n([*terms, tf.reshape(mask, shape)])  # one pass over all of them
 
 
 def _log(total: tf.Tensor) -> tf.Tensor:
