@@ -37,8 +37,8 @@ class TrainingConfig(Section):
     max_steps: int | None = Field(default=None, gt=0)
     """Ends training sooner."""
     batch_size: int | None = Field(default=None, gt=0)
-    """Windows in the global batch, whatever the number of replicas. Missing: as many as hold about 800 targets (1,600
-    where an epoch has more than 800,000), but at most 1,024 and a hundredth of all, and at least 16."""
+    """Windows in the global batch, whatever the number of replicas. Missing: as many as hold about 800 targets, but at
+    most 1,024 and a hundredth of all, and at least 16."""
     optimizer: OptimizerConfig = OptimizerConfig()
     balancing: BalancingConfig = BalancingConfig()
     averaging: AveragingConfig | None = None
