@@ -59,8 +59,8 @@ class KeptFeatures:
         """See `PastTrend`."""
         if item is None:
             # A gather from the variable itself would make each read of a part of it copy the whole.
-            table, size = tf.convert_to_tensor(self._features), self._features.shape[2]
-            return lambda first, last: tf.gather(_columns(table, first, last, size), bucket)
+            table = tf.convert_to_tensor(self._features)
+            return lambda first, last: tf.gather(table[..., first:last], bucket)
         moment, row = tf.unique(bucket, out_idx=tf.int64)
         windows, size = self._features.shape[1:]
         starts = (moment[:, tf.newaxis, tf.newaxis] * windows + np.arange(windows)[:, np.newaxis]) * size
@@ -100,17 +100,9 @@ class AddedCounts:
 
     def _before(self, item: tf.Tensor, span: tf.Tensor, edges: tf.Tensor) -> tf.Tensor:
         """int32 [edges, n]: the counts of n items before each edge."""
-        start = tf.gather(self._starts, item)
-        length = tf.gather(self._starts, item + 1) - start
-        slot = tf.repeat(tf.range(tf.size(item)), length)
-        place = tf.range(tf.reduce_sum(length)) + tf.gather(start - tf.cumsum(length, exclusive=True), slot)
+        cells = tf.ragged.range(tf.gather(self._starts, item), tf.gather(self._starts, item + 1))
+        slot, place = tf.cast(cells.value_rowids(), tf.int32), cells.flat_values
         row = tf.gather(span, tf.gather(self._bucket, place))
         cell = tf.where(row < edges, row * tf.size(item) + slot, -1)
         sums = tf.math.unsorted_segment_sum(tf.gather(self._count, place), cell, edges * tf.size(item))
         return tf.cumsum(tf.reshape(sums, [edges, tf.size(item)]))
-
-
-def _columns(table: tf.Tensor, first: tf.Tensor | int, last: tf.Tensor | int, size: int) -> tf.Tensor:
-    """Some of the last axis; to slice all of it would be a copy."""
-    is_all = tf.equal(tf.cast(last, tf.int64) - tf.cast(first, tf.int64), size)
-    return tf.cond(is_all, lambda: table, lambda: table[..., first:last])

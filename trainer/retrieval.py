@@ -4,7 +4,7 @@ import tensorflow as tf
 
 from pipeline.config.tasks import RetrievalTask
 from trainer.negatives import Negatives
-from trainer.softmax import BLOCKED, OwnFeatures, log_sum_exp
+from trainer.softmax import BLOCKED, OwnFeatures, log_sum_exp, weighed_features
 from trainer.targets import RetrievalTargets
 from trainer.trend import PastScores
 
@@ -63,7 +63,7 @@ def _mean_scores(query: tf.Tensor, embeddings: tf.Tensor, negatives: Negatives, 
     kept = tf.linalg.matvec(embeddings, weight, transpose_a=True) - tf.sparse.sparse_dense_matmul(blocked, embeddings)
     total = tf.reduce_sum(query * kept, axis=1)
     if own is not None:
-        scores = tf.squeeze(tf.matmul(own.weights[:, tf.newaxis], own.features(0, count)), 1)
+        scores = weighed_features(own.weights, own.features(0, count))
         total += tf.linalg.matvec(scores, weight)
         left_out = tf.gather_nd(scores, blocked.indices) * blocked.values
         total -= tf.math.unsorted_segment_sum(left_out, row, rows)

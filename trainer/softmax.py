@@ -33,6 +33,11 @@ class OwnFeatures(NamedTuple):
     features: Callable[[_Place, _Place], tf.Tensor]
 
 
+def weighed_features(weights: tf.Tensor, features: tf.Tensor) -> tf.Tensor:
+    """float [T, W], float [T, W, N] -> float [T, N]."""
+    return tf.squeeze(tf.matmul(weights[:, tf.newaxis], features), 1)
+
+
 def log_sum_exp(
     query: tf.Tensor,
     candidates: tf.Tensor,
@@ -97,7 +102,7 @@ class _Addition:
 
     def terms(self, features: tf.Tensor) -> list[tf.Tensor]:
         """What is added to the block's scores: none or one [T, n]."""
-        return [] if self._own is None else [tf.squeeze(tf.matmul(self.weights[:, tf.newaxis], features), 1)]
+        return [] if self._own is None else [weighed_features(self.weights, features)]
 
     def gradient(self, by_score: tf.Tensor, features: tf.Tensor) -> tf.Tensor:
         """The gradient by the weights [T, W], of those by the block's scores [T, n]."""

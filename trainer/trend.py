@@ -12,7 +12,7 @@ import numpy as np
 import tensorflow as tf
 
 from trainer.past_trend import make_past_trend
-from trainer.softmax import OwnFeatures
+from trainer.softmax import OwnFeatures, weighed_features
 from transform.trend import DAY, TrendCounts
 
 
@@ -55,9 +55,8 @@ class TrendTable(tf.Module):
     def of_all(self, bucket: tf.Tensor) -> tf.Tensor:
         """The features of the catalogue: int64 [R] buckets -> float [R, W, V]."""
         first = tf.gather(self._starts, tf.maximum(bucket - self._windows[-1], 0))
-        lengths = tf.gather(self._starts, bucket) - first
-        row = tf.repeat(tf.range(tf.shape(bucket, tf.int64)[0]), lengths)
-        place = tf.range(tf.reduce_sum(lengths)) + tf.gather(first - tf.cumsum(lengths, exclusive=True), row)
+        cells = tf.ragged.range(first, tf.gather(self._starts, bucket))
+        row, place = cells.value_rowids(), cells.flat_values
         age = tf.gather(bucket, row) - tf.gather(self._bucket, place)
         window = tf.searchsorted(self._windows, age, out_type=tf.int64)
         cell = (row * self.width + window) * self._size + tf.gather(self._item, place)
@@ -81,7 +80,7 @@ class TrendTable(tf.Module):
     def catalogue_scores(self, weights: tf.Tensor, time: tf.Tensor) -> tf.Tensor:
         """What is added to the scores of all items: float [B, W] and int64 [B] seconds -> float [B, V]."""
         bucket, row = tf.unique(self.bucket(time), out_idx=tf.int64)
-        return _weighed(weights, tf.gather(self.of_all(bucket), row))
+        return weighed_features(weights, tf.gather(self.of_all(bucket), row))
 
     def past_scores(
         self, time: tf.Tensor, weights: tf.Tensor, target: tf.Tensor, negative: tf.Tensor | None
@@ -109,11 +108,6 @@ class PastScores(NamedTuple):
 
     target: tf.Tensor
     negatives: OwnFeatures
-
-
-def _weighed(weights: tf.Tensor, features: tf.Tensor) -> tf.Tensor:
-    """float [B, W], float [B, W, N] -> float [B, N]."""
-    return tf.squeeze(tf.matmul(weights[:, tf.newaxis], features), 1)
 
 
 def _features(counts: tf.Tensor) -> tf.Tensor:
