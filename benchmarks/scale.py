@@ -21,6 +21,9 @@ _CLUSTERS = 50
 _STAY = 0.8
 """The chance that an event is of the same cluster as the user's event before it."""
 _GAP_SECONDS = 3600
+"""Between a user's events that follow each other, on average."""
+_SPAN_SECONDS = 3 * 365 * 86_400
+"""The users' first events lie in this time, as likely early as late."""
 
 
 def main() -> int:
@@ -44,8 +47,8 @@ def main() -> int:
 def make_log(events: int, users: int, items: int, seed: int = 0) -> pd.DataFrame:
     """A log of (user, item, time), no pair of user and item twice.
 
-    Users are of unequal activity (log-normal) and stay in a cluster of items for some events; items are of unequal
-    popularity (Zipf) inside their cluster.
+    Users are of unequal activity (log-normal), come over three years, and stay in a cluster of items for some events;
+    items are of unequal popularity (Zipf) inside their cluster.
 
     Args:
       events: At most so many rows: twice as many are drawn, and repeated pairs are taken out again.
@@ -59,8 +62,7 @@ def make_log(events: int, users: int, items: int, seed: int = 0) -> pd.DataFrame
     size = items // _CLUSTERS
     share = 1 / np.arange(1, size + 1)
     item = cluster * size + rng.choice(size, len(user), p=share / share.sum())
-    time = 1_500_000_000 + np.cumsum(rng.exponential(_GAP_SECONDS, len(user))).astype(np.int64)
-    log = pd.DataFrame({"user": user, "item": item, "time": time}).drop_duplicates(["user", "item"])
+    log = pd.DataFrame({"user": user, "item": item, "time": _times(user, rng)}).drop_duplicates(["user", "item"])
     return log.sample(min(events, len(log)), random_state=seed).sort_index()
 
 
@@ -80,6 +82,14 @@ def _clusters(user: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     """Each event's cluster int64 [E]: that of the event before it, or a new one. `user` is sorted."""
     moves = (rng.random(len(user)) >= _STAY) | np.r_[True, user[1:] != user[:-1]]
     return rng.integers(0, _CLUSTERS, int(moves.sum()))[np.cumsum(moves) - 1]
+
+
+def _times(user: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Each event's time int64 [E]: some while after the user's event before it. `user` is sorted."""
+    after = np.cumsum(rng.exponential(_GAP_SECONDS, len(user)))
+    first, events = np.unique(user, return_index=True, return_counts=True)[1:]
+    shift = rng.uniform(0, _SPAN_SECONDS, len(first)) - after[first]
+    return 1_500_000_000 + (after + np.repeat(shift, events)).astype(np.int64)
 
 
 def _parser() -> argparse.ArgumentParser:
