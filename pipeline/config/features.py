@@ -88,11 +88,10 @@ class ItemId(Section):
 class Trend(Section):
     """What is popular now: each item's positive train events of the last days before the event or the request.
 
-    Its retrieval score gets a learned sum of log(1 + count), whose weights depend on the query; training starts from
-    the popularity of the longest window. Counts are kept by day (by more, where the log is longer than 1024 days), and
-    an event sees those of the days before its own only. What is popular lately beats what was popular ever, and many a
-    model (Ji et al., "A Re-visit of the Popularity Baseline in Recommender Systems", 2020). See
-    `model.history.blank` for users without a history.
+    Its retrieval score gets a learned sum of log(1 + count), whose weights depend on the query and start at 0. Counts
+    are kept by day (by more, where the log is longer than 1024 days), and an event sees those of the days before its
+    own only. What is popular lately beats what was popular ever, and many a model (Ji et al., "A Re-visit of the
+    Popularity Baseline in Recommender Systems", 2020). See `model.history.blank` for users without a history.
     """
 
     days: tuple[Annotated[float, Field(gt=0)], ...] = Field(default=(1, 7, 30))

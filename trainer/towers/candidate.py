@@ -34,7 +34,7 @@ class CandidateTower(tf.keras.layers.Layer):
         self.content = FeatureEncoder(own, model.feature_dimension, model.dimension, "item_features") if own else None
         self.hidden = HiddenLayers(model.candidate_layers, name="hidden", batch_norm=model.batch_norm)
         self.project = tf.keras.layers.Dense(model.dimension, name="project") if model.candidate_layers else None
-        start = tf.zeros([self.size + 1]) if config.trend else _log_popularity(catalogue)
+        start = _log_popularity(catalogue)
         self.bias = self.add_weight(
             name="bias", shape=[self.size + 1], initializer=tf.keras.initializers.Constant(start)
         )

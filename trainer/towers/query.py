@@ -163,14 +163,14 @@ def _gap_table(config: Config) -> tf.keras.layers.Embedding | None:
 def _trend_weights(config: Config) -> tf.keras.layers.Dense | None:
     """From the query's state to the weight of each trend feature.
 
-    At first the longest window's is 1 and the others' are 0. With the items' biases at 0 training then starts from the
-    popularity of that window, and not of the whole log, which it would take long to leave behind.
+    All are 0 at first, so that training starts from the items' biases, the popularity of the whole log. Started from
+    that of a window instead, with biases of 0, logs of thousands of items learn much slower.
     """
     if config.trend is None:
         return None
-    start = [0.0] * (len(config.trend.days) - 1) + [1.0]
-    bias = tf.keras.initializers.Constant(start)
-    return tf.keras.layers.Dense(len(start), kernel_initializer="zeros", bias_initializer=bias, name="trend_weights")
+    return tf.keras.layers.Dense(
+        len(config.trend.days), kernel_initializer="zeros", bias_initializer="zeros", name="trend_weights"
+    )
 
 
 def _user_table(user_count: int, dimension: int) -> tf.keras.layers.Embedding:
