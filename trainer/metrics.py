@@ -52,10 +52,10 @@ class Evaluator:
         return figures
 
     def _answers(self, window: Window, candidates: tf.Tensor) -> dict[str, tf.Tensor]:
-        sums = self._model.loss_sums(window)
+        states, sums = self._model.encode_with_losses(window)
         answers = {f"{name}_loss": s.loss for name, s in sums.items()}
         answers |= {f"{name}_weight": s.weight for name, s in sums.items()}
-        state = self._model.encode(window).newest()
+        state = states.newest()
         item, user = window[layout.ITEM_ID][:, -1], window[layout.USER_ID]
         answers["user"] = tf.where(user < self._model.spec.user_count, user, -1)
         predictions = self._model.rank(state, item[:, tf.newaxis])

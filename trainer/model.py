@@ -200,6 +200,10 @@ class RecommenderModel(tfrs.Model):
 
     def loss_sums(self, window: Window, training: bool = False) -> dict[str, LossSum]:
         """The sums of losses and weights over the targets of a window batch [B, L], by task."""
+        return self.encode_with_losses(window, training)[1]
+
+    def encode_with_losses(self, window: Window, training: bool = False) -> tuple[QueryState, dict[str, LossSum]]:
+        """The queries of a window batch [B, L], and what `loss_sums` gives."""
         items = self._items_of(window, training)
         vectors = items.vectors(window[layout.ITEM_ID])
         state = self._encode(window, vectors, training)
@@ -208,7 +212,7 @@ class RecommenderModel(tfrs.Model):
         sums |= {name: self._class_sum(name, window, state) for name in self.classifiers}
         if self.retrieval_name is not None and self._retrieval_loss is not None:
             sums[self.retrieval_name] = self._retrieval_loss.sum(window, state.embedding, items, training)
-        return sums
+        return state, sums
 
     def generation_losses(self) -> dict[str, tf.Tensor]:
         """What the generator's training adds: see `Adversary.losses`; empty without a generator."""
