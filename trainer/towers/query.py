@@ -168,9 +168,7 @@ def _trend_weights(config: Config) -> tf.keras.layers.Dense | None:
     """
     if config.trend is None:
         return None
-    return tf.keras.layers.Dense(
-        len(config.trend.days), kernel_initializer="zeros", bias_initializer="zeros", name="trend_weights"
-    )
+    return tf.keras.layers.Dense(len(config.trend.days), kernel_initializer="zeros", name="trend_weights")
 
 
 def _user_table(user_count: int, dimension: int) -> tf.keras.layers.Embedding:
