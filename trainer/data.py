@@ -79,6 +79,8 @@ class WindowData:
         windows = records.batch(batch_size).map(self._parse, num_parallel_calls=2, deterministic=True)
         options = tf.data.Options()
         options.experimental_distribute.auto_shard_policy = tf.data.experimental.AutoShardPolicy.OFF
+        # Nothing here is left to tune, and an iterator that is let go waits for its tuner: seconds, at times minutes.
+        options.autotune.enabled = False
         return windows.with_options(options).prefetch(2)
 
     def _parse(self, serialized: tf.Tensor) -> Window:

@@ -46,6 +46,12 @@ def test_evaluation_has_every_window_once_and_always_in_the_same_order(data):
     assert first == again
 
 
+def test_no_tuner_runs_beside_the_batches(data):
+    """TensorFlow's own tuner held iterators up at the end of an epoch, for seconds and once for minutes."""
+    for batches in (data.training_batches(4, seed=1, epoch=0).take(2), data.evaluation_batches(4)):
+        assert batches.options().autotune.enabled is False
+
+
 def test_evaluation_knows_the_seen_items(tmp_path):
     rows = draw_eval_rows(0, 3)
     rows[1]["seen_item_id"], rows[2]["is_cold_user"] = [], [1]
