@@ -86,7 +86,7 @@ class WindowData:
     def _parse(self, serialized: tf.Tensor) -> Window:
         features = tf.io.parse_example(serialized, dict(_parsing_spec(self._spec)))
         window = dense_windows(features, self._spec)
-        cold = tf.sparse.reduce_max(features[layout.IS_COLD_USER], axis=1)
+        cold = tf.ensure_shape(tf.sparse.reduce_max(features[layout.IS_COLD_USER], axis=1), [None])
         seen = tf.sparse.to_dense(features[layout.SEEN_ITEM_ID], tf.constant(self._spec.item_count, tf.int64))
         return window | {layout.SEEN_ITEM_ID: seen, layout.IS_COLD_USER: cold}
 

@@ -114,7 +114,8 @@ class TrainingLoop:
         self._train_log, self._eval_log = (
             ScalarLog(posixpath.join(log_folder, part) if log_folder else None) for part in ("train", "eval")
         )
-        self._step = tf.function(self._global_step, reduce_retracing=True)
+        # Traced once: without a signature every new shape, as that of an epoch's last batch, costs seconds.
+        self._step = tf.function(self._global_step, input_signature=[self._batches(epoch=0).element_spec])
 
     def run(self) -> TrainingResult:
         """Trains to the end, from the last checkpoint where there is one.
@@ -194,10 +195,11 @@ class TrainingLoop:
                 progress.show(epoch + 1, self._steps_done(), _checked({n: float(s) / count for n, s in sums.items()}))
         return _checked({name: float(total) / count for name, total in sums.items()}), sample
 
-    def _batches(self, epoch: int) -> Iterator[Window]:
+    def _batches(self, epoch: int) -> tf.data.Dataset:
+        """As the strategy distributes them: at most those of an epoch, and of what is left to do."""
         batches = self._data.training_batches(self._batch_size, self._config.seed, epoch)
         batches = batches.take(min(self._steps_per_epoch, self._total - self._steps_done()))
-        return iter(self._strategy.experimental_distribute_dataset(batches))
+        return self._strategy.experimental_distribute_dataset(batches)
 
     def _global_step(self, window: Window) -> dict[str, tf.Tensor]:
         losses = self._strategy.run(self._replica_step, args=(window,))

@@ -17,8 +17,10 @@ class Teacher:
 
     def __init__(self, model):
         self._model = model
+        self.traces = 0
 
     def losses(self, window):
+        self.traces += 1
         return {DISTILLATION: 100 * tf.reduce_sum((self._model.candidates.bias - 3) ** 2)}
 
 
@@ -31,10 +33,10 @@ def test_a_training_with_all_of_them(tmp_path):
     kept = {v.name: v.numpy() for v in model.adversary.trainable_variables}
     bias = model.candidates.bias.numpy()
     data = WindowData([write_rows(tmp_path / "data.gz", draw_rows(1, 9))], model.spec)
-    loop = TrainingLoop(
-        model, tf.distribute.get_strategy(), data, 9, 4, None, str(tmp_path / "state"), str(tmp_path), Teacher(model)
-    )
+    strategy, teacher = tf.distribute.get_strategy(), Teacher(model)
+    loop = TrainingLoop(model, strategy, data, 9, 4, None, str(tmp_path / "state"), str(tmp_path), teacher)
     result = loop.run()
+    assert teacher.traces == 1  # although an epoch's last batch is smaller
     assert {GENERATION, "generator/distance", "generator/slope_penalty", DISTILLATION} <= set(result.train)
     for kernel in prunable(model.trainable_variables):
         share = np.mean(kernel.numpy() == 0)
