@@ -1,12 +1,12 @@
-"""Time and memory of the full softmax over catalogues of many sizes, forward and backward, with three forms of it.
+"""Time and memory of the full softmax over catalogues of many sizes, forward and backward.
 
     python -m benchmarks.softmax
     python -m benchmarks.softmax --items 1682 13670 --repeats 20 --rounds 3
 
-`plain` is the definition as TensorFlow differentiates it, `kept` and `blocks` are `trainer.softmax` with the scores
-kept and made again; the form that it chooses by itself is marked. Every figure is of a process of its own: its peak
-memory is what the process holds at most less what it held before, its times (of the wall, and of all processors
-together, which other work on the machine changes least) the best of the repeats. The forms take turns in every round.
+`plain` is the definition as TensorFlow differentiates it, `blocks` is `trainer.softmax`. Every figure is of a process
+of its own: its peak memory is what the process holds at most less what it held before, its times (of the wall, and of
+all processors together, which other work on the machine changes least) the best of the repeats. The forms take turns
+in every round.
 """
 
 import argparse
@@ -25,9 +25,9 @@ import trainer  # noqa: F401  (selects Keras 2 before TensorFlow is imported)
 
 import tensorflow as tf  # isort: skip
 
-from trainer.softmax import BLOCKED, KEPT, log_sum_exp
+from trainer.softmax import BLOCKED, Choices, weighed_log_sum
 
-FORMS = ("plain", "kept", "blocks")
+FORMS = ("plain", "blocks")
 _HISTORY = 105
 _COPIES = 5
 """Matrices of scores that the plain form holds at once, about: what does not fit is left out."""
@@ -58,11 +58,10 @@ def _add_rows(table: Table, count: int, arguments: argparse.Namespace) -> None:
         if form not in forms:
             table.add_row(f"{count:,}", form, "-", "-", "-", f"over {4 * cells * _COPIES / 1e6:,.0f}")
             continue
-        chosen = " *" if form == ("kept" if cells <= KEPT else "blocks") else ""
         ratio = f"{best[form]['cpu'] / best['plain']['cpu']:.2f}" if "plain" in best else "-"
         peak = max(r[form]["megabytes"] for r in rounds)
         times = (f"{best[form][key]:,.1f}" for key in ("ms", "cpu"))
-        table.add_row(f"{count:,}", form + chosen, *times, ratio, f"{peak:,.0f}")
+        table.add_row(f"{count:,}", form, *times, ratio, f"{peak:,.0f}")
 
 
 def _measure_apart(form: str, count: int, arguments: argparse.Namespace) -> dict[str, float]:
@@ -93,25 +92,31 @@ def measure(form: str, targets: int, count: int, repeats: int) -> dict[str, floa
 
 
 def _with_gradients(form: str) -> Function:
-    options = {"plain": {}, "kept": {"kept": 1 << 62}, "blocks": {"kept": 0}}[form]
-    softmax = plain if form == "plain" else log_sum_exp
+    softmax = plain if form == "plain" else blocks
 
     def function(query: tf.Tensor, candidates: tf.Tensor, blocked: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
         with tf.GradientTape() as tape:
             tape.watch([query, candidates])
-            total = tf.reduce_sum(softmax(query, candidates, blocked, **options))
+            total = softmax(query, candidates, blocked)
         return total, *tape.gradient(total, [query, candidates])
 
     return function
 
 
 def plain(query: tf.Tensor, candidates: tf.Tensor, blocked: tf.Tensor) -> tf.Tensor:
-    """The same by the definition: float [T]."""
+    """The sum by the definition: a float scalar."""
     rows, width = tf.unstack(tf.shape(blocked, tf.int64))
     cells = tf.stack([tf.repeat(tf.range(rows), width), tf.reshape(blocked, [-1])], axis=1)
     mask = tf.zeros([rows, tf.shape(candidates, tf.int64)[0]])
     mask = tf.tensor_scatter_nd_update(mask, cells, tf.fill([rows * width], BLOCKED))
-    return tf.reduce_logsumexp(tf.matmul(query, candidates, transpose_b=True) + mask, axis=1)
+    scores = tf.matmul(query, candidates, transpose_b=True) + mask
+    return tf.reduce_sum(tf.reduce_logsumexp(scores, axis=1))
+
+
+def blocks(query: tf.Tensor, candidates: tf.Tensor, blocked: tf.Tensor) -> tf.Tensor:
+    """The same as training makes it."""
+    no_own = tf.fill([tf.shape(query)[0], 1], BLOCKED)
+    return weighed_log_sum(query, Choices(no_own, candidates, blocked), tf.ones_like(query[:, 0]))
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -21,7 +21,7 @@ import trainer  # noqa: F401  (selects Keras 2 before TensorFlow is imported)
 import tensorflow as tf  # isort: skip
 
 from trainer.past_trend import PastTrend, make_past_trend
-from trainer.softmax import OwnFeatures, log_sum_exp
+from trainer.softmax import BLOCKED, Choices, OwnFeatures, weighed_log_sum
 from transform.trend import Buckets, TrendCounts
 
 TARGETS, DIMENSION = 800, 65
@@ -46,7 +46,7 @@ def measure(size: int, moments: int, events: int, repeats: int) -> list[float]:
     """The median milliseconds of the forms, in the table's order."""
     rng = np.random.default_rng(0)
     bucket = np.sort(rng.choice(BUCKETS, moments, replace=False))
-    group = tf.constant(rng.integers(0, moments, TARGETS))
+    group = tf.constant(np.sort(rng.integers(0, moments, TARGETS)))  # in the order of time, as in training
     counts = made_counts(rng, size, events)
     kept, added_up = (make_past_trend(counts, WINDOWS, size, kept) for kept in (1 << 40, 0))
     forms = [_without, *(_own(trend, tf.gather(bucket, group)) for trend in (kept, added_up))]
@@ -64,29 +64,31 @@ def made_counts(rng: np.random.Generator, size: int, events: int) -> TrendCounts
     return TrendCounts(Buckets(0, 86_400, BUCKETS), cells // BUCKETS, cells % BUCKETS, count)
 
 
-def _nothing_blocked() -> tf.Tensor:
-    return tf.zeros([TARGETS, 0], tf.int64)
+def _softmax(query: tf.Tensor, candidates: tf.Tensor, own: OwnFeatures | None = None) -> tf.Tensor:
+    """With nothing blocked and no candidates of the rows' own."""
+    choices = Choices(tf.fill([TARGETS, 1], BLOCKED), candidates, tf.zeros([TARGETS, 0], tf.int64))
+    return weighed_log_sum(query, choices, tf.ones([TARGETS]), own)
 
 
 def _without(query: tf.Tensor, candidates: tf.Tensor, weights: tf.Tensor) -> tf.Tensor:
-    return log_sum_exp(query, candidates, _nothing_blocked()) + 0 * tf.reduce_sum(weights)
+    return _softmax(query, candidates) + 0 * tf.reduce_sum(weights)
 
 
 def _own(trend: PastTrend, bucket: tf.Tensor) -> Loss:
     def loss(query: tf.Tensor, candidates: tf.Tensor, weights: tf.Tensor) -> tf.Tensor:
-        own = OwnFeatures(weights, trend.features(bucket, None))
-        return log_sum_exp(query, candidates, _nothing_blocked(), own)
+        return _softmax(query, candidates, OwnFeatures(weights, trend.features(bucket, None)))
 
     return loss
 
 
 def _longer(trend: PastTrend, bucket: tf.Tensor, group: tf.Tensor) -> Loss:
     def loss(query: tf.Tensor, candidates: tf.Tensor, weights: tf.Tensor) -> tf.Tensor:
-        columns = tf.transpose(trend.features(bucket, None)(0, tf.shape(candidates)[0]), [2, 0, 1])
+        features, row = trend.features(bucket, None)
+        columns = tf.transpose(tf.gather(features, row), [2, 0, 1])
         own = weights[:, tf.newaxis] * tf.one_hot(group, tf.size(bucket))[:, :, tf.newaxis]
         query = tf.concat([query, tf.reshape(own, [TARGETS, -1])], axis=1)
         candidates = tf.concat([candidates, tf.reshape(columns, [tf.shape(candidates)[0], -1])], axis=1)
-        return log_sum_exp(query, candidates, _nothing_blocked())
+        return _softmax(query, candidates)
 
     return loss
 
@@ -97,7 +99,7 @@ def _step(loss: Loss) -> Callable[..., list[tf.Tensor]]:
         inputs = [query, candidates, weights]
         with tf.GradientTape() as tape:
             tape.watch(inputs)
-            total = tf.reduce_sum(loss(*inputs))
+            total = loss(*inputs)
         return tape.gradient(total, inputs)
 
     return step

@@ -1,33 +1,20 @@
 """Transformed examples on disk as batches of dense windows."""
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
 
+import numpy as np
 import tensorflow as tf
 
 from pipeline import layout
+from trainer.batch_plan import BatchPlan
+from trainer.data_summary import DataSummary
 from trainer.tasks import LabelStatistics
-from trainer.windows import Window, WindowSpec, dense_windows
+from trainer.windows import MASK, Window, WindowSpec, dense_windows, row_lengths
 
 _CACHED_BYTES = 1 << 30
 """Files that together are smaller than this on disk are read once and kept in memory, still serialized."""
 _SHUFFLED_WINDOWS = 1 << 16
 _READ_BATCH = 256
-
-
-@dataclass(frozen=True)
-class DataSummary:
-    """What training needs to know beforehand.
-
-    Attributes:
-        windows: the number of examples.
-        targets: the events in them to learn from.
-        labels: by ranking task.
-    """
-
-    windows: int
-    targets: int
-    labels: Mapping[str, LabelStatistics]
 
 
 class WindowData:
@@ -50,10 +37,14 @@ class WindowData:
         if sum(tf.io.gfile.stat(f).length for f in self.files) < _CACHED_BYTES:
             self._records = self._records.cache()
 
-    def training_batches(self, batch_size: int, seed: int, epoch: int) -> tf.data.Dataset:
-        """One epoch of window batches in an order that depends on seed and epoch only; the last one may be smaller."""
+    def training_batches(self, plan: BatchPlan, seed: int, epoch: int) -> tf.data.Dataset:
+        """One epoch of window batches in an order that depends on seed and epoch only; the last ones may be smaller."""
         records = self._records.shuffle(_SHUFFLED_WINDOWS, _epoch_seed(seed, epoch), reshuffle_each_iteration=False)
-        return self._batches(records, batch_size)
+        if not plan.bounds:
+            return self._windows(records.batch(plan.sizes[0]))
+        measured = records.batch(_READ_BATCH).map(self._with_lengths, num_parallel_calls=2).unbatch()
+        groups = measured.bucket_by_sequence_length(lambda _, length: length, plan.bounds, plan.sizes)
+        return self._windows(groups.map(lambda record, _: record))
 
     def evaluation_batches(self, batch_size: int) -> tf.data.Dataset:
         """All window batches, always in the same order.
@@ -61,27 +52,35 @@ class WindowData:
         Besides the window's features, as in the training batches: `seen_item_id` int64 [B, S], padded with V, and
         `is_cold_user` int64 [B], 0 where the split lacks it.
         """
-        return self._batches(self._records, batch_size)
+        return self._windows(self._records.batch(batch_size))
 
     def summary(self) -> DataSummary:
         """Reads everything once."""
         sums = {name: [0.0, 0.0, 0.0] for name in self._spec.config.ranking}
-        windows = targets = 0
+        windows, targets = np.zeros([2, self._spec.config.model.history.max_events + 1], np.int64)
         for window in self.evaluation_batches(_READ_BATCH):
-            windows += int(window[layout.IS_TARGET].shape[0])
-            targets += int(tf.math.count_nonzero(window[layout.IS_TARGET]))
+            length = tf.math.count_nonzero(window[MASK], axis=1).numpy()
+            np.add.at(windows, length, 1)
+            np.add.at(targets, length, tf.math.count_nonzero(window[layout.IS_TARGET], axis=1).numpy())
             for name, total in sums.items():
                 for i, value in enumerate(_moments(window, name)):
                     total[i] += float(value)
         return DataSummary(windows, targets, {name: _statistics(*total) for name, total in sums.items()})
 
-    def _batches(self, records: tf.data.Dataset, batch_size: int) -> tf.data.Dataset:
-        windows = records.batch(batch_size).map(self._parse, num_parallel_calls=2, deterministic=True)
+    def _windows(self, batches: tf.data.Dataset) -> tf.data.Dataset:
+        """From batches of records."""
+        windows = batches.map(self._parse, num_parallel_calls=2, deterministic=True)
         options = tf.data.Options()
         options.experimental_distribute.auto_shard_policy = tf.data.experimental.AutoShardPolicy.OFF
         # Nothing here is left to tune, and an iterator that is let go waits for its tuner: seconds, at times minutes.
         options.autotune.enabled = False
         return windows.with_options(options).prefetch(2)
+
+    def _with_lengths(self, serialized: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        """Records [B] and their windows' lengths int32 [B]."""
+        items = tf.io.parse_example(serialized, {layout.ITEM_ID: tf.io.VarLenFeature(tf.int64)})[layout.ITEM_ID]
+        lengths = tf.minimum(row_lengths(items), self._spec.config.model.history.max_events)
+        return serialized, tf.cast(lengths, tf.int32)
 
     def _parse(self, serialized: tf.Tensor) -> Window:
         features = tf.io.parse_example(serialized, dict(_parsing_spec(self._spec)))

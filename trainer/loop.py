@@ -12,6 +12,7 @@ from absl import logging
 
 from pipeline.config.training import EarlyStopping, TrainingConfig
 from trainer.averaging import WeightAverage
+from trainer.batch_plan import BatchPlan
 from trainer.checkpoints import TrainingState
 from trainer.data import WindowData
 from trainer.diagnostics import Diagnostics
@@ -61,8 +62,7 @@ class TrainingLoop:
         model: made inside `strategy`'s scope, with its weights.
         strategy: splits every global batch among its replicas.
         data: of training.
-        windows: the number of windows in `data`.
-        batch_size: windows in a global batch.
+        plan: how an epoch of `data` is divided into global batches.
         evaluate: the figures of an epoch by name. None: there is no eval split.
         checkpoint_folder: for this training alone.
         log_folder: of TensorBoard. None: nothing is logged, nor measured for it.
@@ -74,8 +74,7 @@ class TrainingLoop:
         model: RecommenderModel,
         strategy: tf.distribute.Strategy,
         data: WindowData,
-        windows: int,
-        batch_size: int,
+        plan: BatchPlan,
         evaluate: Callable[[], Figures] | None,
         checkpoint_folder: str,
         log_folder: str | None,
@@ -87,9 +86,8 @@ class TrainingLoop:
         self._evaluate = evaluate
         self._config: TrainingConfig = model.config.training
         self._stopping = None if evaluate is None else self._config.stopping
-        self._batch_size = batch_size
-        self._steps_per_epoch = math.ceil(windows / batch_size)
-        self._total = self._config.epochs * self._steps_per_epoch
+        self._plan = plan
+        self._total = self._config.epochs * plan.steps
         self._total = min(self._total, self._config.max_steps or self._total)
         self._rewrite = rewrite_of(self._config.precision)
         optimizer, averaging, variables = self._config.optimizer, self._config.averaging, model.trainable_variables
@@ -191,14 +189,14 @@ class TrainingLoop:
             with rewritten(self._rewrite):
                 losses = self._step(window)
             sums = {name: sums.get(name, 0.0) + loss for name, loss in losses.items()}
-            if progress.is_due(self._batch_size):
+            if progress.is_due(self._plan.windows / self._plan.steps):
                 progress.show(epoch + 1, self._steps_done(), _checked({n: float(s) / count for n, s in sums.items()}))
         return _checked({name: float(total) / count for name, total in sums.items()}), sample
 
     def _batches(self, epoch: int) -> tf.data.Dataset:
         """As the strategy distributes them: at most those of an epoch, and of what is left to do."""
-        batches = self._data.training_batches(self._batch_size, self._config.seed, epoch)
-        batches = batches.take(min(self._steps_per_epoch, self._total - self._steps_done()))
+        batches = self._data.training_batches(self._plan, self._config.seed, epoch)
+        batches = batches.take(min(self._plan.steps, self._total - self._steps_done()))
         return self._strategy.experimental_distribute_dataset(batches)
 
     def _global_step(self, window: Window) -> dict[str, tf.Tensor]:

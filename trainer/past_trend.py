@@ -5,26 +5,23 @@ there are scores, so the way to them has to be short. Where the features of all 
 are kept, and a step only looks them up; otherwise it adds up the cells of its own items, between its own moments.
 """
 
-from collections.abc import Callable
 from typing import Protocol
 
 import numpy as np
 import tensorflow as tf
 
+from trainer.softmax import Moments
 from transform.trend import TrendCounts
 
 KEPT = 1 << 26
 """Up to so many features (buckets x windows x items) are kept: 256 MB."""
 
-Features = Callable[[tf.Tensor | int, tf.Tensor | int], tf.Tensor]
-"""From the first and the last place among the N items: float [T, W, last - first]."""
-
 
 class PastTrend(Protocol):
     """The features of many items at many moments: log(1 + count) in the windows before them."""
 
-    def features(self, bucket: tf.Tensor, item: tf.Tensor | None) -> Features:
-        """The features at T moments, int64 [T] buckets, of N items, int64 [N] in [0, V); None: the catalogue."""
+    def features(self, bucket: tf.Tensor, item: tf.Tensor | None) -> Moments:
+        """The features as of T buckets, int64 [T], of N items, int64 [N] in [0, V); None: the catalogue."""
 
 
 def make_past_trend(counts: TrendCounts, windows: np.ndarray, size: int, kept: int = KEPT) -> PastTrend:
@@ -55,17 +52,15 @@ class KeptFeatures:
             np.log1p(before - before[starts[:, window]], out=features[:, window], casting="same_kind")
         self._features = tf.Variable(features, trainable=False, name="past_trend")
 
-    def features(self, bucket: tf.Tensor, item: tf.Tensor | None) -> Features:
+    def features(self, bucket: tf.Tensor, item: tf.Tensor | None) -> Moments:
         """See `PastTrend`."""
         if item is None:
             # A gather from the variable itself would make each read of a part of it copy the whole.
-            table = tf.convert_to_tensor(self._features)
-            return lambda first, last: tf.gather(table[..., first:last], bucket)
+            return Moments(tf.convert_to_tensor(self._features), bucket)
         moment, row = tf.unique(bucket, out_idx=tf.int64)
         windows, size = self._features.shape[1:]
         starts = (moment[:, tf.newaxis, tf.newaxis] * windows + np.arange(windows)[:, np.newaxis]) * size
-        cells = tf.reshape(self._features, [-1])
-        return lambda first, last: tf.gather(tf.gather(cells, starts + item[first:last]), row)
+        return Moments(tf.gather(tf.reshape(self._features, [-1]), starts + item), row)
 
 
 class AddedCounts:
@@ -82,7 +77,7 @@ class AddedCounts:
         self._buckets = counts.buckets.size
         self._windows = windows
 
-    def features(self, bucket: tf.Tensor, item: tf.Tensor | None) -> Features:
+    def features(self, bucket: tf.Tensor, item: tf.Tensor | None) -> Moments:
         """See `PastTrend`."""
         bucket, row = tf.unique(bucket, out_idx=tf.int64)
         moment = tf.concat([bucket[:, tf.newaxis], tf.maximum(bucket[:, tf.newaxis] - self._windows, 0)], axis=1)
@@ -90,13 +85,8 @@ class AddedCounts:
         edge = tf.unique(tf.sort(tf.reshape(moment, [-1]))).y
         span = tf.searchsorted(edge, tf.range(self._buckets, dtype=tf.int64), side="right")
         place = tf.reshape(tf.searchsorted(edge, tf.reshape(moment, [-1])), tf.shape(moment))
-        items = self._items if item is None else item
-
-        def part(first: tf.Tensor | int, last: tf.Tensor | int) -> tf.Tensor:
-            before = tf.gather(self._before(items[first:last], span, tf.size(edge)), place)
-            return tf.gather(tf.math.log1p(tf.cast(before[:, :1] - before[:, 1:], tf.float32)), row)
-
-        return part
+        before = tf.gather(self._before(self._items if item is None else item, span, tf.size(edge)), place)
+        return Moments(tf.math.log1p(tf.cast(before[:, :1] - before[:, 1:], tf.float32)), row)
 
     def _before(self, item: tf.Tensor, span: tf.Tensor, edges: tf.Tensor) -> tf.Tensor:
         """int32 [edges, n]: the counts of n items before each edge."""

@@ -25,10 +25,10 @@ class Progress:
         self._total = total_steps
         self._first = done_steps
         self._start = self._last = time.monotonic()
-        self._events = 0
+        self._events = 0.0
 
-    def is_due(self, windows: int) -> bool:
-        """Counts a step of so many windows; whether a line should be shown after it."""
+    def is_due(self, windows: float) -> bool:
+        """Counts a step of so many windows, on average; whether a line should be shown after it."""
         self._events += windows
         return time.monotonic() - self._last >= self._interval
 

@@ -7,8 +7,8 @@ from pipeline.config.tasks import RetrievalTask
 from trainer.items import BatchItems, CatalogueItems
 from trainer.loss_sum import LossSum
 from trainer.negatives import Negatives, NegativeSampler
-from trainer.retrieval import retrieval_losses
-from trainer.targets import retrieval_targets
+from trainer.retrieval import retrieval_loss
+from trainer.targets import RetrievalTargets, retrieval_targets
 from trainer.towers.candidate import CandidateTower
 from trainer.trend import TrendTable
 from trainer.windows import Window
@@ -34,7 +34,7 @@ class RetrievalLoss:
 
     def sum(self, window: Window, embedding: tf.Tensor, items: BatchItems, training: bool) -> LossSum:
         """The window batch [B, L], its queries float [B, L, D + 1 + W] and its items -> the sums over its targets."""
-        targets = retrieval_targets(window, self._task, self._tower.size)
+        targets = self._by_time(retrieval_targets(window, self._task, self._tower.size), window)
         query = tf.gather_nd(embedding, targets.place)
         negatives = self._trained_only(self._negatives(targets, query))
         trend = None
@@ -43,7 +43,7 @@ class RetrievalLoss:
             time = tf.gather_nd(window[layout.TIME], targets.place)
             others = None if isinstance(items, CatalogueItems) else negatives.item
             trend = self._trend.past_scores(time, weights, targets.item, others)
-        losses = retrieval_losses(
+        loss = retrieval_loss(
             query=query,
             target_embeddings=items.embeddings(targets.item),
             negative_embeddings=self._embeddings(items, negatives, training),
@@ -53,7 +53,14 @@ class RetrievalLoss:
             size=self._tower.size,
             trend=trend,
         )
-        return LossSum.of(losses, tf.reduce_sum(targets.weight, axis=1))
+        return LossSum(loss, tf.reduce_sum(targets.weight))
+
+    def _by_time(self, targets: RetrievalTargets, window: Window) -> RetrievalTargets:
+        """With a trend in the order of their times: events near to each other share its features."""
+        if self._trend is None:
+            return targets
+        order = tf.argsort(tf.gather_nd(window[layout.TIME], targets.place))
+        return RetrievalTargets(*(tf.gather(values, order) for values in targets))
 
     def _trained_only(self, negatives: Negatives) -> Negatives:
         without_id = self._tower.without_id

@@ -17,7 +17,7 @@ from pipeline.calls import ANSWERS_FILE
 from pipeline.config import Config, parse_config
 from pipeline.config.override import changed_config
 from trainer.attributes import load_attributes
-from trainer.batch_size import choose_batch_size
+from trainer.batch_plan import plan_batches
 from trainer.catalogue import Catalogue, load_catalogue
 from trainer.data import WindowData
 from trainer.distillation import Distillation, load_teacher
@@ -112,8 +112,7 @@ class TrainingJob:
             self._model,
             strategy,
             data,
-            summary.windows,
-            choose_batch_size(config.training, summary, strategy.num_replicas_in_sync),
+            plan_batches(config.training, summary, strategy.num_replicas_in_sync),
             evaluate=self._evaluator(),
             checkpoint_folder=_checkpoint_folder(fn_args.custom_config, data.files),
             log_folder=fn_args.model_run_dir,

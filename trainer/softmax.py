@@ -1,4 +1,4 @@
-"""The denominator of a softmax over many candidates, in little memory and few passes over the scores."""
+"""The logarithms of the sums of softmaxes over many candidates, with their gradients in one pass over the scores."""
 
 from collections.abc import Callable
 from typing import NamedTuple, TypeAlias
@@ -10,27 +10,57 @@ BLOCKED = -1e9
 NONE = BLOCKED / 2
 """The logarithm of a sum of nothing: above every blocked score, below every other."""
 
-KEPT = 1 << 25
-"""Up to so many scores (rows x candidates) the forward pass keeps for the backward pass."""
-BLOCK = 1 << 22
-"""Where there are more: how many are made at a time."""
+_ROWS = 64
+"""In a block where rows have features of their own: the more rows, the more moments each is multiplied with."""
+_SCORES = 1 << 20
+"""Otherwise a block has about so many scores (rows x candidates), 4 MB, and no fewer rows: it stays in the cache."""
 
-_Gradient = Callable[..., tuple[tf.Tensor, ...]]
 _Place: TypeAlias = tf.Tensor | int
 
 
-class OwnFeatures(NamedTuple):
-    """A part of the scores that is no product with one vector of a candidate: each row has its own features of it.
+class Moments(NamedTuple):
+    """Features of the candidates, which all rows of a moment share.
 
-    The score of row t for candidate i gets weights[t] . features[t, :, i].
+    Attributes:
+        features: float [R, W, N], of R moments.
+        row: int64 [T], the moment of each row.
+    """
+
+    features: tf.Tensor
+    row: tf.Tensor
+
+    def of_rows(self, first: _Place, last: _Place) -> "Moments":
+        """Those of the rows from `first` on, before `last`, and the moments that these need."""
+        moment, row = tf.unique(self.row[first:last], out_idx=tf.int64)
+        return Moments(tf.gather(self.features, moment), row)
+
+
+class OwnFeatures(NamedTuple):
+    """A part of the scores that is no product with one vector of a candidate: its features differ from row to row.
+
+    The score of row t for candidate i gets weights[t] . features[row[t], :, i].
 
     Attributes:
         weights: float [T, W], of the rows; they get a gradient, the features none.
-        features: gives float [T, W, last - first] for the candidates from `first` on, before `last`.
+        moments: the features.
     """
 
     weights: tf.Tensor
-    features: Callable[[_Place, _Place], tf.Tensor]
+    moments: Moments
+
+
+class Choices(NamedTuple):
+    """What a softmax runs over in each row.
+
+    Attributes:
+        own: float [T, G], scores of the row's own candidates; `BLOCKED` where there is none.
+        candidates: float [N, E], scored by their product with the row's query.
+        blocked: int64 [T, M], the candidates that do not count in each row; outside [0, N): padding.
+    """
+
+    own: tf.Tensor
+    candidates: tf.Tensor
+    blocked: tf.Tensor
 
 
 def weighed_features(weights: tf.Tensor, features: tf.Tensor) -> tf.Tensor:
@@ -38,195 +68,161 @@ def weighed_features(weights: tf.Tensor, features: tf.Tensor) -> tf.Tensor:
     return tf.squeeze(tf.matmul(weights[:, tf.newaxis], features), 1)
 
 
-def log_sum_exp(
+def weighed_log_sum(
     query: tf.Tensor,
-    candidates: tf.Tensor,
-    blocked: tf.Tensor,
-    own: OwnFeatures | None = None,
-    kept: int = KEPT,
-    block: int = BLOCK,
+    choices: Choices,
+    weight: tf.Tensor,
+    features: OwnFeatures | None = None,
+    rows: int | None = None,
 ) -> tf.Tensor:
-    """The logarithm of the sum of exp(query . candidate) over the candidates that are not blocked in the row.
+    """The sum over the rows of weight x log(sum of exp(score) over all that the row's softmax runs over).
 
-    Up to `kept` scores are made once. More are made in blocks of candidates, so that memory does not grow with T x N:
-    the forward pass keeps a running maximum and sum (Milakov and Gimelshein, "Online normalizer calculation for
-    softmax", 2018), and the backward pass makes every block again (Dao et al., "FlashAttention", 2022): four products
-    of matrices instead of three.
+    The scores are made in blocks of rows that fit into the cache, and each block's gradients are made beside them: no
+    T x N scores are written to memory nor made again (Hsu et al., "Liger Kernel: Efficient Triton Kernels for LLM
+    Training", 2024, do so for the last layer of a language model).
 
     Args:
         query: float [T, E].
-        candidates: float [N, E].
-        blocked: int64 [T, M], the candidates that do not count in each row; outside [0, N): padding.
-        own: what the scores get besides.
-        kept: the most scores that are kept.
-        block: about how many scores are made at a time where there are more.
+        choices: what the softmax runs over.
+        weight: float [T]; no gradient.
+        features: what the scores of candidates get besides.
+        rows: of a block. Missing: what is fastest.
 
     Returns:
-        float [T]; `NONE` and without a gradient where no candidate counts.
+        float scalar. A row that runs over nothing adds `NONE` x its weight, without a gradient.
     """
 
     @tf.custom_gradient
-    def result(query: tf.Tensor, candidates: tf.Tensor, weights: tf.Tensor) -> tuple[tf.Tensor, _Gradient]:
-        scores = _Scores(query, candidates, blocked, _Addition(weights, own))
-        rows = tf.shape(query, tf.int64)[0]
-        fits = rows * scores.count <= kept
-        width = 1 + block // tf.maximum(rows, 1)
-        log_sum, *made = tf.cond(fits, scores.whole, lambda: scores.in_blocks(width))
+    def result(
+        query: tf.Tensor, own: tf.Tensor, candidates: tf.Tensor, weights: tf.Tensor
+    ) -> tuple[tf.Tensor, Callable[[tf.Tensor], list[tf.Tensor]]]:
+        given = None if features is None else OwnFeatures(weights, features.moments)
+        found = _Blocks(query, Choices(own, candidates, choices.blocked), weight, given).sums(rows)
+        by_input = (found.by_query, found.by_own, found.by_candidates, found.by_weights)
+        return found.total, lambda upstream: [upstream * gradient for gradient in by_input]
 
-        def gradient(upstream: tf.Tensor) -> tuple[tf.Tensor, ...]:
-            return tf.cond(
-                fits,
-                lambda: scores.whole_gradient(upstream, *made),
-                lambda: scores.gradient_in_blocks(upstream, log_sum, width),
-            )
-
-        return log_sum, gradient
-
-    return result(query, candidates, tf.zeros_like(query[:, :0]) if own is None else own.weights)
+    weights = tf.zeros_like(query[:, :0]) if features is None else features.weights
+    return result(query, choices.own, choices.candidates, weights)
 
 
-class _Addition:
-    """What `OwnFeatures` add to the scores [T, N], or nothing.
+class _Sums(NamedTuple):
+    """A sum and its gradients.
 
     Attributes:
-        weights: float [T, W]; W is 0 where there is nothing to add.
+        total: float scalar.
+        by_candidates: float [N, E].
+        by_query: float [T, E], of the whole or of a block's rows; the next two likewise.
+        by_own: float [T, G].
+        by_weights: float [T, W].
     """
 
-    def __init__(self, weights: tf.Tensor, own: OwnFeatures | None) -> None:
-        self.weights = weights
-        self._own = own
-
-    def features(self, first: _Place, last: _Place) -> tf.Tensor:
-        """Of a block of candidates: float [T, W, n]."""
-        return tf.zeros([0, 0, 0]) if self._own is None else self._own.features(first, last)
-
-    def terms(self, features: tf.Tensor) -> list[tf.Tensor]:
-        """What is added to the block's scores: none or one [T, n]."""
-        return [] if self._own is None else [weighed_features(self.weights, features)]
-
-    def gradient(self, by_score: tf.Tensor, features: tf.Tensor) -> tf.Tensor:
-        """The gradient by the weights [T, W], of those by the block's scores [T, n]."""
-        if self._own is None:
-            return tf.zeros_like(self.weights)
-        return tf.linalg.matvec(features, by_score)
+    total: tf.Tensor
+    by_candidates: tf.Tensor
+    by_query: tf.Tensor
+    by_own: tf.Tensor
+    by_weights: tf.Tensor
 
 
-class _Scores:
-    """The scores query . candidate + addition [T, N], whole or in blocks of candidates.
+class _Blocks(NamedTuple):
+    """The arguments of `weighed_log_sum`, taken block by block."""
 
-    A row's factor (the greatest score, the gradient from above) meets the small matrices where it can, not the scores.
+    query: tf.Tensor
+    choices: Choices
+    weight: tf.Tensor
+    features: OwnFeatures | None
 
-    Attributes:
-        count: N.
-    """
+    def sums(self, height: int | None) -> _Sums:
+        """Of all blocks, each of so many rows."""
+        rows = tf.shape(self.query, tf.int64)[0]
+        height = tf.constant(height, tf.int64) if height else self._height()
+        blocks = tf.cast(tf.maximum((rows + height - 1) // height, 1), tf.int32)
 
-    def __init__(self, query: tf.Tensor, candidates: tf.Tensor, blocked: tf.Tensor, addition: _Addition) -> None:
-        self.count = tf.shape(candidates, tf.int64)[0]
-        self._query = query
-        self._candidates = candidates
-        self._addition = addition
-        place = tf.where((blocked >= 0) & (blocked < self.count))
-        self._cells = _Cells(place[:, 0], tf.gather_nd(blocked, place))
+        def add(number: tf.Tensor, total: tf.Tensor, by_candidates: tf.Tensor, *parts: tf.TensorArray) -> tuple:
+            start = tf.cast(number, tf.int64) * height
+            found = self._rows(start, tf.minimum(start + height, rows))
+            written = (part.write(number, values) for part, values in zip(parts, found[2:], strict=True))
+            return number + 1, total + found.total, by_candidates + found.by_candidates, *written
 
-    def whole(self) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
-        """The logarithm of the sums [T], the exponentials up to a factor of the row [T, N], and the features."""
-        features = self._addition.features(0, self.count)
-        scores = tf.matmul(self._query, self._candidates, transpose_b=True)
-        scores = _masked([scores, *self._addition.terms(features)], self._cells)
-        most = tf.maximum(tf.reduce_max(scores, axis=1), NONE)
-        exponentials = tf.exp(scores - most[:, tf.newaxis])
-        return most + _log(tf.reduce_sum(exponentials, axis=1)), exponentials, features
+        widths = [self.query.shape[1], self.choices.own.shape[1], self._width]
+        parts = [tf.TensorArray(tf.float32, blocks, infer_shape=False, element_shape=[None, w]) for w in widths]
+        begin = (tf.constant(0), tf.constant(0.0), tf.zeros_like(self.choices.candidates), *parts)
+        found = tf.while_loop(lambda number, *_: number < blocks, add, begin, parallel_iterations=1)
+        return _Sums(*found[1:3], *(part.concat() for part in found[3:]))
 
-    def whole_gradient(
-        self, upstream: tf.Tensor, exponentials: tf.Tensor, features: tf.Tensor
-    ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
-        """The gradients by query [T, E], candidates [N, E] and weights [T, W]."""
-        factor = tf.math.divide_no_nan(upstream, tf.reduce_sum(exponentials, axis=1))[:, tf.newaxis]
-        by_candidates = tf.matmul(exponentials, factor * self._query, transpose_a=True)
-        by_weights = factor * self._addition.gradient(exponentials, features)
-        return factor * tf.matmul(exponentials, self._candidates), by_candidates, by_weights
+    @property
+    def _width(self) -> int:
+        return 0 if self.features is None else int(self.features.weights.shape[1])
 
-    def in_blocks(self, width: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
-        """As `whole`, without exponentials and features."""
-        cells = self._cells.sorted()
+    def _height(self) -> tf.Tensor:
+        if self.features is not None:
+            return tf.constant(_ROWS, tf.int64)
+        return tf.maximum(_SCORES // tf.maximum(tf.shape(self.choices.candidates, tf.int64)[0], 1), _ROWS)
 
-        def add(start: tf.Tensor, most: tf.Tensor, total: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
-            scores = tf.matmul(self._query, self._candidates[start : start + width], transpose_b=True)
-            terms = self._addition.terms(self._features_of(start, width))
-            scores = _masked([scores, *terms], cells.between(start, width))
-            higher = tf.maximum(most, tf.reduce_max(scores, axis=1))
-            added = tf.reduce_sum(tf.exp(scores - higher[:, tf.newaxis]), axis=1)
-            return start + width, higher, total * tf.exp(most - higher) + added
-
-        rows = tf.shape(self._query)[:1]
-        begin = (tf.constant(0, tf.int64), tf.fill(rows, NONE), tf.zeros(rows))
-        _, most, total = tf.while_loop(lambda start, *_: start < self.count, add, begin, parallel_iterations=1)
-        return most + _log(total), tf.zeros([0, 0]), tf.zeros([0, 0, 0])
-
-    def gradient_in_blocks(
-        self, upstream: tf.Tensor, log_sum: tf.Tensor, width: tf.Tensor
-    ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
-        """As `whole_gradient`."""
-        cells = self._cells.sorted()
-        factor = upstream[:, tf.newaxis]
-        query = factor * self._query
-        # Two more factors of the product lower every score by its row's logarithm of the sum.
-        lowered = tf.concat([self._query, -log_sum[:, tf.newaxis]], axis=1)
-
-        def add(
-            number: tf.Tensor, by_query: tf.Tensor, by_weights: tf.Tensor, parts: tf.TensorArray
-        ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor, tf.TensorArray]:
-            start = tf.cast(number, tf.int64) * width
-            part, features = self._candidates[start : start + width], self._features_of(start, width)
-            scores = tf.matmul(lowered, tf.pad(part, [[0, 0], [0, 1]], constant_values=1), transpose_b=True)
-            shares = tf.exp(_masked([scores, *self._addition.terms(features)], cells.between(start, width)))
-            parts = parts.write(number, tf.matmul(shares, query, transpose_a=True))
-            by_weights += self._addition.gradient(shares, features)
-            return number + 1, by_query + tf.matmul(shares, part), by_weights, parts
-
-        blocks = tf.maximum(1, tf.cast((self.count + width - 1) // width, tf.int32))
-        parts = tf.TensorArray(tf.float32, blocks, infer_shape=False, element_shape=[None, self._query.shape[1]])
-        begin = (tf.constant(0), tf.zeros_like(self._query), tf.zeros_like(self._addition.weights), parts)
-        _, by_query, by_weights, parts = tf.while_loop(
-            lambda number, *_: number < blocks, add, begin, parallel_iterations=1
+    def _rows(self, first: tf.Tensor, last: tf.Tensor) -> _Sums:
+        """Of the rows from `first` on, before `last`."""
+        query, own = self.query[first:last], self.choices.own[first:last]
+        weight, candidates = self.weight[first:last, tf.newaxis], self.choices.candidates
+        given = None if self.features is None else _Selection.of(self.features, first, last)
+        scores = [tf.matmul(query, candidates, transpose_b=True)] + ([] if given is None else [given.scores()])
+        scores = _masked(scores, self.choices.blocked[first:last])
+        most = tf.maximum(*(tf.reduce_max(values, axis=1, keepdims=True) for values in (scores, own)))
+        most = tf.maximum(most, NONE)
+        exponentials, own = tf.exp(scores - most), tf.exp(own - most)
+        total = tf.reduce_sum(exponentials, axis=1, keepdims=True) + tf.reduce_sum(own, axis=1, keepdims=True)
+        log_sum = most + tf.math.log(tf.where(total > 0, total, 1))
+        factor = tf.math.divide_no_nan(weight, total)
+        return _Sums(
+            total=tf.reduce_sum(weight * log_sum),
+            by_candidates=tf.matmul(exponentials, factor * query, transpose_a=True),
+            by_query=factor * tf.matmul(exponentials, candidates),
+            by_own=factor * own,
+            by_weights=tf.zeros_like(query[:, :0]) if given is None else factor * given.gradient(exponentials),
         )
-        return factor * by_query, parts.concat(), factor * by_weights
-
-    def _features_of(self, start: tf.Tensor, width: tf.Tensor) -> tf.Tensor:
-        return self._addition.features(start, tf.minimum(start + width, self.count))
 
 
-class _Cells(NamedTuple):
-    """The blocked cells of a matrix: int64 [C] each."""
+class _Selection(NamedTuple):
+    """The own features of r rows as one product of matrices: rows of one moment share its features.
 
-    row: tf.Tensor
-    column: tf.Tensor
+    Attributes:
+        weights: float [r, W].
+        is_own: float [r, R, 1], 1 at each row's moment.
+        features: float [R x W, N].
+    """
 
-    def sorted(self) -> "_Cells":
-        """By column."""
-        order = tf.argsort(self.column)
-        return _Cells(tf.gather(self.row, order), tf.gather(self.column, order))
+    weights: tf.Tensor
+    is_own: tf.Tensor
+    features: tf.Tensor
 
-    def between(self, start: tf.Tensor, width: tf.Tensor) -> "_Cells":
-        """Those of the columns from `start` on, `width` at most, of sorted ones; `start` is column 0 then."""
-        first, last = tf.unstack(tf.searchsorted(self.column, tf.stack([start, start + width])))
-        return _Cells(self.row[first:last], self.column[first:last] - start)
+    @classmethod
+    def of(cls, features: OwnFeatures, first: tf.Tensor, last: tf.Tensor) -> "_Selection":
+        """Of the rows from `first` on, before `last`."""
+        moments = features.moments.of_rows(first, last)
+        count, width, candidates = tf.unstack(tf.shape(moments.features))
+        is_own = tf.one_hot(moments.row, count)[..., tf.newaxis]
+        return cls(features.weights[first:last], is_own, tf.reshape(moments.features, [count * width, candidates]))
+
+    def scores(self) -> tf.Tensor:
+        """What is added to the scores: float [r, N]."""
+        shape = [tf.shape(self.weights)[0], tf.shape(self.features)[0]]
+        return tf.matmul(tf.reshape(self.is_own * self.weights[:, tf.newaxis], shape), self.features)
+
+    def gradient(self, by_score: tf.Tensor) -> tf.Tensor:
+        """By the weights, float [r, W], of that by the scores, float [r, N]."""
+        by_moment = tf.matmul(by_score, self.features, transpose_b=True)
+        shape = tf.concat([tf.shape(self.is_own)[:2], [self.weights.shape[1]]], axis=0)
+        return tf.reduce_sum(tf.reshape(by_moment, shape) * self.is_own, axis=1)
 
 
-def _masked(terms: list[tf.Tensor], cells: _Cells) -> tf.Tensor:
-    """The sum of the terms [T, N] with `BLOCKED` added to the cells."""
+def _masked(terms: list[tf.Tensor], blocked: tf.Tensor) -> tf.Tensor:
+    """The sum of the terms [r, N] with `BLOCKED` added to the columns [r, M]."""
     shape = tf.shape(terms[0], tf.int64)
+    place = tf.where((blocked >= 0) & (blocked < shape[1]))
     # To add a mask takes a fraction of the time of an update of the scores in place (`tensor_scatter_nd_update`).
     mask = tf.raw_ops.SparseToDense(
-        sparse_indices=cells.row * shape[1] + cells.column,
+        sparse_indices=place[:, 0] * shape[1] + tf.gather_nd(blocked, place),
         output_shape=tf.reduce_prod(shape, keepdims=True),
         sparse_values=BLOCKED,
         default_value=0.0,
         validate_indices=False,
     )
     return tf.add_n([*terms, tf.reshape(mask, shape)])  # one pass over all of them
-
-
-def _log(total: tf.Tensor) -> tf.Tensor:
-    """The logarithm of a sum of which one term is 1, or of nothing: 0 then."""
-    return tf.math.log(tf.where(total > 0, total, 1))

@@ -17,6 +17,7 @@ from tests.trainer.small import (
     small_spec,
     sparse_features,
 )
+from trainer.batch_plan import BatchPlan
 from trainer.data import WindowData
 from trainer.distribution import make_strategy
 from trainer.generator.adversary import LOSS
@@ -70,7 +71,8 @@ def train(negatives: str, strategy: tf.distribute.Strategy, data_file: str, fold
     with strategy.scope():
         model = small_model(config)
     data = WindowData([data_file], model.spec)
-    result = TrainingLoop(model, strategy, data, WINDOWS, 4, worse, f"{folder}/checkpoints", None).run()
+    plan = BatchPlan.mixed(4, WINDOWS)
+    result = TrainingLoop(model, strategy, data, plan, worse, f"{folder}/checkpoints", None).run()
     weights = {f"weight/{i}/{v.name}".replace(":", "_"): v.numpy() for i, v in enumerate(model.trainable_variables)}
     return weights | {f"loss/{name}": np.array(loss) for name, loss in result.train.items()}
 

@@ -4,9 +4,11 @@ import numpy as np
 import pytest
 
 from tests.trainer.small import ITEMS, draw_eval_rows, draw_rows, small_config, small_spec, write_rows
+from trainer.batch_plan import BatchPlan
 from trainer.data import WindowData
 
 SPEC = small_spec(small_config())
+PLAN = BatchPlan.mixed(4, windows=9)
 
 
 def numbered(count):
@@ -26,18 +28,31 @@ def users(batches):
 
 
 def test_an_epoch_has_every_window_once(data):
-    batches = users(data.training_batches(4, seed=1, epoch=0))
+    batches = users(data.training_batches(PLAN, seed=1, epoch=0))
     assert [len(b) for b in batches] == [4, 4, 1]
     assert sorted(chain(*batches)) == list(range(9))
 
 
 def test_the_order_depends_on_seed_and_epoch_only(data):
-    first = users(data.training_batches(4, seed=1, epoch=0))
-    second = users(data.training_batches(4, seed=1, epoch=1))
-    assert first == users(data.training_batches(4, seed=1, epoch=0))
-    assert second == users(data.training_batches(4, seed=1, epoch=1))
+    first = users(data.training_batches(PLAN, seed=1, epoch=0))
+    second = users(data.training_batches(PLAN, seed=1, epoch=1))
+    assert first == users(data.training_batches(PLAN, seed=1, epoch=0))
+    assert second == users(data.training_batches(PLAN, seed=1, epoch=1))
     assert first != second
-    assert first != users(data.training_batches(4, seed=2, epoch=0))
+    assert first != users(data.training_batches(PLAN, seed=2, epoch=0))
+
+
+def test_windows_of_like_length_share_batches_and_none_is_lost(tmp_path):
+    lengths = [1, 5, 2, 9, 3, 4, 1, 2, 8, 3]
+    rows = [{"item_id": list(range(n)), "user_id": [i]} for i, n in enumerate(lengths)]
+    data = WindowData([write_rows(tmp_path / "a.gz", rows)], SPEC)
+    plan = BatchPlan(bounds=(3, 5), sizes=(3, 2, 2), steps=6, windows=10)
+    batches = users(data.training_batches(plan, seed=1, epoch=0))
+    assert sorted(chain(*batches)) == list(range(10))
+    groups = [[sum(lengths[user] >= bound for bound in plan.bounds) for user in batch] for batch in batches]
+    assert sorted((group[0], len(group)) for group in groups) == [(0, 1), (0, 3), (1, 1), (1, 2), (2, 1), (2, 2)]
+    assert all(len(set(group)) == 1 for group in groups)
+    assert batches != users(data.training_batches(plan, seed=1, epoch=1))
 
 
 def test_evaluation_has_every_window_once_and_always_in_the_same_order(data):
@@ -48,7 +63,7 @@ def test_evaluation_has_every_window_once_and_always_in_the_same_order(data):
 
 def test_no_tuner_runs_beside_the_batches(data):
     """TensorFlow's own tuner held iterators up at the end of an epoch, for seconds and once for minutes."""
-    for batches in (data.training_batches(4, seed=1, epoch=0).take(2), data.evaluation_batches(4)):
+    for batches in (data.training_batches(PLAN, seed=1, epoch=0).take(2), data.evaluation_batches(4)):
         assert batches.options().autotune.enabled is False
 
 
@@ -71,6 +86,8 @@ def test_the_summary_counts_windows_and_measures_the_targets_labels(tmp_path):
     summary = WindowData([write_rows(tmp_path / "a.gz", rows)], SPEC).summary()
     assert summary.windows == 2
     assert summary.targets == 4
+    assert summary.windows_of_length.tolist() == [0, 0, 0, 2, *[0] * (len(summary.windows_of_length) - 4)]
+    assert summary.targets_of_length[3] == 4
     assert summary.labels["rating"].mean == pytest.approx(3)
     assert summary.labels["rating"].deviation == pytest.approx(np.sqrt(2))
     assert (summary.labels["like"].mean, summary.labels["like"].deviation) == (0, 1)

@@ -6,6 +6,7 @@ import pytest
 import tensorflow as tf
 
 from tests.trainer.small import draw_eval_rows, draw_rows, small_config, small_model, write_rows
+from trainer.batch_plan import BatchPlan
 from trainer.data import WindowData
 from trainer.loop import TrainingLoop
 from trainer.metrics import Evaluator
@@ -41,8 +42,8 @@ def make_loop(files: Path, folder: Path, evaluate=None, logs=None, **training):
     data = WindowData([str(files / "train.gz")], model.spec)
     evaluate = evaluate or Evaluator(model, WindowData([str(files / "eval.gz")], model.spec)).evaluate
     strategy, state = tf.distribute.get_strategy(), str(folder / "checkpoints")
-    size = model.config.training.batch_size
-    return TrainingLoop(model, strategy, data, WINDOWS, size, evaluate, state, logs), model
+    plan = BatchPlan.mixed(model.config.training.batch_size, WINDOWS)
+    return TrainingLoop(model, strategy, data, plan, evaluate, state, logs), model
 
 
 def weights(model):

@@ -5,6 +5,7 @@ import tensorflow as tf
 
 from tests.trainer.generator.small import GENERATOR, cold_config, cold_model
 from tests.trainer.small import draw_rows, write_rows
+from trainer.batch_plan import BatchPlan
 from trainer.data import WindowData
 from trainer.distillation import LOSS as DISTILLATION
 from trainer.generator.adversary import LOSS as GENERATION
@@ -33,8 +34,8 @@ def test_a_training_with_all_of_them(tmp_path):
     kept = {v.name: v.numpy() for v in model.adversary.trainable_variables}
     bias = model.candidates.bias.numpy()
     data = WindowData([write_rows(tmp_path / "data.gz", draw_rows(1, 9))], model.spec)
-    strategy, teacher = tf.distribute.get_strategy(), Teacher(model)
-    loop = TrainingLoop(model, strategy, data, 9, 4, None, str(tmp_path / "state"), str(tmp_path), teacher)
+    strategy, teacher, plan = tf.distribute.get_strategy(), Teacher(model), BatchPlan.mixed(4, 9)
+    loop = TrainingLoop(model, strategy, data, plan, None, str(tmp_path / "state"), str(tmp_path), teacher)
     result = loop.run()
     assert teacher.traces == 1  # although an epoch's last batch is smaller
     assert {GENERATION, "generator/distance", "generator/slope_penalty", DISTILLATION} <= set(result.train)

@@ -5,28 +5,33 @@ import tensorflow as tf
 from pipeline.config.tasks import RetrievalTask
 from tests.trainer.test_targets import SIZE, targets
 from trainer.negatives import AllItems, make_negatives
-from trainer.retrieval import retrieval_losses
-from trainer.softmax import OwnFeatures
+from trainer.retrieval import retrieval_loss
+from trainer.softmax import Moments, OwnFeatures
 from trainer.targets import RetrievalTargets
 from trainer.trend import PastScores
 
 
 def losses(found, scores, negatives=None, trend=None, **task):
-    """Embeddings whose products are the scores of each row."""
+    """Of each row, from embeddings whose products are the scores; in the sum of all a row alone has weights."""
     query = tf.constant(scores, tf.float32)
     table = tf.eye(SIZE + 1)[:, :SIZE]
     found = RetrievalTargets(**found)
     negatives = AllItems(SIZE)(found, query) if negatives is None else make_negatives(*negatives, found.blocked)
-    return retrieval_losses(
-        query=query,
-        target_embeddings=tf.gather(table, found.item),
-        negative_embeddings=tf.gather(table, negatives.item),
-        targets=found,
-        negatives=negatives,
-        task=RetrievalTask(kind="retrieval", **task),
-        size=SIZE,
-        trend=trend,
-    ).numpy()
+
+    def loss_of(row):
+        is_row = tf.one_hot(row, query.shape[0])[:, tf.newaxis]
+        return retrieval_loss(
+            query=query,
+            target_embeddings=tf.gather(table, found.item),
+            negative_embeddings=tf.gather(table, negatives.item),
+            targets=found._replace(weight=found.weight * is_row),
+            negatives=negatives,
+            task=RetrievalTask(kind="retrieval", **task),
+            size=SIZE,
+            trend=trend,
+        )
+
+    return np.array([loss_of(row) for row in range(query.shape[0])])
 
 
 def test_the_full_softmax_leaves_out_the_history():
@@ -94,7 +99,7 @@ def test_the_trend_is_a_part_of_the_scores_of_targets_and_negatives(smoothing):
     added = (weights[:, :, np.newaxis] * features).sum(axis=1)
     own = OwnFeatures(
         weights=tf.constant(weights, tf.float32),
-        features=lambda first, last: tf.constant(features, tf.float32)[..., first:last],
+        moments=Moments(tf.constant(features[::-1], tf.float32), tf.constant([1, 0], tf.int64)),
     )
     trend = PastScores(tf.constant(np.take_along_axis(added, np.array([[3], [1]]), axis=1), tf.float32), own)
     expected = losses(found, scores + added, label_smoothing=smoothing)

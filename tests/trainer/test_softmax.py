@@ -4,127 +4,126 @@ import tensorflow as tf
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from trainer.softmax import BLOCKED, NONE, OwnFeatures, log_sum_exp
+from trainer.softmax import BLOCKED, NONE, Choices, Moments, OwnFeatures, weighed_log_sum
 
-WHOLE = {"kept": 1 << 40}
-BLOCKS = {"kept": -1, "block": 12}
+WHOLE, BLOCKS = {"rows": 1 << 20}, {"rows": 2}
+in_one_or_more_blocks = pytest.mark.parametrize("options", [WHOLE, BLOCKS, {}], ids=["whole", "blocks", "default"])
 
 
-def plain(query, candidates, blocked, added=0.0):
+def plain(query, own, candidates, weights, blocked, weight, moments):
     """By the definition, every step differentiated by TensorFlow."""
-    scores = tf.matmul(query, candidates, transpose_b=True) + added
+    scores = tf.matmul(query, candidates, transpose_b=True)
+    scores += tf.einsum("tw,twn->tn", weights, tf.gather(moments.features, moments.row))
     is_blocked = tf.reduce_any(blocked[:, :, tf.newaxis] == tf.range(scores.shape[1], dtype=tf.int64), axis=1)
-    scores = tf.where(is_blocked, BLOCKED, scores)
-    return tf.where(tf.reduce_all(is_blocked, axis=1), NONE, tf.reduce_logsumexp(scores, axis=1))
+    scores = tf.concat([tf.where(is_blocked, BLOCKED, scores), own], axis=1)
+    log_sum = tf.where(tf.reduce_all(scores < NONE, axis=1), NONE, tf.reduce_logsumexp(scores, axis=1))
+    return tf.reduce_sum(weight * log_sum)
 
 
-def with_gradients(function, query, candidates, blocked, upstream, **options):
+def blockwise(**options):
+    def function(query, own, candidates, weights, blocked, weight, moments):
+        features = OwnFeatures(weights, moments) if weights.shape[1] else None
+        return weighed_log_sum(query, Choices(own, candidates, blocked), weight, features, **options)
+
+    return function
+
+
+def with_gradients(function, inputs, *others, scale=1.0):
+    """The sum and its gradients by queries, own scores, candidates and weights of features."""
     with tf.GradientTape() as tape:
-        tape.watch([query, candidates])
-        result = function(query, candidates, blocked, **options)
-        total = tf.reduce_sum(result * upstream)
-    return [result.numpy(), *(g.numpy() for g in tape.gradient(total, [query, candidates]))]
+        tape.watch(inputs)
+        total = scale * function(*inputs, *others)
+    found = [total, *tape.gradient(total, inputs, unconnected_gradients="zero")]
+    return [values.numpy() for values in found]
 
 
-def draw(seed, rows, count, width, scale=1.0, blocked=3):
+def draw(seed, rows, count, scale=1.0, blocked=3, own=2, features=2):
     rng = np.random.default_rng(seed)
-    arrays = (rng.normal(size=[rows, width]) * scale, rng.normal(size=[count, width]), rng.normal(size=[rows]))
-    query, candidates, upstream = (tf.constant(a, tf.float32) for a in arrays)
-    return query, candidates, tf.constant(rng.integers(0, count + 2, [rows, blocked]), tf.int64), upstream
+    shapes = [rows, 3], [rows, own], [count, 3], [rows, features]
+    inputs = [tf.constant(rng.normal(size=shape), tf.float32) for shape in shapes]
+    inputs[0] *= scale
+    moments = Moments(tf.constant(rng.normal(size=[4, features, count]), tf.float32), rng.integers(0, 4, rows))
+    weight = tf.constant(rng.random(rows) * (rng.random(rows) < 0.7), tf.float32)
+    return inputs, tf.constant(rng.integers(0, count + 2, [rows, blocked])), weight, moments
 
 
-@pytest.mark.parametrize("options", [WHOLE, BLOCKS], ids=["whole", "blocks"])
+def check_equal(found, expected):
+    for one, other in zip(found, expected, strict=True):
+        np.testing.assert_allclose(one, other, rtol=2e-5, atol=2e-5)
+
+
+@in_one_or_more_blocks
+@pytest.mark.parametrize("features", [0, 2])
 @settings(max_examples=15, deadline=None)
 @given(st.integers(0, 99), st.integers(1, 5), st.integers(1, 20), st.sampled_from([0.1, 3.0]), st.integers(0, 6))
-def test_value_and_gradients_are_those_of_the_definition(options, seed, rows, count, scale, blocked):
-    query, candidates, blocked, upstream = draw(seed, rows, count, 3, scale, blocked)
-    expected = with_gradients(plain, query, candidates, blocked, upstream)
-    found = with_gradients(log_sum_exp, query, candidates, blocked, upstream, **options)
-    for one, other in zip(found, expected, strict=True):
-        np.testing.assert_allclose(one, other, rtol=1e-5, atol=1e-5)
+def test_value_and_gradients_are_those_of_the_definition(features, options, seed, rows, count, scale, blocked):
+    inputs, *others = draw(seed, rows, count, scale, blocked, features=features)
+    expected = with_gradients(plain, inputs, *others, scale=-0.5)
+    check_equal(with_gradients(blockwise(**options), inputs, *others, scale=-0.5), expected)
 
 
-@pytest.mark.parametrize("options", [WHOLE, BLOCKS], ids=["whole", "blocks"])
-@settings(max_examples=15, deadline=None)
-@given(st.integers(0, 99), st.integers(1, 5), st.integers(1, 20))
-def test_features_of_rows_and_candidates_are_a_part_of_the_scores(options, seed, rows, count):
-    query, candidates, blocked, upstream = draw(seed, rows, count, 3)
-    rng = np.random.default_rng(seed + 100)
-    features = tf.constant(rng.normal(size=[rows, 2, count]), tf.float32)
-    weights = tf.constant(rng.normal(size=[rows, 2]), tf.float32)
-
-    def whole(query, candidates, blocked, weights):
-        return plain(query, candidates, blocked, tf.einsum("tw,twn->tn", weights, features))
-
-    def split(query, candidates, blocked, weights):
-        own = OwnFeatures(weights, lambda first, last: features[..., first:last])
-        return log_sum_exp(query, candidates, blocked, own, **options)
-
-    expected, found = (gradients(f, query, candidates, blocked, weights, upstream) for f in (whole, split))
-    for one, other in zip(found, expected, strict=True):
-        np.testing.assert_allclose(one, other, rtol=1e-5, atol=1e-5)
+def small(query, candidates, blocked=(), own=None):
+    """Rows of weight 1 without features; no own candidates where none are given."""
+    query, candidates = (tf.constant(values, tf.float32) for values in (query, candidates))
+    rows = query.shape[0]
+    blocked = tf.constant(np.reshape(np.array(blocked, np.int64), [rows, -1]))
+    own = tf.fill([rows, 1], BLOCKED) if own is None else tf.constant(own, tf.float32)
+    nothing = Moments(tf.zeros([1, 0, candidates.shape[0]]), tf.zeros([rows], tf.int64))
+    return [query, own, candidates, tf.zeros([rows, 0])], blocked, tf.ones([rows]), nothing
 
 
-def gradients(function, query, candidates, blocked, weights, upstream):
-    with tf.GradientTape() as tape:
-        tape.watch([query, candidates, weights])
-        result = function(query, candidates, blocked, weights)
-        total = tf.reduce_sum(result * upstream)
-    return [result.numpy(), *(g.numpy() for g in tape.gradient(total, [query, candidates, weights]))]
-
-
-@pytest.mark.parametrize("options", [WHOLE, BLOCKS], ids=["whole", "blocks"])
+@in_one_or_more_blocks
 def test_scores_that_overflow_alone_do_not_together(options):
-    query, candidates = tf.constant([[1.0], [-1.0]]), tf.constant([[500.0], [499.0], [-300.0]])
-    nothing = tf.zeros([2, 0], tf.int64)
-    found = with_gradients(log_sum_exp, query, candidates, nothing, tf.ones([2]), **options)
-    np.testing.assert_allclose(found[0], [500 + np.log1p(np.exp(-1)), 300], rtol=1e-6)
+    inputs = small([[1.0], [-1.0], [1.0]], [[500.0], [499.0], [-300.0]])
+    total, _, _, by_candidates, _ = with_gradients(blockwise(**options), *inputs)
+    np.testing.assert_allclose(total, 2 * (500 + np.log1p(np.exp(-1))) + 300, rtol=1e-6)
     share = 1 / (1 + np.exp(-1))
-    np.testing.assert_allclose(found[2][:, 0], [share, 1 - share, -1], rtol=1e-5)
+    np.testing.assert_allclose(by_candidates[:, 0], [2 * share, 2 * (1 - share), -1], rtol=1e-5)
 
 
-@pytest.mark.parametrize("options", [WHOLE, BLOCKS], ids=["whole", "blocks"])
+@in_one_or_more_blocks
 def test_a_blocked_giant_leaves_no_trace(options):
-    query, candidates = tf.constant([[1.0]]), tf.constant([[90.0], [-20.0], [-21.0]])
-    found = with_gradients(log_sum_exp, query, candidates, tf.constant([[0]], tf.int64), tf.ones([1]), **options)
-    np.testing.assert_allclose(found[0], [-20 + np.log1p(np.exp(-1))], rtol=1e-6)
-    assert found[2][0, 0] == 0
+    total, _, _, by_candidates, _ = with_gradients(
+        blockwise(**options), *small([[1.0]], [[90.0], [-20.0], [-21.0]], blocked=[0])
+    )
+    np.testing.assert_allclose(total, -20 + np.log1p(np.exp(-1)), rtol=1e-6)
+    assert by_candidates[0, 0] == 0
 
 
-@pytest.mark.parametrize("options", [WHOLE, BLOCKS], ids=["whole", "blocks"])
-def test_rows_and_candidates_may_be_missing(options):
-    nothing = tf.zeros([2, 0], tf.int64)
-    found = with_gradients(log_sum_exp, tf.ones([2, 3]), tf.zeros([0, 3]), nothing, tf.ones([2]), **options)
-    assert found[0].tolist() == [NONE, NONE]
-    assert (found[1] == 0).all()
-    assert found[2].shape == (0, 3)
-    found = with_gradients(log_sum_exp, tf.zeros([0, 3]), tf.ones([9, 3]), nothing[:0], tf.zeros([0]), **options)
-    assert found[0].shape == (0,)
-    assert (found[2] == 0).all()
+@in_one_or_more_blocks
+def test_own_candidates_alone_are_enough(options):
+    inputs = small(np.ones([2, 3]), np.zeros([0, 3]), own=[[1.0, 2.0], [3.0, BLOCKED]])
+    total, by_query, by_own, by_candidates, _ = with_gradients(blockwise(**options), *inputs)
+    assert total == pytest.approx(np.logaddexp(1, 2) + 3)
+    share = 1 / (1 + np.e)
+    np.testing.assert_allclose(by_own, [[share, 1 - share], [1, 0]], rtol=1e-5)
+    assert (by_query == 0).all()
+    assert by_candidates.shape == (0, 3)
 
 
-@pytest.mark.parametrize("options", [WHOLE, BLOCKS], ids=["whole", "blocks"])
+@in_one_or_more_blocks
+def test_no_row_adds_nothing(options):
+    inputs, *others = draw(0, 0, 9)
+    total, *gradients = with_gradients(blockwise(**options), inputs, *others)
+    assert total == 0
+    assert not any(gradient.any() for gradient in gradients)
+
+
+@in_one_or_more_blocks
 def test_a_row_without_candidates_has_no_gradient(options):
-    query, candidates = tf.ones([1, 2]), tf.ones([3, 2])
-    found = with_gradients(log_sum_exp, query, candidates, tf.constant([[0, 1, 2]], tf.int64), tf.ones([1]), **options)
-    assert found[0].tolist() == [NONE]
-    assert (found[1] == 0).all()
-    assert (found[2] == 0).all()
+    total, *gradients = with_gradients(blockwise(**options), *small(np.ones([1, 2]), np.ones([3, 2]), [0, 1, 2]))
+    assert total == NONE
+    assert not any(gradient.any() for gradient in gradients)
 
 
 def test_it_runs_in_a_graph_of_unknown_shapes():
-    function = tf.function(
-        lambda *inputs: with_gradients_in_graph(*inputs),
-        input_signature=[tf.TensorSpec([None, 3]), tf.TensorSpec([None, 3]), tf.TensorSpec([None, None], tf.int64)],
-    )
-    for rows, count in [(2, 7), (3, 40)]:
-        query, candidates, blocked, _ = draw(0, rows, count, 3)
-        expected = with_gradients(plain, query, candidates, blocked, tf.ones([rows]))
-        for one, other in zip(function(query, candidates, blocked), expected, strict=True):
-            np.testing.assert_allclose(one, other, rtol=1e-5, atol=1e-5)
+    @tf.function(reduce_retracing=True)
+    def function(*inputs):
+        *inputs, blocked, weight, features, row = inputs
+        total = blockwise(rows=2)(*inputs, blocked, weight, Moments(features, row))
+        return [total, *tf.gradients(total, inputs)]
 
-
-def with_gradients_in_graph(query, candidates, blocked):
-    """The first of the two inputs above is made whole, the second in blocks."""
-    result = log_sum_exp(query, candidates, blocked, kept=100, block=30)
-    return [result, *tf.gradients(tf.reduce_sum(result), [query, candidates])]
+    for rows, count in [(2, 7), (3, 40), (5, 9)]:
+        inputs, blocked, weight, moments = draw(0, rows, count)
+        expected = with_gradients(plain, inputs, blocked, weight, moments)
+        check_equal(function(*inputs, blocked, weight, *moments), expected)

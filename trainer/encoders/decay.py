@@ -4,16 +4,14 @@ import math
 
 import tensorflow as tf
 
-from trainer.encoders.masks import causal_mask
-
 _FASTEST_DECAY, _SLOWEST_DECAY = 0.35, 0.995
 
 
 class DecayEncoder(tf.keras.layers.Layer):
     """Exponentially decayed means of the visible events at learned rates, mixed linearly.
 
-    The k-th mean weighs an event that n visible events followed by r_k^n. The rates start evenly spread between
-    0.35 and 0.995 in the logarithm of -log(r), so that the half-lives reach from less than one event to 140.
+    The k-th mean weighs an event that lies n places back by r_k^n. The rates start evenly spread between 0.35 and 0.995
+    in the logarithm of -log(r), so that the half-lives reach from less than one event to 140.
 
     Args:
         decays: the number of rates.
@@ -33,20 +31,24 @@ class DecayEncoder(tf.keras.layers.Layer):
         super().build(input_shape)
 
     def rates(self) -> tf.Tensor:
-        """float [K] in (0, 1): the factor of an event's weight for each event that follows."""
+        """float [K] in (0, 1): the factor of an event's weight for each place behind it."""
         return tf.exp(-tf.exp(self.log_rate))
 
     def call(self, events: tf.Tensor, visible: tf.Tensor, times: tf.Tensor, training: bool = False) -> tf.Tensor:
         """float [B, L, D], bool [B, L], int64 [B, L] (not read) -> float [B, L, D]."""
-        means = tf.matmul(self.weights_of(visible), events[:, tf.newaxis])
-        means = tf.transpose(means, [0, 2, 1, 3])
+        counts = tf.cast(visible, tf.float32)[..., tf.newaxis]
         batch, length, dimension = tf.shape(events)[0], tf.shape(events)[1], events.shape[-1]
+        # One product for all rows: the events, and how many they are, side by side.
+        seen = tf.transpose(tf.concat([events * counts, counts], axis=-1), [1, 0, 2])
+        sums = tf.matmul(self.factors(length), tf.reshape(seen, [length, batch * (dimension + 1)]))
+        sums = tf.reshape(sums, [self._decays, length, batch, dimension + 1])
+        means = tf.math.divide_no_nan(sums[..., :-1], sums[..., -1:])
+        means = tf.transpose(means, [2, 1, 0, 3])
         return self.mix(tf.reshape(means, [batch, length, self._decays * dimension]))
 
-    def weights_of(self, visible: tf.Tensor) -> tf.Tensor:
-        """bool [B, L] -> float [B, K, L, L]: weights of events (last axis) at positions, which sum to 1, or all 0."""
-        order = tf.cumsum(tf.cast(visible, tf.float32), axis=1)
-        age = order[:, tf.newaxis, :, tf.newaxis] - order[:, tf.newaxis, tf.newaxis, :]
-        sees = tf.cast(causal_mask(visible), tf.float32)[:, tf.newaxis]
-        weights = tf.exp(-tf.exp(self.log_rate)[:, tf.newaxis, tf.newaxis] * tf.maximum(age, 0)) * sees
-        return tf.math.divide_no_nan(weights, tf.reduce_sum(weights, axis=-1, keepdims=True))
+    def factors(self, length: tf.Tensor) -> tf.Tensor:
+        """float [K x L, L]: r_k^n of the event (last axis) n places before each place, 0 of a later one."""
+        place = tf.range(tf.cast(length, tf.float32))
+        age = place[:, tf.newaxis] - place
+        weights = tf.exp(-tf.exp(self.log_rate)[:, tf.newaxis, tf.newaxis] * tf.maximum(age, 0))
+        return tf.reshape(tf.where(age >= 0, weights, 0), [-1, length])

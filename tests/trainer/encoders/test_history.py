@@ -54,7 +54,7 @@ def test_an_invisible_event_between_two_changes_nothing(name):
     np.testing.assert_allclose(model(events, visible, times).numpy()[:, kept], dense, atol=1e-5)
 
 
-@pytest.mark.parametrize("name", ["attention", "attention with time"])
+@pytest.mark.parametrize("name", ["attention", "attention with time", "decay"])
 def test_a_hidden_event_keeps_its_place_where_it_is_counted(name):
     rng = np.random.default_rng(1)
     events, times = draw(rng, 2, 6)

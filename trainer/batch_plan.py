@@ -1,0 +1,76 @@
+"""How the windows of an epoch are divided into global batches."""
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Final
+
+from pipeline.config.training import TrainingConfig
+from trainer.data_summary import DataSummary
+
+_EVENTS: Final = 800
+_FEWEST, _MOST = 16, 1024
+_BATCHES: Final = 100
+"""An epoch has so many, where that takes no batches of fewer than `_FEWEST` windows."""
+
+
+@dataclass(frozen=True)
+class BatchPlan:
+    """Windows of like length are batched together, so that little of a batch is padding.
+
+    Attributes:
+        bounds: rising lengths that divide the groups; a group's windows are shorter than its bound. The last has none.
+        sizes: the windows in a batch of each group.
+        steps: the batches of an epoch; the last one of each group may be smaller.
+        windows: of an epoch.
+    """
+
+    bounds: tuple[int, ...]
+    sizes: tuple[int, ...]
+    steps: int
+    windows: int
+
+    @classmethod
+    def mixed(cls, size: int, windows: int) -> "BatchPlan":
+        """One group: batches of so many windows of all lengths."""
+        return cls((), (size,), math.ceil(windows / size), windows)
+
+
+def plan_batches(training: TrainingConfig, summary: DataSummary, replicas: int) -> BatchPlan:
+    """What is configured, or else groups of like length whose batches hold about `_EVENTS` targets each.
+
+    So a step has as much to learn from where users have few events as where they have many, and a short history is not
+    padded to a long one's length.
+
+    Args:
+        training: the configuration.
+        summary: of the data.
+        replicas: that share a batch evenly.
+    """
+    if training.batch_size is not None:
+        return BatchPlan.mixed(training.batch_size, summary.windows)
+    ends = [*_cuts(summary, replicas), len(summary.windows_of_length)]
+    sizes = [_size(summary, start, end, replicas) for start, end in pairwise([0, *ends])]
+    counts = [int(summary.windows_of_length[start:end].sum()) for start, end in pairwise([0, *ends])]
+    steps = sum(math.ceil(count / size) for count, size in zip(counts, sizes, strict=True))
+    return BatchPlan(tuple(ends[:-1]), tuple(sizes), steps, summary.windows)
+
+
+def _cuts(summary: DataSummary, replicas: int) -> Iterator[int]:
+    """Powers of two, where the windows on both sides fill a batch."""
+    windows, start = summary.windows_of_length, 0
+    for power in range(2, len(windows).bit_length()):
+        end = 1 << power
+        sides = ((start, end), (end, len(windows)))
+        if all(windows[a:b].sum() >= _size(summary, a, b, replicas) for a, b in sides):
+            yield end
+            start = end
+
+
+def _size(summary: DataSummary, start: int, end: int, replicas: int) -> int:
+    """Of the batches of windows that are `start` long at least, and shorter than `end`."""
+    windows, targets = (int(a[start:end].sum()) for a in (summary.windows_of_length, summary.targets_of_length))
+    events = min(_EVENTS, summary.targets // _BATCHES)
+    size = max(min(events * windows // max(targets, 1), _MOST), _FEWEST)
+    return math.ceil(size / replicas) * replicas
