@@ -59,6 +59,11 @@ class Config(Section):
         return self.features.trend if self.features.trend.days and is_possible else None
 
     @property
+    def has_order(self) -> bool:
+        """Whether a user's events follow each other: they have times, or their rows stand in an order that counts."""
+        return self.data.interactions.time is not None or self.split.ties == "rows"
+
+    @property
     def ranking(self) -> dict[str, LabelledTask]:
         """The ranking tasks, which score items, by name, in the file's order."""
         return {n: t for n, t in self.tasks.items() if isinstance(t, LabelledTask)}

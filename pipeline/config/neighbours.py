@@ -19,8 +19,8 @@ class NeighboursConfig(Section):
     whole history (Deshpande and Karypis, "Item-based top-N recommendation algorithms", 2004). 0: none."""
     transitions: int = Field(default=50, ge=0)
     """From each item so many others are remembered, those that followed it most within `window` events, an event at
-    distance n counting `decay` ** (n - 1); the history's newest event but n counts `decay` ** n. Only where events have
-    times. 0: none."""
+    distance n counting `decay` ** (n - 1); the history's newest event but n counts `decay` ** n. Only where a
+    user's events have an order: times, or `split.ties: rows`. 0: none."""
     window: int = Field(default=10, gt=0)
     decay: float = Field(default=0.8, gt=0, le=1)
     damping: float = Field(default=0.3, ge=0, le=1)

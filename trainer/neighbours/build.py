@@ -30,16 +30,16 @@ def build_neighbours(model: RecommenderModel, train: WindowData, held_out: Windo
         print("neighbours: left out, since no eval split is held out to weigh them; `model.neighbours.weights` may")
         return None
     log = read_log(train, spec.item_count, spec.user_count, config.window, config.decay)
-    tables = {table.name: table for table in _tables(config, log, spec.config.data.interactions.time is not None)}
+    tables = {table.name: table for table in _tables(config, log, spec.config.has_order)}
     weights = _weights(config, model, tables, held_out)
     used = {name: weight for name, weight in weights.items() if weight and name in tables}
     return Neighbours([tables[name] for name in used], list(used.values()), spec.item_count) if used else None
 
 
-def _tables(config: NeighboursConfig, log: TrainLog, has_times: bool) -> Iterator[NeighbourTable]:
+def _tables(config: NeighboursConfig, log: TrainLog, has_order: bool) -> Iterator[NeighbourTable]:
     if config.cosine:
         yield NeighbourTable(cosine_links(log.users, config.cosine), 1.0, name="cosine")
-    if config.transitions and has_times:
+    if config.transitions and has_order:
         links = transition_links(log.followed, log.users, config.transitions, config.damping)
         yield NeighbourTable(links, config.decay, name="transitions")
 

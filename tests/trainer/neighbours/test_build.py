@@ -48,13 +48,14 @@ def test_configured_weights_need_no_eval_split(tmp_path):
     assert not scores[1].any()
 
 
-def test_a_log_without_times_has_no_transitions(tmp_path):
+@pytest.mark.parametrize(("ties", "has_order"), [("rows", True), ("random", False)])
+def test_a_log_without_times_has_transitions_where_its_rows_have_an_order(tmp_path, ties, has_order):
     settings = config(weights={"transitions": 3.0})
     interactions = {"path": "x.csv", "user": "u", "item": "i", "time": None}
-    model = settings.model.model_dump()
-    timeless = small_config(data={"interactions": interactions}, model=model, split={"method": "random"})
+    model, split = settings.model.model_dump(), {"method": "random", "ties": ties}
+    timeless = small_config(data={"interactions": interactions}, model=model, split=split)
     train, _ = write(tmp_path, timeless)
-    assert build_neighbours(small_model(timeless), train, None) is None
+    assert (build_neighbours(small_model(timeless), train, None) is not None) == has_order
 
 
 @pytest.mark.parametrize("neighbours", [None, {"cosine": 0, "transitions": 0}])
