@@ -1,7 +1,7 @@
 """Whether a figure of the eval split got better."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 Figures = Mapping[str, float]
 _LOWER_IS_BETTER = ("loss", "rmse")
@@ -15,6 +15,12 @@ def is_lower_better(metric: str) -> bool:
 def is_better(metric: str, value: float, best: float) -> bool:
     """Whether a figure is above (or, for losses, below) the best so far, NaN before there is one."""
     return math.isnan(best) or (value < best if is_lower_better(metric) else value > best)
+
+
+def default_metric(evaluation: Figures, ks: Sequence[int]) -> str:
+    """NDCG of the longest list where the eval split gives it, else the loss."""
+    ndcg = f"ndcg@{max(ks)}"
+    return ndcg if ndcg in evaluation else "loss"
 
 
 def figure_of(evaluation: Figures, metric: str, key: str) -> float:

@@ -17,7 +17,7 @@ from trainer.checkpoints import TrainingState
 from trainer.data import WindowData
 from trainer.diagnostics import Diagnostics
 from trainer.distillation import Distillation
-from trainer.improvement import figure_of, is_better
+from trainer.improvement import default_metric, figure_of, is_better
 from trainer.model import RecommenderModel
 from trainer.optimizers import learning_rates, make_optimizer
 from trainer.precision import LossScale, rewrite_of, rewritten
@@ -211,8 +211,9 @@ class TrainingLoop:
         return int(self._model.step.numpy())
 
     def _keep_best(self, stopping: EarlyStopping, evaluation: Figures) -> None:
-        value = figure_of(evaluation, stopping.metric, "training.early_stopping.metric")
-        if is_better(stopping.metric, value, float(self._state.best)):
+        metric = stopping.metric or default_metric(evaluation, self._model.config.evaluation.ks)
+        value = figure_of(evaluation, metric, "training.early_stopping.metric")
+        if is_better(metric, value, float(self._state.best)):
             self._state.save_best(value)
 
     def _has_stopped(self) -> bool:

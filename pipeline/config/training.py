@@ -15,11 +15,12 @@ Precision = Literal["float32", "mixed_bfloat16", "mixed_float16"]
 class EarlyStopping(Section):
     """Stops when the metric on the eval split has not improved for `patience` epochs; the best weights are kept."""
 
-    metric: str = "loss"
-    """`loss`, `<task>_loss`, `ndcg@10`, `recall@10`, `hr@10`, `<task>/rmse`, `<task>/auc`, `<task>/accuracy`,
-    `<task>/pairwise_accuracy`: as printed. `loss` sums the losses by the tasks' configured weights, whatever the
-    balancing."""
-    patience: int = Field(default=3, ge=1)
+    metric: str | None = None
+    """Missing: `ndcg@K` of the greatest K of `evaluation.ks` where a task retrieves and users have a history, since its
+    loss turns worse long before its order does; else `loss`. Of what is printed: `loss`, `<task>_loss`, `ndcg@10`,
+    `recall@10`, `hr@10`, `<task>/rmse`, `<task>/auc`, `<task>/accuracy`, `<task>/pairwise_accuracy`. `loss` sums the
+    losses by the tasks' configured weights, whatever the balancing."""
+    patience: int = Field(default=5, ge=1)
 
 
 class AveragingConfig(Section):
@@ -37,8 +38,8 @@ class TrainingConfig(Section):
     max_steps: int | None = Field(default=None, gt=0)
     """Ends training sooner."""
     batch_size: int | None = Field(default=None, gt=0)
-    """Windows in the global batch, whatever the number of replicas. Missing: as many as hold about 800 targets, but at
-    most 1,024 and a hundredth of all, and at least 16."""
+    """Windows in the global batch, whatever the number of replicas. Missing: windows of like length stand together, as
+    many as hold about 800 targets, but at most 1,024, at least 16, and at least 100 batches in an epoch."""
     optimizer: OptimizerConfig = OptimizerConfig()
     balancing: BalancingConfig = BalancingConfig()
     averaging: AveragingConfig | None = None

@@ -1,4 +1,5 @@
 import math
+from itertools import chain
 from pathlib import Path
 
 import numpy as np
@@ -212,6 +213,24 @@ def test_early_stopping_keeps_the_best_weights(files, tmp_path):
     assert int(loop._state.epoch) == 2
     for name, values in weights(expected).items():
         np.testing.assert_allclose(weights(model)[name], values, rtol=1e-5, atol=1e-7, err_msg=name)
+
+
+@pytest.mark.parametrize(
+    ("figures", "best"),
+    [
+        ({"ndcg@1": [3, 2, 1], "ndcg@3": [1, 3, 2], "loss": [2, 1, 0]}, 2),  # the longest list, whatever the loss
+        ({"rating/rmse": [1, 2, 3], "loss": [3, 2, 1]}, 3),  # no task retrieves, or no user has a history
+    ],
+)
+def test_the_order_stops_where_a_task_retrieves_and_else_the_loss(files, tmp_path, figures, best):
+    epochs = chain(range(3), [best - 1])  # the best one's weights are evaluated again
+
+    def evaluate():
+        epoch = next(epochs)
+        return {name: float(values[epoch]) for name, values in figures.items()}
+
+    loop, _ = make_loop(files, tmp_path, evaluate=evaluate, epochs=3, early_stopping={"patience": 3})
+    assert loop.run().best_epoch == best
 
 
 def test_a_lower_loss_is_better(files, tmp_path):
