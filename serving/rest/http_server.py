@@ -64,7 +64,7 @@ class _Request(BaseHTTPRequestHandler):
     def _answer(self) -> None:
         try:
             body = self._body()
-        except (ValueError, OSError, zlib.error) as error:
+        except (ValueError, OSError) as error:
             LOG.debug("A request's body cannot be read: %s", error)
             self.close_connection = True
             self._reply(Answer(400, json_text.error_text("The request's body cannot be read")))
@@ -99,7 +99,8 @@ class _Request(BaseHTTPRequestHandler):
     def _reply(self, answer: Answer) -> None:
         body = answer.body.encode("utf-8", "surrogateescape")
         self.send_response(answer.status)
-        self.send_header("Content-Type", answer.content_type)
+        if answer.content_type:
+            self.send_header("Content-Type", answer.content_type)
         self.send_header("Content-Length", str(len(body)))
         if self.server.cors:
             self.send_header("Access-Control-Allow-Origin", "*")
@@ -119,12 +120,14 @@ def _size(text: str, base: int) -> int:
 
 
 def _uncompressed(body: bytes) -> bytes:
-    """What was compressed by gzip. Raises `zlib.error`, `ValueError` where it is too large."""
+    """What was compressed by gzip; nothing where it is not whole or too large, as in TensorFlow Serving."""
     stream = zlib.decompressobj(_GZIP)
-    found = stream.decompress(body, MAX_BYTES)
-    if stream.unconsumed_tail:
-        raise ValueError(f"a body should be at most {MAX_BYTES} bytes when uncompressed")
-    return found
+    try:
+        found = stream.decompress(body, MAX_BYTES)
+    except zlib.error as error:
+        LOG.debug("A request's body cannot be uncompressed: %s", error)
+        return b""
+    return found if stream.eof else b""
 
 
 class RestServer:

@@ -126,6 +126,8 @@ def test_metadata(server: Server) -> None:
         ("POST", "/v1/models/signatures/versions/x:predict"),
         ("POST", "/v1/models/signatures/labels/:predict"),
         ("POST", "/v1/models:predict"),
+        ("POST", "/v1/models/signatures:predict?a=b"),
+        ("GET", "/v1/models/signatures/metadata?a=b"),
         ("GET", "/v1/models/signatures:predict"),
         ("GET", "/v1/models/signatures/versions/x"),
         ("GET", "/v1/models/signatures/metadata/more"),
@@ -159,8 +161,14 @@ def test_other_paths_are_not_found(server: Server, path: str) -> None:
 def test_a_preflight_needs_an_origin(server: Server) -> None:
     """http_server.cc: OPTIONS is answered whatever the path names."""
     path = "/v1/models/signatures:predict"
-    assert server.rest(path, method="OPTIONS", headers={"Origin": "https://example.org"})[0] == 200
-    assert server.rest(path, method="OPTIONS")[0] == 400
+    status, text, headers = server.rest(path, method="OPTIONS", headers={"Origin": "https://example.org"})
+    assert (status, text, headers.get("content-type")) == (200, "", None)
+    assert server.rest(path, method="OPTIONS")[:2] == (400, "")
+
+
+def test_a_query_is_part_of_the_path(server: Server) -> None:
+    """evhttp_request.cc: uri_path() holds the query; http_rest_api_util.cc matches it as part of the name."""
+    assert server.error("/v1/models/none?a=b") == (404, "Could not find any versions of model none?a=b")
 
 
 def test_metrics(server: Server) -> None:
@@ -186,3 +194,6 @@ def test_metrics(server: Server) -> None:
     (total,) = (line for line in lines if line.startswith(f"{latency}_count{{{labels}}} "))
     assert buckets[-1] == f'{latency}_bucket{{{labels},le="+Inf"}} {total.split()[-1]}'
     assert any(line.startswith(f"{latency}_sum{{{labels}}} ") for line in lines)
+    status, text, headers = server.rest(f"{path}?a=b")  # http_server.cc: ProcessPrometheusRequest
+    assert (status, text) == (400, f"Unexpected path: {path}?a=b. Should be {path}")
+    assert headers["content-type"].startswith("text/plain")
