@@ -75,7 +75,7 @@ FLAGS: Final = (
     Flag("tensorflow_inter_op_parallelism", 0, "Operations of a request at the same time; 0: one after the other."),
     Flag("grpc_max_threads", _THREADS, "Requests that gRPC answers at the same time, where they are not batched."),
     Flag("grpc_channel_arguments", "", "Comma-separated, such as grpc.max_connection_age_ms=2000."),
-    Flag("enable_serialization_as_tensor_content", False, "Answer numbers in tensor_content."),
+    Flag("enable_serialization_as_tensor_content", False, "Answer in tensor_content."),
     Flag("drain_seconds", 30.0, "Of this server alone: how long requests under way may take after SIGTERM."),
     Flag("version", False, "Print the versions and exit."),
 )

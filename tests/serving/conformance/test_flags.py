@@ -59,6 +59,9 @@ def test_answers_in_tensor_content(flagged: Server) -> None:
     output = ask(flagged, predict_request("signatures", x=X)).outputs["y"]
     assert output.tensor_content == np.array([2.5, 3.0], np.float32).tobytes()
     assert not output.float_val
+    output = ask(flagged, predict_request("signatures", "strings", text=["ab", "c"], raw=["", ""])).outputs["text"]
+    assert output.tensor_content == b"\x02\x01abc"  # tensor_coding.cc: the sizes, then the strings
+    assert not output.string_val
 
 
 def test_method_names_are_checked(flagged: Server) -> None:
