@@ -1,4 +1,4 @@
-"""How a version directory becomes a version that answers: read, checked, warmed up, batched."""
+"""How a version directory becomes a version that answers: read, checked, batched, warmed up."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -33,11 +33,11 @@ def loader(options: Options, metrics: Metrics) -> Loader:
     def load_version(name: str, version: int, path: str) -> Servable:
         servable = load(name, version, path, tags, session)
         servable.checks_methods = flags.enable_signature_method_name_check
-        if flags.enable_model_warmup:
-            warm_up(servable, path, max(flags.num_request_iterations_for_warmup, 1))
         own = _own_parameters(path) if batching and flags.enable_per_model_batching_parameters else batching
         if own is not None:
             servable.batch(own, _observer(metrics))
+        if flags.enable_model_warmup:
+            warm_up(servable, path, max(flags.num_request_iterations_for_warmup, 1))
         return servable
 
     return load_version

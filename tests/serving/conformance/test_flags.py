@@ -179,6 +179,15 @@ START_REFUSALS: dict[str, tuple[list[str], str]] = {
         ],
         "Last entry in allowed_batch_sizes must match max_batch_size; last entry was 4; expected 8",
     ),
+    "a warm-up request that is larger than a batch": (
+        [
+            "--model_base_path={root}/wide",
+            "--enable_batching",
+            "--batching_parameters_file={root}/batching",
+            "--max_num_load_retries=0",
+        ],
+        "INVALID_ARGUMENT: Task size 8 is larger than maximum input batch size 4",
+    ),
     "all three thread flags": (
         [
             "--model_base_path={root}/half_plus_two",
