@@ -41,7 +41,7 @@ def predict_with(
     feeds = request_feeds(signature, request)
     wanted = outputs(signature, request.output_filter)
     _check_dtypes(signature, feeds)
-    arrays = servable.run(feeds, [signature.outputs[alias].name for alias in wanted])
+    arrays = servable.run_for("Predict", feeds, [signature.outputs[alias].name for alias in wanted])
     response = predict_pb2.PredictResponse(model_spec=resolved_spec(servable, request.model_spec.name, name))
     for alias, array in zip(wanted, arrays, strict=True):
         tensors.fill_proto(np.asarray(array), response.outputs[alias], as_content)

@@ -13,7 +13,6 @@ from typing import Final
 from serving import callers
 from serving.rest import json_text
 from serving.rest.handler import Answer, Handler
-from serving.tensors import MAX_BYTES
 
 LOG = logging.getLogger("serving")
 
@@ -21,6 +20,8 @@ _VERBS: Final = {f"do_{verb}" for verb in ("GET", "POST", "PUT", "DELETE", "PATC
 _LARGEST_CHUNK_LINE: Final = 1024
 _GZIP: Final = 31
 """zlib's number for: a window of 32 KB, with gzip's header."""
+_LARGEST_BODY: Final = 100 << 20
+"""A compressed body that is larger than this counts as none."""
 _IDLE_SECONDS: Final = 300.0
 
 
@@ -102,7 +103,7 @@ class _Request(BaseHTTPRequestHandler):
         if answer.content_type:
             self.send_header("Content-Type", answer.content_type)
         self.send_header("Content-Length", str(len(body)))
-        if self.server.cors:
+        if self.server.cors and self.path.lower().startswith("/v1/"):
             self.send_header("Access-Control-Allow-Origin", "*")
             self.send_header("Access-Control-Allow-Methods", "POST, GET")
             self.send_header("Access-Control-Allow-Headers", "Content-Type")
@@ -123,7 +124,7 @@ def _uncompressed(body: bytes) -> bytes:
     """What was compressed by gzip; nothing where it is not whole or too large, as in TensorFlow Serving."""
     stream = zlib.decompressobj(_GZIP)
     try:
-        found = stream.decompress(body, MAX_BYTES)
+        found = stream.decompress(body, _LARGEST_BODY)
     except zlib.error as error:
         LOG.debug("A request's body cannot be uncompressed: %s", error)
         return b""

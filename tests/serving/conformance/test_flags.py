@@ -122,10 +122,13 @@ def test_what_cannot_be_batched(flagged: Server, case: str) -> None:
 
 def test_cross_origin_headers(flagged: Server) -> None:
     """--rest_api_enable_cors_support."""
-    headers = flagged.rest("/v1/models/signatures")[2]
-    assert headers["access-control-allow-origin"] == "*"
-    assert headers["access-control-allow-methods"] == "POST, GET"
-    assert headers["access-control-allow-headers"] == "Content-Type"
+    preflight = {"Origin": "https://example.org"}
+    for path, method in (("/v1/models/signatures", "GET"), ("/v1/nothing", "GET"), ("/v1/nothing", "OPTIONS")):
+        headers = flagged.rest(path, method=method, headers=preflight)[2]
+        assert headers["access-control-allow-origin"] == "*"
+        assert headers["access-control-allow-methods"] == "POST, GET"
+        assert headers["access-control-allow-headers"] == "Content-Type"
+    assert "access-control-allow-origin" not in flagged.rest("/others")[2]
 
 
 def test_the_model_config_file_is_read_again(lab: Lab, flagged: Server) -> None:

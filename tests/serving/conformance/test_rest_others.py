@@ -194,6 +194,10 @@ def test_metrics(server: Server) -> None:
     (total,) = (line for line in lines if line.startswith(f"{latency}_count{{{labels}}} "))
     assert buckets[-1] == f'{latency}_bucket{{{labels},le="+Inf"}} {total.split()[-1]}'
     assert any(line.startswith(f"{latency}_sum{{{labels}}} ") for line in lines)
+    runtime = ":tensorflow:serving:runtime_latency"  # util.cc
+    assert f"# TYPE {runtime} histogram" in lines
+    labels = f'{runtime}_bucket{{model_name="signatures",API="Predict",runtime="TF1",le="10"}} '
+    assert any(line.startswith(labels) for line in lines)
     status, text, headers = server.rest(f"{path}?a=b")  # http_server.cc: ProcessPrometheusRequest
     assert (status, text) == (400, f"Unexpected path: {path}?a=b. Should be {path}")
     assert headers["content-type"].startswith("text/plain")
