@@ -23,6 +23,8 @@ LOG = logging.getLogger("serving")
 _VERSION: Final = r"(?:/versions/(?P<version>[0-9]+)|/labels/(?P<label>[^/:]+))?"
 _POST: Final = re.compile(rf"/v1/models/(?P<name>[^/:]+){_VERSION}:(?P<method>classify|regress|predict)", re.IGNORECASE)
 _GET: Final = re.compile(rf"/v1/models(?:/(?P<name>[^/:]+))?{_VERSION}(?:/(?P<metadata>metadata))?", re.IGNORECASE)
+_NO_TYPE: Final = "text/html; charset=ISO-8859-1"
+"""libevent's type for an answer that names none."""
 _ORIGIN: Final = re.compile("https?://")
 _STATUS: Final = {
     grpc.StatusCode.CANCELLED: 499,
@@ -48,7 +50,6 @@ class Answer:
     status: int
     body: str
     content_type: str = "application/json"
-    """Empty for none."""
 
 
 class Handler:
@@ -65,7 +66,7 @@ class Handler:
         if not path.lower().startswith("/v1/"):
             return Answer(404, json_text.error_text(f"Not found: {path}"))
         if verb == "OPTIONS":
-            return Answer(200 if _ORIGIN.search(origin) else 400, "", content_type="")
+            return Answer(200 if _ORIGIN.search(origin) else 400, "", _NO_TYPE)
         try:
             return Answer(200, self._answer(verb, path, body))
         except ServingError as error:

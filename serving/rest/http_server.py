@@ -100,8 +100,7 @@ class _Request(BaseHTTPRequestHandler):
     def _reply(self, answer: Answer) -> None:
         body = answer.body.encode("utf-8", "surrogateescape")
         self.send_response(answer.status)
-        if answer.content_type:
-            self.send_header("Content-Type", answer.content_type)
+        self.send_header("Content-Type", answer.content_type)
         self.send_header("Content-Length", str(len(body)))
         if self.server.cors and self.path.lower().startswith("/v1/"):
             self.send_header("Access-Control-Allow-Origin", "*")

@@ -191,6 +191,11 @@ START_REFUSALS: dict[str, tuple[list[str], str]] = {
         ],
         "INVALID_ARGUMENT: Task size 8 is larger than maximum input batch size 4",
     ),
+    "tags that the model has not": (
+        ["--model_base_path={root}/half_plus_two", "--saved_model_tags=train", "--max_num_load_retries=0"],
+        "NOT_FOUND: Could not find meta graph def matching supplied tags: {{ train }}. To inspect available tag-sets "
+        "in the SavedModel, please use the SavedModel CLI: `saved_model_cli`",
+    ),
     "all three thread flags": (
         [
             "--model_base_path={root}/half_plus_two",

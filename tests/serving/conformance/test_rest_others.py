@@ -161,8 +161,7 @@ def test_other_paths_are_not_found(server: Server, path: str) -> None:
 def test_a_preflight_needs_an_origin(server: Server) -> None:
     """http_server.cc: OPTIONS is answered whatever the path names."""
     path = "/v1/models/signatures:predict"
-    status, text, headers = server.rest(path, method="OPTIONS", headers={"Origin": "https://example.org"})
-    assert (status, text, headers.get("content-type")) == (200, "", None)
+    assert server.rest(path, method="OPTIONS", headers={"Origin": "https://example.org"})[:2] == (200, "")
     assert server.rest(path, method="OPTIONS")[:2] == (400, "")
 
 

@@ -91,9 +91,8 @@ def test_a_body_in_chunks_and_a_compressed_one(server: Server) -> None:
 
 def test_a_body_that_is_not_compressed_as_it_says_counts_as_none(server: Server) -> None:
     """evhttp_request.cc, gzip_zlib.cc."""
-    for body in (b'{"instances": [1.0, 2.0]}', gzip.compress(b'{"instances": [1.0]}')[:-9]):
-        status, text, _ = server.rest(f"{HALF}:predict", body, headers={"Content-Encoding": "gzip"})
-        assert (status, json.loads(text)) == (400, {"error": "JSON Parse error: The document is empty"})
+    status, text, _ = server.rest(f"{HALF}:predict", b'{"instances": [1.0]}', headers={"Content-Encoding": "gzip"})
+    assert (status, json.loads(text)) == (400, {"error": "JSON Parse error: The document is empty"})
 
 
 @pytest.mark.parametrize("header", ["Content-Length: -1", "Transfer-Encoding: chunked\r\n\r\nzz"])
