@@ -186,7 +186,7 @@ START_REFUSALS: dict[str, tuple[list[str], str]] = {
         [
             "--model_base_path={root}/wide",
             "--enable_batching",
-            "--batching_parameters_file={root}/batching",
+            "--batching_parameters_file={root}/narrow",
             "--max_num_load_retries=0",
         ],
         "INVALID_ARGUMENT: Task size 8 is larger than maximum input batch size 4",
@@ -205,6 +205,10 @@ START_REFUSALS: dict[str, tuple[list[str], str]] = {
         ],
         "You cannot configure all.",
     ),
+    "a key that is none": (
+        ["--model_base_path={root}/half_plus_two", "--ssl_config_file={root}/keyless"],
+        "INVALID_ARGUMENT: Failed to BuildAndStart gRPC server",
+    ),
     "two kinds of credentials": (
         ["--model_base_path={root}/half_plus_two", "--use_alts_credentials", "--ssl_config_file={root}/ssl"],
         "Either use_alts_credentials must be false or ssl_config_file must be empty.",
@@ -217,6 +221,8 @@ def failed_starts(lab: Lab) -> dict[str, Process]:
     """All at once: each is over soon."""
     lab.need_binary()
     (lab.root / "text").write_text("improbable_field: 5")
+    (lab.root / "narrow").write_text("max_batch_size { value: 4 }")
+    (lab.root / "keyless").write_text('server_key: "x" server_cert: "y"')
     (lab.root / "sizes").write_text("max_batch_size { value: 8 } allowed_batch_sizes: [2, 4]")
     policy = 'version_labels { key: "stable" value: 1 }'
     (lab.root / "labelled").write_text(
