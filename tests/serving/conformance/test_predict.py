@@ -229,11 +229,14 @@ def test_what_is_refused(server: Server, case: str) -> None:
         assert found[1].startswith(message)
 
 
-def test_a_long_message_is_cut_after_1024_characters(server: Server) -> None:
+@pytest.mark.parametrize("name", ["m" * 2000, "é" * 600, "é" * 490 + "mmm"])
+def test_a_long_message_is_cut_after_1024_bytes(server: Server, name: str) -> None:
     """grpc_status_util.cc."""
-    code, details = refused(server, predict_request("m" * 2000, x=X))
+    message = f"Servable not found for request: Latest(m{name})"
+    code, details = refused(server, predict_request(f"m{name}", x=X))
     assert code == "NOT_FOUND"
-    assert details == f"Servable not found for request: Latest({'m' * 2000})"[:1024] + "...TRUNCATED"
+    whole = message.encode()
+    assert details == (message if len(whole) <= 1024 else whole[:1024].decode() + "...TRUNCATED")
 
 
 def test_bytes_that_are_no_request_are_an_internal_error(server: Server) -> None:
