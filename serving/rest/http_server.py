@@ -1,6 +1,8 @@
 """HTTP/1.1 with kept-alive connections: a thread for each, and a pool of threads that answer."""
 
+import errno
 import logging
+import socket
 import threading
 import time
 import zlib
@@ -23,18 +25,26 @@ _GZIP: Final = 31
 _LARGEST_BODY: Final = 100 << 20
 """A compressed body that is larger than this counts as none."""
 _IDLE_SECONDS: Final = 300.0
+_NO_IPV6: Final = frozenset({errno.EAFNOSUPPORT, errno.EADDRNOTAVAIL, errno.ENOPROTOOPT})
 
 
 class _Server(ThreadingHTTPServer):
     daemon_threads = True
     request_queue_size = 128
 
-    def __init__(self, flags: Namespace, handler: Handler) -> None:
+    def __init__(self, flags: Namespace, handler: Handler, host: str) -> None:
+        self.address_family = socket.AF_INET6 if ":" in host else socket.AF_INET
         self.handler = handler
         self.cors: bool = flags.rest_api_enable_cors_support
         self.timeout_seconds = flags.rest_api_timeout_in_ms / 1000
         self.threads = ThreadPoolExecutor(flags.rest_api_num_threads, thread_name_prefix="rest")
-        super().__init__(("0.0.0.0", flags.rest_api_port), _Request)
+        super().__init__((host, flags.rest_api_port), _Request)
+
+    def server_bind(self) -> None:
+        """Binds; what listens to IPv6 listens to IPv4 too."""
+        if self.address_family == socket.AF_INET6:
+            self.socket.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
+        super().server_bind()
 
     def answer(self, verb: str, path: str, body: bytes, origin: str) -> Answer:
         """The answer, or a 504 when it takes too long; work that has not begun by then is dropped."""
@@ -135,7 +145,12 @@ class RestServer:
 
     def __init__(self, flags: Namespace, handler: Handler) -> None:
         """Listens. Raises `OSError` when the port is taken."""
-        self._server = _Server(flags, handler)
+        try:
+            self._server = _Server(flags, handler, "::")
+        except OSError as error:
+            if error.errno not in _NO_IPV6:
+                raise
+            self._server = _Server(flags, handler, "0.0.0.0")
         self.port = int(self._server.server_address[1])
 
     def start(self) -> None:

@@ -144,6 +144,16 @@ REFUSALS: dict[str, tuple[list[dict[str, Any]], str, str]] = {
         "Illegal setting both ModelServerConfig::model_type (deprecated) and ModelServerConfig::model_platform, "
         "model name is half_plus_two",
     ),
+    "another type": (
+        [HALF | {"model_platform": "", "model_type": 2}],
+        "INVALID_ARGUMENT",
+        "ModelServerConfig::model_type choice 2 not supported.",
+    ),
+    "a new model of a platform that there is not": (
+        [HALF | {"name": "new", "model_platform": "torch"}],
+        "INVALID_ARGUMENT",
+        "Model new requests unsupported platform torch",
+    ),
     "another platform": (
         [HALF | {"model_platform": "torch"}],
         "INVALID_ARGUMENT",

@@ -1,6 +1,8 @@
 """The rest of REST: classify, regress, status, metadata, paths and methods."""
 
+import socket
 from typing import Any
+from urllib.request import urlopen
 
 import pytest
 
@@ -62,6 +64,14 @@ REFUSALS: dict[str, tuple[Any, str]] = {
     "too large": (
         {"examples": [{"x": 1 << 63}]},
         "Feature: x has uint64_t element. Only int64_t is supported.",
+    ),
+    "another kind comes before too large": (
+        {"examples": [{"x": [1.5, 1 << 63]}]},
+        "Unexpected element type in feature: x expecting type: float",
+    ),
+    "another kind comes before no base64": (
+        {"examples": [{"x": [1, {"b64": "?"}]}]},
+        "Unexpected element type in feature: x expecting type: int64",
     ),
     "no base64": ({"examples": [{"x": {"b64": "?"}}]}, "Unable to base64 decode"),
     "a signature name that is none": (
@@ -163,6 +173,19 @@ def test_a_preflight_needs_an_origin(server: Server) -> None:
     path = "/v1/models/signatures:predict"
     assert server.rest(path, method="OPTIONS", headers={"Origin": "https://example.org"})[:2] == (200, "")
     assert server.rest(path, method="OPTIONS")[:2] == (400, "")
+
+
+def test_ipv6(server: Server) -> None:
+    """evhttp_server.cc: listens to "::"."""
+    if server.process is None:
+        pytest.skip("needs a server on this machine: give --server-binary instead of --server-address")
+    try:
+        with socket.socket(socket.AF_INET6) as probe:
+            probe.bind(("::1", 0))
+    except OSError:
+        pytest.skip("needs a machine with IPv6")
+    with urlopen(f"http://[::1]:{server.rest_address.rpartition(':')[2]}{SIGNATURES}") as answer:
+        assert answer.status == 200
 
 
 def test_a_query_is_part_of_the_path(server: Server) -> None:
