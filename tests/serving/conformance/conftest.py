@@ -98,6 +98,7 @@ def running(lab: Lab, flagged_process: tuple[Server, Process] | None, broken: Pr
         "--enable_grpc_healthcheck_service=true",
         "--max_num_load_retries=0",
         "--some_flag_that_nobody_knows=1",
+        "--rest_api_num_threads",  # a flag only with a value: this one is unknown too
     )
     server.base = base_models(lab.root)
     return server
