@@ -8,7 +8,7 @@ from tensorflow_serving.apis import classification_pb2, input_pb2, regression_pb
 from serving.errors import invalid_argument
 from serving.rest import json_text
 from serving.rest.json_tensors import from_base64, is_base64
-from serving.rest.json_text import decimals, encoded, type_of, value_error
+from serving.rest.json_text import as_name, decimals, encoded, type_of, value_error
 
 _KINDS: Final = {"bytes_list": "bytes", "float_list": "float", "int64_list": "int64"}
 
@@ -56,7 +56,7 @@ def _example(value: Any) -> example_pb2.Example:
         raise invalid_argument(f"Example must be JSON object but got JSON {type_of(value)}")
     example = example_pb2.Example()
     for name, content in value.items():
-        feature = example.features.feature[name]
+        feature = example.features.feature[as_name(name)]
         for element in content if isinstance(content, list) else [content]:
             _append(feature, name, element)
     return example

@@ -41,7 +41,12 @@ def signature_name(values: dict[str, Any]) -> str:
     name = values.get("signature_name", "")
     if not isinstance(name, str):
         raise value_error(values, "not formatted correctly. 'signature_name' key must be a string value.")
-    return name
+    return as_name(name)
+
+
+def as_name(text: str) -> str:
+    """A string as messages may hold it for a name: what is no UTF-8 is replaced."""
+    return text if text.isascii() else encoded(text).decode("utf-8", "replace")
 
 
 def value_error(value: Any, text: str) -> ServingError:

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from serving.errors import ServingError
 from serving.rest import json_parser, json_show, json_text
+from serving.rest.examples import classification_request
 from serving.rest.json_tensors import to_array, to_lists
 
 LEAVES = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text()
@@ -56,6 +57,13 @@ def test_both_parsers_read_the_same(value: object) -> None:
 def test_a_low_surrogate_alone_is_kept_as_its_bytes() -> None:
     assert to_array(json_text.parse_object(rb'{"a": "x\udc80"}')["a"], tf.string) == b"x\xed\xb2\x80"
     assert json_text.parse_object(rb'{"a": "\\ud83d\udc80"}')["a"].startswith("\\ud83d")
+
+
+def test_names_that_are_no_utf8_are_names_that_nothing_has() -> None:
+    values = json_text.parse_object(b'{"signature_name": "\xff", "examples": [{"\xe9": 1, "\xc3\xa9": 2}]}')
+    assert json_text.signature_name(values) == "\ufffd"
+    (example,) = classification_request(values).input.example_list.examples
+    assert set(example.features.feature) == {"\ufffd", "é"}
 
 
 def test_the_first_of_two_members_counts_where_the_body_is_unusual() -> None:

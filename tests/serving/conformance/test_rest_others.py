@@ -37,6 +37,8 @@ def test_other_features_of_every_kind_do_no_harm(server: Server) -> None:
     example = {"x": 2.0, "b": True, "i": [1, 2], "s": ["a", {"b64": "eA=="}], "f": 1e3, "none": []}
     body = {"signature_name": "regress", "examples": [example]}
     assert server.json(f"{SIGNATURES}:regress", body) == {"results": [3.0]}
+    raw = b'{"signature_name": "regress", "examples": [{"x": 2.0, "b": "\xff"}]}'
+    assert server.json(f"{SIGNATURES}:regress", raw) == {"results": [3.0]}
 
 
 WRONG = "has element with unexpected JSON type: "

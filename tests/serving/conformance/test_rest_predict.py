@@ -60,6 +60,9 @@ def test_strings_need_not_be_utf8(server: Server) -> None:
     status, text, _ = server.rest(PREDICT, body)
     assert status == 200
     assert json.loads(text)["outputs"] == {"text": ["\udcff"], "raw_bytes": [{"b64": "/g=="}]}
+    status, error = server.error(PREDICT, b'{"signature_name": "\xff", "inputs": [1]}')
+    assert status == 400
+    assert error.endswith("not found in signature def")
 
 
 def test_every_type_and_matrices(server: Server) -> None:
