@@ -71,15 +71,27 @@ class Batcher:
         key = (tuple((name, array.dtype.str, array.shape[1:]) for name, array in feeds.items()), tuple(fetches))
         most = self._parameters.max_waiting_batches
         with self._change:
-            batches = self._batches([*self._waiting(key[1]), *(task.rows for task in tasks)])
-            if batches > most:
-                raise ServingError(
-                    grpc.StatusCode.UNAVAILABLE,
-                    "The batch scheduling queue to which this task was submitted is full; currently "
-                    f"{most} batches enqueued and max_enqueued_batches is {most}",
-                )
+            waiting, added = self._waiting(key[1]), [task.rows for task in tasks]
+            if self._batches([*waiting, *added]) > most:
+                raise self._full(waiting, sum(added))
             self._queues.setdefault(key, deque()).extend(tasks)
             self._change.notify(len(tasks))
+
+    def _full(self, waiting: list[int], rows: int) -> ServingError:
+        """UNAVAILABLE: what waits leaves no room for so many rows."""
+        text = "The batch scheduling queue to which this task was submitted is full; "
+        limit, most = self._parameters.batch_rows, self._parameters.max_waiting_batches
+        if not limit:
+            text += f"currently {most} batches enqueued and max_enqueued_batches is {most}"
+            return ServingError(grpc.StatusCode.UNAVAILABLE, text)
+        batches = max(self._batches(waiting), 1)
+        last = sum(waiting) - (batches - 1) * limit
+        text += (
+            f"task size is {rows} but scheduling capacity is only {most * limit - sum(waiting)} "
+            f"(num_enqueued_batches={batches}, max_enqueued_batches={most}, open_batch_size={last}, "
+            f"max_execution_batch_size={limit})"
+        )
+        return ServingError(grpc.StatusCode.UNAVAILABLE, text)
 
     def _waiting(self, fetches: Sequence[str]) -> list[int]:
         return [task.rows for key, queue in self._queues.items() if key[1] == fetches for task in queue]

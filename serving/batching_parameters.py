@@ -30,7 +30,7 @@ class BatchingParameters:
         made = cls(
             max_rows=_value(proto, "max_batch_size", cls.max_rows),
             timeout=_value(proto, "batch_timeout_micros", 0) / 1e6,
-            max_waiting_batches=_value(proto, "max_enqueued_batches", cls.max_waiting_batches),
+            max_waiting_batches=_waiting_batches(proto),
             threads=_value(proto, "num_batch_threads", cores),
             allowed_rows=tuple(proto.allowed_batch_sizes),
             batch_rows=_batch_rows(proto),
@@ -62,6 +62,12 @@ class BatchingParameters:
 
 def _value(proto: Any, field: str, default: int) -> int:
     return int(getattr(proto, field).value) if proto.HasField(field) else default
+
+
+def _waiting_batches(proto: Any) -> int:
+    """Without splitting, 0 counts as 1."""
+    found = _value(proto, "max_enqueued_batches", BatchingParameters.max_waiting_batches)
+    return found or (0 if proto.enable_large_batch_splitting.value else 1)
 
 
 def _batch_rows(proto: Any) -> int:

@@ -79,5 +79,5 @@ def _check(alias: str, array: np.ndarray, rows: int) -> None:
 
 
 METHOD: Final = ExampleMethod(
-    "classification", check_classify, tensor_names, result, classification_pb2.ClassificationResponse
+    "Classify", "classification", check_classify, tensor_names, result, classification_pb2.ClassificationResponse
 )

@@ -28,8 +28,9 @@ class ServingError(Exception):
 
     @property
     def details(self) -> str:
-        """The message as gRPC carries it: a long one is cut."""
-        return self.message if len(self.message) <= _LIMIT else f"{self.message[:_LIMIT]}...TRUNCATED"
+        """The message as gRPC carries it: one of more than 1024 bytes is cut."""
+        data = self.message.encode("utf-8", "replace")
+        return self.message if len(data) <= _LIMIT else f"{data[:_LIMIT].decode('utf-8', 'ignore')}...TRUNCATED"
 
 
 def invalid_argument(message: str) -> ServingError:

@@ -18,6 +18,7 @@ class ExampleMethod:
     """A method that answers tf.Examples.
 
     Attributes:
+        name: as the API calls it: `Classify`.
         kind: as messages call it: `classification`.
         check: raises `ServingError` where the signature is of another kind and the server looks at that.
         tensor_names: the graph's names of the outputs. Raises `ServingError` where the form is another one.
@@ -25,6 +26,7 @@ class ExampleMethod:
         response: the message that holds the result.
     """
 
+    name: str
     kind: str
     check: Callable[[Servable, meta_graph_pb2.SignatureDef], None]
     tensor_names: Callable[[meta_graph_pb2.SignatureDef], list[str]]
@@ -40,7 +42,7 @@ class ExampleMethod:
         self.check(servable, signature)
         names = self.tensor_names(signature)
         data = examples.serialized(request.input)
-        arrays = servable.run({examples.input_name(signature, self.kind): data}, names)
+        arrays = servable.run_for(self.name, {examples.input_name(signature, self.kind): data}, names)
         return self.response(
             model_spec=resolved_spec(servable, request.model_spec.name, name),
             result=self.result(signature, len(data), dict(zip(names, arrays, strict=True))),

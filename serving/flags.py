@@ -25,12 +25,15 @@ class Flag:
     default: Value
     help: str
 
-    def parse(self, text: str | None) -> Value | None:
-        """The value that `text` says, None where it says none; `text` is None for a flag alone."""
+    @property
+    def may_be_alone(self) -> bool:
+        """Whether the name alone is the flag, without a value."""
+        return isinstance(self.default, bool)
+
+    def parse(self, text: str) -> Value | None:
+        """The value that `text` says, None where it says none."""
         if isinstance(self.default, bool):
-            return {None: True, "true": True, "false": False}.get(text)
-        if text is None:
-            return None
+            return {"true": True, "false": False}.get(text)
         if isinstance(self.default, int):
             return int(text) if _INT.fullmatch(text) else None
         return _number(text) if isinstance(self.default, float) else text
@@ -75,7 +78,7 @@ FLAGS: Final = (
     Flag("tensorflow_inter_op_parallelism", 0, "Operations of a request at the same time; 0: one after the other."),
     Flag("grpc_max_threads", _THREADS, "Requests that gRPC answers at the same time, where they are not batched."),
     Flag("grpc_channel_arguments", "", "Comma-separated, such as grpc.max_connection_age_ms=2000."),
-    Flag("enable_serialization_as_tensor_content", False, "Answer numbers in tensor_content."),
+    Flag("enable_serialization_as_tensor_content", False, "Answer in tensor_content."),
     Flag("drain_seconds", 30.0, "Of this server alone: how long requests under way may take after SIGTERM."),
     Flag("version", False, "Print the versions and exit."),
 )
@@ -110,10 +113,10 @@ def parse_flags(arguments: Sequence[str] | None = None) -> Namespace:
         flag = known.get(name) if argument.startswith("--") else None
         if argument == "--help":
             raise UsageError(usage())
-        if flag is None:
+        if flag is None or not (equals or flag.may_be_alone):
             print(f"unknown argument: {argument}", file=sys.stderr, flush=True)
             continue
-        value = flag.parse(text if equals else None)
+        value = flag.parse(text if equals else "true")
         if value is None:
             raise UsageError(f"Couldn't interpret value {equals}{text} for flag {name}.\n{usage()}")
         setattr(flags, name, value)

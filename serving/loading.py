@@ -1,4 +1,4 @@
-"""How a version directory becomes a version that answers: read, checked, warmed up, batched."""
+"""How a version directory becomes a version that answers: read, checked, batched, warmed up."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -11,7 +11,7 @@ from tensorflow.core.protobuf import config_pb2
 from serving import config_files
 from serving.batching_parameters import BatchingParameters
 from serving.errors import invalid_argument, not_found
-from serving.metrics import BATCH_SIZE, SIZE_BOUNDS, Metrics
+from serving.metrics import BATCH_SIZE, LATENCY_BOUNDS, RUNTIME_LATENCY, SIZE_BOUNDS, Metrics
 from serving.model import Loader
 from serving.options import Options
 from serving.servable import Servable, load
@@ -33,11 +33,12 @@ def loader(options: Options, metrics: Metrics) -> Loader:
     def load_version(name: str, version: int, path: str) -> Servable:
         servable = load(name, version, path, tags, session)
         servable.checks_methods = flags.enable_signature_method_name_check
-        if flags.enable_model_warmup:
-            warm_up(servable, path, max(flags.num_request_iterations_for_warmup, 1))
         own = _own_parameters(path) if batching and flags.enable_per_model_batching_parameters else batching
         if own is not None:
             servable.batch(own, _observer(metrics))
+        servable.took = _timer(name, metrics)
+        if flags.enable_model_warmup:
+            warm_up(servable, path, max(flags.num_request_iterations_for_warmup, 1))
         return servable
 
     return load_version
@@ -69,6 +70,13 @@ def session_config(options: Options) -> config_pb2.ConfigProto:
 def _own_parameters(path: str) -> BatchingParameters | None:
     file = tf.io.gfile.join(path, PER_MODEL_FILE)
     return config_files.read_batching_parameters(file) if tf.io.gfile.exists(file) else None
+
+
+def _timer(name: str, metrics: Metrics) -> Callable[[str, float], None]:
+    def took(method: str, microseconds: float) -> None:
+        metrics.observe(RUNTIME_LATENCY, LATENCY_BOUNDS, microseconds, model_name=name, API=method, runtime="TF1")
+
+    return took
 
 
 def _observer(metrics: Metrics) -> Callable[[int], None]:

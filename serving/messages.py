@@ -7,7 +7,7 @@ from datetime import datetime
 from math import prod
 from typing import Any, Final
 
-from serving import wire
+from serving import tensor_coding, wire
 
 Value = str | bytes | int | float
 """int stays int64 and float stays float in the tf.Example: send a numeric feature as float."""
@@ -249,8 +249,10 @@ def tensor_rows(tensor: Any) -> list[list[Any]]:
     """A tensor of rank 1 or more as one flat list for each index of the first dimension."""
     shape = [dim.size for dim in tensor.tensor_shape.dim]
     size, rows = prod(shape), shape[0]
-    if tensor.tensor_content:
-        values: list[Any] = array(_ARRAY_CODES[tensor.dtype], tensor.tensor_content).tolist()
+    if tensor.tensor_content and tensor.dtype == _STRING:
+        values: list[Any] = tensor_coding.split(tensor.tensor_content, size)
+    elif tensor.tensor_content:
+        values = array(_ARRAY_CODES[tensor.dtype], tensor.tensor_content).tolist()
     else:
         values = list(getattr(tensor, _FIELDS[tensor.dtype]))
         if values:

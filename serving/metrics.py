@@ -1,7 +1,7 @@
 """Counters and latency histograms under TensorFlow Serving's names, as a Prometheus page."""
 
 import threading
-from bisect import bisect_left
+from bisect import bisect_right
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Final
@@ -11,6 +11,8 @@ Labels = tuple[tuple[str, str], ...]
 REQUEST_COUNT: Final = ":tensorflow:serving:request_count"
 """TensorFlow calls it /tensorflow/serving/request_count; the page has colons for what Prometheus allows in no name."""
 REQUEST_LATENCY: Final = ":tensorflow:serving:request_latency"
+RUNTIME_LATENCY: Final = ":tensorflow:serving:runtime_latency"
+"""What of a request the graph takes, in a batch or alone."""
 BATCH_SIZE: Final = ":tensorflow:serving:batching_session:processed_batch_size"
 LOADED_VERSION: Final = ":tensorflow:serving:loaded_version"
 
@@ -27,7 +29,7 @@ class _Histogram:
 
     def add(self, value: float) -> None:
         self.counts = self.counts or [0] * (len(self.bounds) + 1)
-        self.counts[bisect_left(self.bounds, value)] += 1
+        self.counts[bisect_right(self.bounds, value)] += 1  # a value on a bound counts above it, as in TensorFlow
         self.total += value
 
 
@@ -37,7 +39,8 @@ class Metrics:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._counters: dict[str, dict[Labels, int]] = {REQUEST_COUNT: {}}
-        self._histograms: dict[str, dict[Labels, _Histogram]] = {REQUEST_LATENCY: {}, BATCH_SIZE: {}}
+        names = (REQUEST_LATENCY, RUNTIME_LATENCY, BATCH_SIZE)
+        self._histograms: dict[str, dict[Labels, _Histogram]] = {name: {} for name in names}
 
     def count(self, name: str, **labels: str) -> None:
         """Adds one to a counter."""

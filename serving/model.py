@@ -173,7 +173,7 @@ class Model:
         loaded = self._available
         wanted = {number for number in loaded if self._versions[number].wanted}
         if aspired and not wanted:
-            return  # what is wanted is still to come
+            wanted = set(sorted(loaded)[-1:])  # what is wanted is still to come: until then the newest answers
         may_go = loaded if wanted else found
         kept = {number: servable for number, servable in loaded.items() if number in wanted or number not in may_go}
         if len(kept) < len(loaded):

@@ -12,7 +12,7 @@ from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 
 from serving import config_files
 from serving.api import Api
-from serving.errors import ServingError, failed_precondition
+from serving.errors import ServingError, failed_precondition, invalid_argument
 from serving.flags import channel_arguments
 from serving.loading import loader
 from serving.metrics import REQUEST_COUNT, Metrics
@@ -56,7 +56,7 @@ class ModelServer:
     def start(self) -> bool:
         """Loads the models, then listens. False when stopped before.
 
-        Raises `ServingError` when a model cannot be loaded, `RuntimeError` or `OSError` when a port is taken.
+        Raises `ServingError` when a model cannot be loaded or the gRPC port is taken, `OSError` when the REST port is.
         """
         apply_config(self.repository, self._config, "servable(s)")
         if self.repository.interrupted:
@@ -99,9 +99,12 @@ class ModelServer:
             print(f"Running gRPC ModelServer at 0.0.0.0:{port} ...", flush=True)
 
     def _add_port(self, address: str) -> int:
-        if self._credentials is None:
-            return int(self._server.add_insecure_port(address))
-        return int(self._server.add_secure_port(address, self._credentials))
+        try:
+            if self._credentials is None:
+                return int(self._server.add_insecure_port(address))
+            return int(self._server.add_secure_port(address, self._credentials))
+        except RuntimeError as error:
+            raise invalid_argument(f"Failed to BuildAndStart gRPC server: {error}") from error
 
     def _set_health(self, status: int) -> None:
         for name in _HEALTH_NAMES:
@@ -135,6 +138,8 @@ def _credentials(options: Options) -> grpc.ServerCredentials | None:
     if config is None:
         return None
     authority = config.custom_ca.encode() or None
+    if config.client_verify and authority is None:
+        raise invalid_argument("client_verify needs the authority's certificate. Found no custom_ca")
     pair = (config.server_key.encode(), config.server_cert.encode())
     return grpc.ssl_server_credentials([pair], authority, config.client_verify)
 

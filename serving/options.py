@@ -8,7 +8,7 @@ from tensorflow_serving.config import model_server_config_pb2
 
 from serving import config_files
 from serving.batching_parameters import BatchingParameters
-from serving.errors import invalid_argument
+from serving.errors import invalid_argument, unimplemented
 from serving.model_configs import PLATFORM, by_name, check_labels, check_platforms
 
 
@@ -32,23 +32,25 @@ def read_options(flags: Namespace) -> Options:
         raise invalid_argument("Either use_alts_credentials must be false or ssl_config_file must be empty.")
     if not (flags.model_base_path or flags.model_config_file):
         raise invalid_argument("Both server_options.model_base_path and server_options.model_config_file are empty!")
+    models, batching = _listed_models(flags), _batching(flags)
     _check_parallelism(flags)
+    _check_models(models, flags)
     return Options(
         flags=flags,
-        models=_models(flags),
-        batching=_batching(flags),
+        models=models,
+        batching=batching,
         ssl=config_files.read_ssl_config(flags.ssl_config_file) if flags.ssl_config_file else None,
-        metrics_path=config_files.metrics_path(flags.monitoring_config_file),
+        metrics_path=config_files.metrics_path(flags.monitoring_config_file) if flags.rest_api_port else None,
     )
 
 
-def _models(flags: Namespace) -> model_server_config_pb2.ModelServerConfig:
-    config = _listed_models(flags)
+def _check_models(config: model_server_config_pb2.ModelServerConfig, flags: Namespace) -> None:
+    if config.WhichOneof("config") == "custom_model_config":
+        raise unimplemented("ModelServer does not yet support custom model config.")
     models = by_name(config.model_config_list.config, {}).values()
     for model in models:
         check_labels(model, {}, lambda version: False, flags.allow_version_labels_for_unavailable_models)
     check_platforms(models)
-    return config
 
 
 def _listed_models(flags: Namespace) -> model_server_config_pb2.ModelServerConfig:

@@ -40,7 +40,8 @@ def predict_with(
     check_predict(servable, signature)
     feeds = request_feeds(signature, request)
     wanted = outputs(signature, request.output_filter)
-    arrays = servable.run(feeds, [signature.outputs[alias].name for alias in wanted])
+    _check_dtypes(signature, feeds)
+    arrays = servable.run_for("Predict", feeds, [signature.outputs[alias].name for alias in wanted])
     response = predict_pb2.PredictResponse(model_spec=resolved_spec(servable, request.model_spec.name, name))
     for alias, array in zip(wanted, arrays, strict=True):
         tensors.fill_proto(np.asarray(array), response.outputs[alias], as_content)
@@ -57,15 +58,10 @@ def resolved_spec(servable: Servable, name: str, signature: str = "") -> model_p
 def request_feeds(signature: meta_graph_pb2.SignatureDef, request: predict_pb2.PredictRequest) -> dict[str, np.ndarray]:
     """The graph's tensor name -> the request's value, or the signature's default, for every input."""
     _check_names(signature, request)
-    feeds, expected = {}, {}
+    feeds = {}
     for alias in sorted(signature.inputs):
-        info = signature.inputs[alias]
         proto = request.inputs[alias] if alias in request.inputs else signature.defaults[alias]
-        feeds[info.name] = tensors.to_array(proto, alias)
-        if proto.dtype != info.dtype:
-            expected[info.name] = (info.dtype, proto.dtype)
-    if expected:
-        raise _wrong_type(list(feeds), expected)
+        feeds[signature.inputs[alias].name] = tensors.to_array(proto, alias)
     return feeds
 
 
@@ -107,10 +103,14 @@ def _missing(alias: str, signature: meta_graph_pb2.SignatureDef, sent: set[str])
     )
 
 
-def _wrong_type(feeds: list[str], expected: dict[str, tuple[int, int]]) -> ServingError:
-    name = min(expected)
-    wanted, sent = map(tensors.type_name, expected[name])
-    return invalid_argument(f"Expects arg[{sorted(feeds).index(name)}] to be {wanted} but {sent} is provided")
+def _check_dtypes(signature: meta_graph_pb2.SignatureDef, feeds: dict[str, np.ndarray]) -> None:
+    """Says of a wrong dtype what TensorFlow's session says: it looks once everything else is right."""
+    expected = {info.name: info.dtype for info in signature.inputs.values()}
+    for position, name in enumerate(sorted(feeds)):
+        found = tensors.to_dtype(feeds[name]).as_datatype_enum
+        if found != expected[name]:
+            wanted, sent = tensors.type_name(expected[name]), tensors.type_name(found)
+            raise invalid_argument(f"Expects arg[{position}] to be {wanted} but {sent} is provided")
 
 
 def _braces(names: Iterable[str]) -> str:

@@ -60,4 +60,6 @@ def result(
     return regression_pb2.RegressionResult(regressions=values)
 
 
-METHOD: Final = ExampleMethod("regression", check_regress, tensor_names, result, regression_pb2.RegressionResponse)
+METHOD: Final = ExampleMethod(
+    "Regress", "regression", check_regress, tensor_names, result, regression_pb2.RegressionResponse
+)

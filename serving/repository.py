@@ -106,14 +106,14 @@ class Repository:
     def wait_until_available(self, names: set[str]) -> list[str]:
         """Polls until each of these models has a version that answers, or has failed, or is served no more.
 
-        Returns what went wrong, as TensorFlow Serving words it, for each version that failed. Ends early when
-        `interrupt` comes or the caller goes.
+        Returns what went wrong, as TensorFlow Serving words it, for each model that failed, in the order of the names.
+        Ends early when `interrupt` comes or the caller goes.
         """
         waits = callers.current()
         while True:
             self.poll()
-            missing = [model for name, model in self._models.items() if name in names and not model.answers()]
-            failures = [failure for model in missing for failure in _failures(model)]
+            missing = [model for name, model in sorted(self._models.items()) if name in names and not model.answers()]
+            failures = [failure for failure in map(_failure, missing) if failure]
             if failures or not missing or not waits() or self._stop.wait(0.2):
                 return failures
 
@@ -147,12 +147,11 @@ def _labelled(model: Model | None, label: str) -> int:
     return version
 
 
-def _failures(model: Model) -> list[str]:
-    """What each wanted version failed with, when none is left to try."""
+def _failure(model: Model) -> str:
+    """What the newest wanted version failed with, when none is left to try; else nothing."""
     versions = [version for version in model.versions() if version.wanted]
-    errors: list[ServingError] = [v.error for v in versions if v.state == State.END and v.error is not None]
-    if not versions or len(errors) < len(versions):
-        return []
-    name = model.config.name
-    pairs = zip(versions, errors, strict=True)
-    return [f"{{name: {name} version: {version.number}}} due to error: {error.status}" for version, error in pairs]
+    if not versions or any(version.state != State.END or version.error is None for version in versions):
+        return ""
+    newest = versions[0]
+    error: ServingError | None = newest.error
+    return f"{{name: {model.config.name} version: {newest.number}}} due to error: {error.status if error else ''}"

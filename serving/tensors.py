@@ -7,6 +7,7 @@ import numpy as np
 import tensorflow as tf
 from tensorflow.core.framework import tensor_pb2
 
+from serving import tensor_coding
 from serving.errors import ServingError, invalid_argument
 
 MAX_BYTES: Final = 1 << 30
@@ -64,8 +65,9 @@ def fill_proto(array: np.ndarray, proto: tensor_pb2.TensorProto, as_content: boo
     dims = proto.tensor_shape.dim
     for size in array.shape:
         dims.add(size=size)
-    if as_content and dtype != tf.string:
-        proto.tensor_content = array.tobytes()
+    if as_content:
+        strings = dtype == tf.string
+        proto.tensor_content = tensor_coding.joined(array.reshape(-1).tolist()) if strings else array.tobytes()
         return
     flat = np.ascontiguousarray(array).reshape(-1)
     _extend(proto, _FIELDS[dtype], flat.view(_STORED_AS[dtype]) if dtype in _STORED_AS else flat)
@@ -106,9 +108,20 @@ def _shape(proto: tensor_pb2.TensorProto, dtype: tf.DType, name: str) -> tuple[i
 
 
 def _from_content(content: bytes, dtype: tf.DType, shape: tuple[int, ...], name: str) -> np.ndarray:
-    if dtype == tf.string or len(content) != prod(shape) * np.dtype(dtype.as_numpy_dtype).itemsize:
+    if dtype == tf.string:
+        return _strings(content, shape, name)
+    if len(content) != prod(shape) * np.dtype(dtype.as_numpy_dtype).itemsize:
         raise _malformed(name)
     return np.frombuffer(content, dtype.as_numpy_dtype).reshape(shape)
+
+
+def _strings(content: bytes, shape: tuple[int, ...], name: str) -> np.ndarray:
+    if prod(shape) > len(content):  # each takes a byte for its size at least
+        raise _malformed(name)
+    try:
+        return np.array(tensor_coding.split(content, prod(shape)), object).reshape(shape)
+    except ValueError as error:
+        raise _malformed(name) from error
 
 
 def _complete(values: np.ndarray, size: int) -> np.ndarray:
@@ -129,13 +142,4 @@ def _extend(proto: tensor_pb2.TensorProto, field: str, values: np.ndarray) -> No
     elif len(values):
         number = tensor_pb2.TensorProto.DESCRIPTOR.fields_by_name[field].number
         data = values.tobytes()
-        proto.MergeFromString(bytes([number << 3 | 2]) + _varint(len(data)) + data)
-
-
-def _varint(value: int) -> bytes:
-    out = bytearray()
-    while value > 0x7F:
-        out.append(value & 0x7F | 0x80)
-        value >>= 7
-    out.append(value)
-    return bytes(out)
+        proto.MergeFromString(bytes([number << 3 | 2]) + tensor_coding.varint(len(data)) + data)

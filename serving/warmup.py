@@ -49,13 +49,19 @@ def warm_up(servable: Servable, path: str, iterations: int = 1) -> int:
 def _records(file: str) -> Iterator[Any]:
     try:
         for record in tf.compat.v1.io.tf_record_iterator(file):
-            yield prediction_log_pb2.PredictionLog.FromString(record)
-    except DecodeError as error:
-        raise invalid_argument(f"Failed to parse warmup record from {file}") from error
+            yield _log(record, file)
     except tf.errors.DataLossError as error:
         found = from_tensorflow(error)
         hint = "Please verify your warmup data is in TFRecord format."
         raise ServingError(found.code, f"{found.message}. {hint}") from error
+
+
+def _log(record: bytes, file: str) -> Any:
+    try:
+        return prediction_log_pb2.PredictionLog.FromString(record)
+    except DecodeError as error:
+        text = record.decode("utf-8", "replace")
+        raise invalid_argument(f"Failed to parse warmup record: {text} from {file}") from error
 
 
 def _replay(servable: Servable, log: Any) -> None:

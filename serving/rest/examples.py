@@ -8,7 +8,7 @@ from tensorflow_serving.apis import classification_pb2, input_pb2, regression_pb
 from serving.errors import invalid_argument
 from serving.rest import json_text
 from serving.rest.json_tensors import from_base64, is_base64
-from serving.rest.json_text import decimals, encoded, type_of, value_error
+from serving.rest.json_text import as_name, decimals, encoded, type_of, value_error
 
 _KINDS: Final = {"bytes_list": "bytes", "float_list": "float", "int64_list": "int64"}
 
@@ -56,30 +56,37 @@ def _example(value: Any) -> example_pb2.Example:
         raise invalid_argument(f"Example must be JSON object but got JSON {type_of(value)}")
     example = example_pb2.Example()
     for name, content in value.items():
-        feature = example.features.feature[name]
+        feature = example.features.feature[as_name(name)]
         for element in content if isinstance(content, list) else [content]:
             _append(feature, name, element)
     return example
 
 
 def _append(feature: Any, name: str, value: Any) -> None:
-    kind, converted = _converted(name, value)
+    kind = _kind(name, value)
     found = feature.WhichOneof("kind")
     if found not in (None, kind):
         raise invalid_argument(f"Unexpected element type in feature: {name} expecting type: {_KINDS[found]}")
-    getattr(feature, kind).value.append(converted)
+    getattr(feature, kind).value.append(_converted(name, value, kind))
 
 
-def _converted(name: str, value: Any) -> tuple[str, bytes | float | int]:
-    """The list that the value goes to, and the value there."""
-    if isinstance(value, str):
-        return "bytes_list", encoded(value)
-    if is_base64(value):
-        return "bytes_list", from_base64(value)
+def _kind(name: str, value: Any) -> str:
+    """The list that the value goes to."""
+    if isinstance(value, str) or is_base64(value):
+        return "bytes_list"
     if isinstance(value, float) or (isinstance(value, int) and not -(1 << 63) <= value < 1 << 64):
-        return "float_list", float(value)
+        return "float_list"
     if not isinstance(value, int):
         raise invalid_argument(f"Feature: {name} has element with unexpected JSON type: {type_of(value)}")
+    return "int64_list"
+
+
+def _converted(name: str, value: Any, kind: str) -> bytes | float | int:
+    """The value as that list holds it."""
+    if kind == "bytes_list":
+        return encoded(value) if isinstance(value, str) else from_base64(value)
+    if kind == "float_list":
+        return float(value)
     if value >= 1 << 63:
         raise invalid_argument(f"Feature: {name} has uint64_t element. Only int64_t is supported.")
-    return "int64_list", int(value)
+    return int(value)

@@ -4,13 +4,13 @@ import logging
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 from urllib.parse import unquote
 
 import grpc
 from google.protobuf import json_format
 from google.protobuf.message import Message
-from tensorflow_serving.apis import get_model_metadata_pb2, get_model_status_pb2, predict_pb2
+from tensorflow_serving.apis import get_model_metadata_pb2, get_model_status_pb2, model_pb2, predict_pb2
 
 from serving.api import Api
 from serving.errors import ServingError, invalid_argument
@@ -23,6 +23,8 @@ LOG = logging.getLogger("serving")
 _VERSION: Final = r"(?:/versions/(?P<version>[0-9]+)|/labels/(?P<label>[^/:]+))?"
 _POST: Final = re.compile(rf"/v1/models/(?P<name>[^/:]+){_VERSION}:(?P<method>classify|regress|predict)", re.IGNORECASE)
 _GET: Final = re.compile(rf"/v1/models(?:/(?P<name>[^/:]+))?{_VERSION}(?:/(?P<metadata>metadata))?", re.IGNORECASE)
+_NO_TYPE: Final = "text/html; charset=ISO-8859-1"
+"""libevent's type for an answer that names none."""
 _ORIGIN: Final = re.compile("https?://")
 _STATUS: Final = {
     grpc.StatusCode.CANCELLED: 499,
@@ -59,13 +61,12 @@ class Handler:
 
     def answer(self, verb: str, path: str, body: bytes, origin: str = "") -> Answer:
         """The answer to one request; an error is a JSON object with the key `error`."""
-        path = path.partition("?")[0]
-        if path == self._metrics_path:
-            return Answer(200, self._api.metrics_page(), "text/plain")
+        if path.partition("?")[0] == self._metrics_path:
+            return self._metrics(path)
         if not path.lower().startswith("/v1/"):
             return Answer(404, json_text.error_text(f"Not found: {path}"))
         if verb == "OPTIONS":
-            return Answer(200 if _ORIGIN.search(origin) else 400, "")
+            return Answer(200 if _ORIGIN.search(origin) else 400, "", _NO_TYPE)
         try:
             return Answer(200, self._answer(verb, path, body))
         except ServingError as error:
@@ -73,6 +74,11 @@ class Handler:
         except Exception as error:
             LOG.exception("A request failed in an unforeseen way")
             return Answer(500, json_text.error_text(f"{type(error).__name__}: {error}"))
+
+    def _metrics(self, path: str) -> Answer:
+        if path != self._metrics_path:
+            return Answer(400, f"Unexpected path: {path}. Should be {self._metrics_path}", "text/plain")
+        return Answer(200, self._api.metrics_page(), "text/plain")
 
     def _answer(self, verb: str, path: str, body: bytes) -> str:
         match = {"POST": _POST, "GET": _GET}[verb].fullmatch(path) if verb in ("GET", "POST") else None
@@ -94,8 +100,7 @@ class Handler:
         return methods[method](match, body)
 
     def _predict(self, match: re.Match[str], body: bytes) -> str:
-        request = predict_pb2.PredictRequest()
-        _fill_spec(request.model_spec, match)
+        request = predict_pb2.PredictRequest(model_spec=_spec(match))
         values = json_text.parse_object(body)
         request.model_spec.signature_name = json_text.signature_name(values)
         name = request.model_spec.signature_name or DEFAULT_SIGNATURE
@@ -106,29 +111,29 @@ class Handler:
         return predictions.response_json(self._api.predict(request), form)
 
     def _classify(self, match: re.Match[str], body: bytes) -> str:
+        spec = _spec(match)
         values = json_text.parse_object(body)
-        signature_name = json_text.signature_name(values)
+        spec.signature_name = json_text.signature_name(values)
         request = examples.classification_request(values)
-        _fill_spec(request.model_spec, match, signature_name)
+        request.model_spec.CopyFrom(spec)
         return examples.classification_json(self._api.classify(request))
 
     def _regress(self, match: re.Match[str], body: bytes) -> str:
+        spec = _spec(match)
         values = json_text.parse_object(body)
-        signature_name = json_text.signature_name(values)
+        spec.signature_name = json_text.signature_name(values)
         request = examples.regression_request(values)
-        _fill_spec(request.model_spec, match, signature_name)
+        request.model_spec.CopyFrom(spec)
         return examples.regression_json(self._api.regress(request))
 
     def _status(self, match: re.Match[str]) -> str:
-        request = get_model_status_pb2.GetModelStatusRequest()
-        _require_name(match)
-        _fill_spec(request.model_spec, match)
+        request = get_model_status_pb2.GetModelStatusRequest(model_spec=_named_spec(match))
         return _message_json(self._api.get_model_status(request))
 
     def _metadata(self, match: re.Match[str]) -> str:
-        request = get_model_metadata_pb2.GetModelMetadataRequest(metadata_field=[SIGNATURE_DEF])
-        _require_name(match)
-        _fill_spec(request.model_spec, match)
+        request = get_model_metadata_pb2.GetModelMetadataRequest(
+            model_spec=_named_spec(match), metadata_field=[SIGNATURE_DEF]
+        )
         response = self._api.get_model_metadata(request)
         signatures = get_model_metadata_pb2.SignatureDefMap()
         response.metadata[SIGNATURE_DEF].Unpack(signatures)
@@ -137,27 +142,36 @@ class Handler:
 
 
 def _message_json(message: Message) -> str:
+    """protobuf's JSON as its C++ library prints it: for browsers, `<` and `>` are escaped."""
     text = json_format.MessageToJson(
-        message, preserving_proto_field_name=True, always_print_fields_with_no_presence=True, indent=1
+        message,
+        preserving_proto_field_name=True,
+        always_print_fields_with_no_presence=True,
+        indent=1,
+        ensure_ascii=False,
     )
-    return f"{text}\n"
+    return text.replace("<", "\\u003c").replace(">", "\\u003e") + "\n"
 
 
 def _name(match: re.Match[str] | None) -> str:
     return unquote(match["name"] or "") if match else ""
 
 
-def _require_name(match: re.Match[str]) -> None:
-    if not match["name"]:
-        raise invalid_argument("Missing model name in request.")
-
-
-def _fill_spec(spec: Any, match: re.Match[str], signature_name: str = "") -> None:
-    spec.name = _name(match)
-    spec.signature_name = signature_name
+def _spec(match: re.Match[str]) -> model_pb2.ModelSpec:
+    """The model and version of the path. Raises `ServingError` (INVALID_ARGUMENT)."""
+    spec = model_pb2.ModelSpec(name=_name(match))
     if match["version"]:
         if int(match["version"]) >= 1 << 63:
             raise invalid_argument(f"Failed to convert version: {match['version']} to numeric.")
         spec.version.value = int(match["version"])
     elif match["label"]:
         spec.version_label = unquote(match["label"])
+    return spec
+
+
+def _named_spec(match: re.Match[str]) -> model_pb2.ModelSpec:
+    """As `_spec`, of a path that may lack the name."""
+    spec = _spec(match)
+    if not spec.name:
+        raise invalid_argument("Missing model name in request.")
+    return spec

@@ -1,6 +1,8 @@
 """HTTP/1.1 with kept-alive connections: a thread for each, and a pool of threads that answer."""
 
+import errno
 import logging
+import socket
 import threading
 import time
 import zlib
@@ -13,7 +15,6 @@ from typing import Final
 from serving import callers
 from serving.rest import json_text
 from serving.rest.handler import Answer, Handler
-from serving.tensors import MAX_BYTES
 
 LOG = logging.getLogger("serving")
 
@@ -21,19 +22,29 @@ _VERBS: Final = {f"do_{verb}" for verb in ("GET", "POST", "PUT", "DELETE", "PATC
 _LARGEST_CHUNK_LINE: Final = 1024
 _GZIP: Final = 31
 """zlib's number for: a window of 32 KB, with gzip's header."""
+_LARGEST_BODY: Final = 100 << 20
+"""A compressed body that is larger than this counts as none."""
 _IDLE_SECONDS: Final = 300.0
+_NO_IPV6: Final = frozenset({errno.EAFNOSUPPORT, errno.EADDRNOTAVAIL, errno.ENOPROTOOPT})
 
 
 class _Server(ThreadingHTTPServer):
     daemon_threads = True
     request_queue_size = 128
 
-    def __init__(self, flags: Namespace, handler: Handler) -> None:
+    def __init__(self, flags: Namespace, handler: Handler, host: str) -> None:
+        self.address_family = socket.AF_INET6 if ":" in host else socket.AF_INET
         self.handler = handler
         self.cors: bool = flags.rest_api_enable_cors_support
         self.timeout_seconds = flags.rest_api_timeout_in_ms / 1000
         self.threads = ThreadPoolExecutor(flags.rest_api_num_threads, thread_name_prefix="rest")
-        super().__init__(("0.0.0.0", flags.rest_api_port), _Request)
+        super().__init__((host, flags.rest_api_port), _Request)
+
+    def server_bind(self) -> None:
+        """Binds; what listens to IPv6 listens to IPv4 too."""
+        if self.address_family == socket.AF_INET6:
+            self.socket.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
+        super().server_bind()
 
     def answer(self, verb: str, path: str, body: bytes, origin: str) -> Answer:
         """The answer, or a 504 when it takes too long; work that has not begun by then is dropped."""
@@ -64,7 +75,7 @@ class _Request(BaseHTTPRequestHandler):
     def _answer(self) -> None:
         try:
             body = self._body()
-        except (ValueError, OSError, zlib.error) as error:
+        except (ValueError, OSError) as error:
             LOG.debug("A request's body cannot be read: %s", error)
             self.close_connection = True
             self._reply(Answer(400, json_text.error_text("The request's body cannot be read")))
@@ -101,7 +112,7 @@ class _Request(BaseHTTPRequestHandler):
         self.send_response(answer.status)
         self.send_header("Content-Type", answer.content_type)
         self.send_header("Content-Length", str(len(body)))
-        if self.server.cors:
+        if self.server.cors and self.path.lower().startswith("/v1/"):
             self.send_header("Access-Control-Allow-Origin", "*")
             self.send_header("Access-Control-Allow-Methods", "POST, GET")
             self.send_header("Access-Control-Allow-Headers", "Content-Type")
@@ -119,12 +130,14 @@ def _size(text: str, base: int) -> int:
 
 
 def _uncompressed(body: bytes) -> bytes:
-    """What was compressed by gzip. Raises `zlib.error`, `ValueError` where it is too large."""
+    """What was compressed by gzip; nothing where it is not whole or too large, as in TensorFlow Serving."""
     stream = zlib.decompressobj(_GZIP)
-    found = stream.decompress(body, MAX_BYTES)
-    if stream.unconsumed_tail:
-        raise ValueError(f"a body should be at most {MAX_BYTES} bytes when uncompressed")
-    return found
+    try:
+        found = stream.decompress(body, _LARGEST_BODY)
+    except zlib.error as error:
+        LOG.debug("A request's body cannot be uncompressed: %s", error)
+        return b""
+    return found if stream.eof else b""
 
 
 class RestServer:
@@ -132,7 +145,12 @@ class RestServer:
 
     def __init__(self, flags: Namespace, handler: Handler) -> None:
         """Listens. Raises `OSError` when the port is taken."""
-        self._server = _Server(flags, handler)
+        try:
+            self._server = _Server(flags, handler, "::")
+        except OSError as error:
+            if error.errno not in _NO_IPV6:
+                raise
+            self._server = _Server(flags, handler, "0.0.0.0")
         self.port = int(self._server.server_address[1])
 
     def start(self) -> None:

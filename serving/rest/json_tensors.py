@@ -13,7 +13,8 @@ import numpy as np
 import tensorflow as tf
 
 from serving.errors import ServingError, invalid_argument, unimplemented
-from serving.rest.json_text import decimals, encoded, show, type_of, value_error
+from serving.rest.json_show import show
+from serving.rest.json_text import decimals, encoded, type_of, value_error
 from serving.tensors import to_dtype, type_name
 
 _RANGES: Final[dict[tf.DType, tuple[int, int]]] = {
@@ -58,9 +59,13 @@ def is_base64(value: Any) -> bool:
 
 def from_base64(value: dict[str, str]) -> bytes:
     """The bytes of such an object. Raises `ServingError` (INVALID_ARGUMENT)."""
-    text = "".join(value["b64"].split()).rstrip("=")
+    padded = "".join(value["b64"].split())
+    text = padded.rstrip("=")
+    padding = "=" * (-len(text) % 4)
     try:
-        return base64.b64decode(text + "=" * (-len(text) % 4), validate=True)
+        if padded not in (text, text + padding):
+            raise ValueError("a part of the padding is missing, or there is too much")
+        return base64.b64decode(text + padding, validate=True)
     except (ValueError, binascii.Error) as error:
         raise invalid_argument("Unable to base64 decode") from error
 

@@ -1,27 +1,22 @@
 """JSON as TensorFlow Serving reads and prints it: RapidJSON's messages, layout and numbers."""
 
 import json
+import re
 from dataclasses import dataclass
 from typing import Any, Final
 
 import numpy as np
 
 from serving.errors import ServingError, invalid_argument
+from serving.rest import json_parser
+from serving.rest.json_show import new_line, quoted, show
 
-_SHOWN: Final = 256
 _DECODER: Final = json.JSONDecoder()
 _TYPES: Final = {dict: "Object", list: "Array", str: "String", int: "Number", float: "Number", type(None): "Null"}
-_MESSAGES: Final = {
-    "Expecting value": "Invalid value.",
-    "Expecting property name enclosed in double quotes": "Missing a name for object member.",
-    "Illegal trailing comma before end of object": "Missing a name for object member.",
-    "Illegal trailing comma before end of array": "Invalid value.",
-    "Expecting ':' delimiter": "Missing a colon after a name of object member.",
-    "Unterminated string starting at": "Missing a closing quotation mark in string.",
-    "Invalid control character at": "Invalid encoding in string.",
-    "Invalid \\escape": "Invalid escape character in string.",
-    "Invalid \\uXXXX escape": "Incorrect hex digit after \\u escape in string.",
-}
+_HALF_A_PAIR: Final = re.compile(
+    rb"\\u[dD][89abAB][0-9a-fA-F]{2}(?!\\u[dD][c-fC-F])|(?<!\\u[dD][89abAB][0-9a-fA-F]{2})\\u[dD][c-fC-F]"
+)
+"""An escaped surrogate without its other half: the standard library takes it for a character."""
 
 
 def parse_object(body: bytes) -> dict[str, Any]:
@@ -32,15 +27,9 @@ def parse_object(body: bytes) -> dict[str, Any]:
     """
     if not body:
         raise invalid_argument("JSON Parse error: The document is empty")
-    text = body.decode("utf-8", "surrogateescape")
-    start = len(text) - len(text.lstrip(" \t\r\n"))
-    if start == len(text):
-        raise _parse_error("The document is empty.", text, start)
     try:
-        value, _ = _DECODER.raw_decode(text, start)
-    except json.JSONDecodeError as error:
-        raise _parse_error(_message(error), text, error.pos) from error
-    except (ValueError, RecursionError) as error:
+        value = _parsed(body)
+    except RecursionError as error:
         raise invalid_argument(f"JSON Parse error: {error}") from error
     if not isinstance(value, dict):
         raise value_error(value, "Is not object")
@@ -52,17 +41,17 @@ def signature_name(values: dict[str, Any]) -> str:
     name = values.get("signature_name", "")
     if not isinstance(name, str):
         raise value_error(values, "not formatted correctly. 'signature_name' key must be a string value.")
-    return name
+    return as_name(name)
+
+
+def as_name(text: str) -> str:
+    """A string as messages may hold it for a name: what is no UTF-8 is replaced."""
+    return text if text.isascii() else encoded(text).decode("utf-8", "replace")
 
 
 def value_error(value: Any, text: str) -> ServingError:
     """INVALID_ARGUMENT that shows the value and says what is wrong with it."""
     return invalid_argument(f"JSON Value: {show(value)} {text}")
-
-
-def show(value: Any) -> str:
-    """The value's text, cut after 256 bytes."""
-    return one_line(value, 0)[:_SHOWN]
 
 
 def type_of(value: Any) -> str:
@@ -71,11 +60,8 @@ def type_of(value: Any) -> str:
 
 
 def encoded(text: str) -> bytes:
-    """A string of a request as bytes. Raises `ServingError` for half of a surrogate pair."""
-    try:
-        return text.encode("utf-8", "surrogateescape")
-    except UnicodeEncodeError as error:
-        raise invalid_argument("JSON Parse error: The surrogate pair in string is invalid.") from error
+    """A string of a request as bytes, those that are no UTF-8 as they came."""
+    return text.encode("utf-8", "surrogateescape")
 
 
 def one_line(value: Any, depth: int) -> str:
@@ -102,12 +88,12 @@ def rows(key: str, items: list[Any], named: bool = False) -> str:
         texts = [_object({name: one_line(v, 3) for name, v in item.items()}, 2) for item in items]
         return _object({key: _list(texts, 1)}, 0)
     joined = ", ".join([one_line(item, 2) for item in items])
-    return _object({key: f"[{joined}{_line(1)}]" if items else "[]"}, 0)
+    return _object({key: f"[{joined}{new_line(1)}]" if items else "[]"}, 0)
 
 
 def error_text(message: str) -> str:
     """The body of an error."""
-    return _object({"error": json.dumps(message, ensure_ascii=False)}, 0)
+    return _object({"error": quoted(message)}, 0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,43 +127,31 @@ def _decimal(value: float, digits: int) -> str:
     return text if "." in text or "e" in text else f"{text}.0"
 
 
-def _message(error: json.JSONDecodeError) -> str:
-    if error.msg != "Expecting ',' delimiter":
-        return _MESSAGES.get(error.msg, error.msg)
-    # Which bracket is open: the last one before the error that nothing closed, strings left out.
-    depth, quoted = list[str](), False
-    for position, char in enumerate(error.doc[: error.pos]):
-        if char == '"' and (position == 0 or error.doc[position - 1] != "\\"):
-            quoted = not quoted
-        elif not quoted and char in "[{":
-            depth.append(char)
-        elif not quoted and char in "]}":
-            depth.pop()
-    inside = depth and depth[-1] == "{"
-    return f"Missing a comma or {'}' if inside else ']'} after an {'object member' if inside else 'array element'}."
-
-
-def _parse_error(message: str, text: str, position: int) -> ServingError:
-    offset = len(text[:position].encode("utf-8", "surrogateescape"))
-    return invalid_argument(f"JSON Parse error: {message} at offset: {offset}")
+def _parsed(body: bytes) -> Any:
+    if b"\\u" in body and (b"\\\\u" in body or _HALF_A_PAIR.search(body)):
+        return json_parser.parse(body)
+    text = body.decode("utf-8", "surrogateescape")
+    start = len(text) - len(text.lstrip(" \t\r\n"))
+    try:
+        return _DECODER.raw_decode(text, start)[0]
+    except ValueError:
+        return json_parser.parse(body)
 
 
 def _leaf(value: Any) -> str:
-    return value.text if isinstance(value, Decimal) else json.dumps(value, ensure_ascii=False)
+    if isinstance(value, str):
+        return quoted(value)
+    return value.text if isinstance(value, Decimal) else json.dumps(value)
 
 
 def _object(texts: dict[str, str], depth: int) -> str:
     if not texts:
         return "{}"
-    inner = ",".join(f"{_line(depth + 1)}{json.dumps(k, ensure_ascii=False)}: {text}" for k, text in texts.items())
-    return f"{{{inner}{_line(depth)}}}"
+    inner = ",".join(f"{new_line(depth + 1)}{quoted(name)}: {text}" for name, text in texts.items())
+    return f"{{{inner}{new_line(depth)}}}"
 
 
 def _list(texts: list[str], depth: int) -> str:
     if not texts:
         return "[]"
-    return f"[{','.join(_line(depth + 1) + text for text in texts)}{_line(depth)}]"
-
-
-def _line(depth: int) -> str:
-    return "\n" + "    " * depth
+    return f"[{','.join(new_line(depth + 1) + text for text in texts)}{new_line(depth)}]"

@@ -10,8 +10,9 @@ from tensorflow_serving.apis import predict_pb2
 from serving import tensors
 from serving.errors import ServingError, invalid_argument
 from serving.rest import json_text
+from serving.rest.json_show import show
 from serving.rest.json_tensors import is_base64, shape_of, to_array, to_lists
-from serving.rest.json_text import show, value_error
+from serving.rest.json_text import value_error
 
 Form = Literal["predictions", "outputs"]
 

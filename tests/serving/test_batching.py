@@ -137,6 +137,24 @@ def test_a_large_call_is_split_where_that_is_asked_for() -> None:
     batcher.close()
 
 
+def test_what_has_no_room_in_parts_is_told_how_much_there_is() -> None:
+    gate = threading.Event()
+    parameters = BatchingParameters(max_rows=8, batch_rows=4, max_waiting_batches=2, threads=1)
+    batcher = Batcher(Graph(gate).run, parameters, lambda rows: None)
+    with ThreadPoolExecutor(2) as callers:
+        calls = [callers.submit(batcher.run, _column(*[1] * rows), ["y"]) for rows in (4, 6)]
+        time.sleep(0.1)  # the first is computed, the second waits as batches of 4 and 2
+        with pytest.raises(ServingError) as raised:
+            batcher.run(_column(1, 1, 1), ["y"])
+        gate.set()
+        assert [len(call.result(timeout=5)[0]) for call in calls] == [4, 6]
+    assert raised.value.message == (
+        "The batch scheduling queue to which this task was submitted is full; task size is 3 but scheduling capacity "
+        "is only 2 (num_enqueued_batches=2, max_enqueued_batches=2, open_batch_size=2, max_execution_batch_size=4)"
+    )
+    batcher.close()
+
+
 def test_what_nobody_waits_for_any_more_is_not_computed() -> None:
     gate = threading.Event()
     graph = Graph(gate)
@@ -170,6 +188,7 @@ def _parameters(path: Path, text: str) -> BatchingParameters:
 def test_what_a_file_leaves_open_has_tensorflow_servings_default(tmp_path: Path) -> None:
     read = _parameters(tmp_path, "batch_timeout_micros { value: 2000 } num_batch_threads { value: 3 }")
     assert read == BatchingParameters(max_rows=1000, timeout=0.002, max_waiting_batches=10, threads=3)
+    assert _parameters(tmp_path, "max_enqueued_batches { value: 0 }").max_waiting_batches == 1
     text = "max_batch_size { value: 8 } max_execution_batch_size { value: 4 }"
     split = "enable_large_batch_splitting { value: true }"
     assert _parameters(tmp_path, text).limit == 8
@@ -182,7 +201,10 @@ def test_what_a_file_leaves_open_has_tensorflow_servings_default(tmp_path: Path)
     [
         ("max_batch_size {}", "input_batch_size_limit must be positive; was 0"),
         ("num_batch_threads { value: 0 }", "num_batch_threads must be positive; was 0"),
-        ("max_enqueued_batches { value: 0 }", "max_enqueued_batches must be positive; was 0"),
+        (
+            "max_enqueued_batches { value: 0 } enable_large_batch_splitting { value: true }",
+            "max_enqueued_batches must be positive; was 0",
+        ),
         ("batch_timeout_micros { value: -1 }", "batch_timeout_micros must be non-negative; was -1"),
         ("allowed_batch_sizes: [4, 16]", "must match max_batch_size; last entry was 16; expected 1000"),
         (

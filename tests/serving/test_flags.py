@@ -27,7 +27,7 @@ def test_values_of_every_type_the_last_one_counts() -> None:
 
 @pytest.mark.parametrize(
     "argument",
-    ["--port=x", "--port", "--port=", "--enable_batching=1", "--enable_batching=", "--drain_seconds=soon", "--help"],
+    ["--port=x", "--port=", "--enable_batching=1", "--enable_batching=", "--drain_seconds=soon", "--help"],
 )
 def test_what_cannot_be_read_shows_the_usage(argument: str) -> None:
     with pytest.raises(UsageError, match="Flags:"):
@@ -35,10 +35,11 @@ def test_what_cannot_be_read_shows_the_usage(argument: str) -> None:
 
 
 def test_what_is_no_flag_is_named_and_passed_over(capsys: pytest.CaptureFixture[str]) -> None:
-    assert parse_flags(["--port", "--nothing=1", "8500", "-port=3"][1:]).port == 8500
+    assert parse_flags(["--nothing=1", "--port", "8501", "-port=3"]).port == 8500
     assert capsys.readouterr().err.splitlines() == [
         "unknown argument: --nothing=1",
-        "unknown argument: 8500",
+        "unknown argument: --port",
+        "unknown argument: 8501",
         "unknown argument: -port=3",
     ]
 

@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from serving.errors import ServingError
-from serving.rest import json_text
+from serving.rest import json_parser, json_show, json_text
+from serving.rest.examples import classification_request
 from serving.rest.json_tensors import to_array, to_lists
 
 LEAVES = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text()
@@ -39,14 +40,34 @@ def test_any_bytes_are_read_or_refused(body: bytes) -> None:
     assert found.get("code", "INVALID_ARGUMENT") == "INVALID_ARGUMENT"
 
 
-def test_half_of_a_surrogate_pair_is_the_callers_error() -> None:
-    value = json_text.parse_object(rb'{"a": "\ud800"}')["a"]
-    with pytest.raises(ServingError, match="surrogate pair"):
-        to_array([value], tf.string)
+WHOLE = st.integers(-(1 << 63), (1 << 64) - 1)
 
 
-def test_a_long_value_is_shown_to_its_256th_byte() -> None:
-    assert len(json_text.show(list(range(1000)))) == 256
+@given(st.lists(st.none() | st.booleans() | WHOLE | st.floats(allow_nan=False) | st.text(), max_size=4))
+def test_both_parsers_read_the_same(value: object) -> None:
+    for text in (json.dumps(value), json.dumps(value, ensure_ascii=False, indent=1), json_show.show(value)):
+        try:
+            expected = json.loads(text)
+        except ValueError:
+            continue  # it was cut
+        found = json_parser.parse(text.encode("utf-8", "surrogatepass"))
+        assert found == expected
+
+
+def test_a_low_surrogate_alone_is_kept_as_its_bytes() -> None:
+    assert to_array(json_text.parse_object(rb'{"a": "x\udc80"}')["a"], tf.string) == b"x\xed\xb2\x80"
+    assert json_text.parse_object(rb'{"a": "\\ud83d\udc80"}')["a"].startswith("\\ud83d")
+
+
+def test_names_that_are_no_utf8_are_names_that_nothing_has() -> None:
+    values = json_text.parse_object(b'{"signature_name": "\xff", "examples": [{"\xe9": 1, "\xc3\xa9": 2}]}')
+    assert json_text.signature_name(values) == "\ufffd"
+    (example,) = classification_request(values).input.example_list.examples
+    assert set(example.features.feature) == {"\ufffd", "é"}
+
+
+def test_the_first_of_two_members_counts_where_the_body_is_unusual() -> None:
+    assert json_text.parse_object(b'\xef\xbb\xbf{"a": 1, "a": 2}') == {"a": 1}
 
 
 @pytest.mark.parametrize(
@@ -54,9 +75,9 @@ def test_a_long_value_is_shown_to_its_256th_byte() -> None:
     [
         (b" \n", "The document is empty. at offset: 2"),
         (b'{"\xc3\xa9": x}', "Invalid value. at offset: 7"),
-        (b'{"a": "x', "Missing a closing quotation mark in string. at offset: 6"),
+        (b'{"a": "x', "Missing a closing quotation mark in string. at offset: 8"),
         (b'{"a": "\\x"}', "Invalid escape character in string. at offset: 7"),
-        (b'{"a": {"b": [1, {"c": "]"} 2', "Missing a comma or ] after an array element. at offset: 27"),
+        (b'{"a": {"b": [1, {"c": "]"} 2', r"Missing a comma or '\]' after an array element. at offset: 27"),
     ],
 )
 def test_messages_say_where(body: bytes, message: str) -> None:

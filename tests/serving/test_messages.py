@@ -134,6 +134,13 @@ def test_rows_of_any_encoding(dtype: str, as_fields: bool) -> None:
     assert tensor_rows(own) == array.tolist()
 
 
+def test_rows_of_strings_in_tensor_content() -> None:
+    own = wire.TensorProto(dtype=7, tensor_content=b"\x02\x00\x01abc")
+    for size in (1, 3):
+        own.tensor_shape.dim.add(size=size)
+    assert tensor_rows(own) == [[b"ab", b"", b"c"]]
+
+
 def test_a_single_value_stands_for_all() -> None:
     own = wire.TensorProto.FromString(tf.make_tensor_proto(7.0, shape=[2, 2]).SerializeToString())
     assert tensor_rows(own) == [[7.0, 7.0], [7.0, 7.0]]

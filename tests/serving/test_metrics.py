@@ -6,6 +6,7 @@ def test_an_empty_page_names_every_metric() -> None:
         "# TYPE :tensorflow:serving:request_count counter",
         "# TYPE :tensorflow:serving:batching_session:processed_batch_size histogram",
         "# TYPE :tensorflow:serving:request_latency histogram",
+        "# TYPE :tensorflow:serving:runtime_latency histogram",
         "# TYPE :tensorflow:serving:loaded_version gauge",
         ':tensorflow:serving:loaded_version{model_name="m",version="3"} 1',
         ':tensorflow:serving:loaded_version{model_name="m",version="2"} 1',
@@ -21,7 +22,7 @@ def test_counters_and_histograms() -> None:
     lines = metrics.page({}).splitlines()
     assert ':tensorflow:serving:request_count{model_name="a\\"\\\\\\n",status="OK"} 2' in lines
     buckets = [line for line in lines if "_bucket" in line]
-    assert buckets[0] == ':tensorflow:serving:request_latency_bucket{API="predict",le="10"} 2'
+    assert buckets[0] == ':tensorflow:serving:request_latency_bucket{API="predict",le="10"} 1'
     assert buckets[1].endswith(',le="18"} 3')
     assert buckets[-1].endswith(',le="+Inf"} 4')
     assert len(buckets) == 34

@@ -26,12 +26,23 @@ def test_numbers_there_and_back(dtype: tf.DType, as_content: bool, shape: tuple[
         np.testing.assert_array_equal(back, array)
 
 
-def test_strings_there_and_back() -> None:
+@pytest.mark.parametrize("as_content", [False, True])
+def test_strings_there_and_back(as_content: bool) -> None:
     array = np.array([[b"a", b""], [b"\xff\x00", "ä".encode()]], object)
     proto = tensor_pb2.TensorProto()
-    fill_proto(array, proto, as_content=True)
+    fill_proto(array, proto, as_content)
     np.testing.assert_array_equal(to_array(proto, "x"), array)
-    np.testing.assert_array_equal(tf.make_ndarray(proto), array)
+    read = tf.io.parse_tensor(proto.SerializeToString(), tf.string).numpy()
+    np.testing.assert_array_equal(read, array)
+    assert bool(proto.tensor_content) == as_content
+
+
+@pytest.mark.parametrize("content", [b"\x01", b"\x01ab", b"\x80\x80\x80\x80\x80\x01a", b"\xff"])
+def test_strings_that_are_not_what_their_sizes_say(content: bytes) -> None:
+    proto = tf.make_tensor_proto([b"x"])
+    proto.tensor_content = content
+    with pytest.raises(ServingError, match="tensor parsing error: x"):
+        to_array(proto, "x")
 
 
 @settings(max_examples=50, deadline=None)

@@ -17,7 +17,7 @@ import pytest
 
 from tests.serving.certificates import pems
 from tests.serving.conformance import models
-from tests.serving.conformance.servers import EMBEDDED, Process, Server, config_text, free_port
+from tests.serving.conformance.servers import EMBEDDED, Process, Server, config_text, eventually, free_port
 
 BATCHING = "max_batch_size { value: 4 } batch_timeout_micros { value: 1000 } allowed_batch_sizes: [2, 4]"
 OPTIONS = {
@@ -98,6 +98,7 @@ def running(lab: Lab, flagged_process: tuple[Server, Process] | None, broken: Pr
         "--enable_grpc_healthcheck_service=true",
         "--max_num_load_retries=0",
         "--some_flag_that_nobody_knows=1",
+        "--rest_api_num_threads",  # a flag only with a value: this one is unknown too
     )
     server.base = base_models(lab.root)
     return server
@@ -105,7 +106,9 @@ def running(lab: Lab, flagged_process: tuple[Server, Process] | None, broken: Pr
 
 @pytest.fixture(scope="session")
 def server(running: Server) -> Server:
+    """TensorFlow Serving opens its doors once one version of every model answers: the other may still be on its way."""
     running.wait()
+    eventually(lambda: running.states("half_plus_two") == {1: "AVAILABLE", 2: "AVAILABLE"})
     return running
 
 

@@ -174,6 +174,9 @@ def make(root: Path) -> None:
     (broken / "saved_model.pb").write_bytes(b"\x08\x01 no model")
     _warm(copy_half(root, "warm/1"), "serving_default")
     _warm(copy_half(root, "cold/1"), "nothing")
+    _warm(copy_half(root, "wide/1"), "serving_default", rows=8)
+    for version in ("1", "2"):
+        shutil.copytree(broken, root / "twice_broken" / version)
 
 
 def copy_half(root: Path, to: str) -> Path:
@@ -185,11 +188,11 @@ def copy_half(root: Path, to: str) -> Path:
     return part.rename(path)
 
 
-def _warm(version: Path, signature: str) -> None:
+def _warm(version: Path, signature: str, rows: int = 1) -> None:
     request: Any = predict_pb2.PredictRequest()
     request.model_spec.name = "whatever"
     request.model_spec.signature_name = signature
-    request.inputs["x"].CopyFrom(tf.make_tensor_proto([1.0]))
+    request.inputs["x"].CopyFrom(tf.make_tensor_proto([1.0] * rows))
     log = prediction_log_pb2.PredictionLog(predict_log=prediction_log_pb2.PredictLog(request=request))
     folder = version / "assets.extra"
     folder.mkdir()

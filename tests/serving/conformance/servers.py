@@ -60,6 +60,7 @@ class Server:
         self.rest_address = rest_address
         self.process: Process | None = None
         self.base: list[dict[str, Any]] = []
+        self.extra: set[str] = set()
         self.connect(credentials)
 
     def connect(self, credentials: grpc.ChannelCredentials | None) -> None:
@@ -82,12 +83,30 @@ class Server:
         grpc.channel_ready_future(self.channel).result(PATIENCE)
 
     def reload(self, *extra: dict[str, Any], metric_names: tuple[str, ...] = (), timeout: float = TIMEOUT) -> Any:
-        """HandleReloadConfigRequest: the base models and these; returns the response."""
+        """HandleReloadConfigRequest: the base models and these; returns the response.
+
+        Waits until the models that are no more in the list are unloaded: TensorFlow Serving takes the end of one for
+        the end of the next that has its name.
+        """
         request = model_management_pb2.ReloadConfigRequest(metric_names=metric_names)
         request.config.model_config_list.SetInParent()
         for model in (*self.base, *extra):
             request.config.model_config_list.config.add(**{"model_platform": "tensorflow", **model})
-        return self.models.HandleReloadConfigRequest(request, timeout=timeout)
+        names = {str(model["name"]) for model in extra}
+        self.extra |= names
+        response = self.models.HandleReloadConfigRequest(request, timeout=timeout)
+        for name in self.extra - names:
+            eventually(lambda name=name: self._has_ended(name))  # type: ignore[misc]
+        self.extra = names
+        return response
+
+    def _has_ended(self, name: str) -> bool:
+        try:
+            return set(self.states(name).values()) <= {"START", "END"}  # a version that was never loaded stays at START
+        except grpc.RpcError as error:
+            if error.code() != grpc.StatusCode.NOT_FOUND:  # type: ignore[attr-defined]
+                raise
+            return True  # it has had no version
 
     def states(self, name: str) -> dict[int, str]:
         """Version -> state, of all versions."""

@@ -59,6 +59,9 @@ def test_answers_in_tensor_content(flagged: Server) -> None:
     output = ask(flagged, predict_request("signatures", x=X)).outputs["y"]
     assert output.tensor_content == np.array([2.5, 3.0], np.float32).tobytes()
     assert not output.float_val
+    output = ask(flagged, predict_request("signatures", "strings", text=["ab", "c"], raw=["", ""])).outputs["text"]
+    assert output.tensor_content == b"\x02\x01abc"  # tensor_coding.cc: the sizes, then the strings
+    assert not output.string_val
 
 
 def test_method_names_are_checked(flagged: Server) -> None:
@@ -119,10 +122,13 @@ def test_what_cannot_be_batched(flagged: Server, case: str) -> None:
 
 def test_cross_origin_headers(flagged: Server) -> None:
     """--rest_api_enable_cors_support."""
-    headers = flagged.rest("/v1/models/signatures")[2]
-    assert headers["access-control-allow-origin"] == "*"
-    assert headers["access-control-allow-methods"] == "POST, GET"
-    assert headers["access-control-allow-headers"] == "Content-Type"
+    preflight = {"Origin": "https://example.org"}
+    for path, method in (("/v1/models/signatures", "GET"), ("/v1/nothing", "GET"), ("/v1/nothing", "OPTIONS")):
+        headers = flagged.rest(path, method=method, headers=preflight)[2]
+        assert headers["access-control-allow-origin"] == "*"
+        assert headers["access-control-allow-methods"] == "POST, GET"
+        assert headers["access-control-allow-headers"] == "Content-Type"
+    assert "access-control-allow-origin" not in flagged.rest("/others")[2]
 
 
 def test_the_model_config_file_is_read_again(lab: Lab, flagged: Server) -> None:
@@ -176,6 +182,20 @@ START_REFUSALS: dict[str, tuple[list[str], str]] = {
         ],
         "Last entry in allowed_batch_sizes must match max_batch_size; last entry was 4; expected 8",
     ),
+    "a warm-up request that is larger than a batch": (
+        [
+            "--model_base_path={root}/wide",
+            "--enable_batching",
+            "--batching_parameters_file={root}/narrow",
+            "--max_num_load_retries=0",
+        ],
+        "INVALID_ARGUMENT: Task size 8 is larger than maximum input batch size 4",
+    ),
+    "tags that the model has not": (
+        ["--model_base_path={root}/half_plus_two", "--saved_model_tags=train", "--max_num_load_retries=0"],
+        "NOT_FOUND: Could not find meta graph def matching supplied tags: {{ train }}. To inspect available tag-sets "
+        "in the SavedModel, please use the SavedModel CLI: `saved_model_cli`",
+    ),
     "all three thread flags": (
         [
             "--model_base_path={root}/half_plus_two",
@@ -184,6 +204,10 @@ START_REFUSALS: dict[str, tuple[list[str], str]] = {
             "--tensorflow_inter_op_parallelism=1",
         ],
         "You cannot configure all.",
+    ),
+    "a key that is none": (
+        ["--model_base_path={root}/half_plus_two", "--ssl_config_file={root}/keyless"],
+        "INVALID_ARGUMENT: Failed to BuildAndStart gRPC server",
     ),
     "two kinds of credentials": (
         ["--model_base_path={root}/half_plus_two", "--use_alts_credentials", "--ssl_config_file={root}/ssl"],
@@ -197,6 +221,8 @@ def failed_starts(lab: Lab) -> dict[str, Process]:
     """All at once: each is over soon."""
     lab.need_binary()
     (lab.root / "text").write_text("improbable_field: 5")
+    (lab.root / "narrow").write_text("max_batch_size { value: 4 }")
+    (lab.root / "keyless").write_text('server_key: "x" server_cert: "y"')
     (lab.root / "sizes").write_text("max_batch_size { value: 8 } allowed_batch_sizes: [2, 4]")
     policy = 'version_labels { key: "stable" value: 1 }'
     (lab.root / "labelled").write_text(

@@ -68,6 +68,16 @@ def test_numbers_come_in_tensor_content_too(server: Server) -> None:
     assert values(ask(server, request)) == {"y": [2.5, 3.0]}
 
 
+def test_strings_come_in_tensor_content_too(server: Server) -> None:
+    """tensor_coding.cc: the sizes as varints, then the strings."""
+    request = predict_request("signatures", "strings", text=["", ""], raw=[b"\xff", b"x"])
+    request.inputs["text"].ClearField("string_val")
+    request.inputs["text"].tensor_content = b"\x02\xac\x02ab" + b"c" * 300
+    assert values(ask(server, request))["text"] == [b"ab", b"c" * 300]
+    request.inputs["text"].tensor_content = b"\x02\x03abcd"
+    assert refused(server, request) == ("INVALID_ARGUMENT", "tensor parsing error: text")
+
+
 def test_fewer_values_than_the_shape_asks_for_are_filled_up_with_the_last(server: Server) -> None:
     request = predict_request("half_plus_two", x=X)
     request.inputs["x"].ClearField("tensor_content")
@@ -85,8 +95,8 @@ def test_only_what_the_output_filter_names_is_returned(server: Server) -> None:
     assert set(ask(server, request).outputs) == {"twice"}
 
 
-def _filtered(*names: str) -> predict_pb2.PredictRequest:
-    request = predict_request("signatures", x=X)
+def _filtered(*names: str, x: Any = X) -> predict_pb2.PredictRequest:
+    request = predict_request("signatures", x=x)
     request.output_filter.extend(names)
     return request
 
@@ -196,6 +206,11 @@ REFUSALS = {
         "INVALID_ARGUMENT",
         "Signature input alias: x(feed name: serving_default_x:0) not found in request",
     ),
+    "the output filter comes before the dtypes": (
+        _filtered("z", x=np.array([1], np.int64)),
+        "INVALID_ARGUMENT",
+        "output tensor alias not found in signature: z Outputs expected to be in the set {y}.",
+    ),
     "the graph's own error": (
         predict_request("signatures", "positive", x=-X),
         "INVALID_ARGUMENT",
@@ -214,11 +229,14 @@ def test_what_is_refused(server: Server, case: str) -> None:
         assert found[1].startswith(message)
 
 
-def test_a_long_message_is_cut_after_1024_characters(server: Server) -> None:
+@pytest.mark.parametrize("name", ["m" * 2000, "é" * 600, "é" * 490 + "mmm"])
+def test_a_long_message_is_cut_after_1024_bytes(server: Server, name: str) -> None:
     """grpc_status_util.cc."""
-    code, details = refused(server, predict_request("m" * 2000, x=X))
+    message = f"Servable not found for request: Latest(m{name})"
+    code, details = refused(server, predict_request(f"m{name}", x=X))
     assert code == "NOT_FOUND"
-    assert details == f"Servable not found for request: Latest({'m' * 2000})"[:1024] + "...TRUNCATED"
+    whole = message.encode()
+    assert details == (message if len(whole) <= 1024 else whole[:1024].decode() + "...TRUNCATED")
 
 
 def test_bytes_that_are_no_request_are_an_internal_error(server: Server) -> None:

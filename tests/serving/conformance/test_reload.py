@@ -85,9 +85,9 @@ def test_new_versions_are_found_and_old_ones_retired(lab: Lab, server: Server) -
     server.reload(model(lab, "growing") | {"base_path": f"{lab.root}/growing"})
     copy_half(lab.root, "growing/2")
     eventually(lambda: server.states("growing") == {1: "END", 2: "AVAILABLE"})
-    shutil.copytree(lab.root / "broken" / "1", lab.root / "growing" / ".3")
-    (lab.root / "growing" / ".3").rename(lab.root / "growing" / "3")
     if server.process is not None:  # --max_num_load_retries=0
+        shutil.copytree(lab.root / "broken" / "1", lab.root / "growing" / ".3")
+        (lab.root / "growing" / ".3").rename(lab.root / "growing" / "3")
         eventually(lambda: server.states("growing") == {1: "END", 2: "AVAILABLE", 3: "END"})
         status = server.status("growing")[0].status
         assert status.error_code == 15
@@ -144,6 +144,16 @@ REFUSALS: dict[str, tuple[list[dict[str, Any]], str, str]] = {
         "Illegal setting both ModelServerConfig::model_type (deprecated) and ModelServerConfig::model_platform, "
         "model name is half_plus_two",
     ),
+    "another type": (
+        [HALF | {"model_platform": "", "model_type": 2}],
+        "INVALID_ARGUMENT",
+        "ModelServerConfig::model_type choice 2 not supported.",
+    ),
+    "a new model of a platform that there is not": (
+        [HALF | {"name": "new", "model_platform": "torch"}],
+        "INVALID_ARGUMENT",
+        "Model new requests unsupported platform torch",
+    ),
     "another platform": (
         [HALF | {"model_platform": "torch"}],
         "INVALID_ARGUMENT",
@@ -187,6 +197,36 @@ def test_a_model_that_cannot_be_loaded(lab: Lab, server: Server, name: str, code
     request = predict_request(name, x=X)
     assert refused(server, request) == ("NOT_FOUND", f"Servable not found for request: Latest({name})")
     assert ask(server, predict_request("half_plus_two", x=X)).model_spec.version.value == 2
+
+
+def test_of_a_model_one_version_that_failed_is_named(lab: Lab, server: Server) -> None:
+    """server_core.cc: WaitUntilModelsAvailable looks for the first version that has ended."""
+    if server.process is None:
+        pytest.skip("needs --max_num_load_retries=0: give --server-binary instead of --server-address")
+    both = {"base_path": f"{lab.root}/twice_broken", **policy(specific={"versions": [1, 2]})}
+    code, message = failure(lambda: server.reload(model(lab, "twice_broken") | both))
+    error = (
+        "{{{{name: twice_broken version: {0}}} due to error: DATA_LOSS: "
+        "Can't parse {1}/{0}/saved_model.pb as binary proto}}"
+    )
+    expected = [error.format(version, both["base_path"]) for version in (1, 2)]
+    assert code == "UNKNOWN"
+    assert message in [f"1 model(s) did not become available: {{{text}, }}" for text in expected]
+    eventually(lambda: server.states("twice_broken") == {1: "END", 2: "END"})
+
+
+def test_while_the_wanted_version_does_not_answer_the_newest_of_the_others_does(lab: Lab, server: Server) -> None:
+    """availability_preserving_policy.cc."""
+    if server.process is None:
+        pytest.skip("needs --max_num_load_retries=0: give --server-binary instead of --server-address")
+    for version in (1, 2):
+        copy_half(lab.root, f"falling/{version}")
+    shutil.copytree(lab.root / "broken" / "1", lab.root / "falling" / "3")
+    falling = model(lab, "falling") | {"base_path": f"{lab.root}/falling"}
+    server.reload(falling | policy(specific={"versions": [1, 2]}))
+    eventually(lambda: versions(server, "falling") == {1, 2})
+    server.reload(falling)
+    eventually(lambda: server.states("falling") == {1: "END", 2: "AVAILABLE", 3: "END"})
 
 
 def test_a_model_with_warm_up_requests_is_loaded(lab: Lab, server: Server) -> None:

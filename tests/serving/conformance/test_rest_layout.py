@@ -39,3 +39,14 @@ def test_the_layout_of_the_text(server: Server, case: str) -> None:
             '            "uint8": 2',
         ]
         assert lines[7:] == ["        }", "    ]", "}"]
+
+
+def test_the_layout_of_bytes_in_a_row(server: Server) -> None:
+    """An object has a line for each key, also where arrays are on one line; the order of the keys is any."""
+    body = {"signature_name": "strings", "instances": [{"text": "a", "raw": "b"}]}
+    status, text, _ = server.rest(PREDICT, body)
+    assert status == 200
+    indent = " " * 12
+    members = [f'{indent}"text": "a"', f'{indent}"raw_bytes": {{\n{indent}    "b64": "Yg=="\n{indent}}}']
+    expected = [",\n".join(order) for order in (members, members[::-1])]
+    assert text in [f'{{\n    "predictions": [\n        {{\n{row}\n        }}\n    ]\n}}' for row in expected]

@@ -1,6 +1,8 @@
 """The rest of REST: classify, regress, status, metadata, paths and methods."""
 
+import socket
 from typing import Any
+from urllib.request import urlopen
 
 import pytest
 
@@ -35,6 +37,8 @@ def test_other_features_of_every_kind_do_no_harm(server: Server) -> None:
     example = {"x": 2.0, "b": True, "i": [1, 2], "s": ["a", {"b64": "eA=="}], "f": 1e3, "none": []}
     body = {"signature_name": "regress", "examples": [example]}
     assert server.json(f"{SIGNATURES}:regress", body) == {"results": [3.0]}
+    raw = b'{"signature_name": "regress", "examples": [{"x": 2.0, "b": "\xff"}]}'
+    assert server.json(f"{SIGNATURES}:regress", raw) == {"results": [3.0]}
 
 
 WRONG = "has element with unexpected JSON type: "
@@ -62,6 +66,14 @@ REFUSALS: dict[str, tuple[Any, str]] = {
     "too large": (
         {"examples": [{"x": 1 << 63}]},
         "Feature: x has uint64_t element. Only int64_t is supported.",
+    ),
+    "another kind comes before too large": (
+        {"examples": [{"x": [1.5, 1 << 63]}]},
+        "Unexpected element type in feature: x expecting type: float",
+    ),
+    "another kind comes before no base64": (
+        {"examples": [{"x": [1, {"b64": "?"}]}]},
+        "Unexpected element type in feature: x expecting type: int64",
     ),
     "no base64": ({"examples": [{"x": {"b64": "?"}}]}, "Unable to base64 decode"),
     "a signature name that is none": (
@@ -126,6 +138,8 @@ def test_metadata(server: Server) -> None:
         ("POST", "/v1/models/signatures/versions/x:predict"),
         ("POST", "/v1/models/signatures/labels/:predict"),
         ("POST", "/v1/models:predict"),
+        ("POST", "/v1/models/signatures:predict?a=b"),
+        ("GET", "/v1/models/signatures/metadata?a=b"),
         ("GET", "/v1/models/signatures:predict"),
         ("GET", "/v1/models/signatures/versions/x"),
         ("GET", "/v1/models/signatures/metadata/more"),
@@ -159,8 +173,26 @@ def test_other_paths_are_not_found(server: Server, path: str) -> None:
 def test_a_preflight_needs_an_origin(server: Server) -> None:
     """http_server.cc: OPTIONS is answered whatever the path names."""
     path = "/v1/models/signatures:predict"
-    assert server.rest(path, method="OPTIONS", headers={"Origin": "https://example.org"})[0] == 200
-    assert server.rest(path, method="OPTIONS")[0] == 400
+    assert server.rest(path, method="OPTIONS", headers={"Origin": "https://example.org"})[:2] == (200, "")
+    assert server.rest(path, method="OPTIONS")[:2] == (400, "")
+
+
+def test_ipv6(server: Server) -> None:
+    """evhttp_server.cc: listens to "::"."""
+    if server.process is None:
+        pytest.skip("needs a server on this machine: give --server-binary instead of --server-address")
+    try:
+        with socket.socket(socket.AF_INET6) as probe:
+            probe.bind(("::1", 0))
+    except OSError:
+        pytest.skip("needs a machine with IPv6")
+    with urlopen(f"http://[::1]:{server.rest_address.rpartition(':')[2]}{SIGNATURES}") as answer:
+        assert answer.status == 200
+
+
+def test_a_query_is_part_of_the_path(server: Server) -> None:
+    """evhttp_request.cc: uri_path() holds the query; http_rest_api_util.cc matches it as part of the name."""
+    assert server.error("/v1/models/none?a=b") == (404, "Could not find any versions of model none?a=b")
 
 
 def test_metrics(server: Server) -> None:
@@ -186,3 +218,10 @@ def test_metrics(server: Server) -> None:
     (total,) = (line for line in lines if line.startswith(f"{latency}_count{{{labels}}} "))
     assert buckets[-1] == f'{latency}_bucket{{{labels},le="+Inf"}} {total.split()[-1]}'
     assert any(line.startswith(f"{latency}_sum{{{labels}}} ") for line in lines)
+    runtime = ":tensorflow:serving:runtime_latency"  # util.cc
+    assert f"# TYPE {runtime} histogram" in lines
+    labels = f'{runtime}_bucket{{model_name="signatures",API="Predict",runtime="TF1",le="10"}} '
+    assert any(line.startswith(labels) for line in lines)
+    status, text, headers = server.rest(f"{path}?a=b")  # http_server.cc: ProcessPrometheusRequest
+    assert (status, text) == (400, f"Unexpected path: {path}?a=b. Should be {path}")
+    assert headers["content-type"].startswith("text/plain")
