@@ -10,10 +10,12 @@ BLOCKED = -1e9
 NONE = BLOCKED / 2
 """The logarithm of a sum of nothing: above every blocked score, below every other."""
 
-_ROWS = 64
-"""In a block where rows have features of their own: the more rows, the more moments each is multiplied with."""
-_SCORES = 1 << 20
-"""Otherwise a block has about so many scores (rows x candidates), 4 MB, and no fewer rows: it stays in the cache."""
+_ROWS = 128
+"""In a block: its scores stay in the cache, and there are enough rows to make a product of matrices quick."""
+_SCORES = 1 << 24
+"""A block has no more (rows x candidates), 64 MB, as long as it has 16 rows."""
+_AT_ONCE = 2
+"""Blocks under way: small operations are spread over the cores better side by side than each by itself."""
 
 _Place: TypeAlias = tf.Tensor | int
 
@@ -146,7 +148,7 @@ class _Blocks(NamedTuple):
         widths = [self.query.shape[1], self.choices.own.shape[1], self._width]
         parts = [tf.TensorArray(tf.float32, blocks, infer_shape=False, element_shape=[None, w]) for w in widths]
         begin = (tf.constant(0), tf.constant(0.0), tf.zeros_like(self.choices.candidates), *parts)
-        found = tf.while_loop(lambda number, *_: number < blocks, add, begin, parallel_iterations=1)
+        found = tf.while_loop(lambda number, *_: number < blocks, add, begin, parallel_iterations=_AT_ONCE)
         return _Sums(*found[1:3], *(part.concat() for part in found[3:]))
 
     @property
@@ -154,9 +156,8 @@ class _Blocks(NamedTuple):
         return 0 if self.features is None else int(self.features.weights.shape[1])
 
     def _height(self) -> tf.Tensor:
-        if self.features is not None:
-            return tf.constant(_ROWS, tf.int64)
-        return tf.maximum(_SCORES // tf.maximum(tf.shape(self.choices.candidates, tf.int64)[0], 1), _ROWS)
+        count = tf.shape(self.choices.candidates, tf.int64)[0]
+        return tf.clip_by_value(_SCORES // tf.maximum(count, 1), 16, _ROWS)
 
     def _rows(self, first: tf.Tensor, last: tf.Tensor) -> _Sums:
         """Of the rows from `first` on, before `last`."""

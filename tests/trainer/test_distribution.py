@@ -50,6 +50,24 @@ def test_one_device_needs_no_preparation():
     assert make_strategy(TrainingConfig()).num_replicas_in_sync == 1
 
 
+@pytest.mark.parametrize(
+    ("before", "threads"), [("", "2 1"), ("tf.config.threading.set_inter_op_parallelism_threads(7)", "7 0")]
+)
+def test_operations_run_side_by_side_where_nobody_has_chosen(before, threads):
+    lines = [
+        "import os, pipeline, tensorflow as tf",
+        "from pipeline.config.training import TrainingConfig",
+        "from trainer.distribution import make_strategy",
+        "os.sched_getaffinity = lambda _: {0, 1}",
+        before,
+        "make_strategy(TrainingConfig())",
+        "found = tf.config.threading",
+        "print(found.get_inter_op_parallelism_threads(), found.get_intra_op_parallelism_threads())",
+    ]
+    ended = subprocess.run([sys.executable, "-c", "\n".join(lines)], capture_output=True, text=True, check=True)
+    assert ended.stdout.split("\n")[-2] == threads
+
+
 def test_a_sum_over_one_replica_is_the_value_and_has_no_gradient():
     value = tf.Variable(2.0)
     with tf.GradientTape() as tape:

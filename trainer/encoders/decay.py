@@ -36,13 +36,15 @@ class DecayEncoder(tf.keras.layers.Layer):
 
     def call(self, events: tf.Tensor, visible: tf.Tensor, times: tf.Tensor, training: bool = False) -> tf.Tensor:
         """float [B, L, D], bool [B, L], int64 [B, L] (not read) -> float [B, L, D]."""
-        counts = tf.cast(visible, tf.float32)[..., tf.newaxis]
         batch, length, dimension = tf.shape(events)[0], tf.shape(events)[1], events.shape[-1]
-        # One product for all rows: the events, and how many they are, side by side.
-        seen = tf.transpose(tf.concat([events * counts, counts], axis=-1), [1, 0, 2])
-        sums = tf.matmul(self.factors(length), tf.reshape(seen, [length, batch * (dimension + 1)]))
-        sums = tf.reshape(sums, [self._decays, length, batch, dimension + 1])
-        means = tf.math.divide_no_nan(sums[..., :-1], sums[..., -1:])
+        counts = tf.transpose(tf.cast(visible, tf.float32))
+        seen = tf.transpose(events, [1, 0, 2]) * counts[..., tf.newaxis]
+        # Each is one product for all rows.
+        factors = self.factors(length)
+        sums = tf.matmul(factors, tf.reshape(seen, [length, batch * dimension]))
+        totals = tf.matmul(factors, counts)
+        shape = [self._decays, length, batch]
+        means = tf.math.divide_no_nan(tf.reshape(sums, [*shape, dimension]), tf.reshape(totals, [*shape, 1]))
         means = tf.transpose(means, [2, 1, 0, 3])
         return self.mix(tf.reshape(means, [batch, length, self._decays * dimension]))
 
