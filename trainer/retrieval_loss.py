@@ -39,7 +39,7 @@ class RetrievalLoss:
         negatives = self._trained_only(self._negatives(targets, query))
         trend = None
         if self._trend is not None:
-            query, weights = query[:, : -self._trend.width], query[:, -self._trend.width :]
+            query, weights = tf.split(query, [query.shape[1] - self._trend.width, self._trend.width], axis=1)
             time = tf.gather_nd(window[layout.TIME], targets.place)
             others = None if isinstance(items, CatalogueItems) else negatives.item
             trend = self._trend.past_scores(time, weights, targets.item, others)
