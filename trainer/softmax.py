@@ -65,11 +65,6 @@ class Choices(NamedTuple):
     blocked: tf.Tensor
 
 
-def weighed_features(weights: tf.Tensor, features: tf.Tensor) -> tf.Tensor:
-    """float [T, W], float [T, W, N] -> float [T, N]."""
-    return tf.squeeze(tf.matmul(weights[:, tf.newaxis], features), 1)
-
-
 def weighed_log_sum(
     query: tf.Tensor,
     choices: Choices,

@@ -12,7 +12,7 @@ import numpy as np
 import tensorflow as tf
 
 from trainer.past_trend import make_past_trend
-from trainer.softmax import OwnFeatures, weighed_features
+from trainer.softmax import OwnFeatures
 from transform.trend import DAY, TrendCounts
 
 
@@ -80,7 +80,8 @@ class TrendTable(tf.Module):
     def catalogue_scores(self, weights: tf.Tensor, time: tf.Tensor) -> tf.Tensor:
         """What is added to the scores of all items: float [B, W] and int64 [B] seconds -> float [B, V]."""
         bucket, row = tf.unique(self.bucket(time), out_idx=tf.int64)
-        return weighed_features(weights, tf.gather(self.of_all(bucket), row))
+        features = tf.gather(self.of_all(bucket), row)
+        return tf.squeeze(tf.matmul(weights[:, tf.newaxis], features), 1)
 
     def past_scores(
         self, time: tf.Tensor, weights: tf.Tensor, target: tf.Tensor, negative: tf.Tensor | None
