@@ -11,6 +11,7 @@ from trainer.data_summary import DataSummary
 
 _EVENTS: Final = 800
 _FEWEST, _MOST = 16, 1024
+_EPOCHS, _FEWEST_EPOCHS, _STEPS = 16, 5, 10_000
 _BATCHES: Final = 100
 """An epoch has so many, where that takes no batches of fewer than `_FEWEST` windows."""
 
@@ -30,6 +31,11 @@ class BatchPlan:
     sizes: tuple[int, ...]
     steps: int
     windows: int
+
+    @property
+    def epochs(self) -> int:
+        """How many epochs a training has where it is not configured."""
+        return min(_EPOCHS, max(_FEWEST_EPOCHS, math.ceil(_STEPS / max(self.steps, 1))))
 
     @classmethod
     def mixed(cls, size: int, windows: int) -> "BatchPlan":

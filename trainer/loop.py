@@ -87,7 +87,7 @@ class TrainingLoop:
         self._config: TrainingConfig = model.config.training
         self._stopping = None if evaluate is None else self._config.stopping
         self._plan = plan
-        self._total = self._config.epochs * plan.steps
+        self._total = (self._config.epochs or plan.epochs) * plan.steps
         self._total = min(self._total, self._config.max_steps or self._total)
         self._rewrite = rewrite_of(self._config.precision)
         optimizer, averaging, variables = self._config.optimizer, self._config.averaging, model.trainable_variables

@@ -34,7 +34,9 @@ class AveragingConfig(Section):
 class TrainingConfig(Section):
     """The length of training, its batches and where it runs."""
 
-    epochs: int = Field(default=16, gt=0)
+    epochs: int | None = Field(default=None, gt=0)
+    """Missing: 16, or as many as take 10,000 steps where these are fewer, but 5 at least: a large log has learned what
+    there is to learn long before its sixteenth pass."""
     max_steps: int | None = Field(default=None, gt=0)
     """Ends training sooner."""
     batch_size: int | None = Field(default=None, gt=0)

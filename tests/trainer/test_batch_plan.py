@@ -64,3 +64,8 @@ def test_every_length_is_in_one_group():
     found = plan({length: int(rng.integers(0, 500)) for length in range(LONGEST + 1)})
     assert all(shorter < longer for shorter, longer in pairwise(found.bounds))
     assert len(found.sizes) == len(found.bounds) + 1
+
+
+@pytest.mark.parametrize(("steps", "epochs"), [(0, 16), (120, 16), (666, 16), (1_000, 10), (1_045, 10), (9_000, 5)])
+def test_a_large_log_is_read_fewer_times(steps, epochs):
+    assert BatchPlan.mixed(16, windows=16 * steps).epochs == epochs
