@@ -1,4 +1,6 @@
-"""`python -m benchmarks.quality`: trains the studies' variants through the pipeline and prints their test figures."""
+"""`python -m benchmarks.quality`: trains the studies' variants through the pipeline and prints their test figures, then
+those of the peers on the same split files.
+"""
 
 import argparse
 import json
@@ -31,6 +33,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             results[variant] = [_run(name, variant, seed) for seed in options.seeds]
             console.print(_table(studies[name], results))
         _write(options.output / f"{name}.json", studies[name], options.seeds, results)
+        if studies[name].peers and not options.without_peers:
+            _run_peers(studies[name], results, options.output / f"{name}-peers.json")
     return 0
 
 
@@ -39,6 +43,7 @@ def _parser(names: list[str]) -> argparse.ArgumentParser:
     parser.add_argument("--only", nargs="+", choices=names, metavar="STUDY", help=f"of: {', '.join(names)}")
     parser.add_argument("--variants", nargs="+", metavar="VARIANT", help="of the study; all of them by default")
     parser.add_argument("--seeds", nargs="+", type=int, default=[1, 2, 3], help="one training for each")
+    parser.add_argument("--without-peers", action="store_true", help="train the variants alone")
     parser.add_argument("--output", type=Path, default=Path("benchmarks/results"), metavar="FOLDER")
     return parser
 
@@ -48,6 +53,13 @@ def _run(study: str, variant: str, seed: int) -> Result:
         command = [sys.executable, "-m", "benchmarks.quality.one", study, variant, str(seed), file.name]
         subprocess.run(command, check=True)
         return dict(json.load(file))
+
+
+def _run_peers(study: Study, results: dict[str, list[Result]], output: Path) -> None:
+    """On the split of the first variant."""
+    examples = next(iter(results.values()))[0]["examples"]
+    command = [sys.executable, "-m", "benchmarks.peers", "--examples", examples, "--output", str(output)]
+    subprocess.run([*command, "--state", *study.peers], check=True)
 
 
 def _write(path: Path, study: Study, seeds: Sequence[int], results: dict[str, list[Result]]) -> None:

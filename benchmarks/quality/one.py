@@ -11,7 +11,7 @@ from benchmarks.quality.studies import read_studies
 
 
 def main(study: str, variant: str, seed: str, output: str) -> int:
-    """Runs the pipeline and writes the test figures and the Trainer's result as JSON."""
+    """Runs the pipeline and writes the test figures, the Trainer's result and where the split lies, as JSON."""
     from pipeline.runners.local import run_local
 
     config = read_studies()[study].configuration(variant, int(seed))
@@ -21,10 +21,12 @@ def main(study: str, variant: str, seed: str, output: str) -> int:
         return 1
     from pipeline.evaluation.results import headline
 
-    evaluation, run = (outcome.outputs[c][k][0].uri for c, k in (("Evaluator", "evaluation"), ("Trainer", "model_run")))
+    wanted = (("Evaluator", "evaluation"), ("Trainer", "model_run"), ("InteractionExampleGen", "examples"))
+    evaluation, run, examples = (outcome.outputs[component][key][0].uri for component, key in wanted)
     training = json.loads(Path(run, "training.json").read_text())
     figures = {split: headline(evaluation, split) for split in config.evaluation.splits}
-    Path(output).write_text(json.dumps({"figures": figures, "training": training, "verdict": outcome.verdict}))
+    result = {"figures": figures, "training": training, "verdict": outcome.verdict, "examples": examples}
+    Path(output).write_text(json.dumps(result))
     return 0
 
 

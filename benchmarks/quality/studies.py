@@ -1,6 +1,6 @@
 """The studies of `studies.yaml`: configurations that differ in a few values, compared by a few figures."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
@@ -27,6 +27,7 @@ class Study:
       metrics: Of the test split, as gates name them.
       variants: Their changes to the configuration, by name.
       base: The changes that all variants share; a variant's own come after them.
+      peers: What the peers may know that are compared with the variants on the same split; none where it is empty.
     """
 
     title: str
@@ -34,6 +35,7 @@ class Study:
     metrics: tuple[str, ...]
     variants: Mapping[str, Changes]
     base: Changes = field(default_factory=dict)
+    peers: Sequence[str] = ()
 
     def configuration(self, variant: str, seed: int) -> Config:
         """The configuration of one training.

@@ -1,6 +1,9 @@
+from typing import get_args
+
 import pytest
 import yaml
 
+from benchmarks.peers.exam import State
 from benchmarks.quality.__main__ import _cell
 from benchmarks.quality.studies import ROOT, Study, read_studies
 
@@ -25,6 +28,12 @@ def test_a_variants_changes_come_after_those_of_all(tmp_path):
     assert set(config.tasks) == {"retrieval"}
     assert config.model.history.layers == 3
     assert config.model.dimension == 32
+
+
+def test_peers_are_compared_in_states_that_they_know():
+    states = {name: study.peers for name, study in read_studies().items() if study.peers}
+    assert set(states) == {"movielens", "global-time", "ratings", "sparse"}
+    assert {state for known in states.values() for state in known} <= set(get_args(State))
 
 
 def test_a_cell_holds_mean_and_deviation():
