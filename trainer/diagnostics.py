@@ -1,6 +1,7 @@
 """What TensorBoard shows of sharing and balancing beside the losses."""
 
 from itertools import combinations
+from typing import Any
 
 import tensorflow as tf
 
@@ -19,13 +20,14 @@ class Diagnostics:
     Args:
         model: the model.
         strategy: that the model was made in.
+        batch_spec: of the batches that it is measured on.
     """
 
-    def __init__(self, model: RecommenderModel, strategy: tf.distribute.Strategy) -> None:
+    def __init__(self, model: RecommenderModel, strategy: tf.distribute.Strategy, batch_spec: dict[str, Any]) -> None:
         self._model = model
         self._strategy = strategy
         self._tasks = model.balancing.tasks
-        self._measure = tf.function(self._global_measure, reduce_retracing=True)
+        self._measure = tf.function(self._global_measure, input_signature=[batch_spec])
 
     def measure(self, window: Window) -> Figures:
         """Figures by name.

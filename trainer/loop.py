@@ -100,7 +100,8 @@ class TrainingLoop:
         with strategy.scope():
             loss_scale = LossScale() if self._rewrite and self._config.precision == "mixed_float16" else None
         self._replica_step = ReplicaStep(model, self._optimizer, distillation, loss_scale)
-        self._diagnostics = Diagnostics(model, strategy) if log_folder else None
+        batch_spec = self._batches(epoch=0).element_spec
+        self._diagnostics = Diagnostics(model, strategy, batch_spec) if log_folder else None
         extras: dict[str, tf.Module | None] = {
             "plateau": self._plateau,
             "average": self._average,
@@ -113,7 +114,7 @@ class TrainingLoop:
             ScalarLog(posixpath.join(log_folder, part) if log_folder else None) for part in ("train", "eval")
         )
         # Traced once: without a signature every new shape, as that of an epoch's last batch, costs seconds.
-        self._step = tf.function(self._global_step, input_signature=[self._batches(epoch=0).element_spec])
+        self._step = tf.function(self._global_step, input_signature=[batch_spec])
 
     def run(self) -> TrainingResult:
         """Trains to the end, from the last checkpoint where there is one.

@@ -35,14 +35,16 @@ class Evaluator:
 
     def __init__(self, model: RecommenderModel, data: WindowData) -> None:
         self._model = model
-        self._data = data
-        self._answer = tf.function(self._answers, reduce_retracing=True)
+        self._batches = data.evaluation_batches(_BATCH_SIZE).take(_BATCHES)
+        # Traced once: without a signature every new shape, as that of the last batch, costs seconds.
+        candidates = tf.TensorSpec([model.spec.item_count, None])
+        self._answer = tf.function(self._answers, input_signature=[self._batches.element_spec, candidates])
 
     def evaluate(self) -> dict[str, float]:
         """Every figure by its name; a task without a target has none."""
         candidates = self._model.candidate_embeddings()
         columns: dict[str, list[np.ndarray]] = defaultdict(list)
-        for window in self._data.evaluation_batches(_BATCH_SIZE).take(_BATCHES):
+        for window in self._batches:
             for name, values in self._answer(window, candidates).items():
                 columns[name].append(np.atleast_1d(values.numpy()))
         answers = {name: np.concatenate(values) for name, values in columns.items()}

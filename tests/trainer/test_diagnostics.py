@@ -19,7 +19,8 @@ def measured(config):
     model = small_model(config)
     window = dense_windows(sparse_features(draw_rows(5, 4)), model.spec)
     window["is_target"] &= tf.range(tf.shape(window["mask"])[1]) % 2 == 0
-    return model, window, Diagnostics(model, tf.distribute.get_strategy()).measure(window)
+    batch_spec = tf.nest.map_structure(tf.TensorSpec.from_tensor, window)
+    return model, window, Diagnostics(model, tf.distribute.get_strategy(), batch_spec).measure(window)
 
 
 def test_gates_are_means_over_the_targets():

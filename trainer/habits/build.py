@@ -115,8 +115,9 @@ def _eval_parts(
     habits: Habits, name: str, model: RecommenderModel, held_out: WindowData
 ) -> tuple[np.ndarray, np.ndarray]:
     """Network and parts [E, P] and label [E] above the mean, of the labelled eval targets."""
+    batches = held_out.evaluation_batches(_BATCH_SIZE).take(_BATCHES)
 
-    @tf.function(reduce_retracing=True, autograph=False)
+    @tf.function(input_signature=[batches.element_spec], autograph=False)
     def answers(window: Window) -> tuple[tf.Tensor, tf.Tensor]:
         state, item = model.encode(window).newest(), window[layout.ITEM_ID][:, -1:]
         network = model.rank(state, item)[name] - habits.mean
@@ -125,6 +126,5 @@ def _eval_parts(
         label = window[layout.label(name)][:, -1] - habits.mean
         return tf.boolean_mask(columns, is_labelled), tf.boolean_mask(label, is_labelled)
 
-    batches = [answers(window) for window in held_out.evaluation_batches(_BATCH_SIZE).take(_BATCHES)]
-    parts, labels = zip(*batches, strict=True)
+    parts, labels = zip(*map(answers, batches), strict=True)
     return np.concatenate(parts).astype(np.float64), np.concatenate(labels).astype(np.float64)

@@ -78,7 +78,7 @@ def _ranks(
     candidates = model.candidate_embeddings()
     mask_seen = model.config.evaluation.mask_seen
 
-    @tf.function(reduce_retracing=True, autograph=False)
+    @tf.function(input_signature=[batches.element_spec], autograph=False)
     def ranks(window: Window) -> tf.Tensor:
         state = model.encode(window).newest()
         item, seen = window[layout.ITEM_ID][:, -1], window[layout.SEEN_ITEM_ID]

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 import scipy.sparse as sp
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
@@ -45,6 +45,7 @@ def test_without_an_item_or_an_event_there_is_no_link():
     assert transition_links(sp.csr_matrix((3, 3), dtype=np.float32), none, 2, 0.3).nnz == 0
 
 
+@settings(deadline=None)
 @given(
     hnp.arrays(np.float32, (5, 7), elements=st.sampled_from([0, 1, 2, 3])),
     st.integers(1, 8),
