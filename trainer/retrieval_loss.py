@@ -34,13 +34,18 @@ class RetrievalLoss:
 
     def sum(self, window: Window, embedding: tf.Tensor, items: BatchItems, training: bool) -> LossSum:
         """The window batch [B, L], its queries float [B, L, D + 1 + W] and its items -> the sums over its targets."""
-        targets = self._by_time(retrieval_targets(window, self._task, self._tower.size), window)
+        targets = retrieval_targets(window, self._task, self._tower.size)
         query = tf.gather_nd(embedding, targets.place)
         negatives = self._trained_only(self._negatives(targets, query))
         trend = None
         if self._trend is not None:
-            query, weights = tf.split(query, [query.shape[1] - self._trend.width, self._trend.width], axis=1)
             time = tf.gather_nd(window[layout.TIME], targets.place)
+            # In the order of time, in which events near to each other share the trend's features.
+            order = tf.argsort(time)
+            targets = RetrievalTargets(*(tf.gather(values, order) for values in targets))
+            time, query, blocked = (tf.gather(values, order) for values in (time, query, negatives.blocked))
+            negatives = negatives._replace(blocked=blocked)
+            query, weights = tf.split(query, [query.shape[1] - self._trend.width, self._trend.width], axis=1)
             others = None if isinstance(items, CatalogueItems) else negatives.item
             trend = self._trend.past_scores(time, weights, targets.item, others)
         loss = retrieval_loss(
@@ -54,13 +59,6 @@ class RetrievalLoss:
             trend=trend,
         )
         return LossSum(loss, tf.reduce_sum(targets.weight))
-
-    def _by_time(self, targets: RetrievalTargets, window: Window) -> RetrievalTargets:
-        """With a trend in the order of their times: events near to each other share its features."""
-        if self._trend is None:
-            return targets
-        order = tf.argsort(tf.gather_nd(window[layout.TIME], targets.place))
-        return RetrievalTargets(*(tf.gather(values, order) for values in targets))
 
     def _trained_only(self, negatives: Negatives) -> Negatives:
         without_id = self._tower.without_id

@@ -94,7 +94,10 @@ def test_a_user_id_alone_is_answered_as_if_it_had_brought_everything(functions, 
     answer = ask(functions, alone, whole)
     assert answer["count"].tolist() == [2, 2]
     for values in answer.values():
-        assert values[0].tolist() == values[1].tolist()
+        if values.dtype.kind == "f":  # products of matrices round rows of one batch differently
+            np.testing.assert_allclose(values[0], values[1], rtol=1e-5)
+        else:
+            assert values[0].tolist() == values[1].tolist()
 
 
 def test_an_own_history_overrides_and_an_unknown_user_is_cold(functions, shop_graph, call):
