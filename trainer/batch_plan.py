@@ -56,11 +56,12 @@ def plan_batches(training: TrainingConfig, summary: DataSummary, replicas: int) 
     """
     if training.batch_size is not None:
         return BatchPlan.mixed(training.batch_size, summary.windows)
-    ends = [*_cuts(summary, replicas), len(summary.windows_of_length)]
-    sizes = [_size(summary, start, end, replicas) for start, end in pairwise([0, *ends])]
-    counts = [int(summary.windows_of_length[start:end].sum()) for start, end in pairwise([0, *ends])]
+    bounds = tuple(_cuts(summary, replicas))
+    groups = list(pairwise([0, *bounds, len(summary.windows_of_length)]))
+    sizes = tuple(_size(summary, start, end, replicas) for start, end in groups)
+    counts = (int(summary.windows_of_length[start:end].sum()) for start, end in groups)
     steps = sum(math.ceil(count / size) for count, size in zip(counts, sizes, strict=True))
-    return BatchPlan(tuple(ends[:-1]), tuple(sizes), steps, summary.windows)
+    return BatchPlan(bounds, sizes, steps, summary.windows)
 
 
 def _cuts(summary: DataSummary, replicas: int) -> Iterator[int]:

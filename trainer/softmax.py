@@ -1,7 +1,7 @@
 """The logarithms of the sums of softmaxes over many candidates, with their gradients in one pass over the scores."""
 
 from collections.abc import Callable
-from typing import NamedTuple, TypeAlias
+from typing import NamedTuple
 
 import tensorflow as tf
 
@@ -17,8 +17,6 @@ _SCORES = 1 << 24
 _AT_ONCE = 2
 """Blocks under way: small operations are spread over the cores better side by side than each by itself."""
 
-_Place: TypeAlias = tf.Tensor | int
-
 
 class Moments(NamedTuple):
     """Features of the candidates, which all rows of a moment share.
@@ -31,7 +29,7 @@ class Moments(NamedTuple):
     features: tf.Tensor
     row: tf.Tensor
 
-    def of_rows(self, first: _Place, last: _Place) -> "Moments":
+    def of_rows(self, first: tf.Tensor | int, last: tf.Tensor | int) -> "Moments":
         """Those of the rows from `first` on, before `last`, and the moments that these need."""
         moment, row = tf.unique(self.row[first:last], out_idx=tf.int64)
         return Moments(tf.gather(self.features, moment), row)
