@@ -7,16 +7,16 @@ from pydantic import Field, model_validator
 from pipeline.config.base import Section
 from pipeline.config.features import FeaturesConfig
 
-PARTS: Final = ("network", "levels", "cosine", "agreement")
+PARTS: Final = ("network", "levels", "cosine", "agreement", "factors")
 """Beside the attributes, by their names."""
 
 
 class HabitsConfig(Section):
     """Beside the network's prediction: how high this user's and this item's labels lie (`levels`; Koren, "Factor in the
-    neighbors", 2010), and how far the user's own labels of items near to this one, or with the same author or genre,
-    were from that (Sarwar et al., "Item-based collaborative filtering recommendation algorithms", 2001). Their weighted
-    sum is predicted (Breiman, "Stacked regressions", 1996). Where labels are few a network alone is often no better
-    than the levels.
+    neighbors", 2010), how far the user's own labels of items near to this one, or with the same author or genre, were
+    from that (Sarwar et al., "Item-based collaborative filtering recommendation algorithms", 2001), and how far the
+    user's taste lets expect this one to be (`factors`). Their weighted sum is predicted (Breiman, "Stacked
+    regressions", 1996). Where labels are few a network alone is often no better than the levels.
 
     What a user's past events were labelled is read off an outcome, a categorical one that gives the label away; without
     one there are levels only."""
@@ -25,14 +25,19 @@ class HabitsConfig(Section):
     """An item is near to so many others, those with the highest cosine of the users that labelled them. 0: none."""
     agreement: int = Field(default=20, ge=0)
     """And to so many whose labels rise and fall together most, by the shrunk correlation. 0: none."""
+    factors: int = Field(default=8, ge=0)
+    """The length of a taste: labels are a product of a user's taste and an item's factors, found by variational Bayes,
+    around what is expected of those who had such items (Agarwal and Chen, "Regression-based latent factor models",
+    2009). A user's taste is made from the history when asked, so a new user has one. 0: none."""
     attributes: tuple[str, ...] | None = None
     """Item features of kind `categorical`, `multi_valued` or `text`: an item's level is its own and its values', and
     items that share a value are near. Missing: all of the first two kinds."""
     damping: float = Field(default=0.3, gt=0)
     """Added to the sum of the weights of near items: with few of them the mean is drawn to the levels."""
     weights: dict[str, float] | None = None
-    """Of `network`, `levels`, `cosine`, `agreement` and the attributes by name. Missing: chosen on the eval split after
-    training, by least squares; without an eval split, or where it is trained on, the network is alone then."""
+    """Of `network`, `levels`, `cosine`, `agreement`, `factors` and the attributes by name. Missing: chosen on the eval
+    split after training, by least squares; without an eval split, or where it is trained on, the network is alone
+    then."""
 
     def attributes_of(self, features: FeaturesConfig) -> tuple[str, ...]:
         """The attributes that are configured, or those that stand for them."""
@@ -42,7 +47,8 @@ class HabitsConfig(Section):
 
     @model_validator(mode="after")
     def _weights_are_of_what_is_there(self) -> "HabitsConfig":
-        absent = [name for name in ("cosine", "agreement") if name in (self.weights or {}) and not getattr(self, name)]
+        found = ("cosine", "agreement", "factors")
+        absent = [name for name in found if name in (self.weights or {}) and not getattr(self, name)]
         if absent:
             raise ValueError(f"`weights` should name parts that are not 0. Received: {', '.join(absent)}")
         return self

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 
 import numpy as np
+import scipy.sparse as sp
 import tensorflow as tf
 
 from pipeline import layout
@@ -11,10 +12,12 @@ from pipeline.config.tasks import RegressionTask
 from trainer.data import WindowData
 from trainer.habits.agreement import agreement_links
 from trainer.habits.attributes import item_attributes
+from trainer.habits.factors import fit_factors
 from trainer.habits.habits import Habits
 from trainer.habits.labels import TrainLabels, read_labels
 from trainer.habits.levels import Levels, fit_levels
 from trainer.habits.outcomes import outcome_labels
+from trainer.habits.taste import Taste
 from trainer.model import RecommenderModel
 from trainer.neighbours.links import cosine_links
 from trainer.neighbours.scores import NeighbourTable
@@ -58,19 +61,34 @@ def _habits_of(
     attributes = item_attributes(names, model.spec.features, model.candidates.table)
     levels = fit_levels(labels, model.spec.user_count, model.spec.item_count, attributes.matrices())
     tables = {t.name: t for t in _tables(task.habits, labels, levels, model.spec)} if told else {}
-    habits = Habits(task, levels, told, tables, attributes, _ALONE)
+    taste = _taste(task.habits, labels, levels, model.spec) if told else None
+    habits = Habits(task, levels, told, tables, taste, attributes, _ALONE)
     return _weighted(habits, name, task.habits, model, held_out)
 
 
 def _tables(config: HabitsConfig, labels: TrainLabels, levels: Levels, spec: WindowSpec) -> Iterator[NeighbourTable]:
-    users, items = spec.user_count, spec.item_count
-    counted = config.weights or ("cosine", "agreement")  # what configured weights leave out is not looked for
-    if config.cosine and "cosine" in counted:
-        labelled = labels.by_user(np.ones(len(labels.label)), users, items)
+    if _counts(config, "cosine"):
+        labelled = labels.by_user(np.ones(len(labels.label)), spec.user_count, spec.item_count)
         yield NeighbourTable(cosine_links(labelled, config.cosine), 1.0, name="cosine")
-    if config.agreement and "agreement" in counted:
-        above = labels.by_user(labels.label - levels.of(labels.user, labels.item), users, items)
-        yield NeighbourTable(agreement_links(above, config.agreement), 1.0, name="agreement")
+    if _counts(config, "agreement"):
+        links = agreement_links(_above(labels, levels, spec), config.agreement)
+        yield NeighbourTable(links, 1.0, name="agreement")
+
+
+def _taste(config: HabitsConfig, labels: TrainLabels, levels: Levels, spec: WindowSpec) -> Taste | None:
+    if not _counts(config, "factors"):
+        return None
+    had = labels.had(spec.user_count, spec.item_count)
+    return Taste(fit_factors(_above(labels, levels, spec), had, config.factors))
+
+
+def _counts(config: HabitsConfig, part: str) -> bool:
+    """Whether the part is there; what configured weights leave out is not looked for."""
+    return getattr(config, part) > 0 and (config.weights is None or part in config.weights)
+
+
+def _above(labels: TrainLabels, levels: Levels, spec: WindowSpec) -> sp.csr_matrix:
+    return labels.by_user(labels.label - levels.of(labels.user, labels.item), spec.user_count, spec.item_count)
 
 
 def _weighted(

@@ -8,6 +8,7 @@ from pipeline.config.tasks import RegressionTask
 from trainer.habits.attributes import AttributeMeans, ItemAttributes
 from trainer.habits.levels import Levels
 from trainer.habits.outcomes import OutcomeLabels
+from trainer.habits.taste import Taste
 from trainer.neighbours.scores import Cells, NeighbourTable, nearest
 from trainer.towers.state import QueryState
 
@@ -20,6 +21,7 @@ class Habits(tf.Module):
         levels: of users and items.
         told: the labels that the history's outcomes stand for; None where none does, and the rest is not read.
         tables: from the history's items to those near to them, by kind.
+        taste: of the history; None: no such part.
         attributes: of the items.
         weights: of the parts, by name; those that are missing are left out.
     """
@@ -30,6 +32,7 @@ class Habits(tf.Module):
         levels: Levels,
         told: OutcomeLabels | None,
         tables: Mapping[str, NeighbourTable],
+        taste: Taste | None,
         attributes: ItemAttributes,
         weights: Mapping[str, float],
     ) -> None:
@@ -39,6 +42,7 @@ class Habits(tf.Module):
         self.mean, self._size = levels.mean, len(levels.item) - 1
         self._told = told
         self._tables = dict(tables) if told else {}
+        self._taste = taste if told else None
         self._attributes = AttributeMeans(attributes, self._damping) if told and attributes.names else None
         self.weights = dict(weights)
         with self.name_scope:
@@ -48,7 +52,8 @@ class Habits(tf.Module):
     @property
     def names(self) -> tuple[str, ...]:
         """The parts beside the network."""
-        return ("levels", *self._tables, *(self._attributes.names if self._attributes else ()))
+        taste = () if self._taste is None else ("factors",)
+        return ("levels", *self._tables, *taste, *(self._attributes.names if self._attributes else ()))
 
     def prediction(self, network: tf.Tensor, state: QueryState, item: tf.Tensor) -> tf.Tensor:
         """The weighted parts in the label's unit: the network's prediction float [B, N], items int64 [B, N]."""
@@ -73,8 +78,9 @@ class Habits(tf.Module):
         above, is_told = self._above_levels(self._told, state)
         history = tf.where(is_told, state.items, self._size)
         near = self._means_of_near(history, above, item) if self._tables else {}
+        taste = {"factors": self._taste(state.items, is_told, above, item)} if self._taste else {}
         alike = self._attributes(history, above, item) if self._attributes else {}
-        return {"levels": levels} | near | alike
+        return {"levels": levels} | near | taste | alike
 
     def _means_of_near(self, history: tf.Tensor, above: tf.Tensor, item: tf.Tensor) -> dict[str, tf.Tensor]:
         """By kind the mean of the user's labels, above their levels, of near items; drawn to 0 by the damping."""

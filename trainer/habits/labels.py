@@ -22,12 +22,14 @@ class TrainLabels(NamedTuple):
         item: in [0, V).
         label: as configured.
         outcomes: the events' categories by outcome feature.
+        positives: [P, 2], user and item of what was had, labelled or not.
     """
 
     user: NDArray[np.int64]
     item: NDArray[np.int64]
     label: NDArray[np.float64]
     outcomes: Mapping[str, NDArray[np.int64]]
+    positives: NDArray[np.int64]
 
     def by_user(self, values: NDArray[np.float64], users: int, items: int) -> sp.csr_matrix:
         """A value for each event as float32 [U, V]: their mean where a user labelled an item more than once."""
@@ -36,17 +38,26 @@ class TrainLabels(NamedTuple):
         pairs = known // items, known % items
         return sp.csr_matrix((means.astype(np.float32), pairs), shape=(users, items))
 
+    def had(self, users: int, items: int) -> sp.csr_matrix:
+        """How often a user had an item, float32 [U, V]."""
+        ones = np.ones(len(self.positives), np.float32)
+        return sp.csr_matrix((ones, tuple(self.positives.T)), shape=(users, items))
+
 
 def read_labels(data: WindowData, task: str, outcomes: Sequence[str], spec: WindowSpec) -> TrainLabels:
     """Reads all train windows once; each event is a target in just one."""
-    names = [layout.USER_ID, layout.ITEM_ID, layout.label(task), *outcomes]
-    columns: dict[str, list[NDArray[np.generic]]] = {name: [] for name in names}
+    names = [layout.label(task), *outcomes]
+    columns: dict[str, list[NDArray[np.generic]]] = {name: [] for name in ("positive", "labelled", *names)}
     for window in data.evaluation_batches(_READ_BATCH):
-        is_target = window[MASK] & window[layout.IS_TARGET] & (window[layout.weight(task)] > 0)
-        is_known = (window[layout.ITEM_ID] < spec.item_count) & (window[layout.USER_ID] < spec.user_count)[:, None]
-        row, place = np.nonzero((is_target & is_known).numpy())
-        columns[layout.USER_ID].append(window[layout.USER_ID].numpy()[row])
-        for name in names[1:]:
-            columns[name].append(window[name].numpy()[row, place])
-    user, item, label, *others = (np.concatenate(columns[name]) for name in names)
-    return TrainLabels(user, item, label.astype(np.float64), dict(zip(outcomes, others, strict=True)))
+        user, item = np.broadcast_arrays(window[layout.USER_ID].numpy()[:, np.newaxis], window[layout.ITEM_ID].numpy())
+        pair = np.stack([user, item], axis=-1)
+        is_known = (item < spec.item_count) & (user < spec.user_count)
+        is_target = (window[MASK] & window[layout.IS_TARGET]).numpy() & is_known
+        is_labelled = is_target & (window[layout.weight(task)] > 0).numpy()
+        columns["positive"].append(pair[is_target & window[layout.IS_POSITIVE].numpy()])
+        columns["labelled"].append(pair[is_labelled])
+        for name in names:
+            columns[name].append(window[name].numpy()[is_labelled])
+    positives, labelled, label, *others = (np.concatenate(values) for values in columns.values())
+    categories = dict(zip(outcomes, others, strict=True))
+    return TrainLabels(labelled[:, 0], labelled[:, 1], label.astype(np.float64), categories, positives)

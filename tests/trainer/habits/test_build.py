@@ -38,7 +38,7 @@ def test_weights_are_those_that_predict_the_eval_labels_best(tmp_path, capsys):
     without = Evaluator(model, held_out).evaluate()
     model.habits = build_habits(model, train, held_out)
     found = Evaluator(model, held_out).evaluate()
-    assert model.habits["rating"].names == ("levels", "cosine", "agreement")
+    assert model.habits["rating"].names == ("levels", "cosine", "agreement", "factors")
     assert found["rating/rmse"] < 0.75 < without["rating/rmse"]
     assert found["ndcg@3"] == without["ndcg@3"]
     said = capsys.readouterr().out
@@ -76,16 +76,24 @@ def test_weights_of_near_items_alone_are_nothing_where_no_outcome_tells_the_labe
 def test_labels_are_those_of_known_targets(tmp_path):
     row = draw_row(np.random.default_rng(0), 4, user_id=[2], item_id=[3, 5, ITEMS, 1], is_target=[0, 1, 1, 1])
     row |= {"label_rating": [1.0, 2.0, 3.0, 4.0], "weight_rating": [1.0, 1.0, 1.0, 0.0], "outcome_stars": [1, 2, 3, 4]}
+    row |= {"is_positive": [1, 1, 1, 1]}
     stranger = draw_row(np.random.default_rng(0), 2, user_id=[USERS])
     spec = small_spec(small_config())
     data = WindowData([write_rows(tmp_path / "a.gz", [row, stranger])], spec)
     found = read_labels(data, "rating", ["outcome_stars"], spec)
     assert (found.user.tolist(), found.item.tolist(), found.label.tolist()) == ([2], [5], [2.0])
     assert found.outcomes["outcome_stars"].tolist() == [2]
+    assert found.positives.tolist() == [[2, 5], [2, 1]]
+
+
+def test_what_a_user_had_often_counts_often():
+    positives = np.array([[0, 3], [0, 3], [1, 2]])
+    labels = TrainLabels(np.zeros(0, int), np.zeros(0, int), np.zeros(0), {}, positives)
+    np.testing.assert_array_equal(labels.had(2, 4).toarray(), [[0, 0, 0, 2], [0, 0, 1, 0]])
 
 
 def test_a_pair_with_several_labels_has_their_mean():
-    labels = TrainLabels(np.array([0, 0, 1]), np.array([3, 3, 2]), np.zeros(3), {})
+    labels = TrainLabels(np.array([0, 0, 1]), np.array([3, 3, 2]), np.zeros(3), {}, np.zeros([0, 2], np.int64))
     found = labels.by_user(np.array([1.0, 4.0, 7.0]), 2, 4).toarray()
     np.testing.assert_array_equal(found, [[0, 0, 0, 2.5], [0, 0, 7, 0]])
 

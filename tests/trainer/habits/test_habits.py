@@ -6,9 +6,11 @@ import tensorflow as tf
 from pipeline.config.tasks import RegressionTask
 from tests.trainer.small import ITEMS, USERS, draw_row, small_config, small_model, sparse_features
 from trainer.habits.attributes import ItemAttributes
+from trainer.habits.factors import Factors
 from trainer.habits.habits import Habits
 from trainer.habits.levels import Levels
 from trainer.habits.outcomes import OutcomeLabels
+from trainer.habits.taste import Taste
 from trainer.neighbours.scores import NeighbourTable
 from trainer.windows import dense_windows
 
@@ -18,6 +20,8 @@ NEAR = {(4, 7): 0.5, (2, 7): 0.25, (4, 1): 1.0}
 """What an item of the history (first) counts for another (second)."""
 ALIKE = {(2, 7): 0.125, (9, 5): 2.0}
 """The same of another kind."""
+OFFERED, PROFILE = np.random.default_rng(0).normal(size=(2, ITEMS, 2))
+NOISE = 0.25
 
 
 def table(near, name):
@@ -39,7 +43,8 @@ def habits(weights, told=True):
     # The category c stands for the label c; the categories 0 and 5 were never labelled.
     outcome = OutcomeLabels("outcome_stars", np.arange(6.0), np.array([False, True, True, True, True, False]))
     tables = {"cosine": table(NEAR, "cosine"), "agreement": table(ALIKE, "agreement")}
-    return Habits(task, Levels(MEAN, USER, ITEM), outcome if told else None, tables, attributes(), weights)
+    taste = Taste(Factors(OFFERED, PROFILE, np.array([0.5, -0.5]), NOISE))
+    return Habits(task, Levels(MEAN, USER, ITEM), outcome if told else None, tables, taste, attributes(), weights)
 
 
 def state(rows):
@@ -73,6 +78,20 @@ def test_items_that_share_an_attribute_by_hand():
     np.testing.assert_allclose(found["genre"][0], [seven, nine, 0, 0], rtol=1e-5)
 
 
+def test_a_taste_by_hand():
+    found = habits({}).parts(state([row(3, [4, 2, 9], [4, 0, 2])]), tf.constant([[7, 1, ITEMS]], tf.int64))["factors"]
+    # Item 2 has no known label: it tells what is expected, and nothing after that.
+    above = [stars - (MEAN + USER[3] + ITEM[i]) for i, stars in ((4, 4), (9, 2))]
+    told, expected = OFFERED[[4, 9]], [0.5, -0.5] + PROFILE[[4, 2, 9]].sum(axis=0) / 2
+    taste = np.linalg.inv(np.eye(2) + told.T @ told / NOISE) @ (expected + told.T @ above / NOISE)
+    np.testing.assert_allclose(found[0], [*OFFERED[[7, 1]] @ taste, 0], rtol=1e-4)
+
+
+def test_the_taste_of_a_user_without_a_history_is_the_usual_one():
+    found = habits({}).parts(state([row(USERS, [], [])]), tf.constant([[7]], tf.int64))["factors"]
+    np.testing.assert_allclose(found[0], [OFFERED[7] @ [0.5, -0.5]], rtol=1e-5)
+
+
 def test_events_without_a_known_label_say_nothing():
     unlabelled = habits({}).parts(state([row(3, [4, 2], [0, 1])]), tf.constant([[7, 1]], tf.int64))["cosine"][0]
     np.testing.assert_allclose(unlabelled, [0.25 * (1 - (MEAN + USER[3] + ITEM[2])) / (0.25 + DAMPING), 0], rtol=1e-5)
@@ -102,10 +121,10 @@ def test_the_prediction_is_the_weighted_sum_inside_the_bounds():
 
 def test_without_an_outcome_that_tells_labels_there_are_levels_only():
     assert habits({}, told=False).names == ("levels",)
-    assert habits({}).names == ("levels", "cosine", "agreement", "genre")
+    assert habits({}).names == ("levels", "cosine", "agreement", "factors", "genre")
 
 
-@pytest.mark.parametrize("part", ["cosine", "agreement"])
+@pytest.mark.parametrize("part", ["cosine", "agreement", "factors"])
 def test_weights_of_parts_that_are_off_are_refused(part):
     with pytest.raises(ValueError, match="`weights` should name parts that are not 0. Received: " + part):
         RegressionTask(kind="regression", label="rating", habits={part: 0, "weights": {part: 1.0}})

@@ -8,7 +8,7 @@ from trainer.habits.levels import fit_levels
 
 
 def labels(user, item, label):
-    return TrainLabels(np.asarray(user), np.asarray(item), np.asarray(label, float), {})
+    return TrainLabels(np.asarray(user), np.asarray(item), np.asarray(label, float), {}, np.zeros([0, 2], np.int64))
 
 
 def drawn(events, user_spread, item_spread, noise, users=60, items=40):

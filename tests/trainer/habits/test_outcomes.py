@@ -11,7 +11,8 @@ def feature(name, size):
 
 def labels(label, **outcomes):
     events = np.zeros(len(label), np.int64)
-    return TrainLabels(events, events, np.asarray(label, float), {n: np.asarray(v) for n, v in outcomes.items()})
+    categories = {name: np.asarray(values) for name, values in outcomes.items()}
+    return TrainLabels(events, events, np.asarray(label, float), categories, np.zeros([0, 2], np.int64))
 
 
 def test_the_outcome_that_tells_the_label_is_found():
