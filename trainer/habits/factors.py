@@ -117,12 +117,12 @@ class _Prior:
         self._traits = traits
         self._design = traits.T @ traits + _RIDGE * np.eye(traits.shape[1])
         self.covariance = covariance
-        self.weights = np.zeros((traits.shape[1], len(covariance)))
+        self.weights: _Floats = np.zeros((traits.shape[1], len(covariance)))
         self.mean = np.zeros((len(traits), len(covariance)))
 
     def learn(self, mean: _Floats, covariance: _Floats) -> None:
         """From the posterior means [N, D] and the sum of the posterior covariances [D, D]."""
-        self.weights = np.linalg.solve(self._design, self._traits.T @ mean)
+        self.weights = np.asarray(np.linalg.solve(self._design, self._traits.T @ mean))
         self.mean = self._traits @ self.weights
         left = mean - self.mean
         self.covariance = (left.T @ left + covariance) / len(mean)
