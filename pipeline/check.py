@@ -11,6 +11,7 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from pipeline.check_data import check_data
+from pipeline.check_distances import check_distances
 from pipeline.check_tasks import check_tasks
 from pipeline.config import Config, ConfigError, parse_config
 from pipeline.config.keys import suggestion
@@ -58,6 +59,7 @@ def _rules(config: Config) -> Iterator[Problem]:
     yield from _replicas(config)
     yield from _teacher(config)
     yield from _tuner(config)
+    yield from check_distances(config)
     yield from map(_located, check_gates(config))
 
 

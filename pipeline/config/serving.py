@@ -5,6 +5,7 @@ from typing import Annotated, Literal
 from pydantic import Field, model_validator
 
 from pipeline.config.base import Section
+from pipeline.config.distances import DriftConfig, SkewConfig
 
 
 class InfraConfig(Section):
@@ -146,3 +147,8 @@ class PipelineConfig(Section):
     schema_file: str | None = None
     """A curated TFDV schema (pbtxt); inferred from the data when missing."""
     stop_on_anomalies: bool = True
+    """Whether examples that do not fit the schema stop the run, before Transform. `false`: they are reported only."""
+    drift: DriftConfig | None = None
+    """Off when missing."""
+    skew: SkewConfig | None = None
+    """Off when missing."""

@@ -193,6 +193,12 @@ def test_changed_key_is_one_problem(write, old, new, expected):
             "serving: {default_k: 20, candidates: 10}",
             "19: `serving.candidates`: should be at least `default_k` (20). Received: 10",
         ),
+        (
+            "pipeline: {skew: {features: {user_aeg: 0.1}}}",
+            "19: `pipeline.skew.features.user_aeg`: should name a feature that distances are measured of (user_id, "
+            "item_id, user_age, user_country, outcome_rating, is_positive, label_rating). "
+            "Did you mean `user_age`? Received: 'user_aeg'",
+        ),
         ("evaluation: {ks: [100, 10]}", "19: `evaluation.ks`: should increase. Received: [100, 10]"),
         (
             "evaluation: {ks: [0, 10]}",

@@ -1,0 +1,50 @@
+"""By which measure the distributions of each raw feature are compared. Imports neither TensorFlow nor TFX."""
+
+from collections.abc import Callable, Iterator
+from typing import Final, Literal
+
+from pipeline import layout
+from pipeline.config import Config
+from pipeline.config.features import Cross, Feature, Numeric, Text, Time
+from pipeline.config.tasks import LabelledTask
+
+Kind = Literal["drift", "skew"]
+"""What is compared: with an earlier run, or splits of one run."""
+
+Measure = Literal["L-infinity distance", "Jensen-Shannon divergence"]
+L_INFINITY: Final = "L-infinity distance"
+JENSEN_SHANNON: Final = "Jensen-Shannon divergence"
+
+
+def measures(config: Config) -> dict[str, Measure]:
+    """The measure of every raw feature that has one, by its name in the examples, of all splits.
+
+    Texts and times have none: nearly every text is another, and times of another span are others by nature. Neither
+    have sessions, whose ids are always new, and what ingest writes for itself.
+    """
+    return {**window_measures(config), **dict(_of_section(config.features.item, layout.item_feature))}
+
+
+def window_measures(config: Config) -> dict[str, Measure]:
+    """The same for the splits `train`, `eval` and `test`."""
+    features = config.features
+    labels = [layout.label(name) for name, task in config.events.items() if isinstance(task, LabelledTask)]
+    return {
+        layout.USER_ID: L_INFINITY,
+        layout.ITEM_ID: L_INFINITY,
+        **dict(_of_section(features.user, layout.user_feature)),
+        **dict(_of_section(features.context, layout.context_feature)),
+        **dict(_of_section(features.outcome, layout.outcome_feature)),
+        layout.IS_POSITIVE: JENSEN_SHANNON,
+        **dict.fromkeys(labels, JENSEN_SHANNON),
+    }
+
+
+def _of_section(features: tuple[Feature, ...], in_examples: Callable[[str], str]) -> Iterator[tuple[str, Measure]]:
+    for feature in features:
+        if isinstance(feature, Cross):
+            yield from ((in_examples(column), L_INFINITY) for column in feature.of)
+        elif isinstance(feature, Numeric):
+            yield in_examples(feature.name), JENSEN_SHANNON
+        elif not isinstance(feature, Text | Time):
+            yield in_examples(feature.name), L_INFINITY
