@@ -1,0 +1,62 @@
+"""Which earlier statistics those of a run are compared with."""
+
+from typing import Any, Final
+
+from tfx import types
+from tfx import v1 as tfx
+from tfx.dsl.components.common.resolver import ResolverStrategy
+from tfx.dsl.input_resolution.strategies.latest_artifact_strategy import LatestArtifactStrategy
+from tfx.types import standard_artifacts
+
+REFERENCE: Final = "reference"
+BLESSING: Final = "model_blessing"
+CURRENT: Final = "current"
+
+_ID: Final = "reference_statistics"
+
+
+class BlessedBeforeCurrent(ResolverStrategy):
+    """The newest statistics that are older than the current ones, of a run whose model was blessed.
+
+    So data that stopped a run, or made no better model, are not what the next run is measured by, and a run that is
+    all cache is compared as it was before.
+    """
+
+    def resolve_artifacts(
+        self, store: Any, input_dict: dict[str, list[types.Artifact]]
+    ) -> dict[str, list[types.Artifact]]:
+        """Keeps at most one of the statistics, and the blessings of its runs. See the base class."""
+        first = min((statistics.id for statistics in input_dict[CURRENT]), default=0)
+        older = [statistics for statistics in input_dict[REFERENCE] if statistics.id < first]
+        given = [(b, _runs(store, b)) for b in input_dict[BLESSING] if b.get_int_custom_property("blessed")]
+        for statistics in sorted(older, key=lambda statistics: statistics.id, reverse=True):
+            runs = _runs(store, statistics)
+            if blessings := [blessing for blessing, blessed in given if blessed & runs]:
+                return {**input_dict, REFERENCE: [statistics], BLESSING: blessings}
+        return {**input_dict, REFERENCE: [], BLESSING: []}
+
+
+def _runs(store: Any, artifact: types.Artifact) -> set[str]:
+    """The runs that made the artifact or took it from the cache."""
+    return {c.name for c in store.get_contexts_by_artifact(artifact.id) if c.type == "pipeline_run"}
+
+
+def statistics_before(current: types.BaseChannel) -> tfx.dsl.Resolver:
+    """Resolves the statistics that `current`, those of this run, are compared with. For the local runner."""
+    return tfx.dsl.Resolver(
+        strategy_class=BlessedBeforeCurrent,
+        current=current,
+        reference=tfx.dsl.Channel(type=standard_artifacts.ExampleStatistics),
+        model_blessing=tfx.dsl.Channel(type=standard_artifacts.ModelBlessing),
+    ).with_id(_ID)
+
+
+def latest_statistics(current: types.BaseChannel) -> tfx.dsl.Resolver:
+    """The newest statistics of any run that began earlier, by the strategy that Kubeflow knows; reads no `current`.
+
+    It waits for nothing, so it has answered before this run's own statistics are made.
+    """
+    del current
+    return tfx.dsl.Resolver(
+        strategy_class=LatestArtifactStrategy, reference=tfx.dsl.Channel(type=standard_artifacts.ExampleStatistics)
+    ).with_id(_ID)
