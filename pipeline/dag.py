@@ -13,6 +13,7 @@ from pipeline.infra.component import make_infra_validator
 from pipeline.ingest.component import InteractionExampleGen
 from pipeline.push.component import make_pusher
 from pipeline.validation.components import make_validation
+from pipeline.validation.reference import statistics_before
 from trainer.component import make_trainer, make_tuner
 from transform.component import make_transform
 
@@ -21,6 +22,7 @@ def create_pipeline(
     config: Config,
     pipeline_root: str | None = None,
     make_resolver: Callable[[BaseChannel], tfx.dsl.Resolver] = blessed_before,
+    make_reference: Callable[[BaseChannel], tfx.dsl.Resolver] = statistics_before,
 ) -> tfx.dsl.Pipeline:
     """Builds the pipeline of a configuration. Pure: reads and writes nothing.
 
@@ -28,13 +30,14 @@ def create_pipeline(
       config: The validated configuration.
       pipeline_root: Where artifacts go; `paths.artifacts(config)` when missing.
       make_resolver: From the candidate model to the resolver of the model that it is compared with.
+      make_reference: From this run's statistics to the resolver of those that they are compared with.
 
     Returns:
       The pipeline, for any TFX runner.
     """
     ingest = InteractionExampleGen(config)
     examples = ingest.outputs["examples"]
-    validation = make_validation(config, examples)
+    validation = make_validation(config, examples, make_reference)
     transform = make_transform(config, examples, validation.schema)
     transform.add_upstream_node(validation.validator)
     transformed, graph = transform.outputs["transformed_examples"], transform.outputs["transform_graph"]

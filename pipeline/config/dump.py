@@ -8,6 +8,7 @@ from pipeline.config.config import Config
 _COLUMNS = ("features.user", "features.item", "features.context", "features.outcome")
 _EVENTS = ("data", "positive", "cleaning", "split", *_COLUMNS, "tasks")
 INGEST = (*_EVENTS, "model.history.max_events", "model.history.min_context")
+DISTRIBUTIONS = ("data", "features", "tasks", "pipeline.drift", "pipeline.skew")
 TRANSFORM = ("data", "features", "tasks", "model.user_min_count")
 _FITTED = (*INGEST, "features", "model", "training", "evaluation.ks", "evaluation.mask_seen", "evaluation.cold_items")
 TRAINER = (*_FITTED, "serving", "-serving.infra")

@@ -67,8 +67,9 @@ def _compile(config: Config, image: str | None, pipeline_root: str | None) -> tu
 
     from pipeline.dag import create_pipeline
     from pipeline.evaluation.baseline import latest_blessed
+    from pipeline.validation.reference import latest_statistics
 
-    pipeline = create_pipeline(config, pipeline_root, latest_blessed)
+    pipeline = create_pipeline(config, pipeline_root, latest_blessed, latest_statistics)
     runner = tfx.orchestration.experimental.KubeflowV2DagRunner(
         tfx.orchestration.experimental.KubeflowV2DagRunnerConfig(default_image=image)
     )

@@ -1,16 +1,21 @@
 """The components from examples to a validated schema."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from tfx import v1 as tfx
-from tfx.dsl.components.base.base_component import BaseComponent
+from tfx.dsl.components.base.base_node import BaseNode
 from tfx.types import BaseChannel
 
 from pipeline.config import Config
 from pipeline.fingerprint import code_fingerprint
 from pipeline.validation.curated_schema import CuratedSchema
+from pipeline.validation.distribution_validator import DistributionValidator
+from pipeline.validation.reference import REFERENCE, statistics_before
 from pipeline.validation.schema_gen import SchemaGen
 from pipeline.validation.validator import ExampleValidator
+
+MakeReference = Callable[[BaseChannel], tfx.dsl.Resolver]
 
 
 @dataclass(frozen=True)
@@ -18,18 +23,25 @@ class Validation:
     """What `make_validation` makes.
 
     Attributes:
-      components: All of them, in the order in which they run.
+      components: All of them, and the resolver of earlier statistics, in the order in which they run.
       schema: The channel of the schema.
-      validator: The component that fails on anomalies; whatever trusts the data runs after it.
+      validator: The last component that may stop the run; whatever trusts the data runs after it.
     """
 
-    components: tuple[BaseComponent, ...]
+    components: tuple[BaseNode, ...]
     schema: BaseChannel
-    validator: BaseComponent
+    validator: BaseNode
 
 
-def make_validation(config: Config, examples: BaseChannel) -> Validation:
+def make_validation(
+    config: Config, examples: BaseChannel, make_reference: MakeReference = statistics_before
+) -> Validation:
     """Statistics, schema (curated where the configuration names one, else inferred) and validation of `examples`.
+
+    Args:
+      config: The configuration.
+      examples: A channel of Examples.
+      make_reference: From this run's statistics to the resolver of those that they are compared with.
 
     Raises:
       ValueError: If `pipeline.schema_file` does not exist.
@@ -47,4 +59,21 @@ def make_validation(config: Config, examples: BaseChannel) -> Validation:
         schema_file=schema_file,
         fingerprint=fingerprint,
     )
-    return Validation((statistics_gen, schema_gen, validator), schema_gen.outputs["schema"], validator)
+    schema = schema_gen.outputs["schema"]
+    components = (statistics_gen, schema_gen, validator, *_comparing(config, statistics, schema, make_reference))
+    last = components[-1]
+    if last is not validator:
+        last.add_upstream_node(validator)
+    return Validation(components, schema, last)
+
+
+def _comparing(
+    config: Config, statistics: BaseChannel, schema: BaseChannel, make_reference: MakeReference
+) -> list[BaseNode]:
+    """What compares distributions: nothing, a validator, or a resolver and a validator."""
+    if config.pipeline.drift is not None:
+        resolver = make_reference(statistics)
+        return [resolver, DistributionValidator(statistics, resolver.outputs[REFERENCE], schema, config)]
+    if config.pipeline.skew is not None:
+        return [DistributionValidator(statistics, None, schema, config)]
+    return []

@@ -53,6 +53,24 @@ def test_a_search_for_hyperparameters_is_compiled(tmp_path):
     assert inputs.task_output_artifact.producer_task == "Tuner"
 
 
+def test_drift_is_compared_with_the_newest_earlier_statistics(tmp_path):
+    config = changed_config(CONFIG, {"pipeline.drift": {"threshold": 0.1}, "pipeline.skew": {"threshold": 0.1}})
+    output = tmp_path / "pipeline.yaml"
+    names = compile_pipeline(config, output, image="registry/recommender:1", pipeline_root="gs://bucket/root")
+    assert sorted(names) == sorted([*COMPONENTS, "reference_statistics", "DistributionValidator"])
+    spec = json_format.ParseDict(yaml.safe_load(output.read_text()), PipelineSpec())
+    tasks = spec.root.dag.tasks
+    reference = tasks["DistributionValidator"].inputs.artifacts["reference"].task_output_artifact
+    assert reference.producer_task == "reference_statistics"
+    assert "ExampleValidator" in tasks["DistributionValidator"].dependent_tasks
+    assert "DistributionValidator" in tasks["Transform"].dependent_tasks
+    assert not tasks["reference_statistics"].dependent_tasks  # or it would find this run's own
+    executors = json_format.MessageToDict(spec.deployment_spec)["executors"]
+    queries = executors["reference_statistics_executor"]["resolver"]["outputArtifactQueries"]
+    assert list(queries) == ["reference"]
+    assert 'schema_title="tfx.ExampleStatistics"' in queries["reference"]["filter"]
+
+
 def test_without_kfp_the_extra_is_named(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "kfp", None)
     monkeypatch.setitem(sys.modules, "kfp.pipeline_spec", None)

@@ -98,3 +98,20 @@ def test_an_edited_schema_file_is_read_again(tmp_path: Path) -> None:
 def test_a_schema_file_that_is_not_there_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=r"`pipeline.schema_file` should name .*Not found: .*none\.pbtxt"):
         make(schema_file=str(tmp_path / "none.pbtxt"))
+
+
+def test_drift_adds_a_resolver_and_a_validator_that_is_the_last() -> None:
+    made = make(drift={"threshold": 0.1})
+    ids = ["StatisticsGen", "SchemaGen", "ExampleValidator", "reference_statistics", "DistributionValidator"]
+    assert [c.id for c in made.components] == ids
+    assert made.validator is made.components[-1]
+    assert made.components[2] in made.validator.upstream_nodes
+    assert "reference" in made.validator.inputs
+
+
+def test_skew_alone_looks_for_nothing_earlier() -> None:
+    made = make(skew={"threshold": 0.1})
+    assert [c.id for c in made.components[3:]] == ["DistributionValidator"]
+    assert "reference" not in made.validator.inputs
+    again = make(skew={"threshold": 0.2})
+    assert properties(made.validator)["config"] != properties(again.validator)["config"]
