@@ -19,6 +19,7 @@ from pipeline.evaluation.results import Verdict, blessing_reasons, read_metrics,
 from pipeline.fingerprint import code_fingerprint
 from pipeline.report import plots, tables
 from pipeline.report.curves import Curve, read_curves
+from pipeline.validation.comparison import read_comparisons
 
 _PACKAGES = (
     "tensorflow",
@@ -41,6 +42,8 @@ class Artifacts:
     model_run: str | None = None
     """With `training.json` and the event files."""
     evaluation: str | None = None
+    distances: str | None = None
+    """With `distances.json`."""
 
 
 @dataclass(frozen=True)
@@ -78,6 +81,7 @@ def write_report(
         **_evaluation(config, artifacts.evaluation),
         **_training(artifacts.model_run),
         ingest=_ingest(artifacts.examples),
+        distances=read_comparisons(artifacts.distances) if artifacts.distances else [],
         versions=_versions(),
         config=yaml.safe_dump(json.loads(dump_config(config)), sort_keys=False, allow_unicode=True),
     )

@@ -36,6 +36,7 @@ def report_run(
         examples=_uri(outputs, "InteractionExampleGen", "examples"),
         model_run=_uri(outputs, "Trainer", "model_run"),
         evaluation=_uri(outputs, "Evaluator", "evaluation"),
+        distances=_uri(outputs, "DistributionValidator", "anomalies"),
     )
     components = [
         Component(name, state, (figures or {}).get(name, ""), _uris(outputs.get(name, {})))

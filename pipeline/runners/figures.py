@@ -93,6 +93,13 @@ def _anomalies(outputs: Outputs, config: Config) -> str:
     return f"anomalies in {', '.join(bad)}" if bad else "no anomalies"
 
 
+def _distances(outputs: Outputs, config: Config) -> str:
+    from pipeline.validation.comparison import read_comparisons
+    from pipeline.validation.distance_words import summary
+
+    return summary(read_comparisons(outputs["anomalies"][0].uri))
+
+
 def _vocabularies(outputs: Outputs, config: Config) -> str:
     import tensorflow_transform as tft
 
@@ -165,6 +172,7 @@ _FIGURES: dict[str, Callable[[Outputs, Config], str]] = {
     "StatisticsGen": _statistics,
     "SchemaGen": _schema,
     "ExampleValidator": _anomalies,
+    "DistributionValidator": _distances,
     "Transform": _vocabularies,
     "Tuner": _search,
     "Trainer": _training,

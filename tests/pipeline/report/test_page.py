@@ -10,6 +10,8 @@ import pytest
 from pipeline.report.curves import read_curves
 from pipeline.report.page import Artifacts, write_report
 from pipeline.report.run import report_run
+from pipeline.validation.comparison import Comparison, Distance, write_comparisons
+from pipeline.validation.measures import JENSEN_SHANNON, L_INFINITY
 from tests.pipeline.evaluation.runs import Event, evaluate, make_config, save, write_examples
 from trainer.summaries import ScalarLog
 
@@ -88,6 +90,20 @@ def test_holds_every_part_of_the_run(artifacts: Artifacts, tmp_path: Path) -> No
     assert not [word for word in page.words if word.startswith(("learning_rate", "gate/"))]
     assert any(word.startswith("1 epochs, 1,118 steps, 2 s") for word in page.words)
     assert page.tags.count("svg") == 3, "bars, slices and curves"
+
+
+def test_distances_have_a_table(tmp_path: Path) -> None:
+    distances = (
+        Distance("item_id", L_INFINITY, 0.5512, 0.1, "i7"),
+        Distance("user_age", JENSEN_SHANNON, None, 0.1),
+        Distance("is_positive", JENSEN_SHANNON, 0.0125, 0.1),
+    )
+    write_comparisons(str(tmp_path), [Comparison("drift", "train", "runs/9", "runs/3", distances)])
+    outputs = {"DistributionValidator": {"anomalies": [SimpleNamespace(uri=str(tmp_path))]}}
+    report_run(tmp_path / "report.html", CONFIG, {"DistributionValidator": "done"}, outputs)
+    page = _read(tmp_path / "report.html")
+    wanted = {"Drift and skew", "drift of train", "runs/9", "runs/3", "0.5512", "no values", "✓ near enough"}
+    assert wanted | {"✗ too far, most of it by i7", "✗ too far"} <= set(page.words)
 
 
 def test_a_run_that_failed_early_has_a_page_too(tmp_path: Path) -> None:
