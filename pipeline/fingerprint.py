@@ -10,6 +10,7 @@ TRAINER_CODE = (
     "transform",
     "pipeline/config",
     "pipeline/calls.py",
+    "pipeline/cluster.py",
     "pipeline/requests.py",
     "pipeline/evaluation/order_figures.py",
 )
