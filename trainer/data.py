@@ -8,6 +8,7 @@ import tensorflow as tf
 from pipeline import layout
 from trainer.batch_plan import BatchPlan
 from trainer.data_summary import DataSummary
+from trainer.share import Share
 from trainer.tasks import LabelStatistics
 from trainer.windows import MASK, Window, WindowSpec, dense_windows, row_lengths
 
@@ -37,14 +38,21 @@ class WindowData:
         if sum(tf.io.gfile.stat(f).length for f in self.files) < _CACHED_BYTES:
             self._records = self._records.cache()
 
-    def training_batches(self, plan: BatchPlan, seed: int, epoch: int) -> tf.data.Dataset:
-        """One epoch of window batches in an order that depends on seed and epoch only; the last ones may be smaller."""
+    def training_batches(self, plan: BatchPlan, seed: int, epoch: int, share: Share | None = None) -> tf.data.Dataset:
+        """One epoch of window batches in an order that depends on seed and epoch only; the last ones may be smaller.
+
+        Args:
+            plan: how the windows are divided.
+            seed: of all epochs.
+            epoch: counted from 0.
+            share: the parts of each batch that this process reads; the whole when missing.
+        """
         records = self._records.shuffle(_SHUFFLED_WINDOWS, _epoch_seed(seed, epoch), reshuffle_each_iteration=False)
         if not plan.bounds:
-            return self._windows(records.batch(plan.sizes[0]))
+            return self._own(records.batch(plan.sizes[0]), share)
         measured = records.batch(_READ_BATCH).map(self._with_lengths, num_parallel_calls=2).unbatch()
         groups = measured.bucket_by_sequence_length(lambda _, length: length, plan.bounds, plan.sizes)
-        return self._windows(groups.map(lambda record, _: record))
+        return self._own(groups.map(lambda record, _: record), share)
 
     def evaluation_batches(self, batch_size: int) -> tf.data.Dataset:
         """All window batches, always in the same order.
@@ -66,6 +74,10 @@ class WindowData:
                 for i, value in enumerate(_moments(window, name)):
                     total[i] += float(value)
         return DataSummary(windows, targets, {name: _statistics(*total) for name, total in sums.items()})
+
+    def _own(self, batches: tf.data.Dataset, share: Share | None) -> tf.data.Dataset:
+        """Cut before they are parsed: a worker parses its own share only."""
+        return self._windows(batches if share is None else share.of(batches))
 
     def _windows(self, batches: tf.data.Dataset) -> tf.data.Dataset:
         """From batches of records."""
