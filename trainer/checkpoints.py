@@ -21,6 +21,7 @@ class TrainingState:
         model: with its weights made.
         optimizer: with its slots made.
         extras: what else has a state, by name.
+        is_writer: whether this process saves and removes; one of several workers only restores what the chief saved.
 
     Attributes:
         epoch: finished epochs, int64.
@@ -29,13 +30,18 @@ class TrainingState:
     """
 
     def __init__(
-        self, folder: str, model: RecommenderModel, optimizer: Optimizer, extras: Mapping[str, tf.Module]
+        self,
+        folder: str,
+        model: RecommenderModel,
+        optimizer: Optimizer,
+        extras: Mapping[str, tf.Module],
+        is_writer: bool = True,
     ) -> None:
         self.epoch = tf.Variable(0, dtype=tf.int64, trainable=False, name="epoch")
         self.best = tf.Variable(math.nan, dtype=tf.float64, trainable=False, name="best")
         self.best_epoch = tf.Variable(0, dtype=tf.int64, trainable=False, name="best_epoch")
         counters = {"epoch": self.epoch, "best": self.best, "best_epoch": self.best_epoch}
-        self._folder = folder
+        self._folder, self._is_writer = folder, is_writer
         checkpoint = tf.train.Checkpoint(model=model, optimizer=optimizer, **counters, **extras)
         self._last = _manager(checkpoint, folder, "last")
         self._best = _manager(tf.train.Checkpoint(model=model), folder, "best")
@@ -46,17 +52,21 @@ class TrainingState:
 
     def save(self) -> None:
         """Saves everything."""
-        self._last.save(self.epoch)
+        if self._is_writer:
+            self._last.save(self.epoch)
 
     def save_best(self, metric: float) -> None:
         """Saves the weights as the best so far."""
         self.best.assign(metric)
         self.best_epoch.assign(self.epoch)
-        self._best.save(self.epoch)
+        if self._is_writer:
+            self._best.save(self.epoch)
 
     def restore_best(self) -> None:
         """Gives the model the best epoch's weights."""
-        self._best.restore_or_initialize()
+        saved = tf.train.latest_checkpoint(self._best.directory)  # the manager does not know what another process saved
+        if saved is not None:
+            self._best.checkpoint.restore(saved)
 
     def remove(self) -> None:
         """Removes the folder."""

@@ -1,9 +1,10 @@
-"""Where the model is trained: one device, or several that hold the same weights."""
+"""Where the model is trained: one device, or several, in one process or in many, that hold the same weights."""
 
 import os
 
 import tensorflow as tf
 
+from pipeline.cluster import Cluster
 from pipeline.config.training import TrainingConfig
 
 
@@ -54,10 +55,13 @@ def make_strategy(config: TrainingConfig) -> tf.distribute.Strategy:
 
     Raises:
         RuntimeError: there are fewer devices than `training.replicas`.
+        ConfigError: there are no workers for `multi_worker`.
     """
     prepare_devices(config)
     if config.strategy == "one_device":
         return tf.distribute.get_strategy()
+    if config.strategy == "multi_worker":
+        return _join_workers()
     kind = "GPU" if tf.config.list_physical_devices("GPU") else "CPU"
     devices = [d.name for d in tf.config.list_logical_devices(kind)]
     wanted = config.replicas or len(devices)
@@ -66,6 +70,25 @@ def make_strategy(config: TrainingConfig) -> tf.distribute.Strategy:
             f"`training.replicas` should be at most {len(devices)}, the {kind}s here. Received: {wanted}"
         )
     return tf.distribute.MirroredStrategy(devices[:wanted])
+
+
+def _join_workers() -> tf.distribute.Strategy:
+    """Waits until all workers of `TF_CONFIG` are there; TensorFlow should not have started."""
+    Cluster.read(os.environ)
+    strategy = tf.distribute.MultiWorkerMirroredStrategy()
+    # Every worker has the same number of batches (`trainer.share`): they need not ask each other before each.
+    strategy.extended.experimental_enable_get_next_as_optional = False
+    return strategy
+
+
+def is_multi_worker(strategy: tf.distribute.Strategy) -> bool:
+    """Whether other processes train too."""
+    return isinstance(strategy, tf.distribute.MultiWorkerMirroredStrategy)
+
+
+def is_chief(strategy: tf.distribute.Strategy) -> bool:
+    """Whether this process is the one that writes: one of many, or the only one."""
+    return bool(strategy.extended.should_checkpoint)
 
 
 def global_sum(value: tf.Tensor) -> tf.Tensor:

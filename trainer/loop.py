@@ -6,17 +6,20 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
+from functools import partial
 
 import tensorflow as tf
 from absl import logging
 
 from pipeline.config.training import EarlyStopping, TrainingConfig
+from trainer.agreement import check_alike, meet
 from trainer.averaging import WeightAverage
 from trainer.batch_plan import BatchPlan
 from trainer.checkpoints import TrainingState
 from trainer.data import WindowData
 from trainer.diagnostics import Diagnostics
 from trainer.distillation import Distillation
+from trainer.distribution import is_chief, is_multi_worker
 from trainer.improvement import default_metric, figure_of, is_better
 from trainer.model import RecommenderModel
 from trainer.optimizers import learning_rates, make_optimizer
@@ -25,6 +28,7 @@ from trainer.progress import Progress
 from trainer.pruning import Pruning
 from trainer.replica_step import ReplicaStep
 from trainer.schedules import Plateau
+from trainer.share import Share
 from trainer.summaries import ScalarLog
 from trainer.windows import Window
 
@@ -63,7 +67,7 @@ class TrainingLoop:
         strategy: splits every global batch among its replicas.
         data: of training.
         plan: how an epoch of `data` is divided into global batches.
-        evaluate: the figures of an epoch by name. None: there is no eval split.
+        evaluate: the figures of an epoch by name, the same in all processes. None: there is no eval split.
         checkpoint_folder: for this training alone.
         log_folder: of TensorBoard. None: nothing is logged, nor measured for it.
         distillation: the losses of a student. None: there is no teacher.
@@ -109,9 +113,11 @@ class TrainingLoop:
             "loss_scale": loss_scale,
         }
         kept = {name: extra for name, extra in extras.items() if extra is not None}
-        self._state = TrainingState(checkpoint_folder, model, self._optimizer, kept)
+        self._is_chief = is_chief(strategy)
+        self._state = TrainingState(checkpoint_folder, model, self._optimizer, kept, self._is_chief)
         self._train_log, self._eval_log = (
-            ScalarLog(posixpath.join(log_folder, part) if log_folder else None) for part in ("train", "eval")
+            ScalarLog(posixpath.join(log_folder, part) if log_folder and self._is_chief else None)
+            for part in ("train", "eval")
         )
         # Traced once: without a signature every new shape, as that of an epoch's last batch, costs seconds.
         self._step = tf.function(self._global_step, input_signature=[batch_spec])
@@ -122,16 +128,20 @@ class TrainingLoop:
         Raises:
             ValueError: early stopping names a figure that the eval split does not give.
             FloatingPointError: a loss is not finite.
+            RuntimeError: the workers of a training do not read the same files.
         """
         start = time.monotonic()
         if self._state.restore():
             logging.info("Resumed after epoch %d, step %d.", int(self._state.epoch), self._steps_done())
-        progress = Progress(self._total, done_steps=self._steps_done())
+        counts = {"windows": self._plan.windows, "steps": self._total, "steps done": self._steps_done()}
+        check_alike(self._strategy, counts)
+        progress = Progress(self._total, done_steps=self._steps_done(), is_shown=self._is_chief)
         train: Figures = {}
         evaluation: Figures = {}
         while self._steps_done() < self._total and not self._has_stopped():
             train, evaluation = self._epoch(progress)
         if self._stopping:
+            meet(self._strategy)  # the chief may still be saving the last epoch as the best
             self._state.restore_best()
         elif self._average is not None:
             self._average.assign()
@@ -196,9 +206,16 @@ class TrainingLoop:
 
     def _batches(self, epoch: int) -> tf.data.Dataset:
         """As the strategy distributes them: at most those of an epoch, and of what is left to do."""
-        batches = self._data.training_batches(self._plan, self._config.seed, epoch)
-        batches = batches.take(min(self._plan.steps, self._total - self._steps_done()))
-        return self._strategy.experimental_distribute_dataset(batches)
+        make = partial(self._data.training_batches, self._plan, self._config.seed, epoch)
+        steps = min(self._plan.steps, self._total - self._steps_done())
+        if not is_multi_worker(self._strategy):
+            return self._strategy.experimental_distribute_dataset(make().take(steps))
+
+        def make_own(context: tf.distribute.InputContext) -> tf.data.Dataset:
+            share = Share.of_pipeline(context)
+            return make(share).take(steps * share.count)
+
+        return self._strategy.distribute_datasets_from_function(make_own)
 
     def _global_step(self, window: Window) -> dict[str, tf.Tensor]:
         losses = self._strategy.run(self._replica_step, args=(window,))

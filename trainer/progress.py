@@ -14,14 +14,21 @@ class Progress:
         done_steps: those that a resumed training need not repeat.
         stream: standard output when missing.
         interval: seconds between two lines; plain lines come ten times as rarely.
+        is_shown: nothing is printed without it.
     """
 
     def __init__(
-        self, total_steps: int, done_steps: int = 0, stream: TextIO | None = None, interval: float = 1.0
+        self,
+        total_steps: int,
+        done_steps: int = 0,
+        stream: TextIO | None = None,
+        interval: float = 1.0,
+        is_shown: bool = True,
     ) -> None:
         self._stream = stream or sys.stdout
         self._is_terminal = self._stream.isatty()
         self._interval = interval if self._is_terminal else 10 * interval
+        self._is_shown = is_shown
         self._total = total_steps
         self._first = done_steps
         self._start = self._last = time.monotonic()
@@ -30,7 +37,7 @@ class Progress:
     def is_due(self, windows: float) -> bool:
         """Counts a step of so many windows, on average; whether a line should be shown after it."""
         self._events += windows
-        return time.monotonic() - self._last >= self._interval
+        return self._is_shown and time.monotonic() - self._last >= self._interval
 
     def show(self, epoch: int, step: int, losses: Mapping[str, float]) -> None:
         """Shows the state after a step (counted from 1) with the losses by task."""
@@ -41,6 +48,8 @@ class Progress:
 
     def end_epoch(self, epoch: int, figures: Mapping[str, float]) -> None:
         """Prints an epoch's figures on a line that stays."""
+        if not self._is_shown:
+            return
         self._stream.write(("\r\x1b[K" if self._is_terminal else "") + f"epoch {epoch}: {format_figures(figures)}\n")
         self._stream.flush()
 

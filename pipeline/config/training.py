@@ -56,7 +56,10 @@ class TrainingConfig(Section):
     """`mixed_bfloat16` (CPUs with AVX512-BF16 or AMX), `mixed_float16` (GPUs of compute capability 7.0, with loss
     scaling): matrix products of training in 16 bits, weights in 32 (Micikevicius et al., "Mixed Precision Training",
     2018). Where no device computes in it, training says so and goes on in float32. What is exported is float32."""
-    strategy: Literal["one_device", "mirrored"] = "one_device"
+    strategy: Literal["one_device", "mirrored", "multi_worker"] = "one_device"
+    """`mirrored`: all GPUs of a machine, or `replicas` logical CPUs. `multi_worker`: the machines that the environment
+    variable `TF_CONFIG` names, with their GPUs, or their CPUs as one device each: the chief runs the pipeline, the
+    others `tfx_runner.py worker`. The same global batches give the same losses and weights with each."""
     replicas: int | None = Field(default=None, gt=1)
     """`mirrored` without a GPU: so many logical CPU devices. All GPUs when missing."""
     fit_on: tuple[Literal["train", "eval"], ...] = ("train",)

@@ -36,3 +36,11 @@ def test_the_line_waits_for_its_interval():
 
 def test_figures_in_words():
     assert format_figures({"a": 1.0, "b": 0.25}) == "a 1.0000, b 0.2500"
+
+
+def test_a_worker_beside_the_chief_prints_nothing():
+    stream = io.StringIO()
+    progress = Progress(10, stream=stream, interval=0, is_shown=False)
+    assert not progress.is_due(1)
+    progress.end_epoch(1, {"loss": 0.5})
+    assert stream.getvalue() == ""
