@@ -16,15 +16,17 @@ from pipeline import layout
 from pipeline.calls import ANSWERS_FILE
 from pipeline.config import Config, parse_config
 from pipeline.config.override import changed_config
+from trainer.agreement import measured_by_chief
+from trainer.arguments import RunArguments
 from trainer.attributes import load_attributes
 from trainer.batch_plan import plan_batches
-from trainer.catalogue import Catalogue, load_catalogue
+from trainer.catalogue import load_catalogue
 from trainer.data import WindowData
 from trainer.distillation import Distillation, load_teacher
 from trainer.distribution import make_strategy
 from trainer.executor import RAW_EVAL_FILES
 from trainer.expected import write_expected_answers
-from trainer.export import export_model
+from trainer.export import Exported, export_model
 from trainer.habits.build import build_habits
 from trainer.loop import TrainingLoop, TrainingResult
 from trainer.metrics import Evaluator
@@ -52,32 +54,28 @@ def run_fn(fn_args: FnArgs) -> None:
     `fingerprint`, a digest of the code; and `RAW_EVAL_FILES`, which `trainer.executor` adds. The Tuner's
     `hyperparameters`, if any, change the configuration.
     """
-    config = parse_config(fn_args.custom_config["config"], "custom_config")
-    if fn_args.hyperparameters:
-        config = changed_config(config, fn_args.hyperparameters["values"])
-    tft_output = tft.TFTransformOutput(fn_args.transform_graph_path)
-    catalogue = load_catalogue(items_pattern(fn_args), tft_output, config)
-    job = TrainingJob(config, tft_output, catalogue, fn_args)
+    arguments = RunArguments.of(fn_args)
+    train_and_export(arguments, make_strategy(configured(arguments).training))
+
+
+def configured(arguments: RunArguments) -> Config:
+    """The configuration with the Tuner's changes."""
+    config = parse_config(arguments.custom_config["config"], "custom_config")
+    return changed_config(config, arguments.hyperparameters["values"]) if arguments.hyperparameters else config
+
+
+def train_and_export(arguments: RunArguments, strategy: tf.distribute.Strategy) -> None:
+    """Does what `run_fn` says, under a strategy."""
+    job = TrainingJob(arguments, strategy)
     result = job.train()
     model = job.exportable_model()
     result = dataclasses.replace(result, evaluation=result.evaluation | job.add_memories(model))
-    if config.serving.tables == "int8":
-        quantise_tables(model)
-    raw = fn_args.custom_config[RAW_EVAL_FILES]
-    exported = export_model(
-        model,
-        tft_output,
-        config,
-        fn_args.serving_model_dir,
-        queries=job.sample_queries(model),
-        attributes=load_attributes(items_beside(raw), catalogue.item_ids, config),
-        snapshot=job.snapshot(),
-    )
-    answers = posixpath.join(fn_args.model_run_dir, ANSWERS_FILE)
-    write_expected_answers(exported, raw, answers)
-    _write(fn_args, RESULT_FILE, dataclasses.asdict(result))
+    exported = job.export(model)
+    answers = posixpath.join(arguments.model_run_dir, ANSWERS_FILE)
+    write_expected_answers(exported, arguments.custom_config[RAW_EVAL_FILES], answers)
+    _write(arguments, RESULT_FILE, dataclasses.asdict(result))
     if exported.module.index_report is not None:
-        _write(fn_args, INDEX_FILE, dataclasses.asdict(exported.module.index_report))
+        _write(arguments, INDEX_FILE, dataclasses.asdict(exported.module.index_report))
     job.loop.remove_checkpoints()
 
 
@@ -85,22 +83,18 @@ class TrainingJob:
     """A model, its data and its loop, put together as configured.
 
     Args:
-        config: the configuration.
-        tft_output: the transform graph.
-        catalogue: the items.
-        fn_args: the files and folders.
+        arguments: the files and folders, and the configuration; see `run_fn`.
+        strategy: what trains.
     """
 
-    def __init__(
-        self, config: Config, tft_output: tft.TFTransformOutput, catalogue: Catalogue, fn_args: FnArgs
-    ) -> None:
-        self._config = config
-        self._catalogue = catalogue
+    def __init__(self, arguments: RunArguments, strategy: tf.distribute.Strategy) -> None:
+        self._arguments = arguments
+        self._config = config = configured(arguments)
+        self._tft_output = tft_output = tft.TFTransformOutput(arguments.transform_graph_path)
+        self._catalogue = load_catalogue(items_pattern(arguments), tft_output, config)
         features, users = model_features(config, tft_output), user_vocabulary_size(tft_output)
-        spec = WindowSpec(config, features, catalogue.size, users)
-        self._spec = spec
-        strategy = make_strategy(config.training)
-        files = {"train": fn_args.train_files, "eval": fn_args.eval_files}
+        self._spec = spec = WindowSpec(config, features, self._catalogue.size, users)
+        files = {"train": arguments.train_files, "eval": arguments.eval_files}
         data = WindowData([p for split in config.training.fit_on for p in files[split]], spec)
         self._splits = (WindowData(files["eval"], spec), data)
         self._has_eval = self._splits[0].summary().windows > 0
@@ -113,9 +107,9 @@ class TrainingJob:
             strategy,
             data,
             plan_batches(config.training, summary, strategy.num_replicas_in_sync),
-            evaluate=self._evaluator(),
-            checkpoint_folder=_checkpoint_folder(fn_args.custom_config, data.files),
-            log_folder=fn_args.model_run_dir,
+            evaluate=measured_by_chief(strategy, self._evaluator()),
+            checkpoint_folder=_checkpoint_folder(arguments.custom_config, data.files),
+            log_folder=arguments.model_run_dir,
             distillation=self._distillation(),
         )
 
@@ -131,6 +125,21 @@ class TrainingJob:
         for target, source in zip(model.variables, self._model.variables, strict=True):
             target.assign(source.read_value())
         return model
+
+    def export(self, model: RecommenderModel) -> Exported:
+        """Writes a trained model to `serving_model_dir`."""
+        if self._config.serving.tables == "int8":
+            quantise_tables(model)
+        raw = self._arguments.custom_config[RAW_EVAL_FILES]
+        return export_model(
+            model,
+            self._tft_output,
+            self._config,
+            self._arguments.serving_model_dir,
+            queries=self.sample_queries(model),
+            attributes=load_attributes(items_beside(raw), self._catalogue.item_ids, self._config),
+            snapshot=self.snapshot(),
+        )
 
     def add_memories(self, model: RecommenderModel) -> dict[str, float]:
         """Adds neighbourhoods and habits to a trained model; the eval figures with them, none where there are none."""
@@ -172,14 +181,14 @@ class TrainingJob:
         return Evaluator(self._model, self._splits[0]).evaluate if self._has_eval else None
 
 
-def _write(fn_args: FnArgs, name: str, values: dict[str, Any]) -> None:
-    with tf.io.gfile.GFile(posixpath.join(fn_args.model_run_dir, name), "w") as file:
+def _write(arguments: RunArguments, name: str, values: dict[str, Any]) -> None:
+    with tf.io.gfile.GFile(posixpath.join(arguments.model_run_dir, name), "w") as file:
         file.write(json.dumps(values, indent=2))
 
 
-def items_pattern(fn_args: FnArgs) -> list[str]:
+def items_pattern(arguments: RunArguments) -> list[str]:
     """The transformed catalogue, which lies beside the train split; none where there is no items table."""
-    return sorted({found for pattern in fn_args.train_files for found in items_beside(pattern)})
+    return sorted({found for pattern in arguments.train_files for found in items_beside(pattern)})
 
 
 def items_beside(pattern: str) -> list[str]:

@@ -8,7 +8,6 @@ from typing import Any
 import attr
 import keras_tuner
 import tensorflow as tf
-import tensorflow_transform as tft
 from keras_tuner.engine.base_tuner import BaseTuner
 from keras_tuner.engine.trial import Trial
 from tfx.components.trainer.fn_args_utils import FnArgs
@@ -17,9 +16,10 @@ from tfx.components.tuner.component import TunerFnResult
 from pipeline.config import Config, dump_config, parse_config
 from pipeline.config.override import changed_config
 from pipeline.config.tuner import Parameter, TunerConfig
-from trainer.catalogue import load_catalogue
+from trainer.arguments import RunArguments
+from trainer.distribution import make_strategy
 from trainer.improvement import figure_of, is_lower_better
-from trainer.run import TrainingJob, items_pattern
+from trainer.run import TrainingJob
 
 
 def tuner_fn(fn_args: FnArgs) -> TunerFnResult:
@@ -76,8 +76,7 @@ class TrainingTuner(BaseTuner):
     def _train(self, config: Config, log_folder: str) -> dict[str, float]:
         custom_config = {**self._fn_args.custom_config, "config": dump_config(config)}
         fn_args = attr.evolve(self._fn_args, model_run_dir=log_folder, custom_config=custom_config)
-        tft_output = tft.TFTransformOutput(fn_args.transform_graph_path)
-        job = TrainingJob(config, tft_output, load_catalogue(items_pattern(fn_args), tft_output, config), fn_args)
+        job = TrainingJob(RunArguments.of(fn_args), make_strategy(config.training))
         result = job.train()
         job.loop.remove_checkpoints()
         return result.evaluation
