@@ -154,6 +154,8 @@ def _teacher(config: Config) -> Iterator[Problem]:
 
 
 def _tuner(config: Config) -> Iterator[Problem]:
+    if config.tuner and config.training.strategy == "multi_worker":
+        yield ("training", "strategy"), "should be `one_device` or `mirrored` with `tuner`. Received: 'multi_worker'"
     for key, parameter in config.tuner.parameters.items() if config.tuner else ():
         location = ("tuner", "parameters", key)
         if not _TUNABLE.match(key) or _READ_EARLIER.fullmatch(key):

@@ -38,10 +38,10 @@ def make_trainer(
     raw_examples: types.BaseChannel,
     hyperparameters: types.BaseChannel | None = None,
 ) -> Trainer:
-    """The Trainer on transformed `examples`; `run_fn` finds the splits `train`, `eval` and `items` there."""
+    """The Trainer on transformed `examples`; its `run_fn` finds the splits `train`, `eval` and `items` there."""
     custom_config = _custom_config(config, *TRAINER)
     spec = TrainerSpec(
-        run_fn="trainer.run.run_fn",
+        run_fn="trainer.chief.run_fn" if config.training.strategy == "multi_worker" else "trainer.run.run_fn",
         examples=examples,
         transform_graph=transform_graph,
         raw_examples=raw_examples,

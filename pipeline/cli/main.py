@@ -5,11 +5,12 @@ import os
 import sys
 from collections.abc import Sequence
 
-from pipeline.cli import check, compile, crossval, data, exits, recommend, rollback, run, serve, versions
+from pipeline.cli import check, compile, crossval, data, exits, recommend, rollback, run, serve, versions, worker
 from pipeline.config import ConfigError
 
 COMMANDS = {
     "run": run,
+    "worker": worker,
     "crossval": crossval,
     "check": check,
     "data": data,

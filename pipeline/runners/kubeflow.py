@@ -31,10 +31,14 @@ def compile_pipeline(
       The names of the components.
 
     Raises:
-      CompileError: kfp is not installed, or the file's extension is another.
+      CompileError: kfp is not installed, the file's extension is another, or several workers would have to train.
     """
     if output.suffix not in (".yaml", ".yml", ".json"):
         raise CompileError(f"`--output` should end with .yaml, .yml or .json. Received: {output}")
+    if config.training.strategy == "multi_worker":
+        raise CompileError(
+            "`training.strategy` should be `one_device` or `mirrored`: a component is one pod. Received: 'multi_worker'"
+        )
     _require_kfp()
     with tempfile.TemporaryDirectory() as folder, captured(Path(folder) / "log"):  # TFX is not silent when imported
         pipeline, spec = _compile(config, image, pipeline_root)

@@ -5,6 +5,7 @@ ran, came from the cache or failed.
 """
 
 import fcntl
+import os
 import time
 import traceback
 from collections.abc import Callable, Iterator
@@ -15,6 +16,7 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from pipeline import paths
+from pipeline.cluster import Cluster
 from pipeline.config import Config
 from pipeline.push.withdraw import withdrawn_folder
 from pipeline.runners.capture import captured
@@ -59,8 +61,11 @@ def run_local(config: Config, verbose: bool = False) -> Outcome:
       verbose: Show the whole log on the terminal.
 
     Raises:
+      ConfigError: `TF_CONFIG` names no chief here for `multi_worker`.
       RunError: another run of the same pipeline is under way, or the folder is not local.
     """
+    if config.training.strategy == "multi_worker":
+        Cluster.of_chief(os.environ)
     home = paths.home(config)
     if "://" in home:
         raise RunError(

@@ -234,6 +234,10 @@ def test_changed_key_is_one_problem(write, old, new, expected):
             "training: {strategy: mirrored, replicas: 3, batch_size: 16}",
             "19: `training.batch_size`: should be a multiple of `replicas` (3). Received: 16",
         ),
+        (
+            "training: {strategy: multi_worker, replicas: 2}",
+            "19: `training.replicas`: needs the strategy `mirrored`. Received: 'multi_worker'",
+        ),
         ("training: {replicas: 2}", "19: `training.replicas`: needs the strategy `mirrored`. Received: 'one_device'"),
         (
             "pipeline: {schema_file: none.pbtxt}",
@@ -322,6 +326,13 @@ def test_a_search_over_what_cannot_be_is_refused(write, key, values, message):
     path = write(more=f"tuner: {{parameters: {{{key}: {{choices: {values}}}}}}}\n")
     with pytest.raises(ConfigError, match=message):
         checked_config(path)
+
+
+def test_a_search_trains_on_one_machine(write):
+    search = "tuner: {parameters: {model.dimension: {choices: [8, 16]}}}\n"
+    (problem,) = problems(write(more=f"{search}training: {{strategy: multi_worker}}\n"))
+    allowed = "should be `one_device` or `mirrored` with `tuner`. Received: 'multi_worker'"
+    assert problem == f"20: `training.strategy`: {allowed}"
 
 
 def test_a_search_over_what_the_trainer_reads_is_fine(write):

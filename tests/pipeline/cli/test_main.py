@@ -75,6 +75,7 @@ def test_wrong_configuration_exits_with_2_and_all_problems(shop):
         (["recommend", "--user", "1", "--k", "0"], "should be a positive integer. Received: '0'"),
         (["check", "none.yaml"], "none.yaml: cannot be read (No such file or directory)"),
         (["data", "--config", "shop.yaml"], "`data.dataset` names no public data set"),
+        (["worker"], "error: `TF_CONFIG` should name the workers where `training.strategy` is `multi_worker`: {"),
     ],
 )
 def test_wrong_use_exits_with_2(shop, arguments, said):
@@ -82,6 +83,15 @@ def test_wrong_use_exits_with_2(shop, arguments, said):
     assert run.returncode == 2
     assert said in run.stderr
     assert "Traceback" not in run.stderr
+
+
+def test_several_workers_are_looked_for_before_any_work(shop):
+    (shop / "shop.yaml").write_text(SHOP + "training: {strategy: multi_worker}\n")
+    run = call(shop, "run", "--config", "shop.yaml", TF_CONFIG='{"cluster": {"worker": ["a:1"]}, "task": {}}')
+    assert run.returncode == 2
+    assert "`TF_CONFIG.task.index` is required and missing" in run.stderr
+    assert run.stdout == ""
+    assert not (shop / "runs").exists()
 
 
 def test_data_without_network_exits_with_1_and_names_the_terms(shop):

@@ -83,6 +83,12 @@ def test_other_extension_is_refused(tmp_path):
         compile_pipeline(CONFIG, tmp_path / "spec.txt")
 
 
+def test_several_workers_are_refused(tmp_path):
+    config = changed_config(CONFIG, {"training.strategy": "multi_worker"})
+    with pytest.raises(CompileError, match=r"should be `one_device` or `mirrored`: .* Received: 'multi_worker'"):
+        compile_pipeline(config, tmp_path / "spec.yaml")
+
+
 def test_local_folders_are_named():
     assert local_paths(CONFIG, "gs://b/r") == ["data.folder = data/movielens-100k", "pipeline.root = runs"]
     remote = CONFIG.model_copy(

@@ -1,0 +1,35 @@
+"""A worker that trains with the chief: it is told everything by it, and writes nothing."""
+
+import tensorflow as tf
+
+from pipeline.config.training import TrainingConfig
+from pipeline.fingerprint import TRAINER_CODE, code_fingerprint
+from trainer.agreement import losses_explained, meet, said_by_chief
+from trainer.arguments import RunArguments
+from trainer.distribution import make_strategy
+from trainer.loop import TrainingResult
+from trainer.run import TrainingJob
+
+
+def train_with_chief() -> TrainingResult:
+    """Waits for the chief, then trains to the end as the worker that `TF_CONFIG` names.
+
+    Examples, transform graph and checkpoints are read where the chief reads them.
+
+    Raises:
+        RuntimeError: another worker has ended, or this one has other code than the chief.
+    """
+    with losses_explained():
+        strategy = make_strategy(TrainingConfig(strategy="multi_worker"))
+        arguments = _told(strategy)
+        result = TrainingJob(arguments, strategy).train()
+        meet(strategy)  # after the export: where that fails, all workers are started again
+        return result
+
+
+def _told(strategy: tf.distribute.Strategy) -> RunArguments:
+    arguments = RunArguments.from_json(said_by_chief(strategy, str))
+    own, chiefs = code_fingerprint(*TRAINER_CODE), arguments.custom_config["fingerprint"]
+    if own != chiefs:
+        raise RuntimeError(f"the code should be the chief's, whose digest is {chiefs}. Received: {own}")
+    return arguments
