@@ -6,7 +6,7 @@ from pydantic import Field, model_validator
 
 from pipeline.config.base import Section
 
-NeighbourKind = Literal["cosine", "transitions"]
+NeighbourKind = Literal["cosine", "regression", "transitions"]
 
 
 class NeighboursConfig(Section):
@@ -17,6 +17,14 @@ class NeighboursConfig(Section):
     cosine: int = Field(default=20, ge=0)
     """An item is near to so many others, those with the highest cosine of their users; it scores by the sum over the
     whole history (Deshpande and Karypis, "Item-based top-N recommendation algorithms", 2004). 0: none."""
+    regression: int = Field(default=50, ge=0)
+    """Each item is regressed on all others that a user has, so that an item which only goes with another one says
+    nothing beside it (Steck, "Embarrassingly Shallow Autoencoders for Sparse Data", 2019); so many others with the
+    greatest coefficients are kept for each. 0: none."""
+    regression_items: int = Field(default=8192, gt=0)
+    """Only so many items take part, the most frequent: time grows with their cube, memory with their square."""
+    l2: float = Field(default=300, gt=0)
+    """Of the regression."""
     transitions: int = Field(default=50, ge=0)
     """From each item so many others are remembered, those that followed it most within `window` events, an event at
     distance n counting `decay` ** (n - 1); the history's newest event but n counts `decay` ** n. Only where a

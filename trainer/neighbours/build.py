@@ -2,10 +2,10 @@
 
 from collections.abc import Iterator, Mapping
 
-from pipeline.config.neighbours import NeighboursConfig
+from pipeline.config.neighbours import NeighbourKind, NeighboursConfig
 from trainer.data import WindowData
 from trainer.model import RecommenderModel
-from trainer.neighbours.links import cosine_links, transition_links
+from trainer.neighbours.links import cosine_links, regression_links, transition_links
 from trainer.neighbours.log import TrainLog, read_log
 from trainer.neighbours.scores import Neighbours, NeighbourTable
 from trainer.neighbours.weights import TOP, choose_weights
@@ -37,11 +37,19 @@ def build_neighbours(model: RecommenderModel, train: WindowData, held_out: Windo
 
 
 def _tables(config: NeighboursConfig, log: TrainLog, has_order: bool) -> Iterator[NeighbourTable]:
-    if config.cosine:
+    if _counts(config, "cosine"):
         yield NeighbourTable(cosine_links(log.users, config.cosine), 1.0, name="cosine")
-    if config.transitions and has_order:
+    if _counts(config, "regression"):
+        links = regression_links(log.users, config.regression, config.regression_items, config.l2)
+        yield NeighbourTable(links, 1.0, name="regression")
+    if _counts(config, "transitions") and has_order:
         links = transition_links(log.followed, log.users, config.transitions, config.damping)
         yield NeighbourTable(links, config.decay, name="transitions")
+
+
+def _counts(config: NeighboursConfig, kind: NeighbourKind) -> bool:
+    """Whether the kind is there; what configured weights leave out is not looked for."""
+    return getattr(config, kind) > 0 and bool(config.weights is None or config.weights.get(kind))
 
 
 def _weights(

@@ -58,7 +58,7 @@ def test_a_log_without_times_has_transitions_where_its_rows_have_an_order(tmp_pa
     assert (build_neighbours(small_model(timeless), train, None) is not None) == has_order
 
 
-@pytest.mark.parametrize("neighbours", [None, {"cosine": 0, "transitions": 0}])
+@pytest.mark.parametrize("neighbours", [None, {"cosine": 0, "regression": 0, "transitions": 0}])
 def test_nothing_configured_nothing_added(tmp_path, neighbours):
     model = small_config().model.model_dump()
     settings = small_config(model={**model, "neighbours": neighbours})

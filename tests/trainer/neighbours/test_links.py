@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from trainer.neighbours import links
-from trainer.neighbours.links import cosine_links, top_of_rows, transition_links
+from trainer.neighbours.links import cosine_links, regression_links, top_of_rows, transition_links
 
 
 def test_cosines_by_hand():
@@ -31,6 +31,42 @@ def test_blocks_change_nothing(monkeypatch):
     np.testing.assert_array_equal(cosine_links(users, 4).toarray(), whole)
 
 
+def drawn_users(users=30, items=6):
+    return (np.random.default_rng(0).random((users, items)) < 0.4).astype(np.float32)
+
+
+def test_coefficients_are_those_of_each_item_on_all_others():
+    users, l2 = drawn_users(), 2.0
+    found = regression_links(sp.csr_matrix(users), 5, 6, l2).toarray()
+    for item in range(6):
+        others = np.delete(np.arange(6), item)
+        x, y = users[:, others], users[:, item]
+        expected = np.linalg.solve(x.T @ x + l2 * np.eye(5), x.T @ y)
+        np.testing.assert_allclose(found[others, item], expected, rtol=1e-4)
+        assert found[item, item] == 0
+
+
+def test_the_greatest_coefficients_of_each_item_are_kept_whatever_their_sign():
+    users = sp.csr_matrix(drawn_users())
+    whole, found = (regression_links(users, count, 6, 2.0).toarray() for count in (5, 2))
+    for item in range(6):
+        kept = np.argsort(-np.abs(whole[:, item]))[:2]
+        assert set(np.nonzero(found[:, item])[0]) == set(kept)
+        np.testing.assert_allclose(found[kept, item], whole[kept, item])
+
+
+def test_only_the_most_frequent_items_are_regressed():
+    users = drawn_users()
+    users[:, [1, 4]] = 0
+    users[:3, [1, 4]] = 1
+    found = regression_links(sp.csr_matrix(users), 5, 4, 2.0).toarray()
+    assert not found[[1, 4]].any()
+    assert not found[:, [1, 4]].any()
+    others = [0, 2, 3, 5]
+    alone = regression_links(sp.csr_matrix(users[:, others]), 5, 4, 2.0).toarray()
+    np.testing.assert_allclose(found[np.ix_(others, others)], alone)
+
+
 def test_transitions_by_hand():
     """What left item 0: three quarters to item 1, which two users have, a quarter to item 2, which one has."""
     followed = sp.csr_matrix(np.array([[0, 3, 1], [0, 0, 0], [0, 0, 0]], np.float32))
@@ -42,6 +78,7 @@ def test_transitions_by_hand():
 def test_without_an_item_or_an_event_there_is_no_link():
     none = sp.csr_matrix((0, 3), dtype=np.float32)
     assert cosine_links(none, 2).nnz == 0
+    assert regression_links(none, 2, 3, 1.0).nnz == 0
     assert transition_links(sp.csr_matrix((3, 3), dtype=np.float32), none, 2, 0.3).nnz == 0
 
 
