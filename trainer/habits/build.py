@@ -60,35 +60,36 @@ def _habits_of(
     names = task.habits.attributes_of(model.config.features)
     attributes = item_attributes(names, model.spec.features, model.candidates.table)
     levels = fit_levels(labels, model.spec.user_count, model.spec.item_count, attributes.matrices())
-    tables = {t.name: t for t in _tables(task.habits, labels, levels, model.spec)} if told else {}
-    taste = _taste(task.habits, labels, levels, model.spec) if told else None
+    tables, taste = _of_history(task.habits, labels, levels, model.spec) if told else ({}, None)
     habits = Habits(task, levels, told, tables, taste, attributes, _ALONE)
     return _weighted(habits, name, task.habits, model, held_out)
 
 
-def _tables(config: HabitsConfig, labels: TrainLabels, levels: Levels, spec: WindowSpec) -> Iterator[NeighbourTable]:
+def _of_history(
+    config: HabitsConfig, labels: TrainLabels, levels: Levels, spec: WindowSpec
+) -> tuple[dict[str, NeighbourTable], Taste | None]:
+    """What reads the history's labels."""
+    above = labels.by_user(labels.label - levels.of(labels.user, labels.item), spec.user_count, spec.item_count)
+    return {table.name: table for table in _tables(config, labels, above)}, _taste(config, labels, above)
+
+
+def _tables(config: HabitsConfig, labels: TrainLabels, above: sp.csr_matrix) -> Iterator[NeighbourTable]:
     if _counts(config, "cosine"):
-        labelled = labels.by_user(np.ones(len(labels.label)), spec.user_count, spec.item_count)
+        labelled = labels.by_user(np.ones(len(labels.label)), *above.shape)
         yield NeighbourTable(cosine_links(labelled, config.cosine), 1.0, name="cosine")
     if _counts(config, "agreement"):
-        links = agreement_links(_above(labels, levels, spec), config.agreement)
-        yield NeighbourTable(links, 1.0, name="agreement")
+        yield NeighbourTable(agreement_links(above, config.agreement), 1.0, name="agreement")
 
 
-def _taste(config: HabitsConfig, labels: TrainLabels, levels: Levels, spec: WindowSpec) -> Taste | None:
+def _taste(config: HabitsConfig, labels: TrainLabels, above: sp.csr_matrix) -> Taste | None:
     if not _counts(config, "factors"):
         return None
-    had = labels.had(spec.user_count, spec.item_count)
-    return Taste(fit_factors(_above(labels, levels, spec), had, config.factors))
+    return Taste(fit_factors(above, labels.had(*above.shape), config.factors))
 
 
 def _counts(config: HabitsConfig, part: str) -> bool:
     """Whether the part is there; what configured weights leave out is not looked for."""
     return getattr(config, part) > 0 and (config.weights is None or part in config.weights)
-
-
-def _above(labels: TrainLabels, levels: Levels, spec: WindowSpec) -> sp.csr_matrix:
-    return labels.by_user(labels.label - levels.of(labels.user, labels.item), spec.user_count, spec.item_count)
 
 
 def _weighted(
