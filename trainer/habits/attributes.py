@@ -9,7 +9,7 @@ import tensorflow as tf
 from numpy.typing import NDArray
 
 from trainer.catalogue import PADDING, CatalogueTable
-from trainer.neighbours.scores import nearest
+from trainer.neighbours.scores import sums_of
 from transform.features import RAW_NAME, ModelFeature
 
 
@@ -105,9 +105,9 @@ class AttributeMeans(tf.Module):
         told = tf.stack([share * above[..., tf.newaxis], share], axis=-1)
         cell = tf.range(rows)[:, tf.newaxis, tf.newaxis] * self._size + self._values(history)
         is_value = share > 0
-        known = nearest(tf.boolean_mask(cell, is_value), tf.boolean_mask(told, is_value), rows, self._size)
         asked = self._values(item)
-        found = known.of(tf.reshape(asked, [rows, -1]))
+        known = tf.boolean_mask(cell, is_value), tf.boolean_mask(told, is_value)
+        found = sums_of(tf.reshape(asked, [rows, -1]), *known, self._size)
         found = tf.reshape(found, [*tf.unstack(tf.shape(asked)), 2]) * tf.gather(self._share, item)[..., tf.newaxis]
         label, weight = tf.unstack(tf.einsum("bnmc,ma->bnac", found, self._feature), axis=-1)
         return dict(zip(self.names, tf.unstack(label / (weight + self._damping), axis=-1), strict=True))

@@ -9,7 +9,7 @@ from trainer.habits.attributes import AttributeMeans, ItemAttributes
 from trainer.habits.levels import Levels
 from trainer.habits.outcomes import OutcomeLabels
 from trainer.habits.taste import Taste
-from trainer.neighbours.scores import Cells, NeighbourTable, nearest
+from trainer.neighbours.scores import Cells, NeighbourTable, sums_of
 from trainer.towers.state import QueryState
 
 
@@ -87,8 +87,8 @@ class Habits(tf.Module):
         kinds = [table.cells(history) for table in self._tables.values()]
         # All kinds' sums and weights are looked up at once: two columns of each, zero for the cells of the others.
         columns = [self._columns(cells, above, number) for number, cells in enumerate(kinds)]
-        cell, rows = tf.concat([cells.cell for cells in kinds], axis=0), tf.shape(item, tf.int64)[0]
-        found = nearest(cell, tf.concat(columns, axis=0), rows, self._size).of(item)
+        cell = tf.concat([cells.cell for cells in kinds], axis=0)
+        found = sums_of(item, cell, tf.concat(columns, axis=0), self._size)
         pairs = zip(self._tables, tf.split(found, len(kinds), axis=-1), strict=True)
         return {name: pair[..., 0] / (pair[..., 1] + self._damping) for name, pair in pairs}
 

@@ -1,6 +1,9 @@
 """Neighbourhoods for a trained model."""
 
 from collections.abc import Iterator, Mapping
+from typing import NamedTuple
+
+import scipy.sparse as sp
 
 from pipeline.config.neighbours import NeighbourKind, NeighboursConfig
 from trainer.data import WindowData
@@ -30,21 +33,36 @@ def build_neighbours(model: RecommenderModel, train: WindowData, held_out: Windo
         print("neighbours: left out, since no eval split is held out to weigh them; `model.neighbours.weights` may")
         return None
     log = read_log(train, spec.item_count, spec.user_count, config.window, config.decay)
-    tables = {table.name: table for table in _tables(config, log, spec.config.has_order)}
-    weights = _weights(config, model, tables, held_out)
-    used = {name: weight for name, weight in weights.items() if weight and name in tables}
-    return Neighbours([tables[name] for name in used], list(used.values()), spec.item_count) if used else None
+    kinds = dict(_kinds(config, log, spec.config.has_order))
+    tables = joined_tables(kinds, _weights(config, model, kinds, held_out))
+    return Neighbours(tables, spec.item_count) if tables else None
 
 
-def _tables(config: NeighboursConfig, log: TrainLog, has_order: bool) -> Iterator[NeighbourTable]:
+class Kind(NamedTuple):
+    """One kind of neighbourhood, as `NeighbourTable` takes it."""
+
+    links: sp.csr_matrix
+    decay: float
+
+
+def joined_tables(kinds: Mapping[str, Kind], weights: Mapping[str, float]) -> list[NeighbourTable]:
+    """The weighted kinds; those of one decay are one table, which costs a request less. Without those of no weight."""
+    joined: dict[float, sp.csr_matrix] = {}
+    for name, (links, decay) in kinds.items():
+        if weight := weights.get(name):
+            joined[decay] = weight * links if decay not in joined else joined[decay] + weight * links
+    return [NeighbourTable(links, decay, name=f"table_{n}") for n, (decay, links) in enumerate(joined.items())]
+
+
+def _kinds(config: NeighboursConfig, log: TrainLog, has_order: bool) -> Iterator[tuple[str, Kind]]:
     if _counts(config, "cosine"):
-        yield NeighbourTable(cosine_links(log.users, config.cosine), 1.0, name="cosine")
+        yield "cosine", Kind(cosine_links(log.users, config.cosine), 1.0)
     if _counts(config, "regression"):
         links = regression_links(log.users, config.regression, config.regression_items, config.l2)
-        yield NeighbourTable(links, 1.0, name="regression")
+        yield "regression", Kind(links, 1.0)
     if _counts(config, "transitions") and has_order:
         links = transition_links(log.followed, log.users, config.transitions, config.damping)
-        yield NeighbourTable(links, config.decay, name="transitions")
+        yield "transitions", Kind(links, config.decay)
 
 
 def _counts(config: NeighboursConfig, kind: NeighbourKind) -> bool:
@@ -53,14 +71,15 @@ def _counts(config: NeighboursConfig, kind: NeighbourKind) -> bool:
 
 
 def _weights(
-    config: NeighboursConfig, model: RecommenderModel, tables: dict[str, NeighbourTable], held_out: WindowData | None
+    config: NeighboursConfig, model: RecommenderModel, kinds: Mapping[str, Kind], held_out: WindowData | None
 ) -> Mapping[str, float]:
     if config.weights is not None:
         return {str(name): weight for name, weight in config.weights.items()}
-    choice = choose_weights(model, list(tables.values()), held_out) if tables and held_out else None
+    tables = [NeighbourTable(*kind, name=name) for name, kind in kinds.items()]
+    choice = choose_weights(model, tables, held_out) if tables and held_out else None
     if choice is None:
         return {}
-    weights = dict(zip(tables, choice.weights, strict=True))
+    weights = dict(zip(kinds, choice.weights, strict=True))
     said = ", ".join(f"{name} {weight:.3g}" for name, weight in weights.items())
     print(f"neighbours: {said}; ndcg@{TOP} on eval {choice.gain_without:.4f} -> {choice.gain:.4f}")
     return weights

@@ -22,6 +22,10 @@ class Cells(NamedTuple):
     event: tf.Tensor
 
 
+_DENSE = 1 << 16
+"""Up to so many items the sums of all of them are found faster than which few there are."""
+
+
 class NeighbourTable(tf.Module):
     """One kind of neighbourhood: the sum over the history's events of what each adds to the other items' scores.
 
@@ -62,18 +66,16 @@ class NeighbourTable(tf.Module):
 
 
 class Neighbours(tf.Module):
-    """The weighted sum of several kinds.
+    """The sum of several kinds.
 
     Args:
-        tables: one for each kind.
-        weights: theirs.
+        tables: the kinds.
         size: V.
     """
 
-    def __init__(self, tables: Sequence[NeighbourTable], weights: Sequence[float], size: int) -> None:
+    def __init__(self, tables: Sequence[NeighbourTable], size: int) -> None:
         super().__init__(name="neighbours")
         self._tables = list(tables)
-        self._weights = [float(weight) for weight in weights]
         self._size = size
 
     def scores(self, history: tf.Tensor) -> tf.Tensor:
@@ -82,6 +84,11 @@ class Neighbours(tf.Module):
         rows = tf.shape(history, tf.int64)[0]
         return tf.reshape(tf.math.unsorted_segment_sum(value, cell, rows * self._size), [rows, self._size])
 
+    def scores_of(self, history: tf.Tensor, item: tf.Tensor) -> tf.Tensor:
+        """The same scores of some items, int64 [B, N] in [0, V] -> float [B, N]."""
+        cell, value = self._cells(history)
+        return sums_of(item, cell, value, self._size)
+
     def nearest(self, history: tf.Tensor) -> "Nearest":
         """The same scores of the few items that have one."""
         cell, value = self._cells(history)
@@ -89,8 +96,7 @@ class Neighbours(tf.Module):
 
     def _cells(self, history: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         kinds = [table.cells(history) for table in self._tables]
-        values = [weight * cells.value for weight, cells in zip(self._weights, kinds, strict=True)]
-        return tf.concat([cells.cell for cells in kinds], axis=0), tf.concat(values, axis=0)
+        return tf.concat([cells.cell for cells in kinds], axis=0), tf.concat([cells.value for cells in kinds], axis=0)
 
 
 class Nearest(NamedTuple):
@@ -139,6 +145,23 @@ class Nearest(NamedTuple):
         """The places of cells among rising ones, and whether they stand there."""
         place = tf.reshape(tf.searchsorted(cells, tf.reshape(wanted, [-1])), tf.shape(wanted))
         return place, tf.gather(tf.concat([cells, tf.constant([-1], tf.int64)], axis=0), place) == wanted
+
+
+def sums_of(item: tf.Tensor, cell: tf.Tensor, value: tf.Tensor, size: int) -> tf.Tensor:
+    """The sums of what meets in the cells of items, int64 [B, M] in [0, V] -> float [B, M], or [B, M, C].
+
+    Args:
+        item: V has no cell.
+        cell: int64 [N], row x V + item, in any order.
+        value: float [N], or [N, C].
+        size: V.
+    """
+    rows = tf.shape(item, tf.int64)[0]
+    if size > _DENSE:
+        return nearest(cell, value, rows, size).of(item)
+    none = rows * size
+    asked = tf.where(item < size, tf.range(rows)[:, tf.newaxis] * size + item, none)
+    return tf.gather(tf.math.unsorted_segment_sum(value, cell, none + 1), asked)
 
 
 def nearest(cell: tf.Tensor, value: tf.Tensor, rows: tf.Tensor, size: int) -> Nearest:

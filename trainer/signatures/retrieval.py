@@ -34,7 +34,7 @@ class Retrieval:
     def scores_of(self, state: QueryState, item: tf.Tensor) -> tf.Tensor:
         """The scores of some items, int64 [B, N] in [0, V] -> float [B, N]."""
         scores = tf.linalg.matvec(self.index.embeddings(item), state.embedding)
-        return scores if self._neighbours is None else scores + self._neighbours.nearest(state.items).of(item)
+        return scores if self._neighbours is None else scores + self._neighbours.scores_of(state.items, item)
 
     def search(self, state: QueryState, k: tf.Tensor, exclude: tf.Tensor) -> Found:
         """The best items without those of `exclude` int64 [B, E]; as `Index.search`."""

@@ -1,12 +1,14 @@
 import numpy as np
 import pytest
+import scipy.sparse as sp
 import tensorflow as tf
 
 from tests.trainer.neighbours.test_log import row
 from tests.trainer.small import ITEMS, small_config, small_model, small_spec, write_rows
 from trainer.data import WindowData
 from trainer.metrics import Evaluator
-from trainer.neighbours.build import build_neighbours
+from trainer.neighbours.build import Kind, build_neighbours, joined_tables
+from trainer.neighbours.scores import Neighbours
 
 NEXT = {0: 4, 4: 8, 8: 2}
 """Whoever has the first goes on to the second, which untrained towers cannot know."""
@@ -86,3 +88,12 @@ def test_kinds_that_do_not_help_weigh_nothing(tmp_path):
     known = {**window, "item_id": [0, int(np.argmax(scores))]}
     data = WindowData([write_rows(tmp_path / "b.gz", [known])], small_spec(settings))
     assert build_neighbours(model, train, data) is None
+
+
+def test_kinds_of_one_decay_become_one_table():
+    links = sp.csr_matrix(np.array([[0, 1.0], [2.0, 0]], np.float32))
+    kinds = {"a": Kind(links, 1.0), "b": Kind(links, 0.5), "c": Kind(links.T.tocsr(), 1.0), "d": Kind(links, 0.9)}
+    tables = joined_tables(kinds, {"a": 1.0, "b": 10.0, "c": 100.0, "d": 0.0})
+    history = tf.constant([[0, 1]], tf.int64)
+    found = [Neighbours([table], 2).scores(history).numpy().tolist() for table in tables]
+    assert found == [[[2 + 100, 1 + 200]], [[20, 5]]]

@@ -3,7 +3,7 @@ import pytest
 import scipy.sparse as sp
 import tensorflow as tf
 
-from trainer.neighbours.scores import Neighbours, NeighbourTable
+from trainer.neighbours.scores import Neighbours, NeighbourTable, sums_of
 
 LINKS = np.array([[0, 0.5, 0.25, 0], [0, 0, 2, 0], [0, 0, 0, 0], [1, 0, 0, 0]], np.float32)
 NONE = 4
@@ -15,7 +15,7 @@ def kind(decay=1.0):
 
 def table(decay=1.0):
     """One kind alone."""
-    return Neighbours([kind(decay)], [1.0], NONE)
+    return Neighbours([kind(decay)], NONE)
 
 
 def test_a_history_adds_its_items_links():
@@ -47,26 +47,34 @@ def test_any_history_equals_the_matrix_product():
         for item, weight in zip(items, weights[row], strict=True):
             if item < 30:
                 expected[row] += weight * links[item].toarray()[0]
-    found = Neighbours([NeighbourTable(links, 0.7, name="t")], [1.0], 30).scores(tf.constant(history))
+    found = Neighbours([NeighbourTable(links, 0.7, name="t")], 30).scores(tf.constant(history))
     np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-6)
 
 
-def test_kinds_are_weighed():
-    both = Neighbours([kind(), kind(decay=0.5)], [2.0, 4.0], NONE)
+def test_kinds_are_added_up():
+    both = Neighbours([kind(), kind(decay=0.5)], NONE)
     history = tf.constant([[0, 1]], tf.int64)
-    np.testing.assert_allclose(both.scores(history), [[0, 2 * 0.5 + 4 * 0.25, 2 * 2.25 + 4 * 2.125, 0]])
+    np.testing.assert_allclose(both.scores(history), [[0, 0.5 + 0.25, 2.25 + 2.125, 0]])
 
 
 def test_the_nearest_items_scores_are_those_of_all_items():
     rng = np.random.default_rng(5)
     links = sp.random(30, 30, 0.1, "csr", np.float32, rng)
-    neighbours = Neighbours(
-        [NeighbourTable(links, 0.7, name="t"), NeighbourTable(links.T.tocsr(), 1.0, name="u")], [1.0, 0.5], 30
-    )
+    neighbours = Neighbours([NeighbourTable(links, 0.7, name="t"), NeighbourTable(links.T.tocsr(), 1.0, name="u")], 30)
     history = tf.constant(rng.integers(0, 31, [20, 4]))
     scores, nearest = neighbours.scores(history).numpy(), neighbours.nearest(history)
     items = np.tile(np.arange(31), [20, 1])
-    np.testing.assert_allclose(nearest.of(tf.constant(items)), np.pad(scores, [(0, 0), (0, 1)]), rtol=1e-6)
+    expected = np.pad(scores, [(0, 0), (0, 1)])
+    np.testing.assert_allclose(nearest.of(tf.constant(items)), expected, rtol=1e-6)
+    np.testing.assert_allclose(neighbours.scores_of(history, tf.constant(items)), expected, rtol=1e-6)
+
+
+@pytest.mark.parametrize("dense", [0, 4])
+def test_sums_are_found_of_all_items_or_of_few(monkeypatch, dense):
+    monkeypatch.setattr("trainer.neighbours.scores._DENSE", dense)
+    cell, value = tf.constant([6, 1, 6, 3], tf.int64), tf.constant([[1.0, 10], [2, 20], [4, 40], [8, 80]])
+    found = sums_of(tf.constant([[1, 4, 0], [2, 2, 3]], tf.int64), cell, value, 4)
+    np.testing.assert_array_equal(found, [[[2, 20], [0, 0], [0, 0]], [[5, 50], [5, 50], [0, 0]]])
 
 
 def test_the_nearest_items_are_found_without_the_unwanted():

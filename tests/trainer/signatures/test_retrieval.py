@@ -23,7 +23,7 @@ def exported(request, shop_config, shop_graph, shop_model):
     serving = shop_config.serving.model_dump(exclude_unset=True) | {"index": request.param, **approximate}
     config = shop(serving=serving)
     model = RecommenderModel.__new__(RecommenderModel)
-    neighbours = Neighbours([NeighbourTable(sp.csr_matrix(LINKS), DECAY, name="transitions")], [WEIGHT], len(ITEMS))
+    neighbours = Neighbours([NeighbourTable(sp.csr_matrix(WEIGHT * LINKS), DECAY, name="transitions")], len(ITEMS))
     model.__dict__.update(shop_model.__dict__, config=config, neighbours=neighbours)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(build, "SMALLEST", 1)
