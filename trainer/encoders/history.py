@@ -8,11 +8,12 @@ from pipeline.config.model import HistoryConfig
 from trainer.encoders.attention import AttentionEncoder
 from trainer.encoders.convolution import ConvolutionEncoder
 from trainer.encoders.decay import DecayEncoder
+from trainer.encoders.gru import GRUCell
 from trainer.encoders.hstu import HSTUEncoder
 from trainer.encoders.mean import MeanEncoder
 from trainer.encoders.mingru import MinGRUCell
 from trainer.encoders.packing import EndPacking
-from trainer.encoders.recurrent import GRUCell, LSTMCell, RecurrentEncoder
+from trainer.encoders.recurrent import LSTMCell, RecurrentEncoder
 from trainer.randomness import Randomness
 
 

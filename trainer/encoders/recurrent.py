@@ -40,37 +40,6 @@ class RecurrentEncoder(tf.keras.layers.Layer):
         return packing.unpack(states)
 
 
-class GRUCell(tf.keras.layers.Layer):
-    """Gated recurrent unit (Cho et al., 2014), the reset gate behind the product: update, reset, candidate.
-
-    From a zero state. The events' part of the gates is one product for all events; only the state's part is computed
-    one by one, in a loop of the graph.
-    """
-
-    def build(self, input_shape: tf.TensorShape) -> None:
-        """Adds the weights: input float [B, L, D]; the gates' columns stand side by side."""
-        width = input_shape[-1]
-        self.project = tf.keras.layers.Dense(3 * width, name="project")
-        self.recurrent_kernel = self.add_weight(
-            name="recurrent_kernel", shape=[width, 3 * width], initializer="orthogonal"
-        )
-        self.recurrent_bias = self.add_weight(name="recurrent_bias", shape=[width], initializer="zeros")
-        super().build(input_shape)
-
-    def call(self, events: tf.Tensor) -> tf.Tensor:
-        """float [B, L, D] -> float [B, L, D], the state after each event."""
-        projected = tf.transpose(self.project(events), [1, 0, 2])
-        return tf.transpose(tf.scan(self.step, projected, tf.zeros_like(events[:, 0])), [1, 0, 2])
-
-    def step(self, output: tf.Tensor, projected: tf.Tensor) -> tf.Tensor:
-        """The state float [B, D] before an event and its gates float [B, 3 D] -> after it."""
-        width = output.shape[-1]
-        recurrent = tf.matmul(output, self.recurrent_kernel)
-        update, reset = tf.split(tf.sigmoid(projected[:, : 2 * width] + recurrent[:, : 2 * width]), 2, axis=-1)
-        candidate = tf.tanh(projected[:, 2 * width :] + reset * (recurrent[:, 2 * width :] + self.recurrent_bias))
-        return candidate + update * (output - candidate)
-
-
 class LSTMCell(tf.keras.layers.Layer):
     """Long short-term memory (Hochreiter and Schmidhuber, 1997): input, forget, candidate, output.
 

@@ -6,8 +6,9 @@ import tensorflow as tf
 
 from pipeline.config.model import HistoryConfig
 from tests.trainer.encoders.small import draw, randomise, randomness, sigmoid
+from trainer.encoders.gru import GRUCell
 from trainer.encoders.mingru import MinGRUCell, linear_recurrence
-from trainer.encoders.recurrent import GRUCell, LSTMCell, RecurrentEncoder
+from trainer.encoders.recurrent import LSTMCell, RecurrentEncoder
 
 VISIBLE = tf.constant([[True, False, True, True], [False, True, False, True]])
 
