@@ -50,15 +50,21 @@ def gru_states(projected: tf.Tensor, kernel: tf.Tensor, bias: tf.Tensor) -> tupl
         float [L, B, D].
     """
 
-    def step(state: tf.Tensor, projected: tf.Tensor) -> tf.Tensor:
-        update, _, _, candidate = _gates(state, projected, kernel, bias)
+    width = kernel.shape[0]
+    of_gates, of_candidate = tf.split(projected, [2 * width, width], axis=-1)
+    biases = tf.pad(bias, [[2 * width, 0]])
+
+    def step(state: tf.Tensor, of_gates: tf.Tensor, of_candidate: tf.Tensor) -> tf.Tensor:
+        recurrent = tf.nn.bias_add(tf.matmul(state, kernel), biases)
+        update, _, _, candidate = _gates(recurrent, of_gates, of_candidate)
         return candidate + update * (state - candidate)
 
-    states = unrolled_scan(step, tf.zeros_like(projected[0, :, : kernel.shape[0]]), projected)
+    states = unrolled_scan(step, tf.zeros_like(of_candidate[0]), of_gates, of_candidate)
 
     def gradients(upstream: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
         before = tf.pad(states[:-1], [[1, 0], [0, 0], [0, 0]])
-        update, reset, product, candidate = _gates(before, projected, kernel, bias)
+        recurrent = tf.tensordot(before, kernel, 1) + biases
+        update, reset, product, candidate = _gates(recurrent, of_gates, of_candidate)
         by_candidate = (1 - update) * (1 - candidate**2)
         by_product = by_candidate * reset
         by_reset = by_product * product * (1 - reset)
@@ -66,7 +72,6 @@ def gru_states(projected: tf.Tensor, kernel: tf.Tensor, bias: tf.Tensor) -> tupl
         slopes = tf.stack([by_update, by_reset, by_product], axis=2)
         by_state = _by_state(upstream, update, slopes, kernel)
         by_recurrent = tf.reshape(by_state[:, :, tf.newaxis] * slopes, tf.shape(projected))
-        width = kernel.shape[0]
         by_projected = tf.concat([by_recurrent[..., : 2 * width], by_state * by_candidate], axis=-1)
         by_kernel = tf.tensordot(before, by_recurrent, [[0, 1], [0, 1]])
         return by_projected, by_kernel, tf.reduce_sum(by_recurrent[..., 2 * width :], axis=[0, 1])
@@ -75,15 +80,19 @@ def gru_states(projected: tf.Tensor, kernel: tf.Tensor, bias: tf.Tensor) -> tupl
 
 
 def _gates(
-    state: tf.Tensor, projected: tf.Tensor, kernel: tf.Tensor, bias: tf.Tensor
+    recurrent: tf.Tensor, of_gates: tf.Tensor, of_candidate: tf.Tensor
 ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor, tf.Tensor]:
-    """Update, reset, the candidate's product and the candidate, float [..., D], after a state float [..., D]."""
-    width = kernel.shape[0]
-    recurrent = tf.tensordot(state, kernel, 1) if state.shape.rank > 2 else tf.matmul(state, kernel)
-    gates = tf.sigmoid(projected[..., : 2 * width] + recurrent[..., : 2 * width])
-    update, reset = tf.split(gates, 2, axis=-1)
-    product = recurrent[..., 2 * width :] + bias
-    return update, reset, product, tf.tanh(projected[..., 2 * width :] + reset * product)
+    """Update, reset, the state's part of the candidate, and the candidate: float [..., D] each.
+
+    Args:
+        recurrent: float [..., 3 D], the state's part.
+        of_gates: float [..., 2 D], the event's part of update and reset.
+        of_candidate: float [..., D], and of the candidate.
+    """
+    width = of_candidate.shape[-1]
+    by_gates, product = tf.split(recurrent, [2 * width, width], axis=-1)
+    update, reset = tf.split(tf.sigmoid(of_gates + by_gates), 2, axis=-1)
+    return update, reset, product, tf.tanh(of_candidate + reset * product)
 
 
 def _by_state(upstream: tf.Tensor, update: tf.Tensor, slopes: tf.Tensor, kernel: tf.Tensor) -> tf.Tensor:
