@@ -1,6 +1,6 @@
 """What each history encoder costs: a training step, forward and backward; one request, forward; and its weights.
 
-    python -m benchmarks.encoders --encoder attention+decay hstu
+    python -m benchmarks.encoders --encoder gru+decay hstu
 
 The encoder alone, on random windows: no embedding tables, no softmax and no optimizer.
 """
@@ -100,7 +100,7 @@ def _time(step: Callable[[], list[tf.Tensor]]) -> float:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument(
-        "--encoder", nargs="+", default=[*ENCODERS, "attention+decay"], help="as in `model.history.encoder`"
+        "--encoder", nargs="+", default=[*ENCODERS, "attention+decay", "mingru+decay", "gru+decay"], help="as in `model.history.encoder`"
     )
     parser.add_argument("--batch", type=int, default=16, help="windows in a batch")
     parser.add_argument("--length", type=int, default=100, help="events in a window")

@@ -16,12 +16,12 @@ ENCODERS = ("mean", "decay", "attention", "cnn", "gru", "lstm", "mingru", "hstu"
 class HistoryConfig(Section):
     """How a window of events becomes a vector at every position."""
 
-    encoder: str = "attention+decay"
+    encoder: str = "gru+decay"
     """`mean`, `decay` (exponentially decayed means at learned rates), `attention` (causal self-attention; Kang and
     McAuley, 2018), `cnn` (causal dilated convolutions and the maximum over the past; Yuan et al., 2019), `gru`, `lstm`
     (Hidasi et al., 2016), `mingru` (a GRU whose gates read the events alone, so that no loop is needed; Feng et al.,
     2024), `hstu` (pointwise attention with position and time bias; Zhai et al., 2024), or a sum such as
-    `attention+decay`."""
+    `gru+decay`."""
     max_events: int = Field(default=100, gt=1)
     """The window's length at most: what ingest cuts, what a request's history is truncated to."""
     min_context: int = Field(default=50, ge=0)
