@@ -21,6 +21,7 @@ from pipeline.config.model import ENCODERS, HistoryConfig
 from trainer.encoders.history import HistoryEncoder
 from trainer.randomness import Randomness
 
+_SUMS = ("attention+decay", "mingru+decay", "gru+decay")
 _WARM_UP = 5
 _VISIBLE = 0.9
 
@@ -99,9 +100,7 @@ def _time(step: Callable[[], list[tf.Tensor]]) -> float:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument(
-        "--encoder", nargs="+", default=[*ENCODERS, "attention+decay", "mingru+decay", "gru+decay"], help="as in `model.history.encoder`"
-    )
+    parser.add_argument("--encoder", nargs="+", default=[*ENCODERS, *_SUMS], help="as in `model.history.encoder`")
     parser.add_argument("--batch", type=int, default=16, help="windows in a batch")
     parser.add_argument("--length", type=int, default=100, help="events in a window")
     parser.add_argument("--dimension", type=int, default=64, help="`model.dimension`")

@@ -219,7 +219,7 @@ def test_changed_key_is_one_problem(write, old, new, expected):
             "19: `model.history.min_context`: should be below `max_events` (10). Received: 10",
         ),
         (
-            "model: {dimension: 30, history: {heads: 4}}",
+            "model: {dimension: 30, history: {encoder: attention, heads: 4}}",
             "19: `model.history.heads`: should divide `model.dimension` (30). Received: 4",
         ),
         (

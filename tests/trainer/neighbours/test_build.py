@@ -15,8 +15,10 @@ NEXT = {0: 4, 4: 8, 8: 2}
 
 
 def config(**neighbours):
+    """Untrained towers whose scores the tried weights outweigh; of random ones not all do."""
     model = small_config().model.model_dump()
-    return small_config(model={**model, "neighbours": neighbours})
+    history = {**model["history"], "encoder": "decay"}
+    return small_config(model={**model, "history": history, "neighbours": neighbours})
 
 
 def write(folder, settings):

@@ -55,10 +55,10 @@ def test_scores_are_those_of_rank_and_the_sum_of_their_parts(call, answer):
     rank = call("rank", examples=serialized(REQUEST))
     assert answer["count"].tolist() == [3, 1, 0]
     assert answer["item_id"].tolist() == [[b"i7", b"new", b"i0"], [b"i3", b"", b""], [b"", b"", b""]]
-    np.testing.assert_allclose(answer["score"][0], rank["score"][0], rtol=1e-6)
+    np.testing.assert_allclose(answer["score"][0], rank["score"][0], rtol=1e-6, atol=1e-6)
     parts = {name: values for name, values in answer.items() if name.startswith("utility_")}
     assert set(parts) == {"utility_retrieval_score", "utility_rating", "utility_like"}
-    np.testing.assert_allclose(parts["utility_rating"][0], 2 * rank["rating"][0], rtol=1e-6)
+    np.testing.assert_allclose(parts["utility_rating"][0], 2 * rank["rating"][0], rtol=1e-6, atol=1e-6)
     np.testing.assert_allclose(sum(parts.values()), answer["score"], rtol=1e-5, atol=1e-6)
 
 
