@@ -49,7 +49,6 @@ def gru_states(projected: tf.Tensor, kernel: tf.Tensor, bias: tf.Tensor) -> tupl
     Returns:
         float [L, B, D].
     """
-
     width = kernel.shape[0]
     of_gates, of_candidate = tf.split(projected, [2 * width, width], axis=-1)
     biases = tf.pad(bias, [[2 * width, 0]])

@@ -7,6 +7,9 @@ import numpy as np
 import scipy.sparse as sp
 import tensorflow as tf
 
+_DENSE = 1 << 14
+"""Up to so many items the sums of all of them are found faster than which few there are."""
+
 
 class Cells(NamedTuple):
     """What the events of B histories add to their items' neighbours; several events may meet in one cell.
@@ -20,10 +23,6 @@ class Cells(NamedTuple):
     cell: tf.Tensor
     value: tf.Tensor
     event: tf.Tensor
-
-
-_DENSE = 1 << 16
-"""Up to so many items the sums of all of them are found faster than which few there are."""
 
 
 class NeighbourTable(tf.Module):
