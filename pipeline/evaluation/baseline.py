@@ -1,18 +1,27 @@
 """Which model a candidate is compared with."""
 
+import posixpath
+
+import tensorflow as tf
+from absl import logging
+from tensorflow.core.protobuf import saved_model_pb2
 from tfx import types
 from tfx import v1 as tfx
 from tfx.dsl.components.common.resolver import ResolverStrategy
 from tfx.dsl.input_resolution.strategies.latest_blessed_model_strategy import LatestBlessedModelStrategy
 from tfx.types import standard_artifacts
+from tfx.utils import path_utils
 
 MODEL = "model"
 BLESSING = "model_blessing"
 CANDIDATE = "candidate"
+_SIGNATURES = ("evaluate", "evaluation_labels")
 
 
 class BlessedBeforeCandidate(ResolverStrategy):
-    """The latest blessed model that is older than the candidate.
+    """The latest blessed model that is older than the candidate and answers all that the candidate is measured by.
+
+    A model of other tasks does not: a candidate whose tasks are new has nothing to fall behind, as on a first run.
 
     TFX's LatestBlessedModelStrategy answers with the candidate itself once it is blessed, so a run that is all cache
     would evaluate it again, against itself, and push it again.
@@ -24,11 +33,32 @@ class BlessedBeforeCandidate(ResolverStrategy):
         """Keeps at most one model, and its blessing. See the base class."""
         candidates = input_dict[CANDIDATE]
         first = min((model.id for model in candidates), default=0)
-        older = [model for model in input_dict[MODEL] if model.id < first]
+        wanted = {output for model in candidates for output in _outputs(model)}
+        older = [model for model in input_dict[MODEL] if model.id < first and _answers(model, wanted)]
         found = LatestBlessedModelStrategy().resolve_artifacts(
             store, {MODEL: older, BLESSING: list(input_dict[BLESSING])}
         )
         return {**(found or {MODEL: [], BLESSING: []}), CANDIDATE: candidates}
+
+
+def _answers(model: types.Artifact, wanted: set[tuple[str, str]]) -> bool:
+    missing = sorted(name for _, name in wanted - _outputs(model))
+    if missing:
+        logging.warning("Model %d is no baseline: its answers lack %s", model.id, ", ".join(missing))
+    return not missing
+
+
+def _outputs(model: types.Artifact) -> set[tuple[str, str]]:
+    """Signature and name of what evaluation reads of a model; nothing where its files are gone."""
+    if not model.uri:
+        return set()
+    path = posixpath.join(path_utils.serving_model_path(model.uri), "saved_model.pb")
+    if not tf.io.gfile.exists(path):
+        return set()
+    with tf.io.gfile.GFile(path, "rb") as file:
+        saved = saved_model_pb2.SavedModel.FromString(file.read())
+    signatures = saved.meta_graphs[0].signature_def
+    return {(name, output) for name in _SIGNATURES if name in signatures for output in signatures[name].outputs}
 
 
 def blessed_before(candidate: types.BaseChannel) -> tfx.dsl.Resolver:
