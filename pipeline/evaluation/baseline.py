@@ -34,11 +34,18 @@ class BlessedBeforeCandidate(ResolverStrategy):
         candidates = input_dict[CANDIDATE]
         first = min((model.id for model in candidates), default=0)
         wanted = {output for model in candidates for output in _outputs(model)}
-        older = [model for model in input_dict[MODEL] if model.id < first and _answers(model, wanted)]
-        found = LatestBlessedModelStrategy().resolve_artifacts(
-            store, {MODEL: older, BLESSING: list(input_dict[BLESSING])}
-        )
+        older = [model for model in input_dict[MODEL] if model.id < first]
+        found = _latest_blessed(store, older, input_dict[BLESSING])
+        while found and found[MODEL] and not _answers(found[MODEL][0], wanted):
+            older = [model for model in older if model.id < found[MODEL][0].id]
+            found = _latest_blessed(store, older, input_dict[BLESSING])
         return {**(found or {MODEL: [], BLESSING: []}), CANDIDATE: candidates}
+
+
+def _latest_blessed(
+    store: object, models: list[types.Artifact], blessings: list[types.Artifact]
+) -> dict[str, list[types.Artifact]] | None:
+    return LatestBlessedModelStrategy().resolve_artifacts(store, {MODEL: list(models), BLESSING: list(blessings)})
 
 
 def _answers(model: types.Artifact, wanted: set[tuple[str, str]]) -> bool:
