@@ -50,7 +50,7 @@ def joined_tables(kinds: Mapping[str, Kind], weights: Mapping[str, float]) -> li
     joined: dict[float, sp.csr_matrix] = {}
     for name, (links, decay) in kinds.items():
         if weight := weights.get(name):
-            joined[decay] = weight * links if decay not in joined else joined[decay] + weight * links
+            joined[decay] = weight * links + joined.get(decay, 0)
     return [NeighbourTable(links, decay, name=f"table_{n}") for n, (decay, links) in enumerate(joined.items())]
 
 

@@ -55,7 +55,7 @@ def choose_weights(model: RecommenderModel, tables: Sequence[NeighbourTable], da
     size = model.spec.item_count
     rows = max(1, min(128, _CELLS // size))
     batches = data.evaluation_batches(rows).take(-(-_WINDOWS // rows))
-    kinds = [Neighbours([table], model.spec.item_count) for table in tables]
+    kinds = [Neighbours([table], size) for table in tables]
     scales, gains = _scales(model, kinds, batches), _Gains(model, kinds, batches)
     coarse = _combinations([_SHARES] * len(kinds))
     of_coarse = gains.of(coarse * scales)
