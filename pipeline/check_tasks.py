@@ -6,10 +6,10 @@ from typing import Final
 
 from pipeline.config import Config
 from pipeline.config.features import Categorical
-from pipeline.config.habits import PARTS, HabitsConfig
+from pipeline.config.habits import HabitsConfig
 from pipeline.config.keys import suggestion
 from pipeline.config.locate import Location, Problem
-from pipeline.config.tasks import MulticlassTask, RegressionTask
+from pipeline.config.tasks import MulticlassTask, PointwiseTask
 
 MODEL_OUTPUTS: Final = (
     *("item_id", "score", "retrieval_score", "count"),
@@ -31,7 +31,7 @@ def check_tasks(config: Config) -> Iterator[Problem]:
     for name, task in config.tasks.items():
         if isinstance(task, MulticlassTask):
             yield from _classes(name, task, config)
-        if isinstance(task, RegressionTask) and task.habits:
+        if isinstance(task, PointwiseTask) and task.habits:
             yield from _habits(("tasks", name, "habits"), task.habits, config)
 
 
@@ -46,9 +46,9 @@ def _habits(location: Location, habits: HabitsConfig, config: Config) -> Iterato
     attributes = habits.attributes_of(config.features)
     for name in attributes:
         yield from _attribute((*location, "attributes"), name, config)
-        if name in PARTS:
+        if name in habits.parts:
             yield (*location, "attributes"), f"`{name}` is a part by itself; give the feature another name"
-    parts = [*PARTS, *attributes]
+    parts = [*habits.parts, *attributes]
     for name in habits.weights or {}:
         if name not in parts:
             found = f"{suggestion(name, parts)}Received: {name!r}"

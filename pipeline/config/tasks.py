@@ -68,7 +68,14 @@ class LabelledTask(EventTask):
     """An expression over the columns of the interactions: `rating`, `rating >= 4`, `kind == 'click'`."""
 
 
-class BinaryTask(LabelledTask):
+class PointwiseTask(LabelledTask):
+    """A task that predicts the label itself."""
+
+    habits: HabitsConfig | None = HabitsConfig()
+    """What users and items are like, beside the network. `null`: the network alone."""
+
+
+class BinaryTask(PointwiseTask):
     """The probability of a yes: click, like, purchase. Cross-entropy."""
 
     kind: Literal["binary"]
@@ -81,15 +88,13 @@ class BinaryTask(LabelledTask):
     architecture", 2016)."""
 
 
-class RegressionTask(LabelledTask):
+class RegressionTask(PointwiseTask):
     """A number: a rating, a dwell time. Mean squared error."""
 
     kind: Literal["regression"]
     min: float | None = None
     max: float | None = None
     """Predictions are clipped to [min, max] outside training."""
-    habits: HabitsConfig | None = HabitsConfig()
-    """What users and items are like, beside the network. `null`: the network alone."""
 
 
 class PairwiseTask(LabelledTask):

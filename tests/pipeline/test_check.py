@@ -151,8 +151,8 @@ def test_filters_and_caps_name_fitting_item_features(write):
         (
             "min: 1, max: 5",
             "habits: {weights: {level: 1, kind: 0.5}}",
-            "18: `tasks.rating.habits.weights`: should name parts (network, levels, cosine, agreement, factors, kind). "
-            "Did you mean `levels`? Received: 'level'",
+            "18: `tasks.rating.habits.weights`: should name parts (network, levels, cosine, agreement, factors, "
+            "mood_60, mood_3600, mood_604800, kind). Did you mean `levels`? Received: 'level'",
         ),
         (
             "{name: kind, ",

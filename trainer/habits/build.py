@@ -7,8 +7,8 @@ import scipy.sparse as sp
 import tensorflow as tf
 
 from pipeline import layout
-from pipeline.config.habits import HabitsConfig
-from pipeline.config.tasks import RegressionTask
+from pipeline.config.habits import NETWORK, HabitsConfig
+from pipeline.config.tasks import PointwiseTask
 from trainer.data import WindowData
 from trainer.habits.agreement import agreement_links
 from trainer.habits.attributes import item_attributes
@@ -23,16 +23,13 @@ from trainer.neighbours.links import cosine_links
 from trainer.neighbours.scores import NeighbourTable
 from trainer.windows import Window, WindowSpec
 
-NETWORK = "network"
 _ALONE = {NETWORK: 1.0}
-_PRIOR_EVENTS = 10
-"""The weights are drawn to the network alone as by so many events."""
 _BATCH_SIZE, _BATCHES = 128, 160
 """The weights are few: about 20,000 eval windows tell them well."""
 
 
 def build_habits(model: RecommenderModel, train: WindowData, held_out: WindowData | None) -> dict[str, Habits]:
-    """Finds levels and near items for the regression tasks and chooses the parts' weights. Says what it did.
+    """Finds the habits of the tasks that predict labels and chooses the parts' weights. Says what it did.
 
     Args:
         model: trained, without habits.
@@ -42,13 +39,13 @@ def build_habits(model: RecommenderModel, train: WindowData, held_out: WindowDat
     Returns:
         By task; those are missing that have none configured, or nothing left to choose the weights on.
     """
-    tasks = {name: task for name, task in model.config.ranking.items() if isinstance(task, RegressionTask)}
+    tasks = {name: task for name, task in model.config.ranking.items() if isinstance(task, PointwiseTask)}
     found = {name: _habits_of(name, task, model, train, held_out) for name, task in tasks.items()}
     return {name: habits for name, habits in found.items() if habits is not None}
 
 
 def _habits_of(
-    name: str, task: RegressionTask, model: RecommenderModel, train: WindowData, held_out: WindowData | None
+    name: str, task: PointwiseTask, model: RecommenderModel, train: WindowData, held_out: WindowData | None
 ) -> Habits | None:
     if task.habits is None or (task.habits.weights is None and held_out is None):
         return None
@@ -61,7 +58,8 @@ def _habits_of(
     attributes = item_attributes(names, model.spec.features, model.candidates.table)
     levels = fit_levels(labels, model.spec.user_count, model.spec.item_count, attributes.matrices())
     tables, taste = _of_history(task.habits, labels, levels, model.spec) if told else ({}, None)
-    habits = Habits(task, levels, told, tables, taste, attributes, _ALONE)
+    moods = task.habits.moods if model.config.data.interactions.time else {}
+    habits = Habits(task, levels, told, tables, taste, attributes, moods, _ALONE)
     return _weighted(habits, name, task.habits, model, held_out)
 
 
@@ -107,43 +105,28 @@ def _chosen(habits: Habits, name: str, model: RecommenderModel, held_out: Window
     parts, label = _eval_parts(habits, name, model, held_out)
     if not label.size:
         return dict(_ALONE)
-    weights = stacked_weights(parts, label)
-    before, after = (float(np.sqrt(np.mean((label - parts @ w) ** 2))) for w in (np.eye(len(weights))[0], weights))
+    link, start = habits.link, habits.start
+    weights = link.weights(parts, label, start)
+    before, after = (link.error(start + parts @ w, label) for w in (np.eye(len(weights))[0], weights))
     chosen = dict(zip((NETWORK, *habits.names), weights.tolist(), strict=True))
     said = ", ".join(f"{part} {weight:.3g}" for part, weight in chosen.items())
-    print(f"{name}: {said}; rmse on eval {before:.4f} -> {after:.4f}")
+    print(f"{name}: {said}; {link.measure} on eval {before:.4f} -> {after:.4f}")
     return chosen
-
-
-def stacked_weights(parts: np.ndarray, label: np.ndarray) -> np.ndarray:
-    """Least squares, drawn to the first part alone (Breiman 1996).
-
-    Args:
-        parts: float [E, P], each above the mean label.
-        label: float [E], above the mean label.
-
-    Returns:
-        float [P].
-    """
-    alone = np.eye(parts.shape[1])[0]
-    prior = _PRIOR_EVENTS * np.diag(np.mean(parts**2, axis=0) + 1e-9)
-    return alone + np.linalg.solve(parts.T @ parts + prior, parts.T @ (label - parts @ alone))
 
 
 def _eval_parts(
     habits: Habits, name: str, model: RecommenderModel, held_out: WindowData
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Network and parts [E, P] and label [E] above the mean, of the labelled eval targets."""
+    """Network and other parts [E, P] and label [E] of the labelled eval targets."""
     batches = held_out.evaluation_batches(_BATCH_SIZE).take(_BATCHES)
 
     @tf.function(input_signature=[batches.element_spec], autograph=False)
     def answers(window: Window) -> tuple[tf.Tensor, tf.Tensor]:
         state, item = model.encode(window).newest(), window[layout.ITEM_ID][:, -1:]
-        network = model.rank(state, item)[name] - habits.mean
-        columns = tf.concat([network, *habits.parts(state, item).values()], axis=1)
+        parts = habits.parts(model.rank(state, item)[name], state, item)
+        columns = tf.concat([parts[part] for part in (NETWORK, *habits.names)], axis=1)
         is_labelled = window[layout.weight(name)][:, -1] > 0
-        label = window[layout.label(name)][:, -1] - habits.mean
-        return tf.boolean_mask(columns, is_labelled), tf.boolean_mask(label, is_labelled)
+        return tf.boolean_mask(columns, is_labelled), tf.boolean_mask(window[layout.label(name)][:, -1], is_labelled)
 
     parts, labels = zip(*map(answers, batches), strict=True)
     return np.concatenate(parts).astype(np.float64), np.concatenate(labels).astype(np.float64)

@@ -22,23 +22,25 @@ class Taste(tf.Module):
             self._item = _table(factors.item, "item_factors")
             self._profile = _table(factors.profile, "item_profiles")
 
-    def __call__(self, history: tf.Tensor, is_told: tf.Tensor, above: tf.Tensor, item: tf.Tensor) -> tf.Tensor:
-        """The expected label above the levels, by the mean of the taste's posterior.
+    def of(self, history: tf.Tensor, is_told: tf.Tensor, above: tf.Tensor) -> tf.Tensor:
+        """The mean of a taste's posterior.
 
         Args:
             history: int64 [B, L] in [0, V], V for none.
             is_told: bool [B, L], whose label is known.
             above: float [B, L], how far it is above the levels.
-            item: int64 [B, N] in [0, V].
 
         Returns:
-            float [B, N], 0 for the unknown item.
+            float [B, D].
         """
         factors = tf.gather(self._item, history) * tf.cast(is_told, tf.float32)[..., tf.newaxis]
         precision = tf.matmul(factors, factors, transpose_a=True) / self._noise + tf.eye(factors.shape[-1])
         pull = tf.linalg.matvec(factors, above, transpose_a=True) / self._noise + self._expected(history)
-        taste = tf.linalg.cholesky_solve(tf.linalg.cholesky(precision), pull[..., tf.newaxis])
-        return tf.matmul(tf.gather(self._item, item), taste)[..., 0]
+        return tf.linalg.cholesky_solve(tf.linalg.cholesky(precision), pull[..., tf.newaxis])[..., 0]
+
+    def above(self, taste: tf.Tensor, item: tf.Tensor) -> tf.Tensor:
+        """The expected label above the levels: float [B, D] and int64 [B, N] in [0, V] -> float [B, N], 0 for V."""
+        return tf.linalg.matvec(tf.gather(self._item, item), taste)
 
     def _expected(self, history: tf.Tensor) -> tf.Tensor:
         """float [B, D] before any label."""

@@ -115,7 +115,8 @@ class QueryTower(tf.keras.layers.Layer):
         items = tf.where(past.visible, window[layout.ITEM_ID], unknown)
         outcomes = {feature.name: window[feature.name] for feature in self.outcomes}
         history = History(past.events, sees)
-        return QueryState(tf.concat(parts, axis=-1), own_states, history, items, window[layout.USER_ID], outcomes)
+        user, time = window[layout.USER_ID], window[layout.TIME]
+        return QueryState(tf.concat(parts, axis=-1), own_states, history, items, time, user, outcomes)
 
     def shared_state(self, window: Window, vectors: tf.Tensor, unknown: int, training: bool = False) -> tf.Tensor:
         """What all tasks' states are made of, float [B, L, D]; the arguments are those of `call`."""

@@ -16,7 +16,8 @@ class QueryState(NamedTuple):
         hidden: float [B, L, S] by state: what the other tasks read, each that of `Sharing.state_of`.
         history: the events [B, L, D] that each position's query sees: what target attention reads.
         items: int64 [B, L], the visible events' items, V elsewhere: what neighbourhoods read.
-        user: int64 [B], U where unknown: with `outcomes`, what habits read.
+        time: int64 [B, L], the positions' times in seconds, 0 where unknown.
+        user: int64 [B], U where unknown: with `time` and `outcomes`, what habits read.
         outcomes: the events' categories, int64 [B, L] by outcome feature.
     """
 
@@ -24,12 +25,17 @@ class QueryState(NamedTuple):
     hidden: dict[str, tf.Tensor]
     history: History
     items: tf.Tensor
+    time: tf.Tensor
     user: tf.Tensor
     outcomes: dict[str, tf.Tensor]
 
     def newest(self) -> "QueryState":
-        """The query at the last position: [B, L, .] -> [B, .]; `items`, `outcomes` [B, L - 1] are those before it."""
+        """The query at the last position: [B, L, .] -> [B, .]; `items`, `outcomes` [B, L - 1] are those before it,
+        `time` [B, L] ends with its own."""
         hidden = {name: values[:, -1] for name, values in self.hidden.items()}
         outcomes = {name: values[:, :-1] for name, values in self.outcomes.items()}
         items = self.items[:, :-1]
-        return QueryState(self.embedding[:, -1], hidden, self.history.newest(), items, self.user, outcomes)
+        history = self.history.newest()
+        return self._replace(
+            embedding=self.embedding[:, -1], hidden=hidden, history=history, items=items, outcomes=outcomes
+        )

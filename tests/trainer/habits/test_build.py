@@ -4,14 +4,16 @@ import tensorflow as tf
 
 from tests.trainer.small import ITEMS, USERS, draw_row, small_config, small_model, small_spec, write_rows
 from trainer.data import WindowData
-from trainer.habits.build import build_habits, stacked_weights
+from trainer.habits.build import build_habits
 from trainer.habits.labels import TrainLabels, read_labels
 from trainer.metrics import Evaluator
 
 
-def config(**habits):
+def config(task="rating", **habits):
+    """A task with these habits, none for the other."""
     tasks = small_config().model_dump()["tasks"]
-    return small_config(tasks={**tasks, "rating": {**tasks["rating"], "habits": habits or None}})
+    none = {name: {**tasks[name], "habits": None} for name in ("rating", "like")}
+    return small_config(tasks={**tasks, **none, task: {**tasks[task], "habits": habits or None}})
 
 
 def rows(count, seed, **flags):
@@ -21,6 +23,7 @@ def rows(count, seed, **flags):
         user = number % USERS
         stars = np.clip(1 + user // 2 + rng.integers(0, 2, 4), 1, 5)
         labels = {"outcome_stars": stars.tolist(), "label_rating": stars.astype(float).tolist()}
+        labels["label_like"] = (stars >= 4).astype(float).tolist()
         yield draw_row(rng, 4, user_id=[user], **labels, **flags)
 
 
@@ -38,11 +41,39 @@ def test_weights_are_those_that_predict_the_eval_labels_best(tmp_path, capsys):
     without = Evaluator(model, held_out).evaluate()
     model.habits = build_habits(model, train, held_out)
     found = Evaluator(model, held_out).evaluate()
-    assert model.habits["rating"].names == ("levels", "cosine", "agreement", "factors")
+    moods = ("mood_60", "mood_3600", "mood_604800")
+    assert model.habits["rating"].names == ("levels", "cosine", "agreement", "factors", *moods)
     assert found["rating/rmse"] < 0.75 < without["rating/rmse"]
     assert found["ndcg@3"] == without["ndcg@3"]
     said = capsys.readouterr().out
     assert f"rmse on eval {without['rating/rmse']:.4f} -> " in said
+
+
+def test_probabilities_have_habits_too(tmp_path, capsys):
+    settings = config("like", cosine=3, agreement=3)
+    train, held_out = data(tmp_path, settings)
+    model = small_model(settings)
+    without = Evaluator(model, held_out).evaluate()
+    model.habits = build_habits(model, train, held_out)
+    found = Evaluator(model, held_out).evaluate()
+    assert list(model.habits) == ["like"]
+    assert found["like/auc"] > 0.9 > without["like/auc"]
+    assert f"log loss on eval {without['like_loss']:.4f} -> 0." in capsys.readouterr().out
+
+
+def test_a_log_without_times_has_no_moods(tmp_path):
+    settings = config(weights={"levels": 1.0, "mood_60": 1.0})
+    settings = settings.model_copy(
+        update={"data": settings.data.model_copy(update={"interactions": timeless(settings)})}
+    )
+    train, _ = data(tmp_path, settings)
+    habits = build_habits(small_model(settings), train, None)["rating"]
+    assert not any(name.startswith("mood") for name in habits.names)
+    assert habits.weights == {"levels": 1.0}
+
+
+def timeless(settings):
+    return settings.data.interactions.model_copy(update={"time": None})
 
 
 def test_configured_weights_need_no_eval_split(tmp_path):
@@ -96,17 +127,6 @@ def test_a_pair_with_several_labels_has_their_mean():
     labels = TrainLabels(np.array([0, 0, 1]), np.array([3, 3, 2]), np.zeros(3), {}, np.zeros([0, 2], np.int64))
     found = labels.by_user(np.array([1.0, 4.0, 7.0]), 2, 4).toarray()
     np.testing.assert_array_equal(found, [[0, 0, 0, 2.5], [0, 0, 7, 0]])
-
-
-def test_stacked_weights_of_many_events_are_least_squares():
-    parts = np.random.default_rng(0).normal(size=(5000, 3))
-    np.testing.assert_allclose(stacked_weights(parts, parts @ [0.5, 0.3, -0.2]), [0.5, 0.3, -0.2], atol=0.01)
-
-
-def test_stacked_weights_of_one_event_stay_near_the_network_alone():
-    found = stacked_weights(np.array([[1.0, 1.0]]), np.array([3.0]))
-    # (x x' + 10 I) d = x (3 - 1), so both weights move by 2 / 12.
-    np.testing.assert_allclose(found, [1 + 1 / 6, 1 / 6], rtol=1e-6)
 
 
 def test_the_served_graph_predicts_with_habits(tmp_path):

@@ -1,0 +1,67 @@
+import numpy as np
+import pytest
+import tensorflow as tf
+from scipy import special
+
+from pipeline.config.tasks import BinaryTask, RegressionTask
+from trainer.habits.link import LabelLink, LogOddsLink, link_of
+
+
+def test_least_squares_of_many_events():
+    parts = np.random.default_rng(0).normal(size=(5000, 3))
+    found = LabelLink(None, None).weights(parts, 2 + parts @ [0.5, 0.3, -0.2], 2.0)
+    np.testing.assert_allclose(found, [0.5, 0.3, -0.2], atol=0.01)
+
+
+def test_least_squares_of_one_event_stay_near_the_network_alone():
+    found = LabelLink(None, None).weights(np.array([[1.0, 1.0]]), np.array([5.0]), 2.0)
+    # (x x' + 5 I) d = x (5 - 2 - 1), so both weights move by 2 / 7.
+    np.testing.assert_allclose(found, [1 + 2 / 7, 2 / 7], rtol=1e-6)
+
+
+def test_a_part_of_few_events_is_drawn_like_one_of_many():
+    rare = np.zeros((1000, 2))
+    rare[0, 1] = 1.0
+    label = np.append(2.0, np.zeros(999))
+    # One event against five of its size, however many there are without it.
+    np.testing.assert_allclose(LabelLink(None, None).weights(rare, label, 0.0)[1], 2 / 6, rtol=1e-6)
+
+
+def test_log_odds_of_many_events_are_found_again():
+    rng = np.random.default_rng(0)
+    parts = rng.normal(size=(20000, 2))
+    label = (rng.random(20000) < special.expit(-0.4 + parts @ [0.5, 1.5])).astype(float)
+    np.testing.assert_allclose(LogOddsLink().weights(parts, label, -0.4), [0.5, 1.5], atol=0.1)
+
+
+def test_log_odds_of_labels_that_one_part_tells_stay_finite():
+    parts = np.array([[1.0, 1.0], [-1.0, -1.0]] * 3)
+    found = LogOddsLink().weights(parts, np.array([1.0, 0.0] * 3), 0.0)
+    # Of 5 events a quarter each, the prior's slope, and the 6 labels': 1.25 d = 6 / (1 + exp(1 + 2 d)).
+    assert found[0] - 1 == pytest.approx(found[1], abs=1e-3)
+    assert 1.25 * found[1] == pytest.approx(6 * special.expit(-1 - 2 * found[1]), abs=1e-3)
+
+
+def test_a_part_that_says_nothing_weighs_nothing():
+    parts = np.array([[1.0, 0.0], [-1.0, 0.0], [0.5, 0.0]])
+    for link, label in ((LabelLink(None, None), [2.0, -2.0, 1.0]), (LogOddsLink(), [1.0, 0.0, 1.0])):
+        assert link.weights(parts, np.array(label), 0.0)[1] == pytest.approx(0, abs=1e-6)
+
+
+def test_errors_by_hand():
+    total, label = np.array([1.0, -1.0]), np.array([1.0, 1.0])
+    assert LabelLink(None, None).error(total, label) == pytest.approx(2**0.5)
+    yes = special.expit(total)
+    assert LogOddsLink().error(total, label) == pytest.approx(-np.log(yes).mean())
+
+
+def test_probabilities_are_found_again_and_extreme_ones_are_finite():
+    link, yes = LogOddsLink(), tf.constant([0.0, 0.2, 1.0])
+    np.testing.assert_allclose(link.answer(link.of(yes)), [0, 0.2, 1], atol=1e-5)
+    assert np.isfinite(link.of(yes)).all()
+
+
+def test_the_kind_of_task_tells_the_link():
+    rating = link_of(RegressionTask(kind="regression", label="rating", min=1, max=5))
+    np.testing.assert_array_equal(rating.answer(tf.constant([0.0, 3.0, 9.0])), [1, 3, 5])
+    assert isinstance(link_of(BinaryTask(kind="binary", label="rating >= 4")), LogOddsLink)
