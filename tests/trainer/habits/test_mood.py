@@ -5,7 +5,7 @@ from trainer.habits.mood import moods
 
 
 def of(above, told, time, scale=60):
-    found = moods(tf.constant([above]), tf.constant([told]), tf.constant([time], tf.int64), scale)
+    found = moods(tf.constant([above], tf.float32), tf.constant([told], tf.bool), tf.constant([time], tf.int64), scale)
     assert found.shape == (1, 1)
     return float(found[0, 0])
 
