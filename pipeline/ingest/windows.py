@@ -19,14 +19,15 @@ class Limits:
       max_events: A window's length at most.
       min_context: The number of events of context that each later window of a user starts with.
       history: `train`: an eval or test target sees all train events of its user (random split without times, where
-        no event is later than another); `earlier_train`: those before it (random split with times); `frozen`: the
-        train events, all earlier; `rolling`: all events before it; `own`: as rolling, for users without train
-        events, whose first event is only history (user_hash).
+        no event is later than another); `near_train`: those before and after it, the nearest in order (random split
+        with times, frozen history); `earlier_train`: those before it (random split with times); `frozen`: the train
+        events, all earlier; `rolling`: all events before it; `own`: as rolling, for users without train events,
+        whose first event is only history (user_hash).
     """
 
     max_events: int
     min_context: int
-    history: Literal["train", "earlier_train", "frozen", "rolling", "own"]
+    history: Literal["train", "near_train", "earlier_train", "frozen", "rolling", "own"]
 
     @classmethod
     def of(cls, config: Config) -> "Limits":
@@ -34,7 +35,8 @@ class Limits:
         length, context = config.model.history.max_events, config.model.history.min_context
         context = context if context < length else length // 2
         if config.split.method == "random":
-            return cls(length, context, "earlier_train" if config.data.interactions.time else "train")
+            timed = "near_train" if config.split.history == "frozen" else "earlier_train"
+            return cls(length, context, timed if config.data.interactions.time else "train")
         return cls(length, context, "own" if config.split.method == "user_hash" else config.split.history)
 
 
@@ -126,21 +128,34 @@ def target_windows(order: Order, part: int, limits: Limits) -> Windows:
     if limits.history == "own":
         target, first = target[target > first], first[target > first]
     user = order.user[target]
-    stop = _history_stop(order, target, first, limits)
+    stop = _history_stop(order, target, limits)
     start = np.maximum(first, stop - (limits.max_events - 1))
     return Windows(user, start, stop, target, stop - start)
 
 
-def _history_stop(order: Order, target: np.ndarray, first: np.ndarray, limits: Limits) -> np.ndarray:
-    """The place behind the last event that each target may see, int64 [w]."""
-    if limits.history in ("train", "frozen"):
-        return first + order.counts[order.user[target], TRAIN]
-    if limits.history == "earlier_train":
-        is_train = np.zeros(len(order.part) + 1, np.int64)
-        is_train[order.events + 1] = order.part == TRAIN
-        before = np.cumsum(is_train)  # of all events in the order of (user, time): those in train
-        return first + before[order.events[target]] - before[first]
-    return target
+def _history_stop(order: Order, target: np.ndarray, limits: Limits) -> np.ndarray:
+    """The place behind the last event of each target's history, int64 [w]."""
+    first = order.first[order.user[target]]
+    behind_train = first + order.counts[order.user[target], TRAIN]
+    match limits.history:
+        case "train" | "frozen":
+            return behind_train
+        case "near_train":
+            length = limits.max_events - 1
+            return np.minimum(np.maximum(_earlier_train(order, target) + length // 2, first + length), behind_train)
+        case "earlier_train":
+            return _earlier_train(order, target)
+        case _:
+            return target
+
+
+def _earlier_train(order: Order, target: np.ndarray) -> np.ndarray:
+    """The place behind the user's last train event before each target, int64 [w]."""
+    is_train = np.zeros(len(order.part) + 1, np.int64)
+    is_train[order.events + 1] = order.part == TRAIN
+    before = np.cumsum(is_train)  # of all events in the order of (user, time): those in train
+    first = order.first[order.user[target]]
+    return first + before[order.events[target]] - before[first]
 
 
 def seen_ranges(order: Order, windows: Windows, is_first: np.ndarray, limits: Limits) -> tuple[np.ndarray, np.ndarray]:

@@ -104,7 +104,7 @@ def evaluation_windows(rows: list[Row], parts: dict[int, int], part: int, config
         ]
         for target in targets:
             history, known = _history(events, train, target, parts, config)
-            history = history[-(config.model.history.max_events - 1) :]
+            history = _nearest(history, target, config)
             windows.append(
                 Window(
                     user,
@@ -118,12 +118,22 @@ def evaluation_windows(rows: list[Row], parts: dict[int, int], part: int, config
     return windows
 
 
+def _nearest(history, target, config):
+    """The newest; or those half before and half after the target, more of the one where there are less of the other."""
+    length = config.model.history.max_events - 1
+    if config.split.method == "random" and config.data.interactions.time and config.split.history == "frozen":
+        before = sum((e.time, e.ordinal) < (target.time, target.ordinal) for e in history)
+        after = min(len(history) - before, max(length // 2, length - before))
+        history = history[: before + after]
+    return history[-length:]
+
+
 def _history(events, train, target, parts, config):
     earlier = events[: events.index(target)]
     if config.split.method == "user_hash":
         return earlier, earlier
     known = [e for e in events if parts[e.ordinal] < parts[target.ordinal]]
-    if config.split.method == "random" and config.data.interactions.time:
+    if config.split.method == "random" and config.data.interactions.time and config.split.history == "rolling":
         return [e for e in train if e in earlier], known
     if config.split.method == "random" or config.split.history == "frozen":
         return train, known

@@ -71,6 +71,20 @@ def test_a_random_split_with_times_shows_the_train_events_before_the_target():
     assert target_windows(order, EVAL, limits).places()[0].tolist() == [0, 1, 3, 6]
 
 
+def test_a_frozen_history_of_a_random_split_has_the_nearest_train_events_on_both_sides():
+    order = _order([[0, 0, 0, 2, 0, 0], [2, 0, 0, 0, 2]])  # the places: 0 to 4 and 5 (2), 6 to 8 and 9 (2), 10 (2)
+    windows = target_windows(order, TEST, Limits(4, 1, "near_train"))
+    # Of three, one comes after the target where there are two before it.
+    assert _histories(windows) == [([1, 2, 3], 5), ([6, 7, 8], 9), ([6, 7, 8], 10)]
+    windows = target_windows(order, TEST, Limits(3, 1, "near_train"))
+    assert _histories(windows) == [([2, 3], 5), ([6, 7], 9), ([7, 8], 10)]
+
+
+def _histories(windows):
+    ends = zip(windows.start, windows.stop, windows.target, strict=True)
+    return [(list(range(start, stop)), target) for start, stop, target in ends]
+
+
 def test_a_random_split_without_times_shows_all_train_events():
     tables = {"folder": "data", "interactions": {"path": "log.csv", "time": None}}
     config = config_of(split={"method": "random"}, data=tables)
@@ -81,6 +95,7 @@ def test_a_random_split_without_times_shows_all_train_events():
     ("split", "history", "expected"),
     [
         ({"method": "random"}, {"max_events": 10, "min_context": 3}, Limits(10, 3, "earlier_train")),
+        ({"method": "random", "history": "frozen"}, {"max_events": 20}, Limits(20, 10, "near_train")),
         ({"method": "user_hash", "history": "frozen"}, {"max_events": 10, "min_context": 10}, Limits(10, 5, "own")),
         ({"history": "frozen"}, {"max_events": 20}, Limits(20, 10, "frozen")),
     ],
