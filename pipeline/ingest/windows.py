@@ -10,6 +10,9 @@ from pipeline.ingest.splits import EVAL, TEST, TRAIN, Events
 
 NO_TARGET: Final = -1
 
+History = Literal["train", "near_train", "earlier_train", "frozen", "rolling", "own"]
+"""What evaluation looks back on: see `Limits`."""
+
 
 @dataclass(frozen=True)
 class Limits:
@@ -27,7 +30,7 @@ class Limits:
 
     max_events: int
     min_context: int
-    history: Literal["train", "near_train", "earlier_train", "frozen", "rolling", "own"]
+    history: History
 
     @classmethod
     def of(cls, config: Config) -> "Limits":
@@ -35,7 +38,7 @@ class Limits:
         length, context = config.model.history.max_events, config.model.history.min_context
         context = context if context < length else length // 2
         if config.split.method == "random":
-            timed = "near_train" if config.split.history == "frozen" else "earlier_train"
+            timed: History = "near_train" if config.split.history == "frozen" else "earlier_train"
             return cls(length, context, timed if config.data.interactions.time else "train")
         return cls(length, context, "own" if config.split.method == "user_hash" else config.split.history)
 
