@@ -4,9 +4,7 @@ from collections.abc import Iterator
 
 import numpy as np
 import scipy.sparse as sp
-import tensorflow as tf
 
-from pipeline import layout
 from pipeline.config.habits import NETWORK, HabitsConfig
 from pipeline.config.tasks import PointwiseTask
 from trainer.data import WindowData
@@ -18,14 +16,13 @@ from trainer.habits.labels import TrainLabels, read_labels
 from trainer.habits.levels import Levels, fit_levels
 from trainer.habits.outcomes import outcome_labels
 from trainer.habits.taste import Taste
+from trainer.habits.weights import choose_weights
 from trainer.model import RecommenderModel
 from trainer.neighbours.links import cosine_links
 from trainer.neighbours.scores import NeighbourTable
-from trainer.windows import Window, WindowSpec
+from trainer.windows import WindowSpec
 
 _ALONE = {NETWORK: 1.0}
-_BATCH_SIZE, _BATCHES = 128, 160
-"""The weights are few: about 20,000 eval windows tell them well."""
 
 
 def build_habits(model: RecommenderModel, train: WindowData, held_out: WindowData | None) -> dict[str, Habits]:
@@ -39,28 +36,34 @@ def build_habits(model: RecommenderModel, train: WindowData, held_out: WindowDat
     Returns:
         By task; those are missing that have none configured, or nothing left to choose the weights on.
     """
-    tasks = {name: task for name, task in model.config.ranking.items() if isinstance(task, PointwiseTask)}
-    found = {name: _habits_of(name, task, model, train, held_out) for name, task in tasks.items()}
-    return {name: habits for name, habits in found.items() if habits is not None}
+    found = dict(_found(model, train, held_out is not None))
+    unweighed = {name: habits for name, habits in found.items() if habits.weights is None}
+    if held_out is not None and unweighed:
+        for name, weights in choose_weights(model, unweighed, held_out):
+            found[name].weights = weights
+    return {name: habits for name, habits in found.items() if habits.weights not in (None, {}, _ALONE)}
 
 
-def _habits_of(
-    name: str, task: PointwiseTask, model: RecommenderModel, train: WindowData, held_out: WindowData | None
-) -> Habits | None:
-    if task.habits is None or (task.habits.weights is None and held_out is None):
-        return None
-    outcomes = model.queries.outcomes
-    labels = read_labels(train, name, [feature.name for feature in outcomes], model.spec)
-    if not labels.label.size:
-        return None
-    told = outcome_labels(labels, outcomes)
-    names = task.habits.attributes_of(model.config.features)
+def _found(model: RecommenderModel, train: WindowData, can_weigh: bool) -> Iterator[tuple[str, Habits]]:
+    """The tasks' habits, with the configured weights or with none."""
+    for name, task in model.config.ranking.items():
+        if isinstance(task, PointwiseTask) and task.habits and (can_weigh or task.habits.weights is not None):
+            labels = read_labels(train, name, [feature.name for feature in model.queries.outcomes], model.spec)
+            if labels.label.size:
+                yield name, _habits_of(task, task.habits, labels, model)
+
+
+def _habits_of(task: PointwiseTask, config: HabitsConfig, labels: TrainLabels, model: RecommenderModel) -> Habits:
+    told = outcome_labels(labels, model.queries.outcomes)
+    names = config.attributes_of(model.config.features)
     attributes = item_attributes(names, model.spec.features, model.candidates.table)
     levels = fit_levels(labels, model.spec.user_count, model.spec.item_count, attributes.matrices())
-    tables, taste = _of_history(task.habits, labels, levels, model.spec) if told else ({}, None)
-    moods = task.habits.moods if model.config.data.interactions.time else {}
-    habits = Habits(task, levels, told, tables, taste, attributes, moods, _ALONE)
-    return _weighted(habits, name, task.habits, model, held_out)
+    tables, taste = _of_history(config, labels, levels, model.spec) if told else ({}, None)
+    moods = config.moods if model.config.data.interactions.time else {}
+    habits = Habits(task, levels, told, tables, taste, attributes, moods)
+    if config.weights is not None:
+        habits.weights = {part: w for part, w in config.weights.items() if part in (NETWORK, *habits.names)}
+    return habits
 
 
 def _of_history(
@@ -88,45 +91,3 @@ def _taste(config: HabitsConfig, labels: TrainLabels, above: sp.csr_matrix) -> T
 def _counts(config: HabitsConfig, part: str) -> bool:
     """Whether the part is there; what configured weights leave out is not looked for."""
     return getattr(config, part) > 0 and (config.weights is None or part in config.weights)
-
-
-def _weighted(
-    habits: Habits, name: str, config: HabitsConfig, model: RecommenderModel, held_out: WindowData | None
-) -> Habits | None:
-    """The same habits with the configured weights, or those that fit the eval split best."""
-    if config.weights is not None:
-        habits.weights = {part: w for part, w in config.weights.items() if part in (NETWORK, *habits.names)}
-    elif held_out is not None:
-        habits.weights = _chosen(habits, name, model, held_out)
-    return None if habits.weights in ({}, _ALONE) else habits
-
-
-def _chosen(habits: Habits, name: str, model: RecommenderModel, held_out: WindowData) -> dict[str, float]:
-    parts, label = _eval_parts(habits, name, model, held_out)
-    if not label.size:
-        return dict(_ALONE)
-    link, start = habits.link, habits.start
-    weights = link.weights(parts, label, start)
-    before, after = (link.error(start + parts @ w, label) for w in (np.eye(len(weights))[0], weights))
-    chosen = dict(zip((NETWORK, *habits.names), weights.tolist(), strict=True))
-    said = ", ".join(f"{part} {weight:.3g}" for part, weight in chosen.items())
-    print(f"{name}: {said}; {link.measure} on eval {before:.4f} -> {after:.4f}")
-    return chosen
-
-
-def _eval_parts(
-    habits: Habits, name: str, model: RecommenderModel, held_out: WindowData
-) -> tuple[np.ndarray, np.ndarray]:
-    """Network and other parts [E, P] and label [E] of the labelled eval targets."""
-    batches = held_out.evaluation_batches(_BATCH_SIZE).take(_BATCHES)
-
-    @tf.function(input_signature=[batches.element_spec], autograph=False)
-    def answers(window: Window) -> tuple[tf.Tensor, tf.Tensor]:
-        state, item = model.encode(window).newest(), window[layout.ITEM_ID][:, -1:]
-        parts = habits.parts(model.rank(state, item)[name], state, item)
-        columns = tf.concat([parts[part] for part in (NETWORK, *habits.names)], axis=1)
-        is_labelled = window[layout.weight(name)][:, -1] > 0
-        return tf.boolean_mask(columns, is_labelled), tf.boolean_mask(window[layout.label(name)][:, -1], is_labelled)
-
-    parts, labels = zip(*map(answers, batches), strict=True)
-    return np.concatenate(parts).astype(np.float64), np.concatenate(labels).astype(np.float64)

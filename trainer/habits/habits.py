@@ -27,7 +27,7 @@ class Habits(tf.Module):
         taste: of the history; None: no such part.
         attributes: of the items.
         moods: their scales in seconds, by part.
-        weights: of the parts, by name; those that are missing are left out.
+        weights: of the parts, by name; those that are missing are left out. None where they are to be chosen yet.
     """
 
     def __init__(
@@ -39,7 +39,7 @@ class Habits(tf.Module):
         taste: Taste | None,
         attributes: ItemAttributes,
         moods: Mapping[str, int],
-        weights: Mapping[str, float],
+        weights: Mapping[str, float] | None = None,
     ) -> None:
         super().__init__(name="habits")
         self.link = link_of(task)
@@ -52,7 +52,7 @@ class Habits(tf.Module):
         self._taste = taste if told else None
         self._moods = dict(moods) if told else {}
         self._attributes = AttributeMeans(attributes, self._damping) if told and attributes.names else None
-        self.weights = dict(weights)
+        self.weights = weights
         with self.name_scope:
             self._user = tf.Variable(tf.cast(levels.user, tf.float32), trainable=False, name="user_levels")
             self._item = tf.Variable(tf.cast(levels.item, tf.float32), trainable=False, name="item_levels")
@@ -67,7 +67,7 @@ class Habits(tf.Module):
         """The weighted parts as a prediction: the network's float [B, N], items int64 [B, N] -> float [B, N]."""
         parts = self.parts(network, state, item)
         total = tf.zeros_like(network) + self.start
-        for name, weight in self.weights.items():
+        for name, weight in (self.weights or {}).items():
             total += weight * parts[name]
         return self.link.answer(total)
 
