@@ -27,7 +27,7 @@ class Diagnostics:
         self._model = model
         self._strategy = strategy
         self._tasks = model.balancing.tasks
-        self._measure = tf.function(self._global_measure, input_signature=[batch_spec])
+        self._measure = tf.function(self._global_measure, input_signature=[batch_spec], autograph=False)
 
     def measure(self, window: Window) -> Figures:
         """Figures by name.

@@ -120,7 +120,7 @@ class TrainingLoop:
             for part in ("train", "eval")
         )
         # Traced once: without a signature every new shape, as that of an epoch's last batch, costs seconds.
-        self._step = tf.function(self._global_step, input_signature=[batch_spec])
+        self._step = tf.function(self._global_step, input_signature=[batch_spec], autograph=False)
 
     def run(self) -> TrainingResult:
         """Trains to the end, from the last checkpoint where there is one.

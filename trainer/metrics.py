@@ -38,7 +38,9 @@ class Evaluator:
         self._batches = data.evaluation_batches(_BATCH_SIZE).take(_BATCHES)
         # Traced once: without a signature every new shape, as that of the last batch, costs seconds.
         candidates = tf.TensorSpec([model.spec.item_count, None])
-        self._answer = tf.function(self._answers, input_signature=[self._batches.element_spec, candidates])
+        self._answer = tf.function(
+            self._answers, input_signature=[self._batches.element_spec, candidates], autograph=False
+        )
 
     def evaluate(self) -> dict[str, float]:
         """Every figure by its name; a task without a target has none."""

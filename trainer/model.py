@@ -74,7 +74,7 @@ class RecommenderModel(tfrs.Model):
         self._retrieval_loss = self._make_retrieval_loss()
         # What is made of the train log once the towers are trained.
         self.neighbours: Neighbours | None = None
-        self.habits: dict[str, Habits] = {}
+        self.habits: list[Habits] = []
         self.adversary = _adversary(config, self.candidates, randomness)
         self.head_dropouts = {n: Dropout(t.dropout, randomness, f"{n}_dropout") for n, t in config.ranking.items()}
         self._make_weights()
@@ -144,7 +144,9 @@ class RecommenderModel(tfrs.Model):
         pairs = self.interaction(hidden, vectors, self._attended(vectors, state))
         heads = self.heads.items()
         found = {name: head.prediction(head(pairs[self.sharing.state_of(name)], item)) for name, head in heads}
-        return found | {name: habits.prediction(found[name], state, item) for name, habits in self.habits.items()}
+        for habits in self.habits:
+            found |= habits.predictions(found, state, item)
+        return found
 
     def event_scores(
         self, window: Window, place: tf.Tensor, training: bool = False

@@ -1,6 +1,8 @@
 """Habits for a trained model."""
 
-from collections.abc import Iterator
+from collections import defaultdict
+from collections.abc import Hashable, Iterator, Sequence
+from typing import NamedTuple
 
 import numpy as np
 import scipy.sparse as sp
@@ -10,11 +12,12 @@ from pipeline.config.tasks import PointwiseTask
 from trainer.data import WindowData
 from trainer.habits.agreement import agreement_links
 from trainer.habits.attributes import item_attributes
+from trainer.habits.blend import Blend
 from trainer.habits.factors import fit_factors
 from trainer.habits.habits import Habits
 from trainer.habits.labels import TrainLabels, read_labels
 from trainer.habits.levels import Levels, fit_levels
-from trainer.habits.outcomes import outcome_labels
+from trainer.habits.outcomes import OutcomeLabels, outcome_labels
 from trainer.habits.taste import Taste
 from trainer.habits.weights import choose_weights
 from trainer.model import RecommenderModel
@@ -22,10 +25,24 @@ from trainer.neighbours.links import cosine_links
 from trainer.neighbours.scores import NeighbourTable
 from trainer.windows import WindowSpec
 
-_ALONE = {NETWORK: 1.0}
+
+class _Task(NamedTuple):
+    """A task with habits, and its labels in the train log; `told`: what the history tells of them."""
+
+    name: str
+    task: PointwiseTask
+    config: HabitsConfig
+    labels: TrainLabels
+    told: OutcomeLabels | None
+
+    @property
+    def known_from(self) -> Hashable:
+        """Tasks for which this is the same count on the same habits."""
+        parts = None if self.config.weights is None else frozenset(self.config.weights)
+        return self.told.feature if self.told else (self.name,), self.config.model_copy(update={"weights": None}), parts
 
 
-def build_habits(model: RecommenderModel, train: WindowData, held_out: WindowData | None) -> dict[str, Habits]:
+def build_habits(model: RecommenderModel, train: WindowData, held_out: WindowData | None) -> list[Habits]:
     """Finds the habits of the tasks that predict labels and chooses the parts' weights. Says what it did.
 
     Args:
@@ -34,36 +51,49 @@ def build_habits(model: RecommenderModel, train: WindowData, held_out: WindowDat
         held_out: the eval split; None where it is empty or trained on.
 
     Returns:
-        By task; those are missing that have none configured, or nothing left to choose the weights on.
+        Those that a task counts on: none does that has none configured, or nothing left to choose the weights on.
     """
-    found = dict(_found(model, train, held_out is not None))
-    unweighed = {name: habits for name, habits in found.items() if habits.weights is None}
-    if held_out is not None and unweighed:
-        for name, weights in choose_weights(model, unweighed, held_out):
-            found[name].weights = weights
-    return {name: habits for name, habits in found.items() if habits.weights not in (None, {}, _ALONE)}
+    groups: dict[Hashable, list[_Task]] = defaultdict(list)
+    for task in _tasks(model, train, held_out is not None):
+        groups[task.known_from].append(task)
+    found = [_habits_of(group, model) for group in groups.values()]
+    if held_out is not None and found:
+        choose_weights(model, found, held_out)
+    for habits in found:
+        habits.blends = {name: blend for name, blend in habits.blends.items() if blend.counts}
+    return [habits for habits in found if habits.blends]
 
 
-def _found(model: RecommenderModel, train: WindowData, can_weigh: bool) -> Iterator[tuple[str, Habits]]:
-    """The tasks' habits, with the configured weights or with none."""
-    for name, task in model.config.ranking.items():
-        if isinstance(task, PointwiseTask) and task.habits and (can_weigh or task.habits.weights is not None):
-            labels = read_labels(train, name, [feature.name for feature in model.queries.outcomes], model.spec)
-            if labels.label.size:
-                yield name, _habits_of(task, task.habits, labels, model)
+def _tasks(model: RecommenderModel, train: WindowData, can_weigh: bool) -> Iterator[_Task]:
+    """The tasks that have habits and labels."""
+    configs = {n: t.habits for n, t in model.config.ranking.items() if isinstance(t, PointwiseTask) and t.habits}
+    configs = {name: config for name, config in configs.items() if can_weigh or config.weights is not None}
+    outcomes = model.queries.outcomes
+    for name, labels in read_labels(train, list(configs), [feature.name for feature in outcomes], model.spec).items():
+        task = model.config.ranking[name]
+        if labels.label.size and isinstance(task, PointwiseTask):
+            yield _Task(name, task, configs[name], labels, outcome_labels(labels, outcomes))
 
 
-def _habits_of(task: PointwiseTask, config: HabitsConfig, labels: TrainLabels, model: RecommenderModel) -> Habits:
-    told = outcome_labels(labels, model.queries.outcomes)
-    names = config.attributes_of(model.config.features)
-    attributes = item_attributes(names, model.spec.features, model.candidates.table)
-    levels = fit_levels(labels, model.spec.user_count, model.spec.item_count, attributes.matrices())
-    tables, taste = _of_history(config, labels, levels, model.spec) if told else ({}, None)
+def _habits_of(tasks: Sequence[_Task], model: RecommenderModel) -> Habits:
+    """What the labels of most values tell: a rating knows more than whether it is high."""
+    lead = max(tasks, key=lambda task: len(np.unique(task.labels.label)))
+    config, labels, told, spec = lead.config, lead.labels, lead.told, model.spec
+    attributes = item_attributes(config.attributes_of(model.config.features), spec.features, model.candidates.table)
+    levels = fit_levels(labels, spec.user_count, spec.item_count, attributes.matrices())
+    tables, taste = _of_history(config, labels, levels, spec) if told else ({}, None)
     moods = config.moods if model.config.data.interactions.time else {}
-    habits = Habits(task, levels, told, tables, taste, attributes, moods)
-    if config.weights is not None:
-        habits.weights = {part: w for part, w in config.weights.items() if part in (NETWORK, *habits.names)}
+    habits = Habits(levels, told, tables, taste, attributes, moods, config.damping)
+    habits.blends = {task.name: _blend(task, habits) for task in tasks}
     return habits
+
+
+def _blend(task: _Task, habits: Habits) -> Blend:
+    """With the configured weights, of what is there, or with none."""
+    weights = {part: w for part, w in (task.config.weights or {}).items() if part in (NETWORK, *habits.names)}
+    blend = Blend.of(task.task, float(task.labels.label.mean()))
+    blend.weights = weights
+    return blend
 
 
 def _of_history(

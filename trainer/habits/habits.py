@@ -1,14 +1,12 @@
-"""A label predicted by network and habits together."""
+"""What is known of labels beside the network's prediction."""
 
 from collections.abc import Mapping
 
 import tensorflow as tf
 
-from pipeline.config.habits import NETWORK
-from pipeline.config.tasks import PointwiseTask
 from trainer.habits.attributes import AttributeMeans, ItemAttributes
+from trainer.habits.blend import Blend
 from trainer.habits.levels import Levels
-from trainer.habits.link import link_of
 from trainer.habits.mood import moods
 from trainer.habits.outcomes import OutcomeLabels
 from trainer.habits.taste import Taste
@@ -17,42 +15,42 @@ from trainer.towers.state import QueryState
 
 
 class Habits(tf.Module):
-    """What is known of a task's label beside the network's prediction.
+    """The parts of predictions that are no network's, made of one task's labels, and the tasks that count on them.
+
+    Several tasks do whose labels are told by the same outcome: of a rating, and of whether it is 4 at least.
 
     Args:
-        task: bounds and damping.
         levels: of users and items.
         told: the labels that the history's outcomes stand for; None where none does, and the rest is not read.
         tables: from the history's items to those near to them, by kind.
         taste: of the history; None: no such part.
         attributes: of the items.
         moods: their scales in seconds, by part.
-        weights: of the parts, by name; those that are missing are left out. None where they are to be chosen yet.
+        damping: of the means of near items, and of those that share an attribute.
+
+    Attributes:
+        blends: by task.
     """
 
     def __init__(
         self,
-        task: PointwiseTask,
         levels: Levels,
         told: OutcomeLabels | None,
         tables: Mapping[str, NeighbourTable],
         taste: Taste | None,
         attributes: ItemAttributes,
         moods: Mapping[str, int],
-        weights: Mapping[str, float] | None = None,
+        damping: float,
     ) -> None:
         super().__init__(name="habits")
-        self.link = link_of(task)
-        self._damping = task.habits.damping if task.habits else 0.0
+        self.blends: dict[str, Blend] = {}
+        self._damping = damping
         self._mean, self._size = levels.mean, len(levels.item) - 1
-        self.start = float(self.link.of(tf.constant(levels.mean, tf.float32)))
-        """What the parts are added to: where the mean label is."""
         self._told = told
         self._tables = dict(tables) if told else {}
         self._taste = taste if told else None
         self._moods = dict(moods) if told else {}
         self._attributes = AttributeMeans(attributes, self._damping) if told and attributes.names else None
-        self.weights = weights
         with self.name_scope:
             self._user = tf.Variable(tf.cast(levels.user, tf.float32), trainable=False, name="user_levels")
             self._item = tf.Variable(tf.cast(levels.item, tf.float32), trainable=False, name="item_levels")
@@ -63,28 +61,21 @@ class Habits(tf.Module):
         taste = () if self._taste is None else ("factors",)
         return ("levels", *self._tables, *taste, *self._moods, *(self._attributes.names if self._attributes else ()))
 
-    def prediction(self, network: tf.Tensor, state: QueryState, item: tf.Tensor) -> tf.Tensor:
-        """The weighted parts as a prediction: the network's float [B, N], items int64 [B, N] -> float [B, N]."""
-        parts = self.parts(network, state, item)
-        total = tf.zeros_like(network) + self.start
-        for name, weight in (self.weights or {}).items():
-            total += weight * parts[name]
-        return self.link.answer(total)
+    def predictions(self, network: Mapping[str, tf.Tensor], state: QueryState, item: tf.Tensor) -> dict[str, tf.Tensor]:
+        """The network's predictions float [B, N] by task, of items int64 [B, N] -> those of the tasks in `blends`."""
+        parts = self.parts(state, item)
+        return {name: blend.prediction(network[name], parts) for name, blend in self.blends.items()}
 
-    def parts(self, network: tf.Tensor, state: QueryState, item: tf.Tensor) -> dict[str, tf.Tensor]:
-        """What each part adds to `start`.
+    def parts(self, state: QueryState, item: tf.Tensor) -> dict[str, tf.Tensor]:
+        """How far each part alone lets expect labels above their mean.
 
         Args:
-            network: its prediction, float [B, N].
             state: at one position (`QueryState.newest`).
             item: int64 [B, N] in [0, V].
 
         Returns:
             By part float [B, N], or [B, 1] where it is the same for all items.
         """
-        return {NETWORK: self.link.of(network) - self.start} | self._beside_network(state, item)
-
-    def _beside_network(self, state: QueryState, item: tf.Tensor) -> dict[str, tf.Tensor]:
         levels = tf.gather(self._user, state.user)[:, tf.newaxis] + tf.gather(self._item, item)
         if self._told is None:
             return {"levels": levels}

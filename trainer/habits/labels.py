@@ -1,4 +1,4 @@
-"""A task's labels in the train log as arrays."""
+"""The tasks' labels in the train log as arrays."""
 
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
@@ -44,20 +44,27 @@ class TrainLabels(NamedTuple):
         return sp.csr_matrix((ones, tuple(self.positives.T)), shape=(users, items))
 
 
-def read_labels(data: WindowData, task: str, outcomes: Sequence[str], spec: WindowSpec) -> TrainLabels:
-    """Reads all train windows once; each event is a target in just one."""
-    names = [layout.label(task), *outcomes]
-    columns: dict[str, list[NDArray[np.generic]]] = {name: [] for name in ("positive", "labelled", *names)}
+def read_labels(
+    data: WindowData, tasks: Sequence[str], outcomes: Sequence[str], spec: WindowSpec
+) -> dict[str, TrainLabels]:
+    """The labels of each task. Reads all train windows once; each event is a target in just one."""
+    positives: list[NDArray[np.int64]] = []
+    read: dict[str, list[tuple[NDArray[np.generic], ...]]] = {name: [] for name in tasks}
     for window in data.evaluation_batches(_READ_BATCH):
         user, item = np.broadcast_arrays(window[layout.USER_ID].numpy()[:, np.newaxis], window[layout.ITEM_ID].numpy())
-        pair = np.stack([user, item], axis=-1)
         is_known = (item < spec.item_count) & (user < spec.user_count)
         is_target = (window[MASK] & window[layout.IS_TARGET]).numpy() & is_known
-        is_labelled = is_target & (window[layout.weight(task)] > 0).numpy()
-        columns["positive"].append(pair[is_target & window[layout.IS_POSITIVE].numpy()])
-        columns["labelled"].append(pair[is_labelled])
-        for name in names:
-            columns[name].append(window[name].numpy()[is_labelled])
-    positives, labelled, label, *others = (np.concatenate(values) for values in columns.values())
-    categories = dict(zip(outcomes, others, strict=True))
-    return TrainLabels(labelled[:, 0], labelled[:, 1], label.astype(np.float64), categories, positives)
+        positives.append(np.stack([user, item], axis=-1)[is_target & window[layout.IS_POSITIVE].numpy()])
+        for task in tasks:
+            is_labelled = is_target & (window[layout.weight(task)] > 0).numpy()
+            columns = user, item, window[layout.label(task)].numpy(), *(window[name].numpy() for name in outcomes)
+            read[task].append(tuple(column[is_labelled] for column in columns))
+    had = np.concatenate(positives)
+    return {task: _labels(batches, outcomes, had) for task, batches in read.items()}
+
+
+def _labels(
+    batches: Sequence[tuple[NDArray[np.generic], ...]], outcomes: Sequence[str], had: NDArray[np.int64]
+) -> TrainLabels:
+    user, item, label, *others = (np.concatenate(columns) for columns in zip(*batches, strict=True))
+    return TrainLabels(user, item, label.astype(np.float64), dict(zip(outcomes, others, strict=True)), had)

@@ -1,6 +1,6 @@
 """How much network and habits count, chosen on the eval split."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -26,50 +26,55 @@ class _Targets(NamedTuple):
     label: NDArray[np.float64]
 
 
-def choose_weights(
-    model: RecommenderModel, habits: Mapping[str, Habits], data: WindowData
-) -> Iterator[tuple[str, dict[str, float]]]:
-    """The weights of each task's parts that predict the eval labels best. Says what it did.
+def choose_weights(model: RecommenderModel, known: Sequence[Habits], data: WindowData) -> None:
+    """Gives the blends without weights those that predict the eval labels best. Says what it did.
 
     Args:
         model: trained, without habits.
-        habits: by task.
+        known: habits with blends.
         data: the eval split.
-
-    Yields:
-        Tasks and the weights by part; a task without a label is missing.
     """
-    for name, (parts, label) in _targets(model, habits, data).items():
-        if not label.size:
-            continue
-        link, start = habits[name].link, habits[name].start
-        weights = link.weights(parts, label, start)
-        before, after = (link.error(start + parts @ w, label) for w in (np.eye(len(weights))[0], weights))
-        chosen = dict(zip((NETWORK, *habits[name].names), weights.tolist(), strict=True))
-        said = ", ".join(f"{part} {weight:.3g}" for part, weight in chosen.items())
-        print(f"{name}: {said}; {link.measure} on eval {before:.4f} -> {after:.4f}")
-        yield name, chosen
+    for habits, targets in zip(known, _targets(model, known, data), strict=True):
+        for name, (parts, label) in targets.items():
+            if not habits.blends[name].weights and label.size:
+                habits.blends[name].weights = _weights(name, habits, parts, label)
 
 
-def _targets(model: RecommenderModel, habits: Mapping[str, Habits], data: WindowData) -> dict[str, _Targets]:
-    """Every window is encoded once, for all tasks."""
+def _weights(name: str, habits: Habits, parts: NDArray[np.float64], label: NDArray[np.float64]) -> dict[str, float]:
+    link, start = habits.blends[name].link, habits.blends[name].start
+    weights = link.weights(parts, label, start)
+    before, after = (link.error(start + parts @ w, label) for w in (np.eye(len(weights))[0], weights))
+    chosen = dict(zip((NETWORK, *habits.names), weights.tolist(), strict=True))
+    said = ", ".join(f"{part} {weight:.3g}" for part, weight in chosen.items())
+    print(f"{name}: {said}; {link.measure} on eval {before:.4f} -> {after:.4f}")
+    return chosen
+
+
+def _targets(model: RecommenderModel, known: Sequence[Habits], data: WindowData) -> list[dict[str, _Targets]]:
+    """By task, of each of the habits. Every window is encoded once for all."""
     batches = data.evaluation_batches(_BATCH_SIZE).take(_BATCHES)
 
     @tf.function(input_signature=[batches.element_spec], autograph=False)
-    def answers(window: Window) -> dict[str, tuple[tf.Tensor, tf.Tensor]]:
+    def answers(window: Window) -> list[dict[str, tuple[tf.Tensor, tf.Tensor]]]:
         state, item = model.encode(window).newest(), window[layout.ITEM_ID][:, -1:]
         network = model.rank(state, item)
-        parts = {name: own.parts(network[name], state, item) for name, own in habits.items()}
-        return {name: _labelled(name, habits[name], found, window) for name, found in parts.items()}
+        return [_labelled(habits, network, habits.parts(state, item), window) for habits in known]
 
-    found = [answers(window) for window in batches]
-    return {name: _joined([batch[name] for batch in found]) for name in habits}
+    found = zip(*map(answers, batches), strict=True)
+    return [{name: _joined([batch[name] for batch in own]) for name in own[0]} for own in found]
 
 
-def _labelled(name: str, habits: Habits, parts: Mapping[str, tf.Tensor], window: Window) -> tuple[tf.Tensor, tf.Tensor]:
-    columns = tf.concat([parts[part] for part in (NETWORK, *habits.names)], axis=1)
-    is_labelled = window[layout.weight(name)][:, -1] > 0
-    return tf.boolean_mask(columns, is_labelled), tf.boolean_mask(window[layout.label(name)][:, -1], is_labelled)
+def _labelled(
+    habits: Habits, network: Mapping[str, tf.Tensor], parts: Mapping[str, tf.Tensor], window: Window
+) -> dict[str, tuple[tf.Tensor, tf.Tensor]]:
+    found = {}
+    for name, blend in habits.blends.items():
+        known = blend.with_network(network[name], parts)
+        columns = tf.concat([known[part] for part in (NETWORK, *habits.names)], axis=1)
+        is_labelled = window[layout.weight(name)][:, -1] > 0
+        label = tf.boolean_mask(window[layout.label(name)][:, -1], is_labelled)
+        found[name] = tf.boolean_mask(columns, is_labelled), label
+    return found
 
 
 def _joined(batches: Sequence[tuple[tf.Tensor, tf.Tensor]]) -> _Targets:

@@ -42,7 +42,7 @@ def test_weights_are_those_that_predict_the_eval_labels_best(tmp_path, capsys):
     model.habits = build_habits(model, train, held_out)
     found = Evaluator(model, held_out).evaluate()
     moods = ("mood_60", "mood_3600", "mood_604800")
-    assert model.habits["rating"].names == ("levels", "cosine", "agreement", "factors", *moods)
+    assert [habits.names for habits in model.habits] == [("levels", "cosine", "agreement", "factors", *moods)]
     assert found["rating/rmse"] < 0.75 < without["rating/rmse"]
     assert found["ndcg@3"] == without["ndcg@3"]
     said = capsys.readouterr().out
@@ -56,9 +56,38 @@ def test_probabilities_have_habits_too(tmp_path, capsys):
     without = Evaluator(model, held_out).evaluate()
     model.habits = build_habits(model, train, held_out)
     found = Evaluator(model, held_out).evaluate()
-    assert list(model.habits) == ["like"]
+    assert [list(habits.blends) for habits in model.habits] == [["like"]]
     assert found["like/auc"] > 0.9 > without["like/auc"]
     assert f"log loss on eval {without['like_loss']:.4f} -> 0." in capsys.readouterr().out
+
+
+def test_tasks_that_the_same_outcome_tells_count_on_the_same_habits(tmp_path):
+    tasks = small_config().model_dump()["tasks"]
+    both = {name: {**tasks[name], "habits": {"cosine": 3, "agreement": 3}} for name in ("rating", "like")}
+    settings = small_config(tasks={**tasks, **both})
+    train, held_out = data(tmp_path, settings)
+    model = small_model(settings)
+    without = Evaluator(model, held_out).evaluate()
+    model.habits = build_habits(model, train, held_out)
+    found = Evaluator(model, held_out).evaluate()
+    assert [list(habits.blends) for habits in model.habits] == [["rating", "like"]]
+    # The levels are those of ratings: they differ by more than 1.
+    (window,) = held_out.evaluation_batches(100)
+    state = model.encode(window).newest()
+    assert np.ptp(model.habits[0].parts(state, window["item_id"][:, -1:])["levels"]) > 2
+    assert found["rating/rmse"] < 0.75 < without["rating/rmse"]
+    assert found["like/auc"] > 0.9 > without["like/auc"]
+
+
+def test_other_settings_are_other_habits(tmp_path):
+    tasks = small_config().model_dump()["tasks"]
+    weighed = {"rating": {"weights": {"levels": 1.0}}, "like": {"weights": {"levels": 1.0, "factors": 0.5}}}
+    both = {name: {**tasks[name], "habits": habits} for name, habits in weighed.items()}
+    settings = small_config(tasks={**tasks, **both})
+    train, _ = data(tmp_path, settings)
+    found = {name: habits for habits in build_habits(small_model(settings), train, None) for name in habits.blends}
+    assert found["rating"] is not found["like"]
+    assert ["factors" in found[name].names for name in weighed] == [False, True]
 
 
 def test_a_log_without_times_has_no_moods(tmp_path):
@@ -67,9 +96,9 @@ def test_a_log_without_times_has_no_moods(tmp_path):
         update={"data": settings.data.model_copy(update={"interactions": timeless(settings)})}
     )
     train, _ = data(tmp_path, settings)
-    habits = build_habits(small_model(settings), train, None)["rating"]
+    (habits,) = build_habits(small_model(settings), train, None)
     assert not any(name.startswith("mood") for name in habits.names)
-    assert habits.weights == {"levels": 1.0}
+    assert habits.blends["rating"].weights == {"levels": 1.0}
 
 
 def timeless(settings):
@@ -93,7 +122,7 @@ def test_configured_weights_need_no_eval_split(tmp_path):
 def test_without_configuration_or_eval_split_the_network_is_alone(tmp_path, habits):
     settings = config(**habits)
     train, held_out = data(tmp_path, settings)
-    assert build_habits(small_model(settings), train, None if habits else held_out) == {}
+    assert build_habits(small_model(settings), train, None if habits else held_out) == []
 
 
 def test_weights_of_near_items_alone_are_nothing_where_no_outcome_tells_the_label(tmp_path):
@@ -101,7 +130,7 @@ def test_weights_of_near_items_alone_are_nothing_where_no_outcome_tells_the_labe
     spec = small_spec(settings)
     shuffled = [{**row, "outcome_stars": [1, 1, 1, 1]} for row in rows(20, 1)]
     train = WindowData([write_rows(tmp_path / "train.gz", shuffled)], spec)
-    assert build_habits(small_model(settings), train, None) == {}
+    assert build_habits(small_model(settings), train, None) == []
 
 
 def test_labels_are_those_of_known_targets(tmp_path):
@@ -111,7 +140,7 @@ def test_labels_are_those_of_known_targets(tmp_path):
     stranger = draw_row(np.random.default_rng(0), 2, user_id=[USERS])
     spec = small_spec(small_config())
     data = WindowData([write_rows(tmp_path / "a.gz", [row, stranger])], spec)
-    found = read_labels(data, "rating", ["outcome_stars"], spec)
+    found = read_labels(data, ["like", "rating"], ["outcome_stars"], spec)["rating"]
     assert (found.user.tolist(), found.item.tolist(), found.label.tolist()) == ([2], [5], [2.0])
     assert found.outcomes["outcome_stars"].tolist() == [2]
     assert found.positives.tolist() == [[2, 5], [2, 1]]

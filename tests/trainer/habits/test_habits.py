@@ -6,6 +6,7 @@ import tensorflow as tf
 from pipeline.config.tasks import RegressionTask
 from tests.trainer.small import ITEMS, USERS, draw_row, small_config, small_model, sparse_features
 from trainer.habits.attributes import ItemAttributes
+from trainer.habits.blend import Blend
 from trainer.habits.factors import Factors
 from trainer.habits.habits import Habits
 from trainer.habits.levels import Levels
@@ -38,19 +39,17 @@ def attributes():
     return ItemAttributes(("genre",), value, share.astype(np.float32), np.ones((2, 1), np.float32), 2)
 
 
-def habits(weights, told=True):
-    task = RegressionTask(kind="regression", label="rating", min=1, max=5, habits={"damping": DAMPING})
+def habits(weights=None, told=True):
     # The category c stands for the label c; the categories 0 and 5 were never labelled.
     outcome = OutcomeLabels("outcome_stars", np.arange(6.0), np.array([False, True, True, True, True, False]))
     tables = {"cosine": table(NEAR, "cosine"), "agreement": table(ALIKE, "agreement")}
     taste = Taste(Factors(OFFERED, PROFILE, np.array([0.5, -0.5]), NOISE))
     levels = Levels(MEAN, USER, ITEM)
-    return Habits(task, levels, outcome if told else None, tables, taste, attributes(), {"mood_100": 100}, weights)
-
-
-def parts_of(made, asked, item):
-    """The parts beside a network that says what the mean label is."""
-    return made.parts(tf.fill(tf.shape(item), MEAN), asked, item)
+    made = Habits(levels, outcome if told else None, tables, taste, attributes(), {"mood_100": 100}, DAMPING)
+    task = RegressionTask(kind="regression", label="rating", min=1, max=5)
+    made.blends["rating"] = Blend.of(task, MEAN)
+    made.blends["rating"].weights = weights or {}
+    return made
 
 
 def state(rows):
@@ -65,7 +64,7 @@ def row(user, items, stars):
 
 
 def test_near_items_by_hand():
-    found = parts_of(habits({}), state([row(3, [4, 2, 9], [4, 1, 2])]), tf.constant([[7, 1, 5, ITEMS]], tf.int64))
+    found = habits().parts(state([row(3, [4, 2, 9], [4, 1, 2])]), tf.constant([[7, 1, 5, ITEMS]], tf.int64))
     np.testing.assert_allclose(found["levels"][0], USER[3] + ITEM[[7, 1, 5, ITEMS]], rtol=1e-5)
     above = {i: stars - (MEAN + USER[3] + ITEM[i]) for i, stars in ((4, 4), (2, 1), (9, 2))}
     seven = (0.5 * above[4] + 0.25 * above[2]) / (0.75 + DAMPING)
@@ -75,7 +74,7 @@ def test_near_items_by_hand():
 
 
 def test_items_that_share_an_attribute_by_hand():
-    found = parts_of(habits({}), state([row(3, [4, 2, 9], [4, 1, 2])]), tf.constant([[7, 9, 1, ITEMS]], tf.int64))
+    found = habits().parts(state([row(3, [4, 2, 9], [4, 1, 2])]), tf.constant([[7, 9, 1, ITEMS]], tf.int64))
     above = {i: stars - (MEAN + USER[3] + ITEM[i]) for i, stars in ((4, 4), (2, 1), (9, 2))}
     half = 0.5**0.5
     first = above[4] + above[2] + half * above[9]
@@ -85,9 +84,7 @@ def test_items_that_share_an_attribute_by_hand():
 
 
 def test_a_taste_by_hand():
-    found = parts_of(habits({}), state([row(3, [4, 2, 9], [4, 0, 2])]), tf.constant([[7, 1, ITEMS]], tf.int64))[
-        "factors"
-    ]
+    found = habits().parts(state([row(3, [4, 2, 9], [4, 0, 2])]), tf.constant([[7, 1, ITEMS]], tf.int64))["factors"]
     # Item 2 has no known label: it tells what is expected, and nothing after that.
     above = [stars - (MEAN + USER[3] + ITEM[i]) for i, stars in ((4, 4), (9, 2))]
     told, expected = OFFERED[[4, 9]], [0.5, -0.5] + PROFILE[[4, 2, 9]].sum(axis=0) / 2
@@ -97,7 +94,7 @@ def test_a_taste_by_hand():
 
 def test_a_mood_is_what_levels_and_taste_leave_by_hand():
     own = row(3, [4, 2, 9], [4, 0, 2]) | {"time": [100, 150, 220, 250]}
-    found = parts_of(habits({}), state([own]), tf.constant([[7, 1, 4, 9]], tf.int64))
+    found = habits().parts(state([own]), tf.constant([[7, 1, 4, 9]], tf.int64))
     above = [stars - (MEAN + USER[3] + ITEM[i]) for i, stars in ((4, 4), (9, 2))]
     left = above - found["factors"][0, 2:].numpy()
     weight = np.exp([-1.5, -0.3])
@@ -105,21 +102,21 @@ def test_a_mood_is_what_levels_and_taste_leave_by_hand():
 
 
 def test_the_taste_of_a_user_without_a_history_is_the_usual_one():
-    found = parts_of(habits({}), state([row(USERS, [], [])]), tf.constant([[7]], tf.int64))["factors"]
+    found = habits().parts(state([row(USERS, [], [])]), tf.constant([[7]], tf.int64))["factors"]
     np.testing.assert_allclose(found[0], [OFFERED[7] @ [0.5, -0.5]], rtol=1e-5)
 
 
 def test_events_without_a_known_label_say_nothing():
-    unlabelled = parts_of(habits({}), state([row(3, [4, 2], [0, 1])]), tf.constant([[7, 1]], tf.int64))["cosine"][0]
+    unlabelled = habits().parts(state([row(3, [4, 2], [0, 1])]), tf.constant([[7, 1]], tf.int64))["cosine"][0]
     np.testing.assert_allclose(unlabelled, [0.25 * (1 - (MEAN + USER[3] + ITEM[2])) / (0.25 + DAMPING), 0], rtol=1e-5)
 
 
 def test_rows_of_a_batch_do_not_mix():
     rows = [row(3, [4, 2, 9], [4, 1, 2]), row(USERS, [], []), row(1, [4], [2])]
     item = tf.constant([[7, 1], [7, 1], [1, 7]], tf.int64)
-    together = parts_of(habits({}), state(rows), item)
+    together = habits().parts(state(rows), item)
     for number, single in enumerate(rows):
-        alone = parts_of(habits({}), state([single]), item[number : number + 1])
+        alone = habits().parts(state([single]), item[number : number + 1])
         for name, values in alone.items():
             np.testing.assert_allclose(together[name][number], values[0], rtol=1e-5)
     for near in ("cosine", "genre"):
@@ -130,15 +127,16 @@ def test_the_prediction_is_the_weighted_sum_inside_the_bounds():
     item, asked = tf.constant([[7, 1]], tf.int64), state([row(3, [4], [4])])
     weights = {"network": 0.5, "levels": 2.0, "cosine": 0.1}
     made = habits(weights)
-    parts = parts_of(made, asked, item)
+    parts = made.parts(asked, item)
     expected = MEAN + 0.5 * np.array([1.0, -0.5]) + 2 * parts["levels"][0] + 0.1 * parts["cosine"][0]
-    np.testing.assert_allclose(made.prediction(tf.constant([[4.0, 2.5]]), asked, item)[0], expected, rtol=1e-5)
-    assert habits({"network": 9.0}).prediction(tf.constant([[4.0, 2.5]]), asked, item).numpy().tolist() == [[5, 1]]
+    network = {"rating": tf.constant([[4.0, 2.5]])}
+    np.testing.assert_allclose(made.predictions(network, asked, item)["rating"][0], expected, rtol=1e-5)
+    assert habits({"network": 9.0}).predictions(network, asked, item)["rating"].numpy().tolist() == [[5, 1]]
 
 
 def test_without_an_outcome_that_tells_labels_there_are_levels_only():
-    assert habits({}, told=False).names == ("levels",)
-    assert habits({}).names == ("levels", "cosine", "agreement", "factors", "mood_100", "genre")
+    assert habits(told=False).names == ("levels",)
+    assert habits().names == ("levels", "cosine", "agreement", "factors", "mood_100", "genre")
 
 
 @pytest.mark.parametrize("part", ["cosine", "agreement", "factors"])

@@ -1,0 +1,48 @@
+"""A task's prediction by network and habits together."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import tensorflow as tf
+
+from pipeline.config.habits import NETWORK
+from pipeline.config.tasks import PointwiseTask
+from trainer.habits.link import Link, link_of
+
+
+@dataclass
+class Blend:
+    """The weighted sum of the parts, through the task's link.
+
+    Attributes:
+        link: from labels to sums.
+        start: what the parts are added to: where the task's mean label is.
+        weights: by part; those that are missing are left out.
+    """
+
+    link: Link
+    start: float
+    weights: dict[str, float] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, task: PointwiseTask, mean: float) -> "Blend":
+        """For a task whose labels have this mean; without weights yet."""
+        link = link_of(task)
+        return cls(link, float(link.of(tf.constant(mean, tf.float32))))
+
+    @property
+    def counts(self) -> bool:
+        """Whether it says anything but the network does."""
+        return self.weights not in ({}, {NETWORK: 1.0})
+
+    def with_network(self, network: tf.Tensor, parts: Mapping[str, tf.Tensor]) -> dict[str, tf.Tensor]:
+        """The parts with what the network's prediction, float [B, N], adds to `start`."""
+        return {NETWORK: self.link.of(network) - self.start, **parts}
+
+    def prediction(self, network: tf.Tensor, parts: Mapping[str, tf.Tensor]) -> tf.Tensor:
+        """The network's prediction float [B, N] and parts [B, N] or [B, 1] -> the prediction float [B, N]."""
+        known = self.with_network(network, parts)
+        total = tf.zeros_like(network) + self.start
+        for name, weight in self.weights.items():
+            total += weight * known[name]
+        return self.link.answer(total)
