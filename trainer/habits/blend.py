@@ -1,7 +1,7 @@
 """A task's prediction by network and habits together."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import tensorflow as tf
 
@@ -17,23 +17,23 @@ class Blend:
     Attributes:
         link: from labels to sums.
         start: what the parts are added to: where the task's mean label is.
-        weights: by part; those that are missing are left out.
+        weights: by part; those that are missing are left out. None: they are still to be chosen.
     """
 
     link: Link
     start: float
-    weights: dict[str, float] = field(default_factory=dict)
+    weights: dict[str, float] | None = None
 
     @classmethod
-    def of(cls, task: PointwiseTask, mean: float) -> "Blend":
-        """For a task whose labels have this mean; without weights yet."""
+    def of(cls, task: PointwiseTask, mean: float, weights: dict[str, float] | None) -> "Blend":
+        """For a task whose labels have this mean."""
         link = link_of(task)
-        return cls(link, float(link.of(tf.constant(mean, tf.float32))))
+        return cls(link, float(link.of(tf.constant(mean, tf.float32))), weights)
 
     @property
     def counts(self) -> bool:
         """Whether it says anything but the network does."""
-        return self.weights not in ({}, {NETWORK: 1.0})
+        return self.weights not in (None, {}, {NETWORK: 1.0})
 
     def with_network(self, network: tf.Tensor, parts: Mapping[str, tf.Tensor]) -> dict[str, tf.Tensor]:
         """The parts with what the network's prediction, float [B, N], adds to `start`."""
@@ -43,6 +43,6 @@ class Blend:
         """The network's prediction float [B, N] and parts [B, N] or [B, 1] -> the prediction float [B, N]."""
         known = self.with_network(network, parts)
         total = tf.zeros_like(network) + self.start
-        for name, weight in self.weights.items():
+        for name, weight in (self.weights or {}).items():
             total += weight * known[name]
         return self.link.answer(total)

@@ -57,8 +57,9 @@ def build_habits(model: RecommenderModel, train: WindowData, held_out: WindowDat
     for task in _tasks(model, train, held_out is not None):
         groups[task.known_from].append(task)
     found = [_habits_of(group, model) for group in groups.values()]
-    if held_out is not None and found:
-        choose_weights(model, found, held_out)
+    unweighed = [habits for habits in found if any(blend.weights is None for blend in habits.blends.values())]
+    if held_out is not None and unweighed:
+        choose_weights(model, unweighed, held_out)
     for habits in found:
         habits.blends = {name: blend for name, blend in habits.blends.items() if blend.counts}
     return [habits for habits in found if habits.blends]
@@ -76,7 +77,7 @@ def _tasks(model: RecommenderModel, train: WindowData, can_weigh: bool) -> Itera
 
 
 def _habits_of(tasks: Sequence[_Task], model: RecommenderModel) -> Habits:
-    """What the labels of most values tell: a rating knows more than whether it is high."""
+    """Made of the task whose labels take the most values: a rating tells more than whether it is high."""
     lead = max(tasks, key=lambda task: len(np.unique(task.labels.label)))
     config, labels, told, spec = lead.config, lead.labels, lead.told, model.spec
     attributes = item_attributes(config.attributes_of(model.config.features), spec.features, model.candidates.table)
@@ -89,11 +90,11 @@ def _habits_of(tasks: Sequence[_Task], model: RecommenderModel) -> Habits:
 
 
 def _blend(task: _Task, habits: Habits) -> Blend:
-    """With the configured weights, of what is there, or with none."""
-    weights = {part: w for part, w in (task.config.weights or {}).items() if part in (NETWORK, *habits.names)}
-    blend = Blend.of(task.task, float(task.labels.label.mean()))
-    blend.weights = weights
-    return blend
+    """With the configured weights of what is there."""
+    weights = task.config.weights
+    if weights is not None:
+        weights = {part: weight for part, weight in weights.items() if part in (NETWORK, *habits.names)}
+    return Blend.of(task.task, float(task.labels.label.mean()), weights)
 
 
 def _of_history(

@@ -36,7 +36,7 @@ def choose_weights(model: RecommenderModel, known: Sequence[Habits], data: Windo
     """
     for habits, targets in zip(known, _targets(model, known, data), strict=True):
         for name, (parts, label) in targets.items():
-            if not habits.blends[name].weights and label.size:
+            if habits.blends[name].weights is None and label.size:
                 habits.blends[name].weights = _weights(name, habits, parts, label)
 
 

@@ -47,8 +47,7 @@ def habits(weights=None, told=True):
     levels = Levels(MEAN, USER, ITEM)
     made = Habits(levels, outcome if told else None, tables, taste, attributes(), {"mood_100": 100}, DAMPING)
     task = RegressionTask(kind="regression", label="rating", min=1, max=5)
-    made.blends["rating"] = Blend.of(task, MEAN)
-    made.blends["rating"].weights = weights or {}
+    made.blends["rating"] = Blend.of(task, MEAN, weights)
     return made
 
 
