@@ -59,6 +59,17 @@ class Evaluation:
         target = window[layout.ITEM_ID][:, -1]
         state = self._model.encode(hide_newest(window, self._model)).newest()
         predictions = self._model.rank(state, target[:, tf.newaxis])
+        ranks = {} if self._model.retrieval_name is None else self._ranks(state, window, features)
+        return {
+            **ranks,
+            **{name: values[:, 0] for name, values in predictions.items()},
+            **self._model.interests(state),
+            **self._about(raw, window),
+        }
+
+    def _ranks(self, state: QueryState, window: Window, features: Features) -> dict[str, tf.Tensor]:
+        """What is said of the whole catalogue: a model that only predicts labels would pay much for it."""
+        target = window[layout.ITEM_ID][:, -1]
         seen = tf.sparse.to_dense(features[layout.SEEN_ITEM_ID], self._size)
         kinds = _RANKING | ({_INDEX_RECALL: tf.float32} if self._has_approximate_index else {})
         time = window[layout.TIME][:, -1]
@@ -71,9 +82,6 @@ class Evaluation:
             **self._lists(ranking["top_items"]),
             **{f"popularity_{n}": f for n, f in self._lists(ranking["popularity_top_items"]).items()},
             **({} if self._cold is None else {"is_cold_item": self._cold.is_cold(target)}),
-            **{name: values[:, 0] for name, values in predictions.items()},
-            **self._model.interests(state),
-            **self._about(raw, window),
         }
 
     def labels(self, examples: tf.Tensor) -> dict[str, tf.Tensor]:
