@@ -74,7 +74,8 @@ def _table(study: Study, results: dict[str, list[Result]]) -> Table:
     for column in (*study.metrics, "seconds", "an epoch"):
         table.add_column(column, justify="right", no_wrap=True)
     for variant, runs in results.items():
-        cells = [_cell([run["figures"]["test"].get(metric, float("nan")) for run in runs]) for metric in study.metrics]
+        tests = [run["figures"]["test"] for run in runs]
+        cells = [_cell([test[metric] for test in tests if metric in test]) for metric in study.metrics]
         table.add_row(variant, *cells, *_seconds([run["training"] for run in runs]))
     return table
 
@@ -86,7 +87,9 @@ def _seconds(trainings: list[dict[str, float]]) -> tuple[str, str]:
 
 
 def _cell(values: list[float]) -> str:
-    """The mean over the seeds and their deviation."""
+    """The mean over the seeds and their deviation; nothing where the variant has no such figure."""
+    if not values:
+        return ""
     spread = f" ±{stdev(values):.4f}" if len(values) > 1 else ""
     return f"{mean(values):.4f}{spread}".replace("0.", ".")
 

@@ -3,8 +3,9 @@ from typing import get_args
 import pytest
 import yaml
 
+from benchmarks.console import wide_console
 from benchmarks.peers.exam import State
-from benchmarks.quality.__main__ import _cell
+from benchmarks.quality.__main__ import _cell, _table
 from benchmarks.quality.studies import ROOT, Study, read_studies
 
 
@@ -39,3 +40,12 @@ def test_peers_are_compared_in_states_that_they_know():
 def test_a_cell_holds_mean_and_deviation():
     assert _cell([0.1, 0.2, 0.3]) == ".2000 ±.1000"
     assert _cell([0.9]) == ".9000"
+
+
+def test_figures_that_a_variant_does_not_have_stay_empty():
+    training = {"seconds": 10.0, "epochs": 2}
+    runs = [{"figures": {"test": {"rating/rmse": rmse}}, "training": training} for rmse in (0.9, 1.0)]
+    console = wide_console(80)
+    with console.capture() as said:
+        console.print(_table(Study("a title", "", ("ndcg@10", "rating/rmse"), {}), {"ratings alone": runs}))
+    assert said.get().splitlines()[-1].split() == ["ratings", "alone", ".9500", "±.0707", "10", "5.0"]
