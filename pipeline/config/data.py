@@ -131,8 +131,9 @@ class SplitConfig(Section):
     """`random`: up to so many rows are divided by NumPy's permutation, exactly; more by a hash of each row's place."""
     history: Literal["frozen", "rolling"] = "rolling"
     """What an eval or test example sees: `frozen`, train events only; `rolling`, every event before it. With `random`
-    both see train events only: `frozen` those before and after it, the nearest ones, as factorised matrices do;
-    `rolling` those before it. (A log without times has no before.)"""
+    both see train events only: `frozen` those before and after it, the nearest ones, as factorised matrices do (to
+    compare ratings with theirs; recommendations would know the future); `rolling` those before it. (A log without
+    times has no before.)"""
     cold_items: ColdItems | None = None
     """A share of the items loses all its train and eval events, as targets and in histories, and is met in test
     alone: what the evaluation says of cold items. None where missing."""
