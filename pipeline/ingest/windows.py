@@ -131,33 +131,33 @@ def target_windows(order: Order, part: int, limits: Limits) -> Windows:
     if limits.history == "own":
         target, first = target[target > first], first[target > first]
     user = order.user[target]
-    stop = _history_stop(order, target, limits)
+    stop = _history_stop(order, target, first, limits)
     start = np.maximum(first, stop - (limits.max_events - 1))
     return Windows(user, start, stop, target, stop - start)
 
 
-def _history_stop(order: Order, target: np.ndarray, limits: Limits) -> np.ndarray:
-    """The place behind the last event of each target's history, int64 [w]."""
-    first = order.first[order.user[target]]
+def _history_stop(order: Order, target: np.ndarray, first: np.ndarray, limits: Limits) -> np.ndarray:
+    """The place behind the last event of each target's history, int64 [w]; `first`: of its user's first event."""
     behind_train = first + order.counts[order.user[target], TRAIN]
     match limits.history:
         case "train" | "frozen":
             return behind_train
         case "near_train":
             length = limits.max_events - 1
-            return np.minimum(np.maximum(_earlier_train(order, target) + length // 2, first + length), behind_train)
+            return np.minimum(
+                np.maximum(_earlier_train(order, target, first) + length // 2, first + length), behind_train
+            )
         case "earlier_train":
-            return _earlier_train(order, target)
+            return _earlier_train(order, target, first)
         case _:
             return target
 
 
-def _earlier_train(order: Order, target: np.ndarray) -> np.ndarray:
+def _earlier_train(order: Order, target: np.ndarray, first: np.ndarray) -> np.ndarray:
     """The place behind the user's last train event before each target, int64 [w]."""
     is_train = np.zeros(len(order.part) + 1, np.int64)
     is_train[order.events + 1] = order.part == TRAIN
     before = np.cumsum(is_train)  # of all events in the order of (user, time): those in train
-    first = order.first[order.user[target]]
     return first + before[order.events[target]] - before[first]
 
 

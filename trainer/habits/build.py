@@ -67,13 +67,13 @@ def build_habits(model: RecommenderModel, train: WindowData, held_out: WindowDat
 
 def _tasks(model: RecommenderModel, train: WindowData, can_weigh: bool) -> Iterator[_Task]:
     """The tasks that have habits and labels."""
-    configs = {n: t.habits for n, t in model.config.ranking.items() if isinstance(t, PointwiseTask) and t.habits}
+    pointwise = {name: task for name, task in model.config.ranking.items() if isinstance(task, PointwiseTask)}
+    configs = {name: task.habits for name, task in pointwise.items() if task.habits}
     configs = {name: config for name, config in configs.items() if can_weigh or config.weights is not None}
     outcomes = model.queries.outcomes
     for name, labels in read_labels(train, list(configs), [feature.name for feature in outcomes], model.spec).items():
-        task = model.config.ranking[name]
-        if labels.label.size and isinstance(task, PointwiseTask):
-            yield _Task(name, task, configs[name], labels, outcome_labels(labels, outcomes))
+        if labels.label.size:
+            yield _Task(name, pointwise[name], configs[name], labels, outcome_labels(labels, outcomes))
 
 
 def _habits_of(tasks: Sequence[_Task], model: RecommenderModel) -> Habits:

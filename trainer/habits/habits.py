@@ -7,7 +7,7 @@ import tensorflow as tf
 from trainer.habits.attributes import AttributeMeans, ItemAttributes
 from trainer.habits.blend import Blend
 from trainer.habits.levels import Levels
-from trainer.habits.mood import moods
+from trainer.habits.mood import mood
 from trainer.habits.outcomes import OutcomeLabels
 from trainer.habits.taste import Taste
 from trainer.neighbours.scores import Cells, NeighbourTable, sums_of
@@ -94,7 +94,7 @@ class Habits(tf.Module):
             own = self._taste.of(state.items, is_told, above)
             taste = {"factors": self._taste.above(own, item)}
             above -= self._taste.above(own, state.items)
-        return taste | {name: moods(above, is_told, state.time, scale) for name, scale in self._moods.items()}
+        return taste | {name: mood(above, is_told, state.time, scale) for name, scale in self._moods.items()}
 
     def _means_of_near(self, history: tf.Tensor, above: tf.Tensor, item: tf.Tensor) -> dict[str, tf.Tensor]:
         """By kind the mean of the user's labels, above their levels, of near items; drawn to 0 by the damping."""

@@ -47,7 +47,9 @@ class TrainLabels(NamedTuple):
 def read_labels(
     data: WindowData, tasks: Sequence[str], outcomes: Sequence[str], spec: WindowSpec
 ) -> dict[str, TrainLabels]:
-    """The labels of each task. Reads all train windows once; each event is a target in just one."""
+    """The labels of each task. Reads all train windows once, none without tasks; each event is a target in just one."""
+    if not tasks:
+        return {}
     positives: list[NDArray[np.int64]] = []
     read: dict[str, list[tuple[NDArray[np.generic], ...]]] = {name: [] for name in tasks}
     for window in data.evaluation_batches(_READ_BATCH):

@@ -8,7 +8,7 @@ _DAMPING: Final = 2.0
 """Labels of just now: with so many the mean is drawn half way to 0."""
 
 
-def moods(above: tf.Tensor, is_told: tf.Tensor, time: tf.Tensor, scale: int) -> tf.Tensor:
+def mood(above: tf.Tensor, is_told: tf.Tensor, time: tf.Tensor, scale: int) -> tf.Tensor:
     """The mean of the history's labels above what was to be expected, the nearest in time counting most.
 
     One of a seconds ago counts exp(-a / scale). Where the split puts later events into a history too, these count like

@@ -134,6 +134,12 @@ def test_without_configuration_or_eval_split_the_network_is_alone(tmp_path, habi
     assert build_habits(small_model(settings), train, None if habits else held_out) == []
 
 
+def test_without_habits_the_train_log_is_not_read(tmp_path):
+    (tmp_path / "train.gz").write_bytes(b"nobody can read this")
+    unreadable = WindowData([str(tmp_path / "train.gz")], small_spec(config()))
+    assert build_habits(small_model(config()), unreadable, unreadable) == []
+
+
 def test_weights_of_near_items_alone_are_nothing_where_no_outcome_tells_the_label(tmp_path):
     settings = config(weights={"cosine": 1.0})
     spec = small_spec(settings)

@@ -1,11 +1,11 @@
 import numpy as np
 import tensorflow as tf
 
-from trainer.habits.mood import moods
+from trainer.habits.mood import mood
 
 
 def of(above, told, time, scale=60):
-    found = moods(tf.constant([above], tf.float32), tf.constant([told], tf.bool), tf.constant([time], tf.int64), scale)
+    found = mood(tf.constant([above], tf.float32), tf.constant([told], tf.bool), tf.constant([time], tf.int64), scale)
     assert found.shape == (1, 1)
     return float(found[0, 0])
 
