@@ -3,9 +3,9 @@
 import math
 import posixpath
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 
 import tensorflow as tf
@@ -46,6 +46,7 @@ class TrainingResult:
         evaluation: figures on the eval split, of the epoch whose weights the model holds.
         best_epoch: counted from 1, 0 without early stopping.
         seconds: of this process; a resumed run counts only its own.
+        weights: by task, of the parts that its scores are the sum of, where it is not the network's alone.
     """
 
     epochs: int
@@ -54,6 +55,7 @@ class TrainingResult:
     evaluation: Figures
     best_epoch: int
     seconds: float
+    weights: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
 
 
 class TrainingLoop:

@@ -7,6 +7,7 @@ import tensorflow_recommenders as tfrs
 
 from pipeline import layout
 from pipeline.config import Config
+from pipeline.config.habits import NETWORK
 from trainer.balancing import make_balancing
 from trainer.catalogue import Catalogue
 from trainer.distribution import global_sum
@@ -123,6 +124,13 @@ class RecommenderModel(tfrs.Model):
         weights = embedding[:, width:]
         without = tf.concat([embedding[:, :width], tf.zeros_like(weights)], axis=-1)
         return scores(without) + self.trend.catalogue_scores(weights, time)
+
+    def weights_of_parts(self) -> dict[str, dict[str, float]]:
+        """By task: what the parts of its score weigh, where neighbourhoods or habits were added to the network's."""
+        weights = {name: dict(blend.weights or {}) for habits in self.habits for name, blend in habits.blends.items()}
+        if self.neighbours is not None and self.retrieval_name is not None:
+            weights[self.retrieval_name] = {NETWORK: 1.0, **self.neighbours.weights}
+        return {name: weights[name] for name in self.config.tasks if name in weights}
 
     def with_neighbours(self, scores: tf.Tensor, state: QueryState) -> tf.Tensor:
         """The towers' scores float [B, V] with those of the histories' neighbourhoods."""

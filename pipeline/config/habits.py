@@ -54,6 +54,10 @@ class HabitsConfig(Section):
         """The names of what can be weighed, beside the attributes."""
         return (NETWORK, "levels", "cosine", "agreement", "factors", *self.moods)
 
+    def looks_for(self, part: str) -> bool:
+        """Whether `cosine`, `agreement` or `factors` is there; what configured weights leave out is not looked for."""
+        return getattr(self, part) > 0 and (self.weights is None or part in self.weights)
+
     def attributes_of(self, features: FeaturesConfig) -> tuple[str, ...]:
         """The attributes that are configured, or those that stand for them."""
         if self.attributes is not None:

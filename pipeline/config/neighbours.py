@@ -37,6 +37,10 @@ class NeighboursConfig(Section):
     """Of each kind in the score. Missing: chosen on the eval split after training, by NDCG@100; a kind that does not
     help is left out, both where there is no eval split or it is trained on."""
 
+    def looks_for(self, kind: NeighbourKind) -> bool:
+        """Whether the kind is there; what configured weights leave out is not looked for."""
+        return getattr(self, kind) > 0 and bool(self.weights is None or self.weights.get(kind))
+
     @model_validator(mode="after")
     def _weights_are_of_what_is_there(self) -> "NeighboursConfig":
         absent = sorted(name for name in self.weights or {} if not getattr(self, name))

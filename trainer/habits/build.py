@@ -106,19 +106,14 @@ def _of_history(
 
 
 def _tables(config: HabitsConfig, labels: TrainLabels, above: sp.csr_matrix) -> Iterator[NeighbourTable]:
-    if _counts(config, "cosine"):
+    if config.looks_for("cosine"):
         labelled = labels.by_user(np.ones(len(labels.label)), *above.shape)
         yield NeighbourTable(cosine_links(labelled, config.cosine), 1.0, name="cosine")
-    if _counts(config, "agreement"):
+    if config.looks_for("agreement"):
         yield NeighbourTable(agreement_links(above, config.agreement), 1.0, name="agreement")
 
 
 def _taste(config: HabitsConfig, labels: TrainLabels, above: sp.csr_matrix) -> Taste | None:
-    if not _counts(config, "factors"):
+    if not config.looks_for("factors"):
         return None
     return Taste(fit_factors(above, labels.had(*above.shape), config.factors))
-
-
-def _counts(config: HabitsConfig, part: str) -> bool:
-    """Whether the part is there; what configured weights leave out is not looked for."""
-    return getattr(config, part) > 0 and (config.weights is None or part in config.weights)

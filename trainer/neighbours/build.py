@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 import scipy.sparse as sp
 
-from pipeline.config.neighbours import NeighbourKind, NeighboursConfig
+from pipeline.config.neighbours import NeighboursConfig
 from trainer.data import WindowData
 from trainer.model import RecommenderModel
 from trainer.neighbours.links import cosine_links, regression_links, transition_links
@@ -34,8 +34,9 @@ def build_neighbours(model: RecommenderModel, train: WindowData, held_out: Windo
         return None
     log = read_log(train, spec.item_count, spec.user_count, config.window, config.decay)
     kinds = dict(_kinds(config, log, spec.config.has_order))
-    tables = joined_tables(kinds, _weights(config, model, kinds, held_out))
-    return Neighbours(tables, spec.item_count) if tables else None
+    weights = _weights(config, model, kinds, held_out)
+    tables = joined_tables(kinds, weights)
+    return Neighbours(tables, spec.item_count, weights) if tables else None
 
 
 class Kind(NamedTuple):
@@ -55,19 +56,14 @@ def joined_tables(kinds: Mapping[str, Kind], weights: Mapping[str, float]) -> li
 
 
 def _kinds(config: NeighboursConfig, log: TrainLog, has_order: bool) -> Iterator[tuple[str, Kind]]:
-    if _counts(config, "cosine"):
+    if config.looks_for("cosine"):
         yield "cosine", Kind(cosine_links(log.users, config.cosine), 1.0)
-    if _counts(config, "regression"):
+    if config.looks_for("regression"):
         links = regression_links(log.users, config.regression, config.regression_items, config.l2)
         yield "regression", Kind(links, 1.0)
-    if _counts(config, "transitions") and has_order:
+    if config.looks_for("transitions") and has_order:
         links = transition_links(log.followed, log.users, config.transitions, config.damping)
         yield "transitions", Kind(links, config.decay)
-
-
-def _counts(config: NeighboursConfig, kind: NeighbourKind) -> bool:
-    """Whether the kind is there; what configured weights leave out is not looked for."""
-    return getattr(config, kind) > 0 and bool(config.weights is None or config.weights.get(kind))
 
 
 def _weights(

@@ -1,6 +1,7 @@
 """From a history to the scores that its items' neighbourhoods give to all items."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import NamedTuple
 
 import numpy as np
@@ -70,10 +71,14 @@ class Neighbours(tf.Module):
     Args:
         tables: the kinds.
         size: V.
+        weights: of each kind in the tables, for people to read.
     """
 
-    def __init__(self, tables: Sequence[NeighbourTable], size: int) -> None:
+    def __init__(
+        self, tables: Sequence[NeighbourTable], size: int, weights: Mapping[str, float] = MappingProxyType({})
+    ) -> None:
         super().__init__(name="neighbours")
+        self.weights = MappingProxyType(dict(weights))
         self._tables = list(tables)
         self._size = size
 

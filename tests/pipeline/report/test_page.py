@@ -54,6 +54,7 @@ def _model_run(folder: Path) -> Path:
     for part, figures in (("train", train), ("eval", {"ndcg@2": 0.5})):
         ScalarLog(str(folder / part)).write(figures, 118)
     result = {"epochs": 1, "steps": 1118, "train": {}, "evaluation": {}, "best_epoch": 0, "seconds": 2.4}
+    result["weights"] = {"like": {"network": 0.8124, "levels": 0.5}}
     (folder / "training.json").write_text(json.dumps(result))
     return folder
 
@@ -81,6 +82,7 @@ def test_holds_every_part_of_the_run(artifacts: Artifacts, tmp_path: Path) -> No
         "<model>",
         "tensorflow-recommenders",
         "stars/rmse",
+        "network 0.812, levels 0.5",
         "train: losses",
         "train: weights of the losses",
         "train: cosines of gradients",

@@ -53,6 +53,8 @@ def test_weights_are_those_that_predict_the_eval_labels_best(tmp_path, capsys):
     found = errors(model, held_out)
     moods = ("mood_60", "mood_3600", "mood_604800")
     assert [habits.names for habits in model.habits] == [("levels", "cosine", "agreement", "factors", *moods)]
+    assert list(model.weights_of_parts()) == ["rating"]
+    assert list(model.weights_of_parts()["rating"]) == ["network", *model.habits[0].names]
     assert found["rmse"] < 0.75 < without["rmse"]
     assert (found["auc"], found["log"]) == (without["auc"], without["log"])
     assert f"rmse on eval {without['rmse']:.4f} -> " in capsys.readouterr().out

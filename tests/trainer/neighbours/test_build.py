@@ -40,6 +40,11 @@ def test_the_weights_that_rank_the_eval_targets_best_are_chosen(tmp_path, capsys
     assert found["ndcg@3"] == 1 > without["ndcg@3"]
     assert found["retrieval_loss"] == without["retrieval_loss"]
     assert "ndcg@100 on eval" in capsys.readouterr().out
+    weights = model.weights_of_parts()
+    assert list(weights) == ["retrieval"]
+    assert list(weights["retrieval"]) == ["network", "cosine", "regression", "transitions"]
+    assert weights["retrieval"]["network"] == 1
+    assert weights["retrieval"]["transitions"] > 0
 
 
 def test_configured_weights_need_no_eval_split(tmp_path):
