@@ -127,17 +127,17 @@ class ExportedModel(tf.Module):
             for task, head in model.classifiers.items()
         }
         interests = Interests(model, self.class_names, reader)
-        if config.serving.teaches:
-            self.teach = teach_function(model)
+        self.teach = teach_function(model) if config.serving.teaches else None
         explainer = Explainer(model, recommender, self.item_ids, reader)
         self.functions = Functions(model, reader, recommender, evaluation, interests, explainer)
 
     def concrete_signatures(self) -> Signatures:
-        """Traces every signature; the weights that they read are tracked from here on."""
+        """Traces every signature; the weights that they and `teach` read are tracked from here on."""
         signatures = self.functions.always()
         if self.index is not None:
             signatures |= self.functions.retrieval(self.index)
-        self.weights = list({id(v): v for function in signatures.values() for v in function.variables}.values())
+        functions = [*signatures.values(), *([self.teach.get_concrete_function()] if self.teach else [])]
+        self.weights = list({id(v): v for function in functions for v in function.variables}.values())
         return signatures
 
 

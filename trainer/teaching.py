@@ -1,7 +1,5 @@
 """What a model tells a smaller one that learns from it."""
 
-from collections.abc import Callable
-
 import tensorflow as tf
 
 from pipeline import layout
@@ -51,7 +49,7 @@ def teachable(model: RecommenderModel) -> dict[str, tf.TensorSpec]:
     return specs
 
 
-def teach_function(model: RecommenderModel) -> Callable[[Window, tf.Tensor], Answers]:
+def teach_function(model: RecommenderModel) -> tf.types.experimental.PolymorphicFunction:
     """`answers` of a model as a function that a SavedModel can hold; no signature of it."""
     signature = [teachable(model), tf.TensorSpec([None], tf.int64, "item")]
     return tf.function(lambda window, item: answers(model, window, item), input_signature=signature, autograph=False)

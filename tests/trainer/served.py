@@ -34,7 +34,7 @@ tasks:
   order: {kind: pairwise, label: rating}
 model: {dimension: 8, feature_dimension: 4, history: {max_events: 6}}
 evaluation: {ks: [3, 5]}
-serving: {candidates: 5, default_k: 3, max_k: 50, utility: {retrieval: 1.0, rating: 2.0, like: -3.0}}
+serving: {candidates: 5, default_k: 3, max_k: 50, teaches: true, utility: {retrieval: 1.0, rating: 2.0, like: -3.0}}
 """
 _STRINGS = "user_id user_gender item_id seen_item_id catalogue_id item_genres split context_device outcome_rating"
 _INTEGERS = "time context_hour is_positive is_target is_cold_user target_count"

@@ -8,8 +8,13 @@ import pytest
 import tensorflow as tf
 from tensorflow.core.protobuf import saved_model_pb2
 
+from pipeline import layout
 from tests.trainer.served import ITEMS, serialized
+from trainer.distillation import load_teacher
 from trainer.export import candidate_table
+from trainer.signatures.reader import RequestReader
+from trainer.teaching import answers, teachable
+from trainer.windows import MASK
 
 REQUESTS = {
     "a history": {"user_id": ["u0"], "user_gender": ["F"], "item_id": ["i1", "i2"], "time": [1000, 2000, 3000]},
@@ -93,6 +98,18 @@ def test_serving_default_is_recommend(call):
     default, recommend = call("serving_default", examples=examples), call("recommend", examples=examples)
     assert default.keys() == recommend.keys() == {"item_id", "score", "count", *TASKS}
     assert default["item_id"].tolist() == recommend["item_id"].tolist()
+
+
+def test_the_exported_model_teaches_what_the_model_knows(saved_model_path, shop_graph, shop_model):
+    reader, item = RequestReader(shop_graph, shop_model.spec), tf.constant([5, 0, 3], tf.int64)
+    window = reader.window(reader.raw(serialized(REQUESTS["a history"], REQUESTS["with outcomes"])))
+    window |= {layout.IS_TARGET: window[MASK]}
+    window = {name: window[name] for name in teachable(shop_model)}
+    teacher = load_teacher(saved_model_path, np.array([name.encode() for name in ITEMS], object))
+    expected, found = answers(shop_model, window, item), teacher.teach(window, item)
+    assert set(found) == {"query", "candidates", "rating", "like", "taste", "order"}
+    for name, values in expected.items():
+        np.testing.assert_allclose(found[name], values, atol=1e-5, err_msg=name)
 
 
 def test_plain_tensors_answer_as_examples_do(call):
