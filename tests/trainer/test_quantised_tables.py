@@ -2,7 +2,7 @@ import numpy as np
 import tensorflow as tf
 
 from tests.trainer.generator.small import cold_config
-from tests.trainer.small import draw_rows, small_model, sparse_features
+from tests.trainer.small import draw_rows, small_config, small_model, sparse_features
 from trainer.quantised_tables import QuantisedTable, quantise_tables
 from trainer.windows import dense_windows
 
@@ -25,3 +25,12 @@ def test_a_quantised_model_answers_almost_the_same():
     changed = model.candidate_embeddings()
     assert 0 < np.abs(changed - items).max() < 0.05
     np.testing.assert_allclose(model.encode(window).embedding, query, atol=0.3)
+
+
+def test_a_model_that_only_retrieves_has_no_table_of_users_to_quantise():
+    config = small_config()
+    model = small_model(config.model_copy(update={"tasks": {"retrieval": config.tasks["retrieval"]}}))
+    assert model.config.model.user_id == "ranking"
+    quantise_tables(model)
+    assert model.queries.user_ids is None
+    assert isinstance(model.candidates.ids, QuantisedTable)

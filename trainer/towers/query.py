@@ -87,7 +87,8 @@ class QueryTower(tf.keras.layers.Layer):
         self.gaps = _gap_table(config)
         self.user = self._features(features, "user")
         self.context = self._features(features, "context")
-        self.user_ids = _user_table(user_count, model.dimension) if model.user_id != "none" else None
+        takes_part = model.user_id == "both" or (model.user_id == "ranking" and self._ranking)
+        self.user_ids = _user_table(user_count, model.dimension) if takes_part else None
         self.hidden = HiddenLayers(model.query_layers, name="hidden", batch_norm=model.batch_norm)
         self.project = tf.keras.layers.Dense(model.dimension, name="project")
         self.blank = BlankHistory(model.history.blank, randomness)
