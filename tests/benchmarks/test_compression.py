@@ -25,6 +25,6 @@ def test_sizes_count_every_file(tmp_path):
 def test_a_row_holds_sizes_latency_and_metrics(capsys):
     from rich.console import Console
 
-    found = {"small": compression.Compressed("", 2_500_000, 1_250_000, 3.14159, {"ndcg@10": 0.12345})}
+    found = {"small": compression.Compressed("", 2_500_000, 1_250_000, {"ndcg@10": 0.12345}, 3.14159)}
     Console(width=120).print(compression.table(("ndcg@10",), found))
     assert capsys.readouterr().out.splitlines()[-1].split() == ["small", "2.50", "1.25", "3.14", "0.1235"]
