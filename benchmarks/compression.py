@@ -21,7 +21,7 @@ from rich.table import Table
 
 from benchmarks.quality.studies import Study
 
-T = TypeVar("T")
+_T = TypeVar("_T")
 
 _TURNS = 3
 _TEACHER = "as it is"
@@ -124,7 +124,7 @@ def _taught(study: Study, variant: str, found: Mapping[str, Compressed]) -> Stud
     return Study(study.title, study.config, study.metrics, {variant: changes})
 
 
-def _in_own_process(function: Callable[..., T], *arguments: Any) -> T:
+def _in_own_process(function: Callable[..., _T], *arguments: Any) -> _T:
     with ProcessPoolExecutor(1, get_context("spawn")) as pool:
         return pool.submit(function, *arguments).result()
 

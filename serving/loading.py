@@ -48,8 +48,8 @@ def session_config(options: Options) -> config_pb2.ConfigProto:
     """The sessions' config: of the file, its threads of the flags. Raises `ServingError` for a file it cannot read.
 
     Threads of an operation sleep as soon as they have nothing to do: they would spin on cores that other requests need.
-    The optimizer of functions in MLIR is left out: it reads the whole library for every signature, a second each of a
-    real model's three, and such graphs answer no sooner for it.
+    The optimizer of functions in MLIR is left out: it reads the whole library of functions for each signature, more
+    than a quarter of what loading a real model takes, and the graphs answer no sooner for it.
     """
     flags = options.flags
     config = config_pb2.ConfigProto()
