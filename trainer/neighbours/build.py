@@ -70,7 +70,7 @@ def _weights(
     config: NeighboursConfig, model: RecommenderModel, kinds: Mapping[str, Kind], held_out: WindowData | None
 ) -> Mapping[str, float]:
     if config.weights is not None:
-        return {str(name): weight for name, weight in config.weights.items()}
+        return {str(name): weight for name, weight in config.weights.items() if name in kinds}
     tables = [NeighbourTable(*kind, name=name) for name, kind in kinds.items()]
     choice = choose_weights(model, tables, held_out) if tables and held_out else None
     if choice is None:

@@ -67,6 +67,15 @@ def test_a_log_without_times_has_transitions_where_its_rows_have_an_order(tmp_pa
     assert (build_neighbours(small_model(timeless), train, None) is not None) == has_order
 
 
+def test_configured_weights_of_kinds_that_are_not_there_are_not_told(tmp_path):
+    settings = config(weights={"cosine": 1.5, "transitions": 3.0})
+    interactions = {"path": "x.csv", "user": "u", "item": "i", "time": None}
+    model, split = settings.model.model_dump(), {"method": "random", "ties": "random"}
+    timeless = small_config(data={"interactions": interactions}, model=model, split=split)
+    train, _ = write(tmp_path, timeless)
+    assert dict(build_neighbours(small_model(timeless), train, None).weights) == {"cosine": 1.5}
+
+
 @pytest.mark.parametrize("neighbours", [None, {"cosine": 0, "regression": 0, "transitions": 0}])
 def test_nothing_configured_nothing_added(tmp_path, neighbours):
     model = small_config().model.model_dump()
