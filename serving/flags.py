@@ -74,7 +74,11 @@ FLAGS: Final = (
     Flag("use_alts_credentials", False, "Use Google ALTS credentials for gRPC."),
     Flag("tensorflow_session_config_file", "", "TensorFlow's ConfigProto in text form; thread flags go before it."),
     Flag("tensorflow_session_parallelism", 0, "Sets both of the next two, where neither is set."),
-    Flag("tensorflow_intra_op_parallelism", 0, "Threads for one operation; 0: as many as there are cores."),
+    Flag(
+        "tensorflow_intra_op_parallelism",
+        0,
+        "Threads for one operation; 0: as many as there are cores, 1 where all models are small at the start.",
+    ),
     Flag("tensorflow_inter_op_parallelism", 0, "Operations of a request at the same time; 0: one after the other."),
     Flag("grpc_max_threads", _THREADS, "Requests that gRPC answers at the same time, where they are not batched."),
     Flag("grpc_channel_arguments", "", "Comma-separated, such as grpc.max_connection_age_ms=2000."),

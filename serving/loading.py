@@ -15,6 +15,7 @@ from serving.metrics import BATCH_SIZE, LATENCY_BOUNDS, RUNTIME_LATENCY, SIZE_BO
 from serving.model import Loader
 from serving.options import Options
 from serving.servable import Servable, load
+from serving.threads import operation_threads
 from serving.warmup import warm_up
 
 PER_MODEL_FILE: Final = "batching_params.pbtxt"
@@ -66,7 +67,8 @@ def session_config(options: Options) -> config_pb2.ConfigProto:
     intra, inter = flags.tensorflow_intra_op_parallelism, flags.tensorflow_inter_op_parallelism
     if intra <= 0 and inter <= 0:
         intra = inter = flags.tensorflow_session_parallelism
-    config.intra_op_parallelism_threads, config.inter_op_parallelism_threads = intra, inter or _CALLERS_THREAD
+    config.intra_op_parallelism_threads = intra or operation_threads(options.models)
+    config.inter_op_parallelism_threads = inter or _CALLERS_THREAD
     return config
 
 
