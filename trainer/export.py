@@ -210,7 +210,7 @@ class Functions:
     def embed_query(self, examples: tf.Tensor) -> Answer:
         """The signature `embed_query`: string [B] -> `embedding` float [B, D + 1 + W]."""
         window = self.reader.window(self.reader.raw(examples))
-        return {"embedding": self.model.encode(window).newest().embedding}
+        return {"embedding": self.model.encode_newest(window).embedding}
 
 
 def candidate_table(model: RecommenderModel) -> np.ndarray:

@@ -91,6 +91,10 @@ class RecommenderModel(tfrs.Model):
         """
         return self._encode(window, self.candidates.vectors(window[layout.ITEM_ID]), training)
 
+    def encode_newest(self, window: Window) -> QueryState:
+        """`encode(window).newest()`: the queries at the last position, without those at the others."""
+        return self.queries.newest(window, self.candidates.vectors(window[layout.ITEM_ID]), self.spec.item_count)
+
     def gates(self, window: Window) -> dict[str, tf.Tensor]:
         """The weights of the sharing's parts at every position, float [B, L] by name; none with hard sharing."""
         vectors = self.candidates.vectors(window[layout.ITEM_ID])

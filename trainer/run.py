@@ -154,7 +154,7 @@ class TrainingJob:
         """Queries of the eval split, of the training data where it is empty: float32 [at most 1024, D]."""
         if not self._config.has_approximate_index:
             return np.zeros((0, 0), np.float32)
-        encode = tf.function(lambda window: model.encode(window).newest().embedding, autograph=False)
+        encode = tf.function(lambda window: model.encode_newest(window).embedding, autograph=False)
         queries: list[np.ndarray] = []
         for data in self._splits:
             windows = data.evaluation_batches(_QUERY_BATCH).take(_QUERY_BATCHES)

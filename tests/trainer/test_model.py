@@ -61,6 +61,19 @@ def test_a_query_sees_neither_its_event_nor_later_ones(encoder):
         np.testing.assert_allclose(states(model, other)[:, : place + 1], before[:, : place + 1], atol=1e-5)
 
 
+@pytest.mark.parametrize("encoder", ["decay", "attention", "gru+decay"])
+@pytest.mark.parametrize("rows", ["windows", "requests", "no history"])
+def test_the_newest_query_alone_is_that_at_the_last_position(encoder, rows):
+    config = encoder_config(encoder, target_attention=True)
+    model = small_model(config)
+    features = sparse_features(draw_rows(7, 1 if rows == "no history" else 5))
+    if rows == "no history":
+        features = {name: tf.sparse.slice(values, [0, 0], [1, 0]) for name, values in features.items()}
+    window = (dense_windows if rows == "windows" else request_windows)(features, model.spec)
+    expected, found = model.encode(window).newest(), model.encode_newest(window)
+    tf.nest.map_structure(lambda a, b: np.testing.assert_allclose(a, b, atol=1e-5), expected, found)
+
+
 def test_a_query_sees_its_own_context_and_the_history(model):
     window = batch(count=1)
     before = states(model, window)[0, -1]

@@ -5,12 +5,13 @@ import math
 import tensorflow as tf
 
 from pipeline.config.model import HistoryConfig
+from trainer.encoders.encoder import Encoder
 from trainer.encoders.heads import DistanceBias, TimeBias, merge_heads, split_heads, time_buckets
 from trainer.encoders.masks import HIDDEN, causal_mask
 from trainer.randomness import Dropout, Randomness
 
 
-class AttentionEncoder(tf.keras.layers.Layer):
+class AttentionEncoder(Encoder):
     """Causal self-attention: pre-norm blocks with a learned bias for each distance and head.
 
     The blocks are those of Kang and McAuley, "Self-Attentive Sequential Recommendation" (2018), with the norm before
@@ -31,11 +32,22 @@ class AttentionEncoder(tf.keras.layers.Layer):
 
     def call(self, events: tf.Tensor, visible: tf.Tensor, times: tf.Tensor, training: bool = False) -> tf.Tensor:
         """float [B, L, D], bool [B, L], int64 [B, L] -> float [B, L, D]; only visible positions have a meaning."""
-        blocked = tf.where(causal_mask(visible), 0.0, HIDDEN)[:, tf.newaxis]
-        buckets = time_buckets(times) if self._time_bias else None
+        blocked, buckets = self._seen(visible, times)
         for block in self.blocks:
             events = block(events, blocked, buckets, training=training)
         return events
+
+    def newest(self, events: tf.Tensor, visible: tf.Tensor, times: tf.Tensor) -> tf.Tensor:
+        """As `Encoder.newest`: of the last block's places only the newest attends."""
+        blocked, buckets = self._seen(visible, times)
+        for block in self.blocks[:-1]:
+            events = block(events, blocked, buckets)
+        return self.blocks[-1](events, blocked, buckets, newest=True)[:, 0]
+
+    def _seen(self, visible: tf.Tensor, times: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor | None]:
+        """What blocks add to the logits, float [B, 1, L, L], and the buckets of their time bias."""
+        blocked = tf.where(causal_mask(visible), 0.0, HIDDEN)[:, tf.newaxis]
+        return blocked, time_buckets(times) if self._time_bias else None
 
 
 class AttentionBlock(tf.keras.layers.Layer):
@@ -61,7 +73,12 @@ class AttentionBlock(tf.keras.layers.Layer):
         super().build(input_shape)
 
     def call(
-        self, events: tf.Tensor, blocked: tf.Tensor, buckets: tf.Tensor | None, training: bool = False
+        self,
+        events: tf.Tensor,
+        blocked: tf.Tensor,
+        buckets: tf.Tensor | None,
+        training: bool = False,
+        newest: bool = False,
     ) -> tf.Tensor:
         """One block.
 
@@ -69,18 +86,22 @@ class AttentionBlock(tf.keras.layers.Layer):
             events: float [B, L, D].
             blocked: float [B, 1, L, L], added to the attention's logits.
             buckets: int32 [B, L, L], of the times between the events; None without a time bias.
+            newest: only the last place attends.
 
         Returns:
-            float [B, L, D].
+            float [B, L, D], of the newest [B, 1, D].
         """
-        attended = self._attend(self.norms[0](events), blocked, buckets)
+        attended = self._attend(self.norms[0](events), blocked, buckets, newest)
+        events = events[:, -1:] if newest else events
         events += self.dropouts[0](attended, training=training)
         return events + self.dropouts[1](self.contract(self.expand(self.norms[1](events))), training=training)
 
-    def _attend(self, events: tf.Tensor, blocked: tf.Tensor, buckets: tf.Tensor | None) -> tf.Tensor:
+    def _attend(self, events: tf.Tensor, blocked: tf.Tensor, buckets: tf.Tensor | None, newest: bool) -> tf.Tensor:
         query, key, value = split_heads(self.project(events), 3, self._heads)
-        logits = tf.matmul(query, key, transpose_b=True) / math.sqrt(query.shape[-1])
-        logits += self.distance_bias(tf.shape(events)[1]) + blocked
+        biases = self.distance_bias(tf.shape(events)[1]) + blocked
         if self.time_bias is not None:
-            logits += self.time_bias(buckets)
+            biases += self.time_bias(buckets)
+        if newest:
+            query, biases = query[:, :, -1:], biases[:, :, -1:]
+        logits = tf.matmul(query, key, transpose_b=True) / math.sqrt(query.shape[-1]) + biases
         return self.output_projection(merge_heads(tf.matmul(tf.nn.softmax(logits), value)))

@@ -3,11 +3,12 @@
 import tensorflow as tf
 
 from pipeline.config.model import HistoryConfig
+from trainer.encoders.encoder import Encoder
 from trainer.encoders.packing import Packing
 from trainer.randomness import Dropout, Randomness
 
 
-class ConvolutionEncoder(tf.keras.layers.Layer):
+class ConvolutionEncoder(Encoder):
     """Causal dilated convolutions over the visible events, beside the maximum of each channel over the past.
 
     The stack is that of Yuan et al., "A Simple Convolutional Generative Network for Next Item Recommendation" (2019):

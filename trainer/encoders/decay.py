@@ -4,10 +4,12 @@ import math
 
 import tensorflow as tf
 
+from trainer.encoders.encoder import Encoder
+
 _FASTEST_DECAY, _SLOWEST_DECAY = 0.35, 0.995
 
 
-class DecayEncoder(tf.keras.layers.Layer):
+class DecayEncoder(Encoder):
     """Exponentially decayed means of the visible events at learned rates, mixed linearly.
 
     The k-th mean weighs an event that lies n places back by r_k^n. The rates start evenly spread between 0.35 and 0.995
@@ -36,21 +38,30 @@ class DecayEncoder(tf.keras.layers.Layer):
 
     def call(self, events: tf.Tensor, visible: tf.Tensor, times: tf.Tensor, training: bool = False) -> tf.Tensor:
         """float [B, L, D], bool [B, L], int64 [B, L] (not read) -> float [B, L, D]."""
+        place = tf.range(tf.cast(tf.shape(events)[1], tf.float32))
+        return self._mixed_means(place[:, tf.newaxis] - place, events, visible)
+
+    def newest(self, events: tf.Tensor, visible: tf.Tensor, times: tf.Tensor) -> tf.Tensor:
+        """As `Encoder.newest`: of each rate one mean."""
+        place = tf.range(tf.cast(tf.shape(events)[1], tf.float32))
+        return self._mixed_means(place[tf.newaxis, ::-1], events, visible)[:, 0]
+
+    def _mixed_means(self, age: tf.Tensor, events: tf.Tensor, visible: tf.Tensor) -> tf.Tensor:
+        """At places from which the events are so far away, float [P, L], negative where they lie ahead: [B, P, D]."""
         batch, length, dimension = tf.shape(events)[0], tf.shape(events)[1], events.shape[-1]
         counts = tf.transpose(tf.cast(visible, tf.float32))
         seen = tf.transpose(events, [1, 0, 2]) * counts[..., tf.newaxis]
         # Each is one product for all rows.
-        factors = self.factors(length)
+        factors = self.factors(age)
         sums = tf.matmul(factors, tf.reshape(seen, [length, batch * dimension]))
         totals = tf.matmul(factors, counts)
-        shape = [self._decays, length, batch]
+        shape = [self._decays, tf.shape(age)[0], batch]
         means = tf.math.divide_no_nan(tf.reshape(sums, [*shape, dimension]), tf.reshape(totals, [*shape, 1]))
         means = tf.transpose(means, [2, 1, 0, 3])
-        return self.mix(tf.reshape(means, [batch, length, self._decays * dimension]))
+        return self.mix(tf.reshape(means, [batch, shape[1], self._decays * dimension]))
 
-    def factors(self, length: tf.Tensor) -> tf.Tensor:
-        """float [K x L, L]: r_k^n of the event (last axis) n places before each place, 0 of a later one."""
-        place = tf.range(tf.cast(length, tf.float32))
-        age = place[:, tf.newaxis] - place
+    def factors(self, age: tf.Tensor) -> tf.Tensor:
+        """float [P, L], how many places before each place an event lies -> float [K x P, L]: r_k^age, 0 where it lies
+        ahead."""
         weights = tf.exp(-tf.exp(self.log_rate)[:, tf.newaxis, tf.newaxis] * tf.maximum(age, 0))
-        return tf.reshape(tf.where(age >= 0, weights, 0), [-1, length])
+        return tf.reshape(tf.where(age >= 0, weights, 0), [-1, tf.shape(age)[1]])

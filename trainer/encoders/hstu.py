@@ -3,12 +3,13 @@
 import tensorflow as tf
 
 from pipeline.config.model import HistoryConfig
+from trainer.encoders.encoder import Encoder
 from trainer.encoders.heads import DistanceBias, TimeBias, merge_heads, split_heads, time_buckets
 from trainer.encoders.packing import Packing
 from trainer.randomness import Dropout, Randomness
 
 
-class HSTUEncoder(tf.keras.layers.Layer):
+class HSTUEncoder(Encoder):
     """Hierarchical sequential transduction units with relative position and time bias.
 
     Zhai et al., "Actions Speak Louder than Words: Trillion-Parameter Sequential Transducers for Generative

@@ -2,8 +2,10 @@
 
 import tensorflow as tf
 
+from trainer.encoders.encoder import Encoder
 
-class MeanEncoder(tf.keras.layers.Layer):
+
+class MeanEncoder(Encoder):
     """The mean of the visible events so far; zero where there is none."""
 
     def call(self, events: tf.Tensor, visible: tf.Tensor, times: tf.Tensor, training: bool = False) -> tf.Tensor:

@@ -5,11 +5,12 @@ from collections.abc import Callable
 import tensorflow as tf
 
 from pipeline.config.model import HistoryConfig
+from trainer.encoders.encoder import Encoder
 from trainer.encoders.packing import Packing
 from trainer.randomness import Dropout, Randomness
 
 
-class RecurrentEncoder(tf.keras.layers.Layer):
+class RecurrentEncoder(Encoder):
     """Stacked recurrent layers; an event that is not visible leaves the state as it was.
 
     Hidasi et al., "Session-based Recommendations with Recurrent Neural Networks" (2016).

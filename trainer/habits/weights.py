@@ -56,7 +56,7 @@ def _targets(model: RecommenderModel, known: Sequence[Habits], data: WindowData)
 
     @tf.function(input_signature=[batches.element_spec], autograph=False)
     def answers(window: Window) -> list[dict[str, tuple[tf.Tensor, tf.Tensor]]]:
-        state, item = model.encode(window).newest(), window[layout.ITEM_ID][:, -1:]
+        state, item = model.encode_newest(window), window[layout.ITEM_ID][:, -1:]
         network = model.rank(state, item)
         return [_labelled(habits, network, habits.parts(state, item), window) for habits in known]
 

@@ -74,7 +74,7 @@ def _combinations(shares: Iterable[Sequence[float] | NDArray[np.float64]]) -> ND
 
 def _scales(model: RecommenderModel, kinds: Sequence[Neighbours], batches: tf.data.Dataset) -> NDArray[np.float64]:
     """What makes the root mean square of each kind's scores 1, over the first batch; 0 for a kind without scores."""
-    history = model.encode(next(iter(batches))).newest().items
+    history = model.encode_newest(next(iter(batches))).items
     means = np.array([float(tf.reduce_mean(kind.scores(history) ** 2)) for kind in kinds])
     return np.divide(1, np.sqrt(means), out=np.zeros_like(means), where=means > 0)
 
@@ -103,7 +103,7 @@ class _Gains:
 
     def _ranks_of(self, window: Window, grid: tf.Tensor) -> tf.Tensor:
         """float [G, N]."""
-        state = self._model.encode(window).newest()
+        state = self._model.encode_newest(window)
         item, seen = window[layout.ITEM_ID][:, -1], window[layout.SEEN_ITEM_ID]
         scores = tower_scores(self._model, window, state, self._candidates)
         added = tf.stack([kind.scores(state.items) for kind in self._kinds])

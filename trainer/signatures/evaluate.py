@@ -57,7 +57,7 @@ class Evaluation:
         features = self._reader.model_features(raw)
         window = dense_windows(features, self._model.spec)
         target = window[layout.ITEM_ID][:, -1]
-        state = self._model.encode(hide_newest(window, self._model)).newest()
+        state = self._model.encode_newest(hide_newest(window, self._model))
         predictions = self._model.rank(state, target[:, tf.newaxis])
         ranks = {} if self._model.retrieval_name is None else self._ranks(state, window, features)
         return {

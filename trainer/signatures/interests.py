@@ -26,7 +26,7 @@ class Interests:
         """The signature `interests`: string [B] -> by task `<task>` string [B, K], the most probable classes first,
         and `<task>_probability` float [B, K]. A row's places behind its own `k` are "" and 0."""
         request = self._reader.from_examples(examples)
-        found = self._model.interests(self._model.encode(request.window).newest())
+        found = self._model.interests(self._model.encode_newest(request.window))
         answers = {}
         for task, probabilities in found.items():
             width = tf.minimum(tf.maximum(tf.reduce_max(request.k), 1), tf.shape(probabilities)[1])

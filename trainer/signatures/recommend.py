@@ -63,7 +63,7 @@ class Recommender:
 
     def recommend(self, request: Request) -> Answer:
         """The best items by utility with every task's score: the signature `recommend`."""
-        state = self._model.encode(request.window).newest()
+        state = self._model.encode_newest(request.window)
         width = self._width(request)
         if self._diversity is not None:
             return self._diverse(self._diversity, state, width, request)
@@ -105,7 +105,7 @@ class Recommender:
 
     def retrieve(self, request: Request) -> Answer:
         """The best items by the retrieval score alone: the signature `retrieve`."""
-        state = self._model.encode(request.window).newest()
+        state = self._model.encode_newest(request.window)
         score, item = self._search(self._found_retrieval(), state, self._width(request), request)
         return self._answer(request.k, item, {SCORE: score})
 
@@ -113,7 +113,7 @@ class Recommender:
         """The scores of the requests' own candidates, in the requests' order: the signature `rank`."""
         raw = self._reader.raw(examples, also=(layout.CANDIDATE_ITEM_ID,))
         candidates = raw.pop(layout.CANDIDATE_ITEM_ID)
-        state = self._model.encode(self._reader.window(raw)).newest()
+        state = self._model.encode_newest(self._reader.window(raw))
         ids = tf.sparse.to_dense(candidates, "")
         item = self._reader.item_index.lookup(ids)
         return padded_answer(tf.cast(row_lengths(candidates), tf.int32), ids, self.scores_of(state, item))

@@ -19,15 +19,15 @@ from transform.features import ModelFeature
 
 
 class Past(NamedTuple):
-    """What a query knows of the events.
+    """What queries at Q positions, all of them or the last alone, know of the events.
 
     Attributes:
         events: float [B, L, D].
         positive: bool [B, L], those that a history may hold.
         visible: bool [B, L], those of them that training does not hide.
-        last: int32 [B, L], the place of the last visible event before each position, -1 where there is none or the
+        last: int32 [B, Q], the place of the last visible event before each position, -1 where there is none or the
             history is blank.
-        gap: int32 [B, L], the bucket of the time since.
+        gap: int32 [B, Q], the bucket of the time since.
     """
 
     events: tf.Tensor
@@ -35,6 +35,15 @@ class Past(NamedTuple):
     visible: tf.Tensor
     last: tf.Tensor
     gap: tf.Tensor
+
+    def newest(self) -> "Past":
+        """For the query at the last position alone."""
+        return self._replace(last=self.last[:, -1:], gap=self.gap[:, -1:])
+
+    @property
+    def earlier(self) -> tf.Tensor:
+        """bool [B, L]: the visible events before the last position."""
+        return self.visible & (tf.range(tf.shape(self.visible)[1]) < tf.shape(self.visible)[1] - 1)
 
 
 class EventEncoder(tf.keras.layers.Layer):
@@ -85,6 +94,7 @@ class QueryTower(tf.keras.layers.Layer):
         self.hide = EventDropout(model.history.item_dropout, randomness)
         self.dropouts = [Dropout(model.history.dropout, randomness, name=f"dropout_{i}") for i in range(2)]
         self.gaps = _gap_table(config)
+        self._context = [f for f in features if f.section == "context"]
         self.user = self._features(features, "user")
         self.context = self._features(features, "context")
         takes_part = model.user_id == "both" or (model.user_id == "ranking" and self._ranking)
@@ -104,20 +114,52 @@ class QueryTower(tf.keras.layers.Layer):
     def call(self, window: Window, vectors: tf.Tensor, unknown: int, training: bool = False) -> QueryState:
         """The window, its items' vectors float [B, L, D] and the index of unknown items -> the queries."""
         past = self._past(window, vectors, unknown, training)
+        history = History.of(past.events, past.visible)
         shared = self._shared_state(window, past, training)
+        parts = self._embedding_and_states(shared, window, training)
+        return self._query_state(*parts, window, past, history, unknown)
+
+    def newest(self, window: Window, vectors: tf.Tensor, unknown: int) -> QueryState:
+        """What `call` gives outside training at the last position alone (`QueryState.newest`), for less."""
+        past = self._past(window, vectors, unknown, training=False).newest()
+        history = History(past.events, past.earlier[:, tf.newaxis])
+        encoded = self.history.newest(past.events, past.earlier, window[layout.TIME])[:, tf.newaxis]
+        moment = self._last_moment(window)
+        states = tf.where((past.last >= 0)[..., tf.newaxis], encoded, self.start)
+        parts = self._embedding_and_states(self._with_request(states, moment, past.gap), moment, training=False)
+        return self._query_state(*parts, window, past, history, unknown).newest()
+
+    def _embedding_and_states(
+        self, shared: tf.Tensor, window: Window, training: bool
+    ) -> tuple[tf.Tensor, dict[str, tf.Tensor]]:
+        """From shared states float [B, Q, D]: `embedding` and `hidden` of `QueryState`."""
         states = self.sharing(shared)
         own = shared if self._retrieval is None else states[self.sharing.state_of(self._retrieval)]
         hidden = self.hidden(own, window[MASK], training=training)
         query = tf.math.l2_normalize(self.project(hidden), axis=-1, epsilon=1e-6)
         parts = [query * tf.exp(self.log_scale), tf.ones_like(query[..., :1])]
         parts += [] if self.trend is None else [self.trend(own)]
-        own_states = {name: self._with_user_id(states[name], window) for name in self._ranking}
-        sees = History.of(past.events, past.visible).sees & (past.last >= 0)[..., tf.newaxis]
+        return tf.concat(parts, axis=-1), {name: self._with_user_id(states[name], window) for name in self._ranking}
+
+    def _query_state(
+        self,
+        embedding: tf.Tensor,
+        hidden: dict[str, tf.Tensor],
+        window: Window,
+        past: Past,
+        history: History,
+        unknown: int,
+    ) -> QueryState:
+        history = History(history.events, history.sees & (past.last >= 0)[..., tf.newaxis])
         items = tf.where(past.visible, window[layout.ITEM_ID], unknown)
         outcomes = {feature.name: window[feature.name] for feature in self.outcomes}
-        history = History(past.events, sees)
         user, time = window[layout.USER_ID], window[layout.TIME]
-        return QueryState(tf.concat(parts, axis=-1), own_states, history, items, time, user, outcomes)
+        return QueryState(embedding, hidden, history, items, time, user, outcomes)
+
+    def _last_moment(self, window: Window) -> Window:
+        """The window with what a query reads of its own moment, at the last position alone."""
+        names = [MASK, *(f.name for f in self._context)]
+        return {**window, **{name: window[name][:, -1:] for name in names}}
 
     def shared_state(self, window: Window, vectors: tf.Tensor, unknown: int, training: bool = False) -> tf.Tensor:
         """What all tasks' states are made of, float [B, L, D]; the arguments are those of `call`."""

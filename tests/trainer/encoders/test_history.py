@@ -113,3 +113,13 @@ def test_a_saved_model_answers_the_same_with_plain_operations(name, tmp_path):
     functions = (function.node_def for function in graph.library.function)
     operations = {node.op for nodes in (graph.node, *functions) for node in nodes}
     assert not {o for o in operations if o.startswith(("Xla", "Cudnn", "Py", "Eager"))}
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_the_newest_state_is_the_one_at_the_last_visible_event(name):
+    rng = np.random.default_rng(4)
+    events, times = draw(rng, 3, 6)
+    visible = tf.constant([[True] * 6, [False, True, False, True, True, False], [False] * 5 + [True]])
+    model = history(name, layers=2)
+    expected = model(events, visible, times).numpy()[[0, 1, 2], [5, 4, 5]]
+    np.testing.assert_allclose(model.newest(events, visible, times), expected, atol=1e-5)
