@@ -237,8 +237,11 @@ class TrainingLoop:
             self._state.save_best(value)
 
     def _has_stopped(self) -> bool:
+        if self._stopping is None:
+            return False
+        epochs = -(-self._total // self._plan.steps)
         waited = int(self._state.epoch) - int(self._state.best_epoch)
-        return self._stopping is not None and waited >= self._stopping.patience
+        return waited >= self._stopping.patience_in(epochs)
 
 
 def _checked(losses: Figures) -> Figures:

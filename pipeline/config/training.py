@@ -20,7 +20,13 @@ class EarlyStopping(Section):
     loss turns worse long before its order does; else `loss`. Of what is printed: `loss`, `<task>_loss`, `ndcg@10`,
     `recall@10`, `hr@10`, `<task>/rmse`, `<task>/auc`, `<task>/accuracy`, `<task>/pairwise_accuracy`. `loss` sums the
     losses by the tasks' configured weights, whatever the balancing."""
-    patience: int = Field(default=5, ge=1)
+    patience: int | None = Field(default=None, ge=1)
+    """Missing: half of the training's epochs, 5 at least. While the learning rate is high a training may be worse for
+    some epochs than it was before, and better again once the rate falls."""
+
+    def patience_in(self, epochs: int) -> int:
+        """The epochs without an improvement after which a training of so many epochs stops."""
+        return self.patience or max(epochs // 2, 5)
 
 
 class AveragingConfig(Section):

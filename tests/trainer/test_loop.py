@@ -215,6 +215,13 @@ def test_early_stopping_keeps_the_best_weights(files, tmp_path):
         np.testing.assert_allclose(weights(model)[name], values, rtol=1e-5, atol=1e-7, err_msg=name)
 
 
+def test_without_a_patience_five_epochs_of_a_short_training_may_be_worse(files, tmp_path):
+    evaluate = scripted([0.5, *[0.1] * 9])
+    loop, _ = make_loop(files, tmp_path, evaluate=evaluate, epochs=7, early_stopping={})
+    result = loop.run()
+    assert (result.epochs, result.best_epoch) == (6, 1)
+
+
 @pytest.mark.parametrize(
     ("figures", "best"),
     [
