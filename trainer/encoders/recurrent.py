@@ -42,16 +42,17 @@ class RecurrentEncoder(Encoder):
 
 
 class LSTMCell(tf.keras.layers.Layer):
-    """Long short-term memory (Hochreiter and Schmidhuber, 1997): input, forget, candidate, output.
+    """Long short-term memory (Hochreiter and Schmidhuber, 1997): input, candidate, forget, output.
 
     From a zero state. The forget gate's bias starts at 1 (Jozefowicz et al., 2015). All events are one operation of
-    TensorFlow, which is several times as fast as a loop of the graph.
+    TensorFlow, which is several times as fast as a loop of the graph. It is `BlockLSTM`: to the newer `BlockLSTMV2`,
+    whose gates stand in another order, TensorFlow gives the gradient of the older one.
     """
 
     def build(self, input_shape: tf.TensorShape) -> None:
         """Adds the weights: input float [B, L, D]; the gates' columns stand side by side."""
         width = input_shape[-1]
-        start = tf.keras.initializers.Constant([0.0] * width + [1.0] * width + [0.0] * (2 * width))
+        start = tf.keras.initializers.Constant([0.0] * (2 * width) + [1.0] * width + [0.0] * width)
         self.kernel = self.add_weight(name="kernel", shape=[width, 4 * width], initializer="glorot_uniform")
         self.recurrent_kernel = self.add_weight(
             name="recurrent_kernel", shape=[width, 4 * width], initializer="orthogonal"
@@ -62,7 +63,7 @@ class LSTMCell(tf.keras.layers.Layer):
     def call(self, events: tf.Tensor) -> tf.Tensor:
         """float [B, L, D] -> float [B, L, D], the state after each event."""
         start, no_peepholes = tf.zeros_like(events[:, 0]), tf.zeros_like(self.bias[: events.shape[-1]])
-        outputs = tf.raw_ops.BlockLSTMV2(
+        outputs = tf.raw_ops.BlockLSTM(
             seq_len_max=tf.shape(events, tf.int64)[1],
             x=tf.transpose(events, [1, 0, 2]),
             cs_prev=start,
@@ -72,5 +73,7 @@ class LSTMCell(tf.keras.layers.Layer):
             wcf=no_peepholes,
             wco=no_peepholes,
             b=self.bias,
+            forget_bias=0.0,
+            cell_clip=0.0,
         )
         return tf.transpose(outputs.h, [1, 0, 2])

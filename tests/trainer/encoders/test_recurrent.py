@@ -33,8 +33,8 @@ def lstm(cell, events):
     states, output, memory = [], np.zeros(events.shape[1]), np.zeros(events.shape[1])
     for event in events:
         gates = np.split(event @ kernel + bias + output @ cell.recurrent_kernel.numpy(), 4)
-        take, keep, show = (sigmoid(gates[gate]) for gate in (0, 1, 3))
-        memory = keep * memory + take * np.tanh(gates[2])
+        take, keep, show = (sigmoid(gates[gate]) for gate in (0, 2, 3))
+        memory = keep * memory + take * np.tanh(gates[1])
         output = show * np.tanh(memory)
         states.append(output)
     return np.array(states)
@@ -71,10 +71,29 @@ def test_the_recurrence_skips_what_is_not_visible(cell, recurrence, layers):
     np.testing.assert_array_equal(found[1, 0], np.zeros(3))
 
 
+@pytest.mark.parametrize(("make_cell", "recurrence"), CELLS)
+def test_gradients_are_the_slopes_of_the_recurrence(make_cell, recurrence):
+    rng = np.random.default_rng(2)
+    events, factors = rng.normal(size=(2, 1, 4, 3)).astype(np.float32)
+    cell = make_cell(name="cell")
+    cell(events)
+    randomise(cell)
+    with tf.GradientTape() as tape:
+        loss = tf.reduce_sum(cell(tf.constant(events)) * factors)
+    for weight, gradient in zip(cell.weights, tape.gradient(loss, cell.weights), strict=True):
+        start, step = weight.numpy(), rng.normal(size=weight.shape)
+        sides = []
+        for side in (0.01, -0.01):
+            weight.assign(start + side * step)
+            sides.append((recurrence(cell, events[0].astype(np.float64)) * factors[0]).sum())
+        weight.assign(start)
+        assert np.sum(gradient * step) == pytest.approx((sides[0] - sides[1]) / 0.02, rel=1e-2, abs=1e-3), weight.name
+
+
 def test_the_forget_gate_starts_open():
     cell = LSTMCell(name="cell")
     cell(tf.zeros([1, 1, 2]))
-    assert cell.bias.numpy().tolist() == [0, 0, 1, 1, 0, 0, 0, 0]
+    assert cell.bias.numpy().tolist() == [0, 0, 0, 0, 1, 1, 0, 0]
 
 
 @pytest.mark.parametrize("length", [1, 2, 7, 8, 9])
