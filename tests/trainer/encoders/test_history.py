@@ -97,6 +97,29 @@ def test_every_weight_learns(name):
     assert still == []
 
 
+@pytest.mark.parametrize("name", ALL)
+def test_gradients_are_the_slopes_of_the_states(name):
+    rng = np.random.default_rng(6)
+    events, times = draw(rng, 2, 5)
+    visible, factors = tf.constant([[True, False, True, True, True]] * 2), rng.normal(size=(2, 5, 8))
+    model = history(name, layers=2)
+
+    def loss():
+        return tf.reduce_sum(model(events, visible, times) * factors)
+
+    with tf.GradientTape() as tape:
+        found = loss()
+    weights = model.trainable_variables
+    starts, steps = [w.numpy() for w in weights], [rng.normal(size=w.shape) for w in weights]
+    slope = sum(np.sum(g * step) for g, step in zip(tape.gradient(found, weights), steps, strict=True))
+    sides = []
+    for side in (1e-3, -1e-3):
+        for weight, start, step in zip(weights, starts, steps, strict=True):
+            weight.assign(start + side * step)
+        sides.append(float(loss()))
+    assert float(slope) == pytest.approx((sides[0] - sides[1]) / 2e-3, rel=2e-2, abs=0.1)
+
+
 @pytest.mark.parametrize("name", ["mean+decay", "attention with time", "cnn+hstu", "gru+lstm", "mingru"])
 def test_a_saved_model_answers_the_same_with_plain_operations(name, tmp_path):
     model, module = history(name), tf.Module()
