@@ -7,13 +7,14 @@ from tensorflow.core.protobuf import meta_graph_pb2
 
 from serving.errors import ServingError, invalid_argument
 from serving.servable import Servable
+from serving.signature import Signature
 
 PREDICT: Final = "tensorflow/serving/predict"
 CLASSIFY: Final = "tensorflow/serving/classify"
 REGRESS: Final = "tensorflow/serving/regress"
 
 
-def check_predict(servable: Servable, signature: meta_graph_pb2.SignatureDef) -> None:
+def check_predict(servable: Servable, signature: Signature) -> None:
     """Raises `ServingError` (INTERNAL) when the flag is set and the signature is of another kind."""
     names = (PREDICT, CLASSIFY, REGRESS)
     if servable.checks_methods and signature.method_name not in names:

@@ -1,10 +1,9 @@
 """Predict: named tensors in, named tensors out."""
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from typing import Final
 
 import numpy as np
-from tensorflow.core.protobuf import meta_graph_pb2
 from tensorflow_serving.apis import model_pb2, predict_pb2
 
 from serving import tensors
@@ -12,6 +11,7 @@ from serving.errors import ServingError, failed_precondition, invalid_argument
 from serving.method_names import check_predict
 from serving.repository import Repository
 from serving.servable import Servable
+from serving.signature import Signature
 
 DEFAULT_SIGNATURE: Final = "serving_default"
 
@@ -34,14 +34,14 @@ def predict_with(
 ) -> predict_pb2.PredictResponse:
     """As `predict`, by this version whatever the request's `model_spec` says of it."""
     name = request.model_spec.signature_name or DEFAULT_SIGNATURE
-    signature = servable.signatures.get(name)
+    signature = servable.predicts.get(name)
     if signature is None:
         raise failed_precondition(f'Serving signature key "{name}" not found.')
     check_predict(servable, signature)
     feeds = request_feeds(signature, request)
     wanted = outputs(signature, request.output_filter)
     _check_dtypes(signature, feeds)
-    arrays = servable.run_for("Predict", feeds, [signature.outputs[alias].name for alias in wanted])
+    arrays = servable.run_for("Predict", feeds, [signature.outputs[alias] for alias in wanted])
     response = predict_pb2.PredictResponse(model_spec=resolved_spec(servable, request.model_spec.name, name))
     for alias, array in zip(wanted, arrays, strict=True):
         tensors.fill_proto(np.asarray(array), response.outputs[alias], as_content)
@@ -55,18 +55,21 @@ def resolved_spec(servable: Servable, name: str, signature: str = "") -> model_p
     return spec
 
 
-def request_feeds(signature: meta_graph_pb2.SignatureDef, request: predict_pb2.PredictRequest) -> dict[str, np.ndarray]:
+def request_feeds(signature: Signature, request: predict_pb2.PredictRequest) -> dict[str, np.ndarray]:
     """The graph's tensor name -> the request's value, or the signature's default, for every input."""
-    _check_names(signature, request)
-    feeds = {}
-    for alias in sorted(signature.inputs):
-        proto = request.inputs[alias] if alias in request.inputs else signature.defaults[alias]
-        feeds[signature.inputs[alias].name] = tensors.to_array(proto, alias)
-    return feeds
+    sent = set(request.inputs)
+    if sent != signature.inputs.keys():
+        _check_names(signature, sent)
+    return {
+        name: tensors.to_array(request.inputs[alias] if alias in sent else signature.defaults[alias], alias)
+        for alias, name in signature.inputs.items()
+    }
 
 
-def outputs(signature: meta_graph_pb2.SignatureDef, output_filter: Iterable[str]) -> list[str]:
+def outputs(signature: Signature, output_filter: Collection[str]) -> list[str]:
     """The aliases to return: the filter's, or all of the signature's. Raises `ServingError` (INVALID_ARGUMENT)."""
+    if not output_filter:
+        return list(signature.outputs)
     wanted = list(output_filter)
     for position, alias in enumerate(wanted):
         if alias not in signature.outputs:
@@ -76,11 +79,11 @@ def outputs(signature: meta_graph_pb2.SignatureDef, output_filter: Iterable[str]
             )
         if alias in wanted[:position]:
             raise invalid_argument(f"duplicate output tensor alias: {alias}")
-    return sorted(wanted or signature.outputs)
+    return sorted(wanted)
 
 
-def _check_names(signature: meta_graph_pb2.SignatureDef, request: predict_pb2.PredictRequest) -> None:
-    sent, known = set(request.inputs), set(signature.inputs)
+def _check_names(signature: Signature, sent: set[str]) -> None:
+    known = set(signature.inputs)
     if len(sent) > len(known) or (len(sent) < len(known) and not signature.defaults):
         raise invalid_argument(
             f"input size does not match signature: {len(sent)}!={len(known)} "
@@ -95,22 +98,28 @@ def _check_names(signature: meta_graph_pb2.SignatureDef, request: predict_pb2.Pr
         raise invalid_argument(f"Inputs contains invalid name. Used request inputs: {used}, request input: {all_sent}")
 
 
-def _missing(alias: str, signature: meta_graph_pb2.SignatureDef, sent: set[str]) -> ServingError:
+def _missing(alias: str, signature: Signature, sent: set[str]) -> ServingError:
     return invalid_argument(
-        f"Signature input alias: {alias}(feed name: {signature.inputs[alias].name}) not found in request and no "
+        f"Signature input alias: {alias}(feed name: {signature.inputs[alias]}) not found in request and no "
         f"default value provided. Inputs expected to be in the request {_braces(sent)}, "
         f"or default input alias set: {','.join(sorted(signature.defaults))}"
     )
 
 
-def _check_dtypes(signature: meta_graph_pb2.SignatureDef, feeds: dict[str, np.ndarray]) -> None:
+def _check_dtypes(signature: Signature, feeds: dict[str, np.ndarray]) -> None:
     """Says of a wrong dtype what TensorFlow's session says: it looks once everything else is right."""
-    expected = {info.name: info.dtype for info in signature.inputs.values()}
-    for position, name in enumerate(sorted(feeds)):
-        found = tensors.to_dtype(feeds[name]).as_datatype_enum
-        if found != expected[name]:
-            wanted, sent = tensors.type_name(expected[name]), tensors.type_name(found)
-            raise invalid_argument(f"Expects arg[{position}] to be {wanted} but {sent} is provided")
+    for array, expected in zip(feeds.values(), signature.dtypes.values(), strict=True):
+        if tensors.number_of(array) != expected:
+            raise _wrong_dtype(signature, feeds)
+
+
+def _wrong_dtype(signature: Signature, feeds: dict[str, np.ndarray]) -> ServingError:
+    """Names the first one in the order of the graph's names."""
+    expected = dict(zip(signature.inputs.values(), signature.dtypes.values(), strict=True))
+    names = sorted(feeds)
+    first = next(name for name in names if tensors.number_of(feeds[name]) != expected[name])
+    wanted, sent = tensors.type_name(expected[first]), tensors.type_name(tensors.number_of(feeds[first]))
+    return invalid_argument(f"Expects arg[{names.index(first)}] to be {wanted} but {sent} is provided")
 
 
 def _braces(names: Iterable[str]) -> str:

@@ -21,6 +21,7 @@ from tensorflow.core.protobuf import config_pb2, meta_graph_pb2
 from serving.batching import Batcher, Feeds, Run
 from serving.batching_parameters import BatchingParameters
 from serving.errors import ServingError, from_tensorflow, not_found
+from serving.signature import Signature
 
 _FILES: Final = ("saved_model.pb", "saved_model.pbtxt")
 _MAX_CALLS: Final = 128
@@ -36,6 +37,8 @@ class Servable:
         self.checks_methods = False
         """Whether a signature answers only the methods that its `method_name` names."""
         self.signatures: dict[str, meta_graph_pb2.SignatureDef] = dict(meta_graph.signature_def)
+        self.predicts = {name: Signature.of(definition) for name, definition in self.signatures.items()}
+        """The same, as Predict reads them."""
         self.run = run
         """(the graph's tensor names -> values, names of tensors) -> their values. Raises `ServingError`."""
         self.took: Callable[[str, float], None] | None = None

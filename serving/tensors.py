@@ -1,5 +1,6 @@
 """TensorProto to NumPy and back, without a Python loop over the elements."""
 
+from dataclasses import dataclass
 from math import prod
 from typing import Any, Final
 
@@ -12,6 +13,32 @@ from serving.errors import ServingError, invalid_argument
 
 MAX_BYTES: Final = 1 << 30
 """A tensor that says it is larger is refused before memory is taken for it."""
+
+
+@dataclass(frozen=True)
+class _Type:
+    """A dtype as it stands in a TensorProto.
+
+    Attributes:
+        number: of the dtype in protos.
+        field: which holds the values.
+        tag: of that field on the wire where its bytes there are the array's own (little-endian); else empty.
+        array: the dtype of the array, objects for strings.
+        stored: the dtype of the field's elements.
+        per_value: elements for one value: a complex number has two.
+    """
+
+    number: int
+    field: str
+    tag: bytes
+    array: np.dtype
+    stored: np.dtype
+    per_value: int
+
+    @property
+    def is_string(self) -> bool:
+        return self.array.hasobject
+
 
 _FIELDS: Final[dict[tf.DType, str]] = {
     tf.float32: "float_val",
@@ -31,14 +58,30 @@ _FIELDS: Final[dict[tf.DType, str]] = {
     tf.complex64: "scomplex_val",
     tf.complex128: "dcomplex_val",
 }
-_STORED_AS: Final[dict[tf.DType, np.dtype]] = {  # the field elements' type where it is not the tensor's own
-    tf.half: np.dtype(np.uint16),
-    tf.bfloat16: np.dtype(np.uint16),
-    tf.complex64: np.dtype(np.float32),
-    tf.complex128: np.dtype(np.float64),
+_STORED_AS: Final[dict[tf.DType, type]] = {  # the field elements' type where it is not the tensor's own
+    tf.half: np.uint16,
+    tf.bfloat16: np.uint16,
+    tf.complex64: np.float32,
+    tf.complex128: np.float64,
 }
 _FIXED_WIDTH: Final = frozenset({"float_val", "double_val", "scomplex_val", "dcomplex_val", "bool_val"})
-"""Packed fields whose bytes on the wire are the array's own (little-endian) bytes."""
+
+
+def _type(dtype: tf.DType, field: str) -> _Type:
+    number = tensor_pb2.TensorProto.DESCRIPTOR.fields_by_name[field].number
+    array = np.dtype(dtype.as_numpy_dtype)
+    return _Type(
+        number=dtype.as_datatype_enum,
+        field=field,
+        tag=bytes([number << 3 | 2]) if field in _FIXED_WIDTH else b"",
+        array=array,
+        stored=np.dtype(_STORED_AS.get(dtype, array)),
+        per_value=2 if dtype.is_complex else 1,
+    )
+
+
+_BY_NUMBER: Final = {found.number: found for found in (_type(dtype, field) for dtype, field in _FIELDS.items())}
+_BY_ARRAY: Final = {found.array: found for found in _BY_NUMBER.values()}
 
 
 def to_array(proto: tensor_pb2.TensorProto, name: str) -> np.ndarray:
@@ -47,30 +90,36 @@ def to_array(proto: tensor_pb2.TensorProto, name: str) -> np.ndarray:
     As in TensorFlow, fewer values than the shape asks for are filled up with the last one. Raises `ServingError`
     (INVALID_ARGUMENT) naming `name`, the tensor's alias in the request, when the proto holds no such tensor.
     """
-    dtype = _dtype(proto, name)
-    shape = _shape(proto, dtype, name)
+    kind = _BY_NUMBER.get(proto.dtype)
+    if kind is None:
+        raise _malformed(name)
+    shape = _shape(proto, kind, name)
     if proto.tensor_content:
-        return _from_content(proto.tensor_content, dtype, shape, name)
-    stored = _STORED_AS.get(dtype, np.dtype(dtype.as_numpy_dtype))
-    field = getattr(proto, _FIELDS[dtype])
-    values = np.array(field[:], dtype=stored) if dtype == tf.string else np.fromiter(field, stored, len(field))
-    values = _complete(values, prod(shape) * (2 if dtype.is_complex else 1))
-    return (values.view(dtype.as_numpy_dtype) if dtype in _STORED_AS else values).reshape(shape)
+        return _from_content(proto.tensor_content, kind, shape, name)
+    field = getattr(proto, kind.field)
+    values = np.array(field[:], object) if kind.is_string else np.fromiter(field, kind.stored, len(field))
+    return _complete(values, prod(shape) * kind.per_value).view(kind.array).reshape(shape)
 
 
 def fill_proto(array: np.ndarray, proto: tensor_pb2.TensorProto, as_content: bool = False) -> None:
     """Writes `array` into an empty `proto`: into the typed fields, as TensorFlow Serving does, or `tensor_content`."""
-    dtype = to_dtype(array)
-    proto.dtype = dtype.as_datatype_enum
+    kind = _BY_ARRAY[array.dtype]
+    proto.dtype = kind.number
     dims = proto.tensor_shape.dim
     for size in array.shape:
         dims.add(size=size)
     if as_content:
-        strings = dtype == tf.string
-        proto.tensor_content = tensor_coding.joined(array.reshape(-1).tolist()) if strings else array.tobytes()
-        return
-    flat = np.ascontiguousarray(array).reshape(-1)
-    _extend(proto, _FIELDS[dtype], flat.view(_STORED_AS[dtype]) if dtype in _STORED_AS else flat)
+        proto.tensor_content = tensor_coding.joined(array.reshape(-1).tolist()) if kind.is_string else array.tobytes()
+    elif not kind.tag:
+        getattr(proto, kind.field).extend(array.reshape(-1).view(kind.stored).tolist())
+    elif array.size:
+        data = array.tobytes()
+        proto.MergeFromString(kind.tag + tensor_coding.varint(len(data)) + data)
+
+
+def number_of(array: np.ndarray) -> int:
+    """The number in protos of an array's dtype, one that `to_array` gives."""
+    return _BY_ARRAY[array.dtype].number
 
 
 def to_dtype(array: np.ndarray) -> tf.DType:
@@ -88,31 +137,22 @@ def _malformed(name: str) -> ServingError:
     return invalid_argument(f"tensor parsing error: {name}")
 
 
-def _dtype(proto: tensor_pb2.TensorProto, name: str) -> tf.DType:
-    try:
-        dtype = tf.as_dtype(proto.dtype)
-    except TypeError as error:
-        raise _malformed(name) from error
-    if dtype not in _FIELDS:
+def _shape(proto: tensor_pb2.TensorProto, kind: _Type, name: str) -> tuple[int, ...]:
+    message = proto.tensor_shape
+    shape = tuple([dim.size for dim in message.dim])
+    if message.unknown_rank or min(shape, default=0) < 0:
         raise _malformed(name)
-    return dtype
-
-
-def _shape(proto: tensor_pb2.TensorProto, dtype: tf.DType, name: str) -> tuple[int, ...]:
-    shape = tuple(dim.size for dim in proto.tensor_shape.dim)
-    if proto.tensor_shape.unknown_rank or any(size < 0 for size in shape):
-        raise _malformed(name)
-    if prod(shape) * max(np.dtype(dtype.as_numpy_dtype).itemsize, 1) > MAX_BYTES:
+    if prod(shape) * kind.array.itemsize > MAX_BYTES:
         raise _malformed(name)
     return shape
 
 
-def _from_content(content: bytes, dtype: tf.DType, shape: tuple[int, ...], name: str) -> np.ndarray:
-    if dtype == tf.string:
+def _from_content(content: bytes, kind: _Type, shape: tuple[int, ...], name: str) -> np.ndarray:
+    if kind.is_string:
         return _strings(content, shape, name)
-    if len(content) != prod(shape) * np.dtype(dtype.as_numpy_dtype).itemsize:
+    if len(content) != prod(shape) * kind.array.itemsize:
         raise _malformed(name)
-    return np.frombuffer(content, dtype.as_numpy_dtype).reshape(shape)
+    return np.frombuffer(content, kind.array).reshape(shape)
 
 
 def _strings(content: bytes, shape: tuple[int, ...], name: str) -> np.ndarray:
@@ -134,12 +174,3 @@ def _complete(values: np.ndarray, size: int) -> np.ndarray:
     full = np.full(size, values[-1] if len(values) else zero, values.dtype)
     full[: len(values)] = values
     return full
-
-
-def _extend(proto: tensor_pb2.TensorProto, field: str, values: np.ndarray) -> None:
-    if field not in _FIXED_WIDTH:
-        getattr(proto, field).extend(values.tolist())
-    elif len(values):
-        number = tensor_pb2.TensorProto.DESCRIPTOR.fields_by_name[field].number
-        data = values.tobytes()
-        proto.MergeFromString(bytes([number << 3 | 2]) + tensor_coding.varint(len(data)) + data)
