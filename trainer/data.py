@@ -1,6 +1,7 @@
 """Transformed examples on disk as batches of dense windows."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
@@ -37,6 +38,9 @@ class WindowData:
         self._records = tf.data.TFRecordDataset(self.files, "GZIP", num_parallel_reads=min(4, len(self.files)))
         if sum(tf.io.gfile.stat(f).length for f in self.files) < _CACHED_BYTES:
             self._records = self._records.cache()
+        # Traced once, not with each epoch's dataset.
+        self._parse = _traced(self._parsed)
+        self._with_lengths = _traced(self._measured)
 
     def training_batches(self, plan: BatchPlan, seed: int, epoch: int, share: Share | None = None) -> tf.data.Dataset:
         """One epoch of window batches in an order that depends on seed and epoch only; the last ones may be smaller.
@@ -88,18 +92,24 @@ class WindowData:
         options.autotune.enabled = False
         return windows.with_options(options).prefetch(2)
 
-    def _with_lengths(self, serialized: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    def _measured(self, serialized: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         """Records [B] and their windows' lengths int32 [B]."""
         items = tf.io.parse_example(serialized, {layout.ITEM_ID: tf.io.VarLenFeature(tf.int64)})[layout.ITEM_ID]
         lengths = tf.minimum(row_lengths(items), self._spec.config.model.history.max_events)
         return serialized, tf.cast(lengths, tf.int32)
 
-    def _parse(self, serialized: tf.Tensor) -> Window:
+    def _parsed(self, serialized: tf.Tensor) -> Window:
         features = tf.io.parse_example(serialized, dict(_parsing_spec(self._spec)))
         window = dense_windows(features, self._spec)
         cold = tf.ensure_shape(tf.sparse.reduce_max(features[layout.IS_COLD_USER], axis=1), [None])
         seen = tf.sparse.to_dense(features[layout.SEEN_ITEM_ID], tf.constant(self._spec.item_count, tf.int64))
         return window | {layout.SEEN_ITEM_ID: seen, layout.IS_COLD_USER: cold}
+
+
+def _traced(function: Callable[[tf.Tensor], Any]) -> Callable[[tf.Tensor], Any]:
+    """A function of serialized records, string [B]."""
+    signature = [tf.TensorSpec([None], tf.string)]
+    return tf.function(function, input_signature=signature, autograph=False).get_concrete_function()
 
 
 def _parsing_spec(spec: WindowSpec) -> Iterator[tuple[str, tf.io.VarLenFeature]]:
