@@ -15,6 +15,8 @@ from trainer.metrics import Evaluator
 HISTORY = {"encoder": "decay", "max_events": 6, "dropout": 0.3, "item_dropout": 0.2, "blank": 0.2}
 TREND = {"trend": {"days": [0.005, 0.02]}}
 WINDOWS = 10
+QUICK = {"batch_size": WINDOWS}
+"""An epoch of one step, where the number of epochs is what counts."""
 
 
 class KilledError(Exception):
@@ -124,7 +126,7 @@ OPTIONS = {
 
 def test_a_killed_training_goes_on_with_its_optimizers_plateau_and_average(files, tmp_path):
     def run(folder, evaluate):
-        loop, model = make_loop(files, tmp_path / folder, evaluate=evaluate, epochs=4, **OPTIONS)
+        loop, model = make_loop(files, tmp_path / folder, evaluate=evaluate, epochs=4, batch_size=5, **OPTIONS)
         return loop, model, loop.run()
 
     def losses(*values):
@@ -165,9 +167,8 @@ def test_early_stopping_keeps_the_best_average(files, tmp_path):
         return {"ndcg@3": next(figures, 0.0)}
 
     stopping = {"metric": "ndcg@3", "patience": 1}
-    loop, model = make_loop(
-        files, tmp_path, evaluate=evaluate, epochs=9, early_stopping=stopping, averaging={"decay": 0.6}
-    )
+    averaged = {"averaging": {"decay": 0.6}, **QUICK}
+    loop, model = make_loop(files, tmp_path, evaluate=evaluate, epochs=9, early_stopping=stopping, **averaged)
     assert loop.run().best_epoch == 2
     for name, values in seen[1].items():
         np.testing.assert_array_equal(weights(model)[name], values, err_msg=name)
@@ -201,14 +202,14 @@ def scripted(figures):
 def test_early_stopping_keeps_the_best_weights(files, tmp_path):
     stopping = {"metric": "ndcg@3", "patience": 2}
     evaluate = scripted([0.1, 0.3, 0.2, 0.3, 0.9])
-    loop, model = make_loop(files, tmp_path, evaluate=evaluate, epochs=9, early_stopping=stopping)
+    loop, model = make_loop(files, tmp_path, evaluate=evaluate, epochs=9, early_stopping=stopping, **QUICK)
     result = loop.run()
     assert (result.epochs, result.best_epoch) == (4, 2)
     # The schedule is that of nine epochs, so the second epoch's weights are those of the same training cut there.
-    cut, expected = make_loop(files, tmp_path / "cut", evaluate=kill_in_epoch(3), epochs=9)
+    cut, expected = make_loop(files, tmp_path / "cut", evaluate=kill_in_epoch(3), epochs=9, **QUICK)
     with pytest.raises(KilledError):
         cut.run()
-    loop, expected = make_loop(files, tmp_path / "cut", epochs=9)
+    loop, expected = make_loop(files, tmp_path / "cut", epochs=9, **QUICK)
     loop._state.restore()
     assert int(loop._state.epoch) == 2
     for name, values in weights(expected).items():
@@ -217,7 +218,7 @@ def test_early_stopping_keeps_the_best_weights(files, tmp_path):
 
 def test_without_a_patience_five_epochs_of_a_short_training_may_be_worse(files, tmp_path):
     evaluate = scripted([0.5, *[0.1] * 9])
-    loop, _ = make_loop(files, tmp_path, evaluate=evaluate, epochs=7, early_stopping={})
+    loop, _ = make_loop(files, tmp_path, evaluate=evaluate, epochs=7, early_stopping={}, **QUICK)
     result = loop.run()
     assert (result.epochs, result.best_epoch) == (6, 1)
 
@@ -236,7 +237,7 @@ def test_the_order_stops_where_a_task_retrieves_and_else_the_loss(files, tmp_pat
         epoch = next(epochs)
         return {name: float(values[epoch]) for name, values in figures.items()}
 
-    loop, _ = make_loop(files, tmp_path, evaluate=evaluate, epochs=3, early_stopping={"patience": 3})
+    loop, _ = make_loop(files, tmp_path, evaluate=evaluate, epochs=3, early_stopping={"patience": 3}, **QUICK)
     assert loop.run().best_epoch == best
 
 
@@ -247,6 +248,7 @@ def test_a_lower_loss_is_better(files, tmp_path):
         tmp_path,
         evaluate=lambda: {"retrieval_loss": next(values)},
         early_stopping={"metric": "retrieval_loss", "patience": 1},
+        **QUICK,
     )
     result = loop.run()
     assert (result.epochs, result.best_epoch) == (3, 2)
