@@ -194,7 +194,8 @@ def _read(name: str, values: np.ndarray, expression: Expression) -> _Column:
     if values.dtype.kind not in "fiub":
         is_present &= values != ""
     if name in expression.text_columns:
-        return _Column(np.where(is_present, values, "").astype(str), is_present)
+        # Objects: an array of fixed width would take the longest value's room for every row.
+        return _Column(np.where(is_present, values, "").astype(object), is_present)
     try:
         return _Column(np.where(is_present, values, 0).astype(np.float64), is_present)
     except ValueError as error:

@@ -1,5 +1,6 @@
 import math
 import pickle
+import tracemalloc
 
 import numpy as np
 import pytest
@@ -104,6 +105,15 @@ def test_absent_and_unfit_columns():
         Expression.parse("x > 1").evaluate({"rating": np.ones(1)})
     with pytest.raises(ValueError, match="needs numbers in the column 'kind'"):
         Expression.parse("kind > 1").evaluate(COLUMNS)
+
+
+def test_one_long_text_costs_its_own_room_only():
+    kinds = np.array(["view"] * 5000 + ["x" * 100_000], object)
+    tracemalloc.start()
+    values, _ = Expression.parse("kind == 'view' or kind in ['buy', 'x']").evaluate({"kind": kinds})
+    assert tracemalloc.get_traced_memory()[1] < 10e6
+    tracemalloc.stop()
+    assert values.sum() == 5000
 
 
 def test_survives_pickling():
