@@ -65,7 +65,7 @@ def _history(plan: Plan, user: str) -> pa.Table:
     rows = find_rows(data.folder, data.interactions, data.interactions.user, [user], plan.event_sources)
     events, _ = clean_events(plan, Batch(rows, 0), file=0, first_row=0)
     events = events.filter(events[cleaned.POSITIVE])
-    return events.sort_by([(cleaned.TIME, "ascending"), (cleaned.ROW, "ascending")])
+    return events.sort_by([(name, "ascending") for name in (cleaned.TIME, cleaned.FRACTION, cleaned.ROW)])
 
 
 def _user_features(plan: Plan, user: str, events: pa.Table) -> dict[str, list[Value]]:

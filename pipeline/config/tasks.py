@@ -76,7 +76,8 @@ class PointwiseTask(LabelledTask):
 
 
 class BinaryTask(PointwiseTask):
-    """The probability of a yes: click, like, purchase. Cross-entropy."""
+    """The probability of a yes: click, like, purchase. Cross-entropy. The label is 1 for a yes, 0 for a no or between
+    them; an event whose label is another number is a bad row."""
 
     kind: Literal["binary"]
     positive_weight: float = Field(default=1.0, gt=0)

@@ -11,7 +11,7 @@ from pipeline import layout
 from pipeline.config import Config
 from pipeline.config.data import EntityTable
 from pipeline.config.features import AnyFeature, Cross, MultiValued, Numeric, Time
-from pipeline.config.tasks import EventTask, LabelledTask
+from pipeline.config.tasks import BinaryTask, EventTask, LabelledTask
 from pipeline.expressions import Expression
 
 Kind = Literal["text", "number", "time", "list"]
@@ -48,11 +48,13 @@ class Label:
     Attributes:
       label: None where the label is no column of the events but the item's (multiclass).
       where: None: all rows.
+      is_chance: Whether the label has to lie in [0, 1].
     """
 
     task: str
     label: Expression | None
     where: Expression | None
+    is_chance: bool = False
 
 
 @dataclass(frozen=True)
@@ -97,7 +99,7 @@ class Plan:
     def _label(self, name: str, task: EventTask) -> Label:
         where = Expression.parse(task.where) if task.where else None
         if isinstance(task, LabelledTask):
-            return Label(name, Expression.parse(task.label), where)
+            return Label(name, Expression.parse(task.label), where, isinstance(task, BinaryTask))
         return Label(name, None, where or self.positive)
 
     @cached_property

@@ -6,6 +6,7 @@ from typing import Final
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from pipeline import layout
 from pipeline.config.data import Outlier, TimeUnit
@@ -13,11 +14,22 @@ from pipeline.expressions import Expression
 from pipeline.ingest.columns import TYPES, Column, Plan
 from pipeline.ingest.reading import Batch
 from pipeline.ingest.report import Counts
-from pipeline.ingest.values import Parsed, as_list, as_number, as_text, as_time, is_valid
+from pipeline.ingest.values import (
+    NANOSECONDS,
+    Parsed,
+    as_list,
+    as_nanoseconds,
+    as_number,
+    as_text,
+    as_time,
+    in_seconds,
+    is_valid,
+)
 
 USER: Final = "user"
 ITEM: Final = "item"
 TIME: Final = "time"
+FRACTION: Final = "fraction"
 FILE: Final = "file"
 ROW: Final = "row"
 POSITIVE: Final = "positive"
@@ -55,21 +67,22 @@ def clean_events(plan: Plan, batch: Batch, file: int, first_row: int) -> tuple[p
       first_row: See above.
 
     Returns:
-      The kept rows with the columns `user`, `item` (text), `time` (int64 seconds, 0 without a time column), `file`,
-      `row` (int64), `positive` (bool), `label_<task>`, `weight_<task>` (float32; a multiclass task has no label), and
-      the columns of `plan.event` and `plan.user_from_events` by name, null where missing; and the counts.
+      The kept rows with the columns `user`, `item` (text), `time` (int64 seconds, 0 without a time column), `fraction`
+      (int32 nanoseconds beyond them), `file`, `row` (int64), `positive` (bool), `label_<task>`, `weight_<task>`
+      (float32; a multiclass task has no label), and the columns of `plan.event` and `plan.user_from_events` by name,
+      null where missing; and the counts.
     """
     config, rows = plan.config.data.interactions, _Rows(batch)
     keys = {USER: as_text(batch.rows[config.user]), ITEM: as_text(batch.rows[config.item])}
     rows.drop(f"missing {config.user}", ~is_valid(keys[USER]), is_bad=True)
     rows.drop(f"missing {config.item}", ~is_valid(keys[ITEM]), is_bad=True)
-    keys[TIME] = _times(plan, batch, rows)
+    keys |= _times(plan, batch, rows)
     numbers = _numbers(plan, batch, rows)
     table = _clip(plan, batch.rows, numbers, rows)
     columns = keys | {
         FILE: pa.array(np.full(len(table), file, np.int64)),
         ROW: pa.array(np.arange(first_row, first_row + len(table))),
-        **_judgements(plan, table, numbers),
+        **_judgements(plan, table, numbers, rows),
         **{c.name: read_column(c, table, config.time_unit).values for c in plan.event + plan.user_from_events},
     }
     return pa.table(columns).filter(pa.array(rows.is_kept)), rows.counts
@@ -87,14 +100,17 @@ def read_column(column: Column, table: pa.Table, unit: TimeUnit) -> Parsed:
     return Parsed(values.cast(TYPES[column.kind]), np.zeros(len(table), bool))
 
 
-def _times(plan: Plan, batch: Batch, rows: _Rows) -> pa.Array:
+def _times(plan: Plan, batch: Batch, rows: _Rows) -> dict[str, pa.Array]:
     config = plan.config.data.interactions
     if config.time is None:
-        return pa.array(np.zeros(len(batch.rows), np.int64))
-    times = as_time(batch.rows[config.time], config.time_unit)
-    rows.drop(f"unparsable {config.time}", times.is_unparsable, is_bad=True)
-    rows.drop(f"missing {config.time}", ~is_valid(times.values), is_bad=True)
-    return times.values
+        nanoseconds = pa.array(np.zeros(len(batch.rows), np.int64))
+    else:
+        times = as_nanoseconds(batch.rows[config.time], config.time_unit)
+        rows.drop(f"unparsable {config.time}", times.is_unparsable, is_bad=True)
+        rows.drop(f"missing {config.time}", ~is_valid(times.values), is_bad=True)
+        nanoseconds = times.values
+    fraction = (pc.fill_null(nanoseconds, 0).to_numpy() % NANOSECONDS).astype(np.int32)
+    return {TIME: in_seconds(nanoseconds), FRACTION: pa.array(fraction)}
 
 
 def _numbers(plan: Plan, batch: Batch, rows: _Rows) -> dict[str, np.ndarray]:
@@ -128,14 +144,19 @@ def _is_outside(values: np.ndarray, outlier: Outlier) -> np.ndarray:
     return (values < low) | (values > high)
 
 
-def _judgements(plan: Plan, table: pa.Table, numbers: Mapping[str, np.ndarray]) -> dict[str, pa.Array]:
-    """Positives, labels and weights by the configured expressions."""
+def _judgements(plan: Plan, table: pa.Table, numbers: Mapping[str, np.ndarray], rows: _Rows) -> dict[str, pa.Array]:
+    """Positives, labels and weights by the configured expressions. A label that is no chance is a bad row's where a
+    chance is predicted: its cross-entropy would have no least value."""
     judged = {POSITIVE: pa.array(_holds(plan.positive, table, numbers))}
     for label in plan.labels:
         is_labelled = _holds(label.where, table, numbers)
         if label.label is not None:
             values, is_present = _evaluate(label.label, table, numbers)
             is_labelled = is_labelled & is_present
+            if label.is_chance:
+                rows.drop(
+                    f"label of `{label.task}` outside 0..1", is_labelled & ((values < 0) | (values > 1)), is_bad=True
+                )
             judged[layout.label(label.task)] = pa.array(np.where(is_labelled, values, 0).astype(np.float32))
         judged[layout.weight(label.task)] = pa.array(is_labelled.astype(np.float32))
     return judged

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
-from pipeline.ingest.events import FILE, ITEM, ROW, TIME, USER
+from pipeline.ingest.events import FILE, FRACTION, ITEM, ROW, TIME, USER
 from pipeline.ingest.report import Counts
 from pipeline.ingest.splits import Events
 
@@ -16,7 +16,7 @@ ORDINAL = "ordinal"
 def sort_events(
     table: pa.Table, offsets: np.ndarray, drop_duplicates: bool, tie_seed: int | None = None
 ) -> tuple[pa.Table, Counts]:
-    """Sorts by (user, time, original row), or with a `tie_seed` by (user, time, chance).
+    """Sorts by (user, time, original row), or with a `tie_seed` by (user, time, chance); the time to its fraction.
 
     Args:
       table: Of `clean_events`, whole users, in any order.
@@ -25,20 +25,22 @@ def sort_events(
       tie_seed: Of the chance; the same row always has the same.
 
     Returns:
-      The table with `ordinal`, the row's place among all files' rows (int64), instead of `file` and `row`; and the
-      number of duplicates.
+      The table with `ordinal`, the row's place among all files' rows (int64), instead of `fraction`, `file` and `row`;
+      and the number of duplicates.
     """
     ordinal = offsets[table[FILE].to_numpy()] + table[ROW].to_numpy()
-    keys = {name: _codes(table[name]) for name in (USER, ITEM)} | {TIME: table[TIME].to_numpy()}
-    order = np.lexsort((ordinal, keys[TIME], keys[USER]))
+    keys = {name: _codes(table[name]) for name in (USER, ITEM)}
+    keys |= {name: table[name].to_numpy() for name in (TIME, FRACTION)}
+    order = np.lexsort((ordinal, keys[FRACTION], keys[TIME], keys[USER]))
     counts: Counts = Counter()
     if drop_duplicates:
         is_again = pd.DataFrame({name: key[order] for name, key in keys.items()}).duplicated().to_numpy()
         order = order[~is_again]
         counts["interactions", "dropped", "duplicate"] += int(is_again.sum())
     if tie_seed is not None:
-        order = order[np.lexsort((_chance(ordinal[order], tie_seed), keys[TIME][order], keys[USER][order]))]
-    sorted_ = table.drop_columns([FILE, ROW]).append_column(ORDINAL, pa.array(ordinal)).take(pa.array(order))
+        times = [keys[name][order] for name in (FRACTION, TIME, USER)]
+        order = order[np.lexsort((_chance(ordinal[order], tie_seed), *times))]
+    sorted_ = table.drop_columns([FRACTION, FILE, ROW]).append_column(ORDINAL, pa.array(ordinal)).take(pa.array(order))
     return sorted_, +counts
 
 

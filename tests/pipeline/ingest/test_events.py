@@ -57,6 +57,17 @@ def test_labels_weights_and_positives():
     assert table["positive"].to_pylist() == [False, False, True]  # a missing rating is no positive
 
 
+def test_a_label_that_is_no_chance_is_bad_where_a_chance_is_predicted():
+    tasks = {"thumb": {"kind": "binary", "label": "rating", "where": "kind == 'buy'"}}
+    plan = Plan(config_of(tasks=tasks))
+    columns = {"user_id": list("abcde"), "item_id": list("xxxxx"), "timestamp": [1] * 5}
+    columns |= {"rating": [0, 1, 0.5, -1, 7], "kind": ["buy", "buy", "buy", "buy", "view"]}
+    table, counts = clean_events(plan, Batch(pa.table(columns), 0), file=0, first_row=0)
+    assert table["label_thumb"].to_pylist() == [0, 1, 0.5, 0]  # of a view nothing is predicted
+    assert table["weight_thumb"].to_pylist() == [1, 1, 1, 0]
+    assert counts["interactions", "dropped", "label of `thumb` outside 0..1"] == counts["interactions", "bad_rows"] == 1
+
+
 def test_a_multiclass_task_is_for_the_positives_or_where_it_says():
     tasks = {
         "retrieval": {"kind": "retrieval"},
@@ -146,6 +157,14 @@ def test_time_units_and_no_time():
     assert _clean(rows, data=data)[0]["time"].to_pylist() == [1577836800]
     data = {"folder": "-", "interactions": {"path": "i.csv", "time": None}}
     assert _clean(rows, data=data)[0]["time"].to_pylist() == [0]
+
+
+def test_a_time_keeps_its_fraction():
+    plan = Plan(config_of(tasks=TASKS, data={"folder": ".", "interactions": {"path": "i.csv", "time_unit": "ms"}}))
+    columns = {"user_id": ["a", "b"], "item_id": ["x", "x"], "timestamp": [1577836800900, -1], "rating": [1, 1]}
+    table, _ = clean_events(plan, Batch(pa.table(columns | {"kind": ["buy", "buy"]}), 0), file=0, first_row=0)
+    assert table["time"].to_pylist() == [1577836800, -1]
+    assert table["fraction"].to_pylist() == [900_000_000, 999_000_000]
 
 
 def test_no_rows():

@@ -1,5 +1,6 @@
 import numpy as np
 import pyarrow as pa
+import pytest
 
 from pipeline.ingest.sorting import as_events, sort_events
 
@@ -8,6 +9,7 @@ TABLE = pa.table(
         "user": ["u", "v", "u", "u", "u"],
         "item": ["c", "x", "a", "b", "a"],
         "time": [20, 5, 10, 10, 10],
+        "fraction": [0] * 5,
         "file": [0, 1, 1, 0, 0],
         "row": [0, 1, 0, 2, 1],
     }
@@ -29,6 +31,7 @@ def test_random_ties_lose_the_order_of_rows_and_only_that():
             "user": ["u"] * size,
             "item": [str(n) for n in range(size)],
             "time": [n // (size // 2) for n in range(size)],
+            "fraction": [0] * size,
             "file": [0] * size,
             "row": list(range(size)),
         }
@@ -52,6 +55,15 @@ def test_of_duplicates_the_first_row_stays():
     table, counts = sort_events(TABLE, OFFSETS, drop_duplicates=True)
     assert table["ordinal"].to_pylist() == [1, 2, 0, 4]
     assert counts == {("interactions", "dropped", "duplicate"): 1}
+
+
+@pytest.mark.parametrize("tie_seed", [None, 0])
+def test_events_of_one_second_stand_by_their_fractions_and_are_no_duplicates(tie_seed):
+    columns = {"user": ["u"] * 3, "item": ["a", "a", "b"], "time": [7] * 3, "fraction": [900, 100, 50]}
+    table, counts = sort_events(pa.table(columns | {"file": [0] * 3, "row": [0, 1, 2]}), OFFSETS, True, tie_seed)
+    assert table["item"].to_pylist() == ["b", "a", "a"]
+    assert table["ordinal"].to_pylist() == [2, 1, 0]
+    assert not counts
 
 
 def test_events_of_sorted_rows():
