@@ -12,16 +12,18 @@ from transform.vocabularies import TokenCounts
 _ITEM_FEATURES = (layout.ITEM_ID, layout.SEEN_ITEM_ID, layout.CATALOGUE_ID)
 
 
-def item_counts(raw: RawExamples, min_count: int) -> TokenCounts:
-    """The vocabulary of items: all of the catalogue, and what else has `min_count` training events.
+def item_counts(raw: RawExamples, min_count: int, is_listed: bool) -> TokenCounts:
+    """The vocabulary of items: what has `min_count` training events, and all of the catalogue where a table lists it.
 
-    Its weights, which order it, are the numbers of positive training targets.
+    Without a table the catalogue is the log's own items: then all of them only where `min_count` is 1. The weights,
+    which order the vocabulary, are the numbers of positive training targets.
     """
     items = raw.strings(layout.ITEM_ID)
     events = tf.sparse.retain(items, raw.flag(layout.IS_TARGET, items))
     positives = tf.cast(raw.flag(layout.IS_POSITIVE, events), tf.int64)
     catalogue = raw.strings(layout.CATALOGUE_ID).values
-    enough = tf.fill(tf.shape(catalogue), tf.constant(min_count, tf.int64))
+    stays = is_listed or min_count == 1
+    enough = tf.fill(tf.shape(catalogue), tf.constant(min_count if stays else 0, tf.int64))
     return TokenCounts(
         VocabularyFile(ITEM_VOCABULARY, ITEM_FREQUENCIES, min_count),
         tokens=tf.concat([events.values, catalogue], axis=0),

@@ -45,7 +45,8 @@ def preprocessing_fn(inputs: dict[str, tf.SparseTensor], custom_config: dict[str
         if isinstance(feature, Categorical)
     }
     counts = [_counts(name, *entry, raw) for name, entry in strings.items()]
-    ids = [item_counts(raw, config.features.item_id.min_count), user_counts(raw, config.model.user_min_count)]
+    items = item_counts(raw, config.features.item_id.min_count, is_listed=config.data.items is not None)
+    ids = [items, user_counts(raw, config.model.user_min_count)]
     paths = vocabulary_paths([*ids, *counts])
     if config.trend is not None:
         count_trend(raw, config.trend)

@@ -55,7 +55,8 @@ class Numeric(Feature):
 
 
 class Time(Feature):
-    """A point in time, seconds since 1970: hour of day, day of week (UTC), or both as one of 168 categories."""
+    """A point in time: hour of day, day of week (UTC), or both as one of 168 categories. All tables hold it in
+    `data.interactions.time_unit`, requests in seconds since 1970."""
 
     kind: Literal["time"]
     part: Literal["hour", "weekday", "hour_of_week"] = "hour_of_week"
@@ -82,7 +83,8 @@ class ItemId(Section):
     """The vocabulary of item ids, shared by events and catalogue."""
 
     min_count: int = Field(default=1, ge=1)
-    """Items with fewer train events and no row in the items table are out of vocabulary."""
+    """Items with fewer train events and no row in the items table are out of vocabulary. Without an items table 1 keeps
+    the items that eval and test alone know too."""
 
 
 class Trend(Section):
