@@ -2,14 +2,16 @@
 
 import tensorflow as tf
 
-_EPSILON, _MOMENTUM = 1e-3, 0.99
+_EPSILON, _MOMENTUM, _RAMP = 1e-3, 0.99, 9
 
 
 class BatchNorm(tf.keras.layers.Layer):
     """Each channel with mean 0 and deviation 1 over the batch, then scaled and shifted by learned numbers.
 
     Ioffe and Szegedy, "Batch Normalization" (2015). Mean and variance are those of the global batch, whatever the
-    number of replicas, and padding has no part in them. Outside training they are moving averages.
+    number of replicas, and padding has no part in them. Outside training they are moving averages. After t batches
+    these keep the share min(0.99, t / (9 + t)) of themselves, so that nothing is left of what they start with, which
+    may be far from what the layers below give.
     """
 
     def build(self, input_shape: tf.TensorShape) -> None:
@@ -20,6 +22,7 @@ class BatchNorm(tf.keras.layers.Layer):
         moving = {"trainable": False, "aggregation": tf.VariableAggregation.ONLY_FIRST_REPLICA}
         self.mean = self.add_weight(name="moving_mean", shape=channels, initializer="zeros", **moving)
         self.variance = self.add_weight(name="moving_variance", shape=channels, initializer="ones", **moving)
+        self.batches = self.add_weight(name="batches", shape=[], initializer="zeros", **moving)
         super().build(input_shape)
 
     def call(self, values: tf.Tensor, counts: tf.Tensor | None = None, training: bool = False) -> tf.Tensor:
@@ -45,7 +48,9 @@ class BatchNorm(tf.keras.layers.Layer):
         # Around the mean: the mean of squares less the square of the mean loses digits.
         (squares,) = _sum_over_replicas([tf.linalg.matvec((flat - mean) ** 2, weight, transpose_a=True)])
         variance = tf.math.divide_no_nan(squares, count)
-        moved = tf.cast(count > 0, flat.dtype) * (1 - _MOMENTUM)
+        is_any, batches = tf.cast(count > 0, flat.dtype), self.batches.read_value()
+        moved = is_any * (1 - tf.minimum(_MOMENTUM, batches / (_RAMP + batches)))
+        self.batches.assign_add(is_any)
         self.mean.assign_add(moved * (mean - self.mean))
         self.variance.assign_add(moved * (variance - self.variance))
         return mean, variance
