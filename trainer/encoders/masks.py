@@ -2,8 +2,9 @@
 
 import tensorflow as tf
 
-HIDDEN = -1e9
-"""Added to the attention logits of events that a position may not see."""
+HIDDEN = -3e4
+"""Added to the attention logits of events that a position may not see: finite in 16 bits too, where a position that
+sees nothing would else have a softmax of infinities, and far enough below for a weight of exactly 0."""
 
 
 def causal_mask(visible: tf.Tensor) -> tf.Tensor:
