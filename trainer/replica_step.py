@@ -42,7 +42,8 @@ class ReplicaStep:
             losses = self._model.task_losses(window, training=True)
             beside = self._losses_beside(window)
             scaled = {name: self._scaled(loss) for name, loss in losses.items()}
-            total = self._model.balancing.total(scaled)
+            # Not of the scaled losses: a balancing may add terms of its own.
+            total = self._scaled(self._model.balancing.total(losses))
             added = [self._scaled(beside[name]) for name in _NOT_BALANCED if name in beside]
         gradients = self._model.balancing.gradients(tape, scaled, total, self._model.trainable_variables)
         for loss in added:

@@ -3,8 +3,11 @@ import pytest
 import tensorflow as tf
 from absl import logging
 
+from tests.trainer.small import draw_rows, small_config, small_model, sparse_features
 from trainer import precision
 from trainer.precision import LossScale, rewrite_of, rewritten
+from trainer.replica_step import ReplicaStep
+from trainer.windows import dense_windows
 
 
 def test_float32_asks_for_nothing():
@@ -72,3 +75,15 @@ def test_two_thousand_good_steps_double_the_factor():
         scale.unscaled(gradients(1.0, 1.0))
         assert float(scale.factor) == expected
     assert int(scale.good_steps) == 0
+
+
+def test_the_weights_of_tasks_are_learned_as_without_a_factor():
+    def learned(scale):
+        model = small_model(small_config(training={"balancing": "uncertainty"}))
+        step = ReplicaStep(model, tf.keras.optimizers.SGD(0.1), None, scale)
+        step(dense_windows(sparse_features(draw_rows(1, 3)), model.spec))
+        return model.balancing.log_variance.numpy()
+
+    found, expected = learned(LossScale()), learned(None)
+    assert np.abs(expected).min() > 1e-3
+    np.testing.assert_allclose(found, expected, rtol=1e-4)
