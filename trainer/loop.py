@@ -142,6 +142,7 @@ class TrainingLoop:
         evaluation: Figures = {}
         while self._steps_done() < self._total and not self._has_stopped():
             train, evaluation = self._epoch(progress)
+        steps = self._steps_done()  # the best weights come with the step that they were saved at
         if self._stopping:
             meet(self._strategy)  # the chief may still be saving the last epoch as the best
             self._state.restore_best()
@@ -152,7 +153,7 @@ class TrainingLoop:
             evaluation = self._evaluate()
         best_epoch = int(self._state.best_epoch)
         seconds = time.monotonic() - start
-        return TrainingResult(int(self._state.epoch), self._steps_done(), train, evaluation, best_epoch, seconds)
+        return TrainingResult(int(self._state.epoch), steps, train, evaluation, best_epoch, seconds)
 
     def remove_checkpoints(self) -> None:
         """Removes what only a resume needs."""

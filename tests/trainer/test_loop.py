@@ -204,7 +204,7 @@ def test_early_stopping_keeps_the_best_weights(files, tmp_path):
     evaluate = scripted([0.1, 0.3, 0.2, 0.3, 0.9])
     loop, model = make_loop(files, tmp_path, evaluate=evaluate, epochs=9, early_stopping=stopping, **QUICK)
     result = loop.run()
-    assert (result.epochs, result.best_epoch) == (4, 2)
+    assert (result.epochs, result.best_epoch, result.steps) == (4, 2, 4)
     # The schedule is that of nine epochs, so the second epoch's weights are those of the same training cut there.
     cut, expected = make_loop(files, tmp_path / "cut", evaluate=kill_in_epoch(3), epochs=9, **QUICK)
     with pytest.raises(KilledError):
