@@ -47,7 +47,7 @@ class Distillation:
         known = {name: window[name] for name in teachable(self._model)}
         taught = {name: tf.stop_gradient(values) for name, values in self._teacher.teach(known, item).items()}
         learned = answers(self._model, known, item, training=True)
-        losses = {name: self._task_loss(learned[name], taught[name]) for name in self._tasks(learned, taught)}
+        losses = {name: self._task_loss(name, learned[name], taught[name]) for name in self._tasks(learned, taught)}
         if QUERY in learned and QUERY in taught:
             place = target_places(window)
             is_positive = tf.gather_nd(window[layout.IS_POSITIVE], place)
@@ -66,10 +66,10 @@ class Distillation:
     def _tasks(self, learned: dict[str, tf.Tensor], taught: dict[str, tf.Tensor]) -> list[str]:
         return [name for name in learned if name in taught and name not in (QUERY, CANDIDATES)]
 
-    def _task_loss(self, learned: tf.Tensor, taught: tf.Tensor) -> tf.Tensor:
+    def _task_loss(self, name: str, learned: tf.Tensor, taught: tf.Tensor) -> tf.Tensor:
         if learned.shape.rank == 2:
             return self._softmax_loss(learned, taught)
-        return _mean((learned - taught) ** 2)
+        return _mean(((learned - taught) * self._model.heads[name].unit) ** 2)
 
     def _softmax_loss(self, learned: tf.Tensor, taught: tf.Tensor) -> tf.Tensor:
         """Scores float [T, n] of student and teacher -> scalar: what the student lacks, 0 where both agree."""

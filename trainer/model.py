@@ -163,7 +163,7 @@ class RecommenderModel(tfrs.Model):
     def event_scores(
         self, window: Window, place: tf.Tensor, training: bool = False
     ) -> tuple[QueryState, dict[str, tf.Tensor]]:
-        """The queries of a window batch, and what the tasks' heads give at events before any link.
+        """The queries of a window batch, and the tasks' scores at events as another model can learn them.
 
         Args:
             window: [B, L].
@@ -180,7 +180,7 @@ class RecommenderModel(tfrs.Model):
         hidden = {name: tf.gather_nd(values, place) for name, values in state.hidden.items()}
         pairs = self.interaction({o: hidden[o] for o in map(self.sharing.state_of, self.heads)}, vectors, attended)
         pairs = {n: self.head_dropouts[n](pairs[self.sharing.state_of(n)], training=training) for n in self.heads}
-        found = {name: head(pairs[name], item)[:, 0] for name, head in self.heads.items()}
+        found = {name: head.taught(head(pairs[name], item))[:, 0] for name, head in self.heads.items()}
         classes = {n: head(hidden[self.sharing.state_of(n)]) for n, head in self.classifiers.items()}
         return state, found | classes
 

@@ -14,7 +14,7 @@ name of each other task the scores of the T target events, float [T], of a multi
 
 
 def answers(model: RecommenderModel, window: Window, item: tf.Tensor, training: bool = False) -> Answers:
-    """A model's scores at every target event of a window batch, before any link.
+    """A model's scores at every target event of a window batch: log-odds, numbers in the label's unit.
 
     Args:
         model: teacher or student.

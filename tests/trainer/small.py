@@ -1,5 +1,6 @@
 """A small model on transformed windows that are drawn here: what the trainer's tests share."""
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -91,10 +92,10 @@ def small_trend() -> TrendCounts:
     return TrendCounts(Buckets(0, 400, 20), item, bucket, counts[bucket, item])
 
 
-def small_model(config: Config, seed: int = 1) -> RecommenderModel:
+def small_model(config: Config, seed: int = 1, labels: Mapping[str, LabelStatistics] = STATISTICS) -> RecommenderModel:
     """A model with random weights."""
     tf.keras.utils.set_random_seed(seed)
-    return RecommenderModel(config, FEATURES, small_catalogue(), USERS, STATISTICS)
+    return RecommenderModel(config, FEATURES, small_catalogue(), USERS, labels)
 
 
 def draw_row(rng: np.random.Generator, length: int, **features: list) -> dict[str, list]:

@@ -4,6 +4,7 @@ import tensorflow as tf
 
 from pipeline.config.compression import DistillationConfig
 from tests.trainer.small import (
+    STATISTICS,
     draw_rows,
     many_tasks_config,
     small_catalogue,
@@ -12,6 +13,7 @@ from tests.trainer.small import (
     sparse_features,
 )
 from trainer.distillation import LOSS, Distillation, load_teacher, newest_version
+from trainer.tasks import LabelStatistics
 from trainer.teaching import answers, target_places, teach_function, teachable
 from trainer.windows import dense_windows
 
@@ -75,7 +77,22 @@ def test_the_losses_by_hand(teacher):
     share = np.exp(1) / (1 + np.exp(1))
     expected = 4 * (0.25 * np.log(0.25 / share) + 0.75 * np.log(0.75 / (1 - share)))
     np.testing.assert_allclose(made._softmax_loss(learned, taught), expected, rtol=1e-5)
-    np.testing.assert_allclose(made._task_loss(tf.constant([1.0, 3]), tf.constant([1.0, 1])), 2)
+    np.testing.assert_allclose(made._task_loss("rating", tf.constant([1.0, 4]), tf.constant([1.0, 1])), 2)
+
+
+def test_what_is_taught_is_free_of_a_model_s_own_factors():
+    def teachers_with(statistics, **like):
+        tasks = {name: task.model_dump() for name, task in small_config().tasks.items()}
+        config = small_config(tasks={**tasks, "like": {**tasks["like"], **like}})
+        return small_model(config, seed=5, labels=STATISTICS | {"rating": statistics})
+
+    plain = teachers_with(LabelStatistics(3.0, 2.0))
+    other = teachers_with(LabelStatistics(1.0, 4.0), positive_weight=10)
+    known, item = {name: batch(plain)[name] for name in teachable(plain)}, tf.constant([0], tf.int64)
+    found, expected = answers(other, known, item), answers(plain, known, item)
+    np.testing.assert_allclose(found["like"], expected["like"], atol=1e-5)  # both start at the labels' odds
+    np.testing.assert_allclose((found["rating"] - 1) / 4, (expected["rating"] - 3) / 2, atol=1e-5)
+    assert plain.heads["rating"].unit == 0.5
 
 
 def test_a_step_against_the_gradient_comes_nearer_to_the_teacher(teacher):

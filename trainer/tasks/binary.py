@@ -31,6 +31,10 @@ class BinaryHead(RankingHead):
         losses = self.loss(targets.label, output, compute_metrics=False)
         return losses if self._factor == 1 else losses * (1 + (self._factor - 1) * targets.label[:, 0])
 
+    def taught(self, output: tf.Tensor) -> tf.Tensor:
+        """Log-odds."""
+        return output - math.log(self._factor)
+
     def prediction(self, output: tf.Tensor) -> tf.Tensor:
         """A probability."""
-        return tf.sigmoid(output - math.log(self._factor))
+        return tf.sigmoid(self.taught(output))

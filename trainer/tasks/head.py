@@ -72,6 +72,15 @@ class RankingHead(tf.keras.layers.Layer):
         """`call`'s output for the targets' queries and items, float [T, N] -> float [T]."""
         raise NotImplementedError
 
+    @property
+    def unit(self) -> float:
+        """What one of `taught`'s is in the unit of `call`'s output."""
+        return 1.0
+
+    def taught(self, output: tf.Tensor) -> tf.Tensor:
+        """`call`'s output -> the score as another model can learn it, free of this one's labels and factors."""
+        return output
+
     def prediction(self, output: tf.Tensor) -> tf.Tensor:
         """`call`'s output -> what the task answers, the same shape."""
         return output

@@ -25,9 +25,18 @@ class RegressionHead(RankingHead):
         label = (targets.label - self._statistics.mean) / self._statistics.deviation
         return self.loss(label, output, compute_metrics=False)
 
+    @property
+    def unit(self) -> float:
+        """See `RankingHead`."""
+        return 1 / self._statistics.deviation
+
+    def taught(self, output: tf.Tensor) -> tf.Tensor:
+        """A number in the label's unit."""
+        return output * self._statistics.deviation + self._statistics.mean
+
     def prediction(self, output: tf.Tensor) -> tf.Tensor:
         """A number in the label's unit inside [min, max]."""
-        value = output * self._statistics.deviation + self._statistics.mean
+        value = self.taught(output)
         if self._min is not None:
             value = tf.maximum(value, self._min)
         return value if self._max is None else tf.minimum(value, self._max)
