@@ -27,6 +27,8 @@ _READ_EARLIER = re.compile(
     r"|training\.(strategy|replicas|fit_on|early_stopping.*)"
 )
 """Read by Ingest or Transform, or what makes trials comparable."""
+_OF_A_LOSS = re.compile(r"tasks\.(?P<task>[^.]+)\.(?!hidden|dropout|habits|temperature)(?P<field>.*)")
+"""What losses are made of: of trials with different values they say nothing."""
 
 
 def checked_config(path: str | Path, with_data: bool = True) -> Config:
@@ -148,6 +150,9 @@ def _replicas(config: Config) -> Iterator[Problem]:
 
 def _teacher(config: Config) -> Iterator[Problem]:
     distillation = config.training.distillation
+    if distillation and config.model.batch_norm and config.model.candidate_layers:
+        # The student's sample of items would be normalised by itself, and move the averages beside the catalogue.
+        yield ("training", "distillation"), "does without `model.batch_norm` of `model.candidate_layers`"
     if distillation and "://" not in distillation.teacher and not Path(distillation.teacher).is_dir():
         found = f"Received: {distillation.teacher!r}, which does not exist"
         yield ("training", "distillation", "teacher"), f"should be a folder. {found}"
@@ -158,6 +163,8 @@ def _tuner(config: Config) -> Iterator[Problem]:
         yield ("training", "strategy"), "should be `one_device` or `mirrored` with `tuner`. Received: 'multi_worker'"
     for key, parameter in config.tuner.parameters.items() if config.tuner else ():
         location = ("tuner", "parameters", key)
+        if config.tuner and _changes(key, config.tuner.objective):
+            yield location, f"changes what `{config.tuner.objective}` measures: `objective` should be another figure"
         if not _TUNABLE.match(key) or _READ_EARLIER.fullmatch(key):
             yield location, "should be a key of `model`, `tasks` or `training` that only the Trainer reads"
             continue
@@ -167,3 +174,11 @@ def _tuner(config: Config) -> Iterator[Problem]:
             except ValidationError as error:
                 problem = error.errors()[0]
                 yield location, f"{value!r} is no value of `{'.'.join(map(str, problem['loc']))}`: {problem['msg']}"
+
+
+def _changes(key: str, objective: str) -> bool:
+    """Whether a loss of trials with other values of the key is another measure."""
+    found = _OF_A_LOSS.fullmatch(key)
+    if found is None:
+        return False
+    return objective == "loss" or (objective == f"{found['task']}_loss" and found["field"] != "weight")

@@ -1,5 +1,6 @@
 import subprocess
 import sys
+from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
@@ -335,6 +336,28 @@ def test_a_search_trains_on_one_machine(write):
     assert problem == f"20: `training.strategy`: {allowed}"
 
 
+@pytest.mark.parametrize(
+    ("key", "objective", "is_refused"),
+    [
+        ("tasks.rating.weight", "loss", True),
+        ("tasks.rating.weight", "rating_loss", False),
+        ("tasks.rating.max", "rating_loss", True),
+        ("tasks.rating.max", "ndcg@10", False),
+        ("tasks.rating.dropout", "loss", False),
+    ],
+)
+def test_a_search_by_a_loss_leaves_what_it_is_made_of(write, key, objective, is_refused):
+    search = f"tuner: {{parameters: {{{key}: {{min: 0.1, max: 0.5}}}}, objective: {objective}}}\n"
+    with pytest.raises(ConfigError, match=f"changes what `{objective}` measures") if is_refused else nullcontext():
+        checked_config(write(more=search))
+
+
 def test_a_search_over_what_the_trainer_reads_is_fine(write):
     parameters = "{tasks.rating.weight: {min: 0.1, max: 1.0}, training.optimizer.name: {choices: [sgd, adam]}}"
-    assert checked_config(write(more=f"tuner: {{parameters: {parameters}}}\n")).tuner.trials == 10
+    assert checked_config(write(more=f"tuner: {{parameters: {parameters}, objective: ndcg@10}}\n")).tuner.trials == 10
+
+
+def test_a_student_s_catalogue_is_not_normalised(write, tmp_path):
+    sections = "{candidate_layers: [8], batch_norm: true}\ntraining: {distillation: {teacher: " + str(tmp_path) + "}}\n"
+    wanted = "`training.distillation`: does without `model.batch_norm` of `model.candidate_layers`"
+    assert any(wanted in problem for problem in problems(write(more=f"model: {sections}")))
