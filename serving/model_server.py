@@ -118,8 +118,9 @@ class ModelServer:
                 LOG.error("The model config file is not applied: %s", error)
 
     def _read_config_again(self) -> None:
+        """Serves what the file lists, also where a caller has set other models since it was read."""
         config = config_files.read_model_config(self._flags.model_config_file)
-        if config == self._config:
+        if self.repository.is_configured(config.model_config_list.config):
             return
         if config.WhichOneof("config") != "model_config_list":  # such as a file that is being written
             raise failed_precondition(
@@ -127,7 +128,6 @@ class ModelServer:
                 "another."
             )
         apply_config(self.repository, config)
-        self._config = config
 
 
 def _credentials(options: Options) -> grpc.ServerCredentials | None:

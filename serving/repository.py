@@ -50,6 +50,11 @@ class Repository:
                     model.unload_all()
             return set(wanted) - set(before)
 
+    def is_configured(self, configs: Iterable[model_server_config_pb2.ModelConfig]) -> bool:
+        """Whether `configure` has been told the same, in whatever order."""
+        current = [model.config for _, model in sorted(self._models.items())]
+        return sorted(configs, key=lambda config: config.name) == current
+
     def servable(self, spec: model_pb2.ModelSpec) -> Servable:
         """The loaded version that a request's `model_spec` names. Raises `ServingError`."""
         if not spec.name:

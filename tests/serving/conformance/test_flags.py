@@ -7,10 +7,12 @@ import grpc
 import numpy as np
 import pytest
 import tensorflow as tf
+from tensorflow_serving.apis import model_management_pb2
 
 from tests.serving.conformance.conftest import Lab
 from tests.serving.conformance.servers import (
     PATIENCE,
+    TIMEOUT,
     Process,
     Server,
     config_text,
@@ -141,6 +143,18 @@ def test_the_model_config_file_is_read_again(lab: Lab, flagged: Server) -> None:
     (lab.root / "polled").write_text("this is no config")
     (lab.root / "polled").write_text(config_text(signatures))
     eventually(lambda: flagged.states("half") == {3: "END"})
+    assert flagged.states("signatures") == {1: "AVAILABLE"}
+
+
+def test_the_model_config_file_undoes_what_a_caller_has_set(lab: Lab, flagged: Server) -> None:
+    """server.cc: PollFilesystemAndReloadConfig. What both name stays loaded."""
+    listed = model_management_pb2.ReloadConfigRequest()
+    for name, path in (("signatures", "signatures"), ("set", "half_plus_two")):
+        listed.config.model_config_list.config.add(
+            name=name, base_path=f"{lab.root}/{path}", model_platform="tensorflow"
+        )
+    flagged.models.HandleReloadConfigRequest(listed, timeout=TIMEOUT)
+    eventually(lambda: flagged.rest("/v1/models/set")[0] == 200 and flagged.states("set") == {3: "END"})
     assert flagged.states("signatures") == {1: "AVAILABLE"}
 
 
