@@ -7,6 +7,7 @@ directories vanish, the versions loaded stay. Versions that are there, but that 
 
 import gc
 import logging
+import threading
 import time
 import weakref
 from collections.abc import Callable
@@ -64,7 +65,10 @@ Loader = Callable[[str, int, str], Servable]
 
 
 class Model:
-    """The versions of one model. `poll` is called by one thread; everything else by any."""
+    """The versions of one model. `poll` is called by one thread; everything else by any.
+
+    A model may go while a version of it is being loaded: what is wanted and what is published change under a lock.
+    """
 
     def __init__(self, config: model_server_config_pb2.ModelConfig, loader: Loader, retries: Retries) -> None:
         self.config = config
@@ -73,6 +77,8 @@ class Model:
         self._versions: dict[int, Version] = {}
         self._available: dict[int, Servable] = {}  # replaced, never changed: readers take no lock
         self._newest: Servable | None = None
+        self._gone = False
+        self._change = threading.Lock()
 
     def servable(self, version: int | None) -> Servable:
         """The loaded version, the newest for None. Raises `ServingError` (NOT_FOUND)."""
@@ -106,17 +112,31 @@ class Model:
         if not found:
             LOG.warning("No versions of servable %s found under base path %s", self.config.name, self.config.base_path)
         aspired = aspired_versions(self.config, found)
-        self._admit(aspired)
+        with self._change:
+            if self._gone:
+                return
+            self._admit(aspired)
         for version in self.versions():
             if version.wanted and version.state in (State.START, State.LOADING):
                 self._try_to_load(version)
-        self._retire(found, aspired)
+        with self._change:
+            self._retire(found, aspired)
+
+    def serve(self, config: model_server_config_pb2.ModelConfig) -> None:
+        """Follows `config` from the next poll on, also after `unload_all`."""
+        with self._change:
+            self.config = config
+            self._gone = False
 
     def unload_all(self) -> None:
-        """Forgets every version; requests under way finish."""
-        for version in self.versions():
-            version.wanted = False
-        self._publish({})
+        """Forgets every version, one that is still being loaded too; requests under way finish."""
+        with self._change:
+            self._gone = True
+            for version in self.versions():
+                version.wanted = False
+                if version.state in (State.START, State.LOADING):
+                    version.state = State.END
+            self._publish({})
 
     def _admit(self, aspired: dict[int, str]) -> None:
         fresh = {number: path for number, path in aspired.items() if self._is_new(number, path)}
@@ -151,9 +171,13 @@ class Model:
             self._succeeded(version, servable)
 
     def _succeeded(self, version: Version, servable: Servable) -> None:
-        weakref.finalize(servable, version.ended)
-        self._publish({**self._available, version.number: servable})
-        version.state = State.AVAILABLE
+        with self._change:
+            if not version.wanted:
+                version.state = State.END
+                return
+            weakref.finalize(servable, version.ended)
+            self._publish({**self._available, version.number: servable})
+            version.state = State.AVAILABLE
         LOG.info("Successfully loaded servable version {name: %s version: %d}", self.config.name, version.number)
 
     def _failed(self, version: Version, error: ServingError) -> None:
@@ -164,7 +188,7 @@ class Model:
             version.attempts,
             error.message,
         )
-        if version.attempts > self._retries.count:
+        if version.attempts > self._retries.count or not version.wanted:
             version.state, version.error = State.END, error
         else:
             version.next_attempt = time.monotonic() + self._retries.interval

@@ -141,7 +141,7 @@ class Repository:
         model = self._models.get(name) or self._former.pop(name, None)
         if model is None:
             return Model(config, self._loader, self._retries)
-        model.config = config
+        model.serve(config)
         return model
 
 
