@@ -105,6 +105,7 @@ def fill_proto(array: np.ndarray, proto: tensor_pb2.TensorProto, as_content: boo
     """Writes `array` into an empty `proto`: into the typed fields, as TensorFlow Serving does, or `tensor_content`."""
     kind = _BY_ARRAY[array.dtype]
     proto.dtype = kind.number
+    proto.tensor_shape.SetInParent()  # a scalar's has no dimension, and would be left out
     dims = proto.tensor_shape.dim
     for size in array.shape:
         dims.add(size=size)

@@ -21,6 +21,7 @@ def test_numbers_there_and_back(dtype: tf.DType, as_content: bool, shape: tuple[
     proto = tensor_pb2.TensorProto()
     fill_proto(array, proto, as_content)
     assert bool(proto.tensor_content) == (as_content and array.size > 0)
+    assert proto.HasField("tensor_shape")  # also a scalar's, as in TensorFlow Serving: Tensor::AsProtoField
     for back in (to_array(proto, "x"), tf.make_ndarray(proto)):
         assert back.dtype == array.dtype
         np.testing.assert_array_equal(back, array)
