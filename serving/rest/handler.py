@@ -8,8 +8,6 @@ from typing import Final
 from urllib.parse import unquote
 
 import grpc
-from google.protobuf import json_format
-from google.protobuf.message import Message
 from tensorflow_serving.apis import get_model_metadata_pb2, get_model_status_pb2, model_pb2, predict_pb2
 
 from serving.api import Api
@@ -17,6 +15,7 @@ from serving.errors import ServingError, invalid_argument
 from serving.metadata import SIGNATURE_DEF
 from serving.predict import DEFAULT_SIGNATURE
 from serving.rest import examples, json_text, predictions
+from serving.rest.message_json import message_json
 
 LOG = logging.getLogger("serving")
 
@@ -128,7 +127,7 @@ class Handler:
 
     def _status(self, match: re.Match[str]) -> str:
         request = get_model_status_pb2.GetModelStatusRequest(model_spec=_named_spec(match))
-        return _message_json(self._api.get_model_status(request))
+        return message_json(self._api.get_model_status(request))
 
     def _metadata(self, match: re.Match[str]) -> str:
         request = get_model_metadata_pb2.GetModelMetadataRequest(
@@ -137,20 +136,8 @@ class Handler:
         response = self._api.get_model_metadata(request)
         signatures = get_model_metadata_pb2.SignatureDefMap()
         response.metadata[SIGNATURE_DEF].Unpack(signatures)
-        spec, found = _message_json(response.model_spec), _message_json(signatures)
+        spec, found = message_json(response.model_spec), message_json(signatures)
         return f'{{\n"model_spec":{spec},\n"metadata": {{"{SIGNATURE_DEF}": {found}}}\n}}\n'
-
-
-def _message_json(message: Message) -> str:
-    """protobuf's JSON as its C++ library prints it: for browsers, `<` and `>` are escaped."""
-    text = json_format.MessageToJson(
-        message,
-        preserving_proto_field_name=True,
-        always_print_fields_with_no_presence=True,
-        indent=1,
-        ensure_ascii=False,
-    )
-    return text.replace("<", "\\u003c").replace(">", "\\u003e") + "\n"
 
 
 def _name(match: re.Match[str] | None) -> str:

@@ -7,11 +7,13 @@ import pytest
 import tensorflow as tf
 from hypothesis import given
 from hypothesis import strategies as st
+from tensorflow_serving.apis import get_model_metadata_pb2, model_pb2
 
 from serving.errors import ServingError
 from serving.rest import json_parser, json_show, json_text
 from serving.rest.examples import classification_request
 from serving.rest.json_tensors import to_array, to_lists
+from serving.rest.message_json import message_json
 
 LEAVES = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text()
 VALUES = st.recursive(LEAVES, lambda v: st.lists(v, max_size=4) | st.dictionaries(st.text(max_size=4), v, max_size=4))
@@ -121,3 +123,23 @@ def test_values_become_arrays(value: object, dtype: tf.DType, expected: object) 
 def test_numbers_out_of_range_are_of_another_type(value: object, dtype: tf.DType) -> None:
     with pytest.raises(ServingError, match="is not of expected type"):
         to_array(value, dtype)
+
+
+def test_members_of_a_message_are_in_the_order_of_their_numbers() -> None:
+    signatures = get_model_metadata_pb2.SignatureDefMap()
+    for name in "dcab":
+        signatures.signature_def[name].outputs["y"].tensor_shape.unknown_rank = True
+    signatures.signature_def["a"].method_name = "<m>"
+    found = json.loads(message_json(signatures))["signature_def"]
+    assert list(found) == ["a", "b", "c", "d"]
+    assert list(found["a"]) == ["inputs", "outputs", "method_name", "defaults"]
+    assert found["a"]["method_name"] == "<m>"
+    assert list(found["a"]["outputs"]["y"]) == ["dtype", "tensor_shape"]
+    assert list(found["a"]["outputs"]["y"]["tensor_shape"]) == ["dim", "unknown_rank"]
+
+
+def test_the_layout_of_a_message() -> None:
+    spec = model_pb2.ModelSpec(signature_name="<m>")
+    spec.version.value = 3
+    expected = '{\n "name": "",\n "version": "3",\n "signature_name": "\\u003cm\\u003e"\n}\n'
+    assert message_json(spec) == expected

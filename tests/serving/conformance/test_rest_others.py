@@ -128,6 +128,8 @@ def test_metadata(server: Server) -> None:
         "tensor_shape": {"dim": [{"size": "-1", "name": ""}], "unknown_rank": False},
     }
     assert signature["inputs"] == {"x": expected}
+    signatures = server.json(f"{SIGNATURES}/metadata")["metadata"]["signature_def"]["signature_def"]
+    assert list(signatures["no_inputs"])[:3] == ["inputs", "outputs", "method_name"]  # by number: unparser.cc
 
 
 @pytest.mark.parametrize(
