@@ -24,6 +24,8 @@ _POST: Final = re.compile(rf"/v1/models/(?P<name>[^/:]+){_VERSION}:(?P<method>cl
 _GET: Final = re.compile(rf"/v1/models(?:/(?P<name>[^/:]+))?{_VERSION}(?:/(?P<metadata>metadata))?", re.IGNORECASE)
 _NO_TYPE: Final = "text/html; charset=ISO-8859-1"
 """libevent's type for an answer that names none."""
+_DIGITS: Final = 19
+"""Of the greatest int64; Python refuses to read numbers of thousands."""
 _ORIGIN: Final = re.compile("https?://")
 _STATUS: Final = {
     grpc.StatusCode.CANCELLED: 499,
@@ -51,6 +53,10 @@ class Answer:
     content_type: str = "application/json"
 
 
+class _VersionError(ServingError):
+    """The path's version is no int64: TensorFlow Serving leaves before it makes the error's JSON."""
+
+
 class Handler:
     """Answers requests; `metrics_path` is where the Prometheus page is, None for nowhere."""
 
@@ -59,7 +65,7 @@ class Handler:
         self._metrics_path = metrics_path
 
     def answer(self, verb: str, path: str, body: bytes, origin: str = "") -> Answer:
-        """The answer to one request; an error is a JSON object with the key `error`."""
+        """The answer to one request; an error is a JSON object with the key `error`, but for `_VersionError`."""
         if path.partition("?")[0] == self._metrics_path:
             return self._metrics(path)
         if not path.lower().startswith("/v1/"):
@@ -68,6 +74,8 @@ class Handler:
             return Answer(200 if _ORIGIN.search(origin) else 400, "", _NO_TYPE)
         try:
             return Answer(200, self._answer(verb, path, body))
+        except _VersionError:
+            return Answer(400, "")
         except ServingError as error:
             return Answer(_STATUS.get(error.code, 500), json_text.error_text(error.message))
         except Exception as error:
@@ -87,19 +95,25 @@ class Handler:
         )
 
     def _found(self, verb: str, path: str, match: re.Match[str] | None, method: str, body: bytes) -> str:
-        if match is not None and verb == "GET":
-            return self._metadata(match) if match["metadata"] == "metadata" else self._status(match)
-        methods: dict[str, Callable[[re.Match[str], bytes], str]] = {
+        malformed = invalid_argument(f"Malformed request: {verb} {path}")
+        if match is None:
+            raise malformed
+        spec = _spec(match)
+        if verb == "GET":
+            if not spec.name:
+                raise invalid_argument("Missing model name in request.")
+            return self._metadata(spec) if match["metadata"] == "metadata" else self._status(spec)
+        methods: dict[str, Callable[[model_pb2.ModelSpec, bytes], str]] = {
             "predict": self._predict,
             "classify": self._classify,
             "regress": self._regress,
         }
-        if match is None or method not in methods:  # the path is of any case, the method is not
-            raise invalid_argument(f"Malformed request: {verb} {path}")
-        return methods[method](match, body)
+        if method not in methods:  # the path is of any case, the method is not
+            raise malformed
+        return methods[method](spec, body)
 
-    def _predict(self, match: re.Match[str], body: bytes) -> str:
-        request = predict_pb2.PredictRequest(model_spec=_spec(match))
+    def _predict(self, spec: model_pb2.ModelSpec, body: bytes) -> str:
+        request = predict_pb2.PredictRequest(model_spec=spec)
         values = json_text.parse_object(body)
         request.model_spec.signature_name = json_text.signature_name(values)
         name = request.model_spec.signature_name or DEFAULT_SIGNATURE
@@ -109,35 +123,31 @@ class Handler:
         form = predictions.fill_request(values, signature, request)
         return predictions.response_json(self._api.predict(request), form)
 
-    def _classify(self, match: re.Match[str], body: bytes) -> str:
-        spec = _spec(match)
+    def _classify(self, spec: model_pb2.ModelSpec, body: bytes) -> str:
         values = json_text.parse_object(body)
         spec.signature_name = json_text.signature_name(values)
         request = examples.classification_request(values)
         request.model_spec.CopyFrom(spec)
         return examples.classification_json(self._api.classify(request))
 
-    def _regress(self, match: re.Match[str], body: bytes) -> str:
-        spec = _spec(match)
+    def _regress(self, spec: model_pb2.ModelSpec, body: bytes) -> str:
         values = json_text.parse_object(body)
         spec.signature_name = json_text.signature_name(values)
         request = examples.regression_request(values)
         request.model_spec.CopyFrom(spec)
         return examples.regression_json(self._api.regress(request))
 
-    def _status(self, match: re.Match[str]) -> str:
-        request = get_model_status_pb2.GetModelStatusRequest(model_spec=_named_spec(match))
+    def _status(self, spec: model_pb2.ModelSpec) -> str:
+        request = get_model_status_pb2.GetModelStatusRequest(model_spec=spec)
         return message_json(self._api.get_model_status(request))
 
-    def _metadata(self, match: re.Match[str]) -> str:
-        request = get_model_metadata_pb2.GetModelMetadataRequest(
-            model_spec=_named_spec(match), metadata_field=[SIGNATURE_DEF]
-        )
+    def _metadata(self, spec: model_pb2.ModelSpec) -> str:
+        request = get_model_metadata_pb2.GetModelMetadataRequest(model_spec=spec, metadata_field=[SIGNATURE_DEF])
         response = self._api.get_model_metadata(request)
         signatures = get_model_metadata_pb2.SignatureDefMap()
         response.metadata[SIGNATURE_DEF].Unpack(signatures)
-        spec, found = message_json(response.model_spec), message_json(signatures)
-        return f'{{\n"model_spec":{spec},\n"metadata": {{"{SIGNATURE_DEF}": {found}}}\n}}\n'
+        spec_text, found = message_json(response.model_spec), message_json(signatures)
+        return f'{{\n"model_spec":{spec_text},\n"metadata": {{"{SIGNATURE_DEF}": {found}}}\n}}\n'
 
 
 def _name(match: re.Match[str] | None) -> str:
@@ -145,20 +155,13 @@ def _name(match: re.Match[str] | None) -> str:
 
 
 def _spec(match: re.Match[str]) -> model_pb2.ModelSpec:
-    """The model and version of the path. Raises `ServingError` (INVALID_ARGUMENT)."""
+    """The model and version of the path. Raises `_VersionError`."""
     spec = model_pb2.ModelSpec(name=_name(match))
     if match["version"]:
-        if int(match["version"]) >= 1 << 63:
-            raise invalid_argument(f"Failed to convert version: {match['version']} to numeric.")
-        spec.version.value = int(match["version"])
+        digits = match["version"].lstrip("0") or "0"
+        if len(digits) > _DIGITS or int(digits) >= 1 << 63:
+            raise _VersionError(grpc.StatusCode.INVALID_ARGUMENT, f"Failed to convert version: {digits} to numeric.")
+        spec.version.value = int(digits)
     elif match["label"]:
         spec.version_label = unquote(match["label"])
-    return spec
-
-
-def _named_spec(match: re.Match[str]) -> model_pb2.ModelSpec:
-    """As `_spec`, of a path that may lack the name."""
-    spec = _spec(match)
-    if not spec.name:
-        raise invalid_argument("Missing model name in request.")
     return spec
