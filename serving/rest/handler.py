@@ -66,7 +66,7 @@ class Handler:
 
     def answer(self, verb: str, path: str, body: bytes, origin: str = "") -> Answer:
         """The answer to one request; an error is a JSON object with the key `error`, but for `_VersionError`."""
-        if path.partition("?")[0] == self._metrics_path:
+        if re.split("[?#]", path, maxsplit=1)[0] == self._metrics_path:
             return self._metrics(path)
         if not path.lower().startswith("/v1/"):
             return Answer(404, json_text.error_text(f"Not found: {path}"))

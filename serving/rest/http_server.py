@@ -15,6 +15,7 @@ from typing import Final
 from serving import callers
 from serving.rest import json_text
 from serving.rest.handler import Answer, Handler
+from serving.rest.request_target import path_of
 
 LOG = logging.getLogger("serving")
 
@@ -80,7 +81,13 @@ class _Request(BaseHTTPRequestHandler):
             self.close_connection = True
             self._reply(Answer(400, json_text.error_text("The request's body cannot be read")))
             return
-        self._reply(self.server.answer(self.command, self.path, body, self.headers.get("Origin", "")))
+        path = path_of(self.requestline)
+        if path is None:
+            self.close_connection = True
+            self._reply(Answer(400, json_text.error_text("The request line cannot be read")))
+            return
+        self.path = path
+        self._reply(self.server.answer(self.command, path, body, self.headers.get("Origin", "")))
 
     def __getattr__(self, name: str) -> Callable[[], None]:
         """`do_GET` and its like are one method: what a verb is good for is the handler's to say."""

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from http.client import HTTPResponse
 from pathlib import Path
 from typing import Any
 from urllib.error import HTTPError
@@ -129,6 +130,25 @@ class Server:
                 return response.status, _text(response.read()), _lower(response.headers)
         except HTTPError as error:
             return error.code, _text(error.read()), _lower(error.headers)
+
+    def talk(self, *requests: str) -> list[tuple[int, str, dict[str, str]]]:
+        """Status, HTTP version and headers of the answers to requests as they are, over one connection.
+
+        Fewer than the requests where the server closes it.
+        """
+        host, _, port = self.rest_address.rpartition(":")
+        answers = []
+        with socket.create_connection((host, int(port)), TIMEOUT) as client:
+            for request in requests:
+                try:
+                    client.sendall(request.encode())
+                    response = HTTPResponse(client)
+                    response.begin()
+                    response.read()
+                except ConnectionError:
+                    break
+                answers.append((response.status, f"1.{response.version - 10}", _lower(response.headers)))
+        return answers
 
     def json(self, path: str, body: object = None) -> Any:
         """The body of an answer with status 200."""

@@ -172,6 +172,31 @@ def test_other_paths_are_not_found(server: Server, path: str) -> None:
     assert server.rest(path)[0] == 404
 
 
+@pytest.mark.parametrize(
+    ("target", "status"),
+    [
+        ("/v1/models/signatures", 200),
+        ("http://example.org/v1/models/signatures", 200),
+        ("https://user:word@[::1]:1/v1/models/signatures", 200),
+        ("http:/v1/models/signatures", 200),
+        ("///v1/models/signatures", 200),
+        ("//v1/models/signatures", 404),
+        ("http://example.org", 404),
+        ("http://example.org//v1/models/signatures", 404),
+        ("v1/models/signatures", 404),
+        ("/v1/models/sig|natures", 400),
+        ("/v1/models/sig%natures", 400),
+        ("//a|b/v1/models/signatures", 400),
+        ("http://example.org:x/v1/models/signatures", 400),
+        ("/v1/models signatures", 400),
+    ],
+)
+def test_a_target_is_a_uri_of_which_the_path_counts(server: Server, target: str, status: int) -> None:
+    """evhttp_request.cc: ParsedEvRequest; libevent's http.c: evhttp_uri_parse."""
+    ((found, _, _),) = server.talk(f"GET {target} HTTP/1.1\r\nHost: x\r\n\r\n")
+    assert found == status
+
+
 def test_a_preflight_needs_an_origin(server: Server) -> None:
     """http_server.cc: OPTIONS is answered whatever the path names."""
     path = "/v1/models/signatures:predict"
@@ -227,3 +252,5 @@ def test_metrics(server: Server) -> None:
     status, text, headers = server.rest(f"{path}?a=b")  # http_server.cc: ProcessPrometheusRequest
     assert (status, text) == (400, f"Unexpected path: {path}?a=b. Should be {path}")
     assert headers["content-type"].startswith("text/plain")
+    ((status, _, _),) = server.talk(f"GET {path}#a HTTP/1.1\r\n\r\n")
+    assert status == 400
