@@ -51,6 +51,8 @@ class Answer:
     status: int
     body: str
     content_type: str = "application/json"
+    ends: bool = False
+    """Whether the connection ends with it."""
 
 
 class _VersionError(ServingError):
@@ -69,7 +71,7 @@ class Handler:
         if re.split("[?#]", path, maxsplit=1)[0] == self._metrics_path:
             return self._metrics(path)
         if not path.lower().startswith("/v1/"):
-            return Answer(404, json_text.error_text(f"Not found: {path}"))
+            return Answer(404, json_text.error_text(f"Not found: {path}"), ends=True)
         if verb == "OPTIONS":
             return Answer(200 if _ORIGIN.search(origin) else 400, "", _NO_TYPE)
         try:

@@ -1,4 +1,4 @@
-"""HTTP/1.1 with kept-alive connections: a thread for each, and a pool of threads that answer."""
+"""HTTP/1 with kept-alive connections: a thread for each, and a pool of threads that answer."""
 
 import errno
 import logging
@@ -9,6 +9,7 @@ import zlib
 from argparse import Namespace
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from http.client import responses
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Final
 
@@ -20,6 +21,11 @@ from serving.rest.request_target import path_of
 LOG = logging.getLogger("serving")
 
 _VERBS: Final = {f"do_{verb}" for verb in ("GET", "POST", "PUT", "DELETE", "PATCH", "OPTIONS", "HEAD")}
+_CORS: Final = {
+    "Access-Control-Allow-Origin": "*",
+    "Access-Control-Allow-Methods": "POST, GET",
+    "Access-Control-Allow-Headers": "Content-Type",
+}
 _LARGEST_CHUNK_LINE: Final = 1024
 _GZIP: Final = 31
 """zlib's number for: a window of 32 KB, with gzip's header."""
@@ -64,6 +70,8 @@ class _Server(ThreadingHTTPServer):
 
 
 class _Request(BaseHTTPRequestHandler):
+    """The requests of one connection, whose versions and headers are answered as libevent does."""
+
     protocol_version = "HTTP/1.1"
     disable_nagle_algorithm = True
     wbufsize = -1
@@ -78,16 +86,22 @@ class _Request(BaseHTTPRequestHandler):
             body = self._body()
         except (ValueError, OSError) as error:
             LOG.debug("A request's body cannot be read: %s", error)
-            self.close_connection = True
-            self._reply(Answer(400, json_text.error_text("The request's body cannot be read")))
+            self.send_error(400, "The request's body cannot be read")
             return
         path = path_of(self.requestline)
         if path is None:
-            self.close_connection = True
-            self._reply(Answer(400, json_text.error_text("The request line cannot be read")))
+            self.send_error(400, "The request line cannot be read")
             return
-        self.path = path
-        self._reply(self.server.answer(self.command, path, body, self.headers.get("Origin", "")))
+        answer = self.server.answer(self.command, path, body, self.headers.get("Origin", ""))
+        if answer.ends:
+            self._end_with(answer)
+            return
+        cors = _CORS if self.server.cors and path.lower().startswith("/v1/") else {}
+        self._reply("HTTP/1.0" if self._is_old else "HTTP/1.1", answer, {**cors, **self._connection()})
+
+    def send_error(self, code: int, message: str | None = None, explain: str | None = None) -> None:
+        """Answers what cannot be read, or has a verb that nobody knows."""
+        self._end_with(Answer(code, json_text.error_text(message or responses.get(code, ""))))
 
     def __getattr__(self, name: str) -> Callable[[], None]:
         """`do_GET` and its like are one method: what a verb is good for is the handler's to say."""
@@ -114,16 +128,37 @@ class _Request(BaseHTTPRequestHandler):
             pass
         return chunks
 
-    def _reply(self, answer: Answer) -> None:
+    @property
+    def _is_old(self) -> bool:
+        return self.request_version == "HTTP/1.0"
+
+    def _connection(self) -> dict[str, str]:
+        """The answer's header where the caller has to be told: HTTP/1.1 stays open, HTTP/1.0 ends, unless asked."""
+        asked = self.headers.get("Connection", "").lower()
+        if asked == "close":
+            return {"Connection": "close"}
+        if self._is_old and asked.startswith("keep-alive"):
+            self.close_connection = False
+            return {"Connection": "keep-alive"}
+        return {}
+
+    def _end_with(self, answer: Answer) -> None:
+        """What libevent answers by itself is of HTTP/1.1, whatever the request is, and ends the connection."""
+        self.close_connection = True
+        self._reply("HTTP/1.1", answer, {"Connection": "close"})
+
+    def _reply(self, version: str, answer: Answer, headers: dict[str, str]) -> None:
+        self.log_request(answer.status)
         body = answer.body.encode("utf-8", "surrogateescape")
-        self.send_response(answer.status)
-        self.send_header("Content-Type", answer.content_type)
-        self.send_header("Content-Length", str(len(body)))
-        if self.server.cors and self.path.lower().startswith("/v1/"):
-            self.send_header("Access-Control-Allow-Origin", "*")
-            self.send_header("Access-Control-Allow-Methods", "POST, GET")
-            self.send_header("Access-Control-Allow-Headers", "Content-Type")
-        self.end_headers()
+        headers = {
+            "Content-Type": answer.content_type,
+            "Date": self.date_time_string(),
+            "Content-Length": str(len(body)),
+            **headers,
+        }
+        head = [f"{version} {answer.status:d} {responses.get(answer.status, '')}"]
+        head += [f"{name}: {value}" for name, value in headers.items()]
+        self.wfile.write("\r\n".join([*head, "\r\n"]).encode("latin-1"))
         if self.command != "HEAD":
             self.wfile.write(body)
 

@@ -197,6 +197,49 @@ def test_a_target_is_a_uri_of_which_the_path_counts(server: Server, target: str,
     assert found == status
 
 
+@pytest.mark.parametrize(
+    ("version", "asked", "answered", "stays"),
+    [
+        ("1.1", None, None, True),
+        ("1.1", "keep-alive", None, True),
+        ("1.1", "Close", "close", False),
+        ("1.0", None, None, False),
+        ("1.0", "close", "close", False),
+        ("1.0", "Keep-Alive", "keep-alive", True),
+        ("1.0", "keep-alive, TE", "keep-alive", True),
+    ],
+)
+def test_version_and_connection_of_an_answer(
+    server: Server, version: str, asked: str | None, answered: str | None, stays: bool
+) -> None:
+    """libevent's http.c: evhttp_make_header_response, evhttp_send_done."""
+    header = "" if asked is None else f"Connection: {asked}\r\n"
+    answers = server.talk(*[f"GET {SIGNATURES} HTTP/{version}\r\n{header}\r\n"] * 2)
+    assert len(answers) == 1 + stays
+    for status, found, headers in answers:
+        assert (status, found, headers.get("connection")) == (200, version, answered)
+        assert "server" not in headers
+        assert "date" in headers or version == "1.0"
+
+
+@pytest.mark.parametrize(
+    ("line", "status"),
+    [
+        ("GET /others HTTP/1.1", 404),
+        ("GET /others HTTP/1.0", 404),
+        (f"GET {SIGNATURES}| HTTP/1.0", 400),
+        ("GET /others HTTP/x", 400),
+        ("TRACE /others HTTP/1.1", 501),
+    ],
+)
+def test_what_no_handler_is_for_ends_the_connection(server: Server, line: str, status: int) -> None:
+    """libevent's http.c: evhttp_send_page_."""
+    answers = server.talk(*[f"{line}\r\nConnection: keep-alive\r\n\r\n"] * 2)
+    ((found, version, headers),) = answers
+    assert (found, version, headers["connection"]) == (status, "1.1", "close")
+    assert "server" not in headers
+
+
 def test_a_preflight_needs_an_origin(server: Server) -> None:
     """http_server.cc: OPTIONS is answered whatever the path names."""
     path = "/v1/models/signatures:predict"
