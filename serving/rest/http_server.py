@@ -99,6 +99,12 @@ class _Request(BaseHTTPRequestHandler):
         cors = _CORS if self.server.cors and path.lower().startswith("/v1/") else {}
         self._reply("HTTP/1.0" if self._is_old else "HTTP/1.1", answer, {**cors, **self._connection()})
 
+    def handle_expect_100(self) -> bool:
+        """Says at once that the body may come: what is written else waits for the answer."""
+        super().handle_expect_100()
+        self.wfile.flush()
+        return True
+
     def send_error(self, code: int, message: str | None = None, explain: str | None = None) -> None:
         """Answers what cannot be read, or has a verb that nobody knows."""
         self._end_with(Answer(code, json_text.error_text(message or responses.get(code, ""))))

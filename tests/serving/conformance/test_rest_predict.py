@@ -92,6 +92,18 @@ def test_a_body_in_chunks_and_a_compressed_one(server: Server) -> None:
     assert (status, json.loads(text)) == (200, {"predictions": [2.5]})
 
 
+def test_a_caller_that_waits_for_100_continue_gets_it_before_it_sends_the_body(server: Server) -> None:
+    """libevent's http.c: evhttp_get_body."""
+    host, _, port = server.rest_address.rpartition(":")
+    body = b'{"instances": [1.0]}'
+    with socket.create_connection((host, int(port)), 20) as client:
+        head = f"POST {HALF}:predict HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\nContent-Length: {len(body)}"
+        client.sendall(f"{head}\r\n\r\n".encode())
+        assert client.recv(4096).startswith(b"HTTP/1.1 100")
+        client.sendall(body)
+        assert client.recv(4096).startswith(b"HTTP/1.1 200")
+
+
 def test_a_body_that_is_not_compressed_as_it_says_counts_as_none(server: Server) -> None:
     """evhttp_request.cc, gzip_zlib.cc."""
     status, text, _ = server.rest(f"{HALF}:predict", b'{"instances": [1.0]}', headers={"Content-Encoding": "gzip"})
