@@ -109,7 +109,7 @@ class TrainingJob:
             data,
             plan_batches(config.training, summary, strategy.num_replicas_in_sync),
             evaluate=measured_by_chief(strategy, self._evaluator()),
-            checkpoint_folder=_checkpoint_folder(arguments.custom_config, data.files),
+            checkpoint_folder=_checkpoint_folder(arguments, data.files),
             log_folder=arguments.model_run_dir,
             distillation=self._distillation(),
         )
@@ -199,7 +199,8 @@ def items_beside(pattern: str) -> list[str]:
     return [items] if tf.io.gfile.glob(items) else []
 
 
-def _checkpoint_folder(custom_config: dict[str, Any], files: list[str]) -> str:
-    """A folder for exactly this training: the same data, configuration and code find it again."""
-    key = json.dumps([custom_config["config"], custom_config["fingerprint"], files])
+def _checkpoint_folder(arguments: RunArguments, files: list[str]) -> str:
+    """A folder for exactly this training: the same data, configuration, hyperparameters and code find it again."""
+    custom_config, tuned = arguments.custom_config, (arguments.hyperparameters or {}).get("values")
+    key = json.dumps([custom_config["config"], tuned, custom_config["fingerprint"], files], sort_keys=True)
     return posixpath.join(custom_config["checkpoint_folder"], hashlib.sha256(key.encode()).hexdigest()[:16])

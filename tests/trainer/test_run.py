@@ -10,7 +10,8 @@ from pipeline.config import dump_config
 from pipeline.infra.replay import differences
 from tests.trainer.served import history, serialized, shop, transform_graph
 from tests.trainer.small import encoder_config, write_rows
-from trainer.run import run_fn
+from trainer.arguments import RunArguments
+from trainer.run import TrainingJob, run_fn
 
 ITEM_PAIRS = [(n % 8, (n + 1) % 8) for n in range(12)]
 
@@ -40,32 +41,39 @@ def write_raw(folder):
         writer.write(serialized(row)[0].numpy())
 
 
-@pytest.fixture(scope="module")
-def job(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("run")
+def arguments(folder, checkpoints, tuned):
+    """What TFX tells a training on the data and the graph in the folder, with the Tuner's values."""
     config = shop(
         tasks={"retrieval": {"kind": "retrieval"}, "like": {"kind": "binary", "label": "rating >= 4"}},
         model=encoder_config("decay").model.model_dump(),
         serving={},
         training={"epochs": 1, "batch_size": 8, "fit_on": ["train", "eval"]},
     )
-    write_splits(folder / "examples")
-    write_raw(folder / "raw")
-    fn_args = SimpleNamespace(
+    graph = folder / "graph"
+    if not graph.exists():
+        transform_graph(config, graph)
+    return SimpleNamespace(
         train_files=[str(folder / "examples/Split-train/*")],
         eval_files=[str(folder / "examples/Split-eval/*")],
-        transform_graph_path=transform_graph(config, folder / "graph").transform_savedmodel_dir.rsplit("/", 1)[0],
+        transform_graph_path=str(graph),
         serving_model_dir=str(folder / "model"),
         model_run_dir=str(folder / "logs"),
-        hyperparameters={"space": [], "values": {"training.batch_size": 4}},
+        hyperparameters={"space": [], "values": tuned},
         custom_config={
             "config": dump_config(config),
-            "checkpoint_folder": str(folder / "checkpoints"),
+            "checkpoint_folder": str(checkpoints),
             "fingerprint": "f",
             "raw_eval_files": str(folder / "raw/*"),
         },
     )
-    run_fn(fn_args)
+
+
+@pytest.fixture(scope="module")
+def job(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("run")
+    write_splits(folder / "examples")
+    write_raw(folder / "raw")
+    run_fn(arguments(folder, folder / "checkpoints", {"training.batch_size": 4}))
     return folder
 
 
@@ -86,6 +94,13 @@ def test_the_model_answers(job):
 
 def test_checkpoints_are_gone(job):
     assert list((job / "checkpoints").iterdir()) == []
+
+
+def test_a_killed_training_is_not_resumed_with_other_hyperparameters(job, tmp_path):
+    for dimension, folders in ((8, 1), (4, 2)):
+        told = RunArguments.of(arguments(job, tmp_path, {"model.dimension": dimension}))
+        TrainingJob(told, tf.distribute.get_strategy()).train()  # killed before it could remove its checkpoints
+        assert len(list(tmp_path.iterdir())) == folders
 
 
 def test_every_signature_has_an_expected_answer_which_the_export_gives_too(job):
