@@ -28,6 +28,7 @@ from trainer.executor import RAW_EVAL_FILES
 from trainer.expected import write_expected_answers
 from trainer.export import Exported, export_model
 from trainer.habits.build import build_habits
+from trainer.index.build import INDEX_FILE
 from trainer.loop import TrainingLoop, TrainingResult
 from trainer.metrics import Evaluator
 from trainer.model import RecommenderModel
@@ -39,9 +40,6 @@ from transform.features import model_features, user_vocabulary_size
 
 RESULT_FILE = "training.json"
 """In the `model_run` artifact: what `TrainingResult` says, as JSON."""
-
-INDEX_FILE = "index.json"
-"""Beside it: what `trainer.index.build.IndexReport` says."""
 _QUERY_BATCH, _QUERY_BATCHES = 64, 16
 
 

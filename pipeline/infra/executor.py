@@ -8,6 +8,7 @@ from typing import Any, Final
 
 from absl import logging
 from tfx.dsl.components.base import base_executor
+from tfx.dsl.io import fileio
 from tfx.types import artifact_utils
 from tfx.utils import io_utils, path_utils
 
@@ -15,6 +16,7 @@ from pipeline.calls import ANSWERS_FILE, read_calls
 from pipeline.config import parse_config
 from pipeline.infra.requests import read_probes
 from pipeline.infra.validation import Verdict, validate
+from trainer.index.build import INDEX_FILE
 
 # The names that TFX's Pusher and other readers of the artifact look for.
 _BLESSED_PROPERTY: Final = "blessed"
@@ -41,8 +43,15 @@ class Executor(base_executor.BaseExecutor):
         serving = config.serving
         probes = read_probes(files, serving.infra.requests, serving.default_k, serving.exclude_history)
         calls = read_calls(posixpath.join(model_run.uri, ANSWERS_FILE))
-        verdict = validate(config, path_utils.serving_model_path(model.uri), probes, calls)
+        path = path_utils.serving_model_path(model.uri)
+        verdict = validate(config, path, probes, calls, _has_approximate_index(model_run.uri))
         _write(artifact_utils.get_single_instance(output_dict["blessing"]), verdict)
+
+
+def _has_approximate_index(model_run: str) -> bool:
+    """By what the Trainer built, which may not be what is configured; nothing without a retrieval task."""
+    path = posixpath.join(model_run, INDEX_FILE)
+    return fileio.exists(path) and json.loads(io_utils.read_string_file(path))["kind"] != "exact"
 
 
 def _write(blessing: Any, verdict: Verdict) -> None:

@@ -1,5 +1,6 @@
 """Requests whose answers can be judged without knowing the model."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import tensorflow as tf
@@ -27,6 +28,12 @@ def read_probes(pattern: str, count: int, k: int, exclude_history: bool) -> list
     nobody = tf.train.Example()
     set_values(nobody, layout.K, [k])
     return [*probes, Probe(nobody.SerializeToString(), k, frozenset())]
+
+
+def batches(probes: Sequence[Probe], most: int) -> list[Sequence[Probe]]:
+    """The probes in their order, in as few batches of at most `most` as there can be, all of about one size."""
+    count = -(-len(probes) // most)
+    return [probes[len(probes) * n // count : len(probes) * (n + 1) // count] for n in range(count)]
 
 
 def _probe(window: tf.train.Example, k: int, exclude_history: bool) -> Probe:

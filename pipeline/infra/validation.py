@@ -11,12 +11,13 @@ from tfx.utils import io_utils
 
 from pipeline.config import Config
 from pipeline.infra.candidate import MODEL_NAME, serve_candidate
-from pipeline.infra.checks import answer_faults, batch_faults, metadata_faults
+from pipeline.infra.checks import answer_faults, approximate_batch_faults, batch_faults, metadata_faults
 from pipeline.infra.latency import latency_faults, measure_latency
 from pipeline.infra.replay import replay_faults
-from pipeline.infra.requests import Probe
+from pipeline.infra.requests import Probe, batches
 from pipeline.infra.tensorflow_serving import CandidateError
 from serving.client import RecommenderClient, RecommenderError
+from trainer.index.sample import FEW
 
 LOAD_TIMEOUT: Final = 300.0
 CALL_TIMEOUT: Final = 60.0
@@ -43,10 +44,13 @@ class Verdict:
         return not self.reason
 
 
-def validate(config: Config, model_path: str, probes: Sequence[Probe], calls: Sequence[Any]) -> Verdict:
+def validate(
+    config: Config, model_path: str, probes: Sequence[Probe], calls: Sequence[Any], is_approximate: bool
+) -> Verdict:
     """Serves the SavedModel in `model_path`, sends it the probes and repeats the calls (PredictLogs with answers).
 
-    Raises `ServerMissingError` when the configured server is not on this machine.
+    `is_approximate`: the model's index may miss an item. Raises `ServerMissingError` when the configured server is not
+    on this machine.
     """
     infra = config.serving.infra
     with tempfile.TemporaryDirectory() as folder:
@@ -56,17 +60,26 @@ def validate(config: Config, model_path: str, probes: Sequence[Probe], calls: Se
         started = time.monotonic()
         try:
             with serve_candidate(model_path, infra, LOAD_TIMEOUT) as address:
-                return _ask(config, address, probes, calls, time.monotonic() - started)
+                load_seconds = time.monotonic() - started
+                return _ask(config, address, probes, calls, is_approximate, load_seconds)
         except (CandidateError, RecommenderError) as error:
             return Verdict(" ".join(str(error).split()), _server(config))
 
 
-def _ask(config: Config, address: str, probes: Sequence[Probe], calls: Sequence[Any], load_seconds: float) -> Verdict:
+def _ask(
+    config: Config,
+    address: str,
+    probes: Sequence[Probe],
+    calls: Sequence[Any],
+    is_approximate: bool,
+    load_seconds: float,
+) -> Verdict:
     infra = config.serving.infra
     with RecommenderClient(address, MODEL_NAME, timeout=CALL_TIMEOUT) as client:
         signatures = list(client.metadata().signatures)
-        faults = chain(_faults(config, client, probes), replay_faults(address, MODEL_NAME, calls, signatures))
-        reason = next(faults, "")
+        told = metadata_faults(client.metadata(), config.retrieval is not None, bool(config.multiclass))
+        answered = recommendation_faults(config, client, probes, is_approximate)
+        reason = next(chain(told, answered, replay_faults(address, MODEL_NAME, calls, signatures)), "")
         latency = measure_latency(client, probes, infra.latency_requests)
     return Verdict(
         reason or next(latency_faults(latency, infra), ""),
@@ -79,12 +92,17 @@ def _ask(config: Config, address: str, probes: Sequence[Probe], calls: Sequence[
     )
 
 
-def _faults(config: Config, client: RecommenderClient, probes: Sequence[Probe]) -> Iterator[str]:
-    yield from metadata_faults(client.metadata(), config.retrieval is not None, bool(config.multiclass))
+def recommendation_faults(
+    config: Config, client: RecommenderClient, probes: Sequence[Probe], is_approximate: bool
+) -> Iterator[str]:
+    """What is wrong with the answers to the probes, alone and in batches. See `validate`."""
     answers = [client.recommend_examples([probe.example])[0] for probe in probes]
     for number, (probe, answer) in enumerate(zip(probes, answers, strict=True)):
         yield from answer_faults(number, probe, answer, list(config.ranking), by_score=not config.serving.is_diverse)
-    yield from batch_faults(answers, client.recommend_examples([probe.example for probe in probes]))
+    # Of more requests in a call an approximate index may score every item: another search than that of one.
+    parts = batches(probes, FEW if is_approximate else len(probes))
+    together = [answer for part in parts for answer in client.recommend_examples([probe.example for probe in part])]
+    yield from (approximate_batch_faults if is_approximate else batch_faults)(answers, together)
 
 
 def _server(config: Config) -> str:

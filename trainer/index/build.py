@@ -18,6 +18,9 @@ from trainer.index.rerank import LONGEST, RerankedIndex
 from trainer.index.residuals import UNIT, Partitions
 from trainer.index.sample import TOP, Floats, Sample
 
+INDEX_FILE = "index.json"
+"""In the `model_run` artifact of a model with a retrieval task: what `IndexReport` says."""
+
 SMALLEST = 1 << 16
 """With fewer items the exact search is as fast as any."""
 _QUERIES = 256

@@ -4,11 +4,14 @@ import json
 from pathlib import Path
 from typing import Any
 
+import pytest
 import tensorflow as tf
 from tfx.types import standard_artifacts
 
 from pipeline.config import Config, dump_config
+from pipeline.infra import executor
 from pipeline.infra.executor import REPORT_FILE, Executor
+from pipeline.infra.validation import Verdict
 from tests.pipeline.infra.conftest import window, write_model_and_answers, write_split
 
 
@@ -33,6 +36,21 @@ def test_a_good_model_is_blessed(tmp_path: Path, config: Config) -> None:
     assert 0 < report["p50_milliseconds"] <= report["p99_milliseconds"]
     assert blessing.get_int_custom_property("blessed") == 1
     assert (tmp_path / "blessing" / "INFRA_BLESSED").exists()
+
+
+def test_the_index_that_was_built_says_how_batches_are_judged(
+    tmp_path: Path, config: Config, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def found(*arguments: Any) -> Verdict:
+        return Verdict(f"approximate: {arguments[-1]}", "none")
+
+    monkeypatch.setattr(executor, "validate", found)
+    for kind, reason in ((None, False), ("exact", False), ("int8", True), ("ivf", True)):
+        folder = tmp_path / str(kind)
+        write_model_and_answers(folder)
+        if kind is not None:
+            (folder / "model_run" / "index.json").write_text(json.dumps({"kind": kind}))
+        assert _validate(folder, config)[0]["reason"] == f"approximate: {reason}"
 
 
 def test_a_model_that_answers_other_than_the_trainers_is_not_blessed(tmp_path: Path, config: Config) -> None:

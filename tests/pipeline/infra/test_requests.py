@@ -2,7 +2,7 @@ from pathlib import Path
 
 import tensorflow as tf
 
-from pipeline.infra.requests import read_probes
+from pipeline.infra.requests import Probe, batches, read_probes
 from tests.pipeline.infra.conftest import window, write_split
 
 
@@ -17,3 +17,11 @@ def test_probes_exclude_the_target_and_end_with_a_request_that_knows_nothing(tmp
     assert list(features["k"].int64_list.value) == [5]
     assert set(tf.train.Example.FromString(nobody.example).features.feature) == {"k"}
     assert read_probes(files, count=1, k=5, exclude_history=False)[0].forbidden == {"b"}
+
+
+def test_batches_are_of_about_one_size() -> None:
+    probes = [Probe(b"", n, frozenset()) for n in range(17)]
+    for most, sizes in ((17, [17]), (20, [17]), (4, [3, 3, 4, 3, 4])):
+        parts = batches(probes, most)
+        assert [len(part) for part in parts] == sizes
+        assert [probe for part in parts for probe in part] == probes
