@@ -1,11 +1,11 @@
 """What ML Metadata knows of every pushed version: its blessings, its evaluation, and what it was made of."""
 
-import json
-from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
+
+from pipeline.lineage import Lineage, custom_config, open_store, value_of
 
 
 @dataclass(frozen=True)
@@ -36,27 +36,27 @@ def read_history(metadata_path: Path) -> list[Pushed]:
     """The versions that a pipeline pushed, oldest first; none where there are no metadata."""
     if not metadata_path.exists():
         return []
-    lineage = _Lineage(metadata_path)
+    lineage = Lineage(open_store(metadata_path))
     found = {artifact.id: artifact for artifact in lineage.store.get_artifacts_by_type("PushedModel")}
     pushed = [a for _, a in sorted(found.items()) if "pushed_version" in a.custom_properties]
     return [_pushed(lineage, artifact) for artifact in pushed]
 
 
-def _pushed(lineage: "_Lineage", artifact: Any) -> Pushed:
+def _pushed(lineage: Lineage, artifact: Any) -> Pushed:
     pusher = lineage.producer(artifact)
     inputs = lineage.inputs(pusher)
     trainer = lineage.producer(inputs.get("model"))
     graph = lineage.inputs(trainer).get("transform_graph")
     examples = lineage.inputs(lineage.producer(graph)).get("examples")
     blessing = inputs.get("model_blessing")
-    custom = json.loads(_value(trainer, "custom_config") or "{}")
-    span = _value(examples, "span")
+    custom = custom_config(trainer)
+    span = value_of(examples, "span")
     return Pushed(
-        version=int(_value(artifact, "pushed_version")),
+        version=int(value_of(artifact, "pushed_version")),
         time=datetime.fromtimestamp(artifact.create_time_since_epoch / 1000, UTC),
         run=lineage.run(pusher),
-        evaluated=_value(blessing, "blessed") == 1,
-        validated=_value(inputs.get("infra_blessing"), "blessed") == 1,
+        evaluated=value_of(blessing, "blessed") == 1,
+        validated=value_of(inputs.get("infra_blessing"), "blessed") == 1,
         evaluation=_uri(lineage.outputs(lineage.producer(blessing)).get("evaluation")) or None,
         model=_uri(inputs.get("model")),
         examples=_uri(examples),
@@ -65,59 +65,6 @@ def _pushed(lineage: "_Lineage", artifact: Any) -> Pushed:
         code=custom.get("fingerprint", ""),
         config=custom.get("config", ""),
     )
-
-
-class _Lineage:
-    """Walks from artifacts to what made them. None leads to nothing."""
-
-    def __init__(self, metadata_path: Path) -> None:
-        from ml_metadata import MetadataStore
-        from ml_metadata.proto import metadata_store_pb2
-
-        proto: Any = metadata_store_pb2
-        connection = proto.ConnectionConfig()
-        connection.sqlite.filename_uri = str(metadata_path)
-        connection.sqlite.connection_mode = proto.SqliteMetadataSourceConfig.READONLY
-        self.store = MetadataStore(connection)
-        self._input, self._output = proto.Event.INPUT, proto.Event.OUTPUT
-
-    def producer(self, artifact: Any) -> Any:
-        """The execution that made the artifact; later ones took it from the cache."""
-        if artifact is None:
-            return None
-        events = self.store.get_events_by_artifact_ids([artifact.id])
-        ids = [event.execution_id for event in events if event.type == self._output]
-        return self.store.get_executions_by_id([min(ids)])[0] if ids else None
-
-    def inputs(self, execution: Any) -> Mapping[str, Any]:
-        """The execution's input artifacts by key, the last where there are several."""
-        return dict(self._linked(execution, self._input))
-
-    def outputs(self, execution: Any) -> Mapping[str, Any]:
-        """The execution's output artifacts by key."""
-        return dict(self._linked(execution, self._output))
-
-    def run(self, execution: Any) -> str:
-        """The id of the run that the execution belongs to."""
-        contexts = [] if execution is None else self.store.get_contexts_by_execution(execution.id)
-        return next((context.name for context in contexts if context.type == "pipeline_run"), "")
-
-    def _linked(self, execution: Any, kind: int) -> Iterator[tuple[str, Any]]:
-        if execution is None:
-            return
-        events = [e for e in self.store.get_events_by_execution_ids([execution.id]) if e.type == kind]
-        artifacts = {a.id: a for a in self.store.get_artifacts_by_id([event.artifact_id for event in events])}
-        for event in events:
-            yield event.path.steps[0].key, artifacts[event.artifact_id]
-
-
-def _value(node: Any, name: str) -> Any:
-    """A property of an artifact or execution, declared or custom; None where it is missing."""
-    for properties in () if node is None else (node.custom_properties, node.properties):
-        if name in properties:
-            value = properties[name]
-            return getattr(value, value.WhichOneof("value"))
-    return None
 
 
 def _uri(artifact: Any) -> str:

@@ -1,0 +1,77 @@
+"""From an artifact in ML Metadata to what made it."""
+
+import json
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+
+class Lineage:
+    """Walks from artifacts to what made them. None leads to nothing.
+
+    Args:
+      store: The `ml_metadata.MetadataStore`.
+    """
+
+    def __init__(self, store: Any) -> None:
+        from ml_metadata.proto import metadata_store_pb2
+
+        event: Any = metadata_store_pb2.Event  # type: ignore[attr-defined]
+        self.store = store
+        self._input, self._output = event.INPUT, event.OUTPUT
+
+    def producer(self, artifact: Any) -> Any:
+        """The execution that made the artifact; later ones took it from the cache."""
+        if artifact is None:
+            return None
+        events = self.store.get_events_by_artifact_ids([artifact.id])
+        ids = [event.execution_id for event in events if event.type == self._output]
+        return self.store.get_executions_by_id([min(ids)])[0] if ids else None
+
+    def inputs(self, execution: Any) -> Mapping[str, Any]:
+        """The execution's input artifacts by key, the last where there are several."""
+        return dict(self._linked(execution, self._input))
+
+    def outputs(self, execution: Any) -> Mapping[str, Any]:
+        """The execution's output artifacts by key."""
+        return dict(self._linked(execution, self._output))
+
+    def run(self, execution: Any) -> str:
+        """The id of the run that the execution belongs to."""
+        contexts = [] if execution is None else self.store.get_contexts_by_execution(execution.id)
+        return next((context.name for context in contexts if context.type == "pipeline_run"), "")
+
+    def _linked(self, execution: Any, kind: int) -> Iterator[tuple[str, Any]]:
+        if execution is None:
+            return
+        events = [e for e in self.store.get_events_by_execution_ids([execution.id]) if e.type == kind]
+        artifacts = {a.id: a for a in self.store.get_artifacts_by_id([event.artifact_id for event in events])}
+        for event in events:
+            yield event.path.steps[0].key, artifacts[event.artifact_id]
+
+
+def open_store(path: Path) -> Any:
+    """The `ml_metadata.MetadataStore` of a SQLite file, only to be read."""
+    from ml_metadata import MetadataStore
+    from ml_metadata.proto import metadata_store_pb2
+
+    proto: Any = metadata_store_pb2
+    connection = proto.ConnectionConfig()
+    connection.sqlite.filename_uri = str(path)
+    connection.sqlite.connection_mode = proto.SqliteMetadataSourceConfig.READONLY
+    return MetadataStore(connection)
+
+
+def value_of(node: Any, name: str) -> Any:
+    """A property of an artifact or execution, declared or custom; None where it is missing."""
+    for properties in () if node is None else (node.custom_properties, node.properties):
+        if name in properties:
+            value = properties[name]
+            return getattr(value, value.WhichOneof("value"))
+    return None
+
+
+def custom_config(execution: Any) -> dict[str, Any]:
+    """What a Trainer was told in `custom_config`: `config`, `fingerprint`, ...; nothing where it is not known."""
+    values: dict[str, Any] = json.loads(value_of(execution, "custom_config") or "{}")
+    return values
