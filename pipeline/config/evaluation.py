@@ -16,7 +16,8 @@ class Gate(Section):
     min: float | None = None
     max: float | None = None
     max_regression: float | None = Field(default=None, ge=0)
-    """How much worse than the latest blessed model it may be. Nothing to compare with: the gate holds."""
+    """How much worse than the latest blessed model it may be. Models that had other tasks, `ks`, `mask_seen` or kinds
+    of features are passed over. Nothing to compare with: the gate holds."""
 
     @model_validator(mode="after")
     def _bounds_something(self) -> "Gate":

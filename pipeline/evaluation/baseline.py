@@ -1,6 +1,8 @@
 """Which model a candidate is compared with."""
 
 import posixpath
+from collections.abc import Mapping
+from typing import Any
 
 import tensorflow as tf
 from absl import logging
@@ -12,6 +14,10 @@ from tfx.dsl.input_resolution.strategies.latest_blessed_model_strategy import La
 from tfx.types import standard_artifacts
 from tfx.utils import path_utils
 
+from pipeline.config import Config, ConfigError, parse_config
+from pipeline.ingest.columns import Plan
+from pipeline.lineage import Lineage, custom_config
+
 MODEL = "model"
 BLESSING = "model_blessing"
 CANDIDATE = "candidate"
@@ -21,22 +27,23 @@ _SIGNATURES = ("evaluate", "evaluation_labels")
 class BlessedBeforeCandidate(ResolverStrategy):
     """The latest blessed model that is older than the candidate and answers all that the candidate is measured by.
 
-    A model of other tasks does not: a candidate whose tasks are new has nothing to fall behind, as on a first run.
+    A model of other tasks does not: a candidate whose tasks are new has nothing to fall behind, as on a first run. Nor
+    does one whose answers mean something else (lists of other lengths, or with seen items), or that reads a feature of
+    the examples as another kind.
 
     TFX's LatestBlessedModelStrategy answers with the candidate itself once it is blessed, so a run that is all cache
     would evaluate it again, against itself, and push it again.
     """
 
     def resolve_artifacts(
-        self, store: object, input_dict: dict[str, list[types.Artifact]]
+        self, store: Any, input_dict: dict[str, list[types.Artifact]]
     ) -> dict[str, list[types.Artifact]]:
         """Keeps at most one model, and its blessing. See the base class."""
-        candidates = input_dict[CANDIDATE]
+        candidates, lineage = input_dict[CANDIDATE], Lineage(store)
         first = min((model.id for model in candidates), default=0)
-        wanted = {output for model in candidates for output in _outputs(model)}
         older = [model for model in input_dict[MODEL] if model.id < first]
         found = _latest_blessed(store, older, input_dict[BLESSING])
-        while found and found[MODEL] and not _answers(found[MODEL][0], wanted):
+        while found and found[MODEL] and not _is_comparable(lineage, found[MODEL][0], candidates):
             older = [model for model in older if model.id < found[MODEL][0].id]
             found = _latest_blessed(store, older, input_dict[BLESSING])
         return {**(found or {MODEL: [], BLESSING: []}), CANDIDATE: candidates}
@@ -48,11 +55,42 @@ def _latest_blessed(
     return LatestBlessedModelStrategy().resolve_artifacts(store, {MODEL: list(models), BLESSING: list(blessings)})
 
 
-def _answers(model: types.Artifact, wanted: set[tuple[str, str]]) -> bool:
-    missing = sorted(name for _, name in wanted - _outputs(model))
+def _is_comparable(lineage: Lineage, model: types.Artifact, candidates: list[types.Artifact]) -> bool:
+    """Whether the model answers as every candidate does; says why not."""
+    reason = next(filter(None, (_difference(lineage, model, candidate) for candidate in candidates)), "")
+    if reason:
+        logging.warning("Model %d is no baseline: %s", model.id, reason)
+    return not reason
+
+
+def _difference(lineage: Lineage, model: types.Artifact, candidate: types.Artifact) -> str:
+    """Why a model cannot be measured as the candidate is; empty where it can."""
+    missing = sorted(name for _, name in _outputs(candidate) - _outputs(model))
     if missing:
-        logging.warning("Model %d is no baseline: its answers lack %s", model.id, ", ".join(missing))
-    return not missing
+        return f"its answers lack {', '.join(missing)}"
+    try:
+        theirs, ours = (_meaning(_trained_with(lineage, artifact)) for artifact in (model, candidate))
+    except ConfigError as error:
+        return f"what a model was trained with cannot be read: {' '.join(str(error).split())}"
+    changed = [key for key in ours if key in theirs and theirs[key] != ours[key]]
+    return ", ".join(f"it was trained with {key} {theirs[key]}, not {ours[key]}" for key in changed)
+
+
+def _trained_with(lineage: Lineage, model: types.Artifact) -> Config:
+    """The Trainer's part of the configuration. Raises `ConfigError` where there is none, or one of another time."""
+    return parse_config(custom_config(lineage.producer(model)).get("config", ""), f"Trainer of model {model.id}")
+
+
+def _meaning(config: Config) -> Mapping[str, object]:
+    """What answers of the same names depend on, by key: the lists, the form of each task's predictions and the type of
+    every feature that is read of an example."""
+    plan, evaluation = Plan(config), config.evaluation
+    lists = {"evaluation.ks": list(evaluation.ks), "evaluation.mask_seen": evaluation.mask_seen}
+    return {
+        **(lists if config.retrieval else {}),
+        **{f"tasks.{name}.kind": task.kind for name, task in config.tasks.items()},
+        **{f"{column.name} as": column.kind for column in (*plan.user, *plan.event)},
+    }
 
 
 def _outputs(model: types.Artifact) -> set[tuple[str, str]]:

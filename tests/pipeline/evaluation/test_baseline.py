@@ -1,16 +1,37 @@
+import json
 from pathlib import Path
+from typing import Any
 
 import pytest
+from ml_metadata import MetadataStore
+from ml_metadata.proto import metadata_store_pb2 as mlmd
 from tensorflow.core.protobuf import saved_model_pb2
 from tfx.types import standard_artifacts
 
 from pipeline.evaluation.baseline import BLESSING, CANDIDATE, MODEL, BlessedBeforeCandidate
 
+CONFIG: dict[str, Any] = {"name": "shop", "data": {"folder": "shop", "interactions": {"path": "events.csv"}}}
 
-def _model(number: int) -> standard_artifacts.Model:
-    model = standard_artifacts.Model()
-    model.id = number
-    return model
+
+class Trainings:
+    """A store of ML Metadata in memory; models get the ids 1, 2, ..."""
+
+    def __init__(self) -> None:
+        self.store = MetadataStore(mlmd.ConnectionConfig(fake_database=mlmd.FakeDatabaseConfig()))
+        self._trainer = self.store.put_execution_type(mlmd.ExecutionType(name="Trainer"))
+
+    def model(self, uri: str = "", **config: Any) -> standard_artifacts.Model:
+        """A model that was trained with sections of the configuration."""
+        model = standard_artifacts.Model()
+        model.type_id, model.uri = self.store.put_artifact_type(model.artifact_type), uri
+        (model.id,) = self.store.put_artifacts([model.mlmd_artifact])
+        training = mlmd.Execution(type_id=self._trainer)
+        told = json.dumps({"config": json.dumps({**CONFIG, **config})})
+        training.custom_properties["custom_config"].string_value = told
+        (number,) = self.store.put_executions([training])
+        made = mlmd.Event(artifact_id=model.id, execution_id=number, type=mlmd.Event.OUTPUT)
+        self.store.put_events([made])
+        return model
 
 
 def _blessing(model: int, is_blessed: bool) -> standard_artifacts.ModelBlessing:
@@ -34,9 +55,10 @@ def _blessing(model: int, is_blessed: bool) -> standard_artifacts.ModelBlessing:
 def test_resolves_the_latest_blessed_model_before_the_candidate(
     blessed: set[int], candidate: int, expected: list[int]
 ) -> None:
-    models = {number: _model(number) for number in (1, 2, 3)}
+    trainings = Trainings()
+    models = {number: trainings.model() for number in (1, 2, 3)}
     found = BlessedBeforeCandidate().resolve_artifacts(
-        None,
+        trainings.store,
         {
             CANDIDATE: [models[candidate]],
             MODEL: list(models.values()),
@@ -47,19 +69,26 @@ def test_resolves_the_latest_blessed_model_before_the_candidate(
     assert [b.get_int_custom_property("current_model_id") for b in found[BLESSING]] == expected
 
 
-def _saved(number: int, folder: Path, **signatures: list[str]) -> standard_artifacts.Model:
-    """A model whose signatures have these outputs."""
+def _saved(folder: Path, **signatures: list[str]) -> str:
+    """The folder of a model whose signatures have these outputs."""
     saved = saved_model_pb2.SavedModel()
     graph = saved.meta_graphs.add()
     for name, outputs in signatures.items():
         for output in outputs:
             graph.signature_def[name].outputs[output].name = output
-    path = folder / str(number) / "Format-Serving"
+    path = folder / "Format-Serving"
     path.mkdir(parents=True)
     (path / "saved_model.pb").write_bytes(saved.SerializeToString())
-    model = _model(number)
-    model.uri = str(path.parent)
-    return model
+    return str(folder)
+
+
+def _baseline(trainings: Trainings, models: list[standard_artifacts.Model]) -> list[int]:
+    """The id of what the last of the models is compared with, where all are blessed."""
+    found = BlessedBeforeCandidate().resolve_artifacts(
+        trainings.store,
+        {CANDIDATE: models[-1:], MODEL: models, BLESSING: [_blessing(model.id, True) for model in models]},
+    )
+    return [model.id for model in found[MODEL]]
 
 
 @pytest.mark.parametrize(
@@ -73,14 +102,57 @@ def _saved(number: int, folder: Path, **signatures: list[str]) -> standard_artif
 def test_a_model_of_other_tasks_is_no_baseline(
     tmp_path: Path, candidate: dict[str, list[str]], expected: list[int]
 ) -> None:
-    models = [
-        _model(1),  # its files are gone
-        _saved(2, tmp_path, evaluate=["rank", "rating"], evaluation_labels=["target_rating"]),
-        _saved(3, tmp_path, evaluate=["rank"]),
-        _saved(4, tmp_path, **candidate),
+    trainings = Trainings()
+    saved = [
+        _saved(tmp_path / "2", evaluate=["rank", "rating"], evaluation_labels=["target_rating"]),
+        _saved(tmp_path / "3", evaluate=["rank"]),
+        _saved(tmp_path / "4", **candidate),
     ]
-    found = BlessedBeforeCandidate().resolve_artifacts(
-        None,
-        {CANDIDATE: models[-1:], MODEL: models, BLESSING: [_blessing(model.id, True) for model in models]},
-    )
-    assert [model.id for model in found[MODEL]] == expected
+    models = [trainings.model(), *map(trainings.model, saved)]  # the files of the first are gone
+    assert _baseline(trainings, models) == expected
+
+
+_AGE = {"name": "age", "kind": "categorical"}
+
+
+@pytest.mark.parametrize(
+    ("changed", "said"),
+    [
+        ({"evaluation": {"ks": [10, 50, 100]}}, "evaluation.ks [10, 100], not [10, 50, 100]"),
+        ({"evaluation": {"ks": [20, 100]}}, "evaluation.ks [10, 100], not [20, 100]"),
+        ({"evaluation": {"mask_seen": False}}, "evaluation.mask_seen True, not False"),
+        ({"features": {"user": [{**_AGE, "kind": "numeric"}]}}, "user_age as text, not number"),
+        ({"features": {"user": [_AGE], "context": [{"name": "hour", "kind": "numeric"}]}}, "context_hour as time"),
+        ({"tasks": {"retrieval": {"kind": "retrieval"}, "like": {"kind": "regression", "label": "x"}}}, "like.kind"),
+    ],
+)
+def test_a_model_whose_answers_mean_something_else_is_no_baseline(
+    changed: dict[str, Any], said: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    usual: dict[str, Any] = {
+        "features": {"user": [_AGE], "context": [{"name": "hour", "kind": "time"}]},
+        "tasks": {"retrieval": {"kind": "retrieval"}, "like": {"kind": "binary", "label": "x"}},
+    }
+    trainings = Trainings()
+    same = trainings.model(**{**usual, **changed})
+    other = trainings.model(**usual)
+    assert _baseline(trainings, [same, other, trainings.model(**{**usual, **changed})]) == [same.id]
+    assert f"Model {other.id} is no baseline: it was trained with " in caplog.text
+    assert said in caplog.text
+
+
+def test_what_no_answer_depends_on_leaves_a_baseline() -> None:
+    trainings = Trainings()
+    old = trainings.model(features={"user": [_AGE]}, evaluation={"ks": [10, 100]})
+    features = {"user": [{"name": "age", "kind": "text"}, {"name": "sex", "kind": "categorical"}]}
+    assert _baseline(trainings, [old, trainings.model(features=features, training={"epochs": 3})]) == [old.id]
+    likes = {"tasks": {"like": {"kind": "binary", "label": "x"}}}
+    old = trainings.model(**likes)
+    assert _baseline(trainings, [old, trainings.model(**likes, evaluation={"ks": [5]})]) == [old.id]
+
+
+def test_a_model_of_which_nothing_is_known_is_no_baseline(caplog: pytest.LogCaptureFixture) -> None:
+    trainings = Trainings()
+    models = [trainings.model(gone={"key": 1}), trainings.model()]
+    assert _baseline(trainings, models) == []
+    assert "what a model was trained with cannot be read: Trainer of model 1" in caplog.text
