@@ -12,7 +12,7 @@ MEANING: Final = """exit codes:
   0  done
   1  the run, the download or the call failed
   2  the configuration or the command line is wrong
-  3  the run finished, but its model was not blessed or not pushed
+  3  the run finished, but its model was not blessed or not pushed, or a newer version answers
 """
 
 

@@ -18,7 +18,7 @@ from typing import Any, TextIO
 from pipeline import paths
 from pipeline.cluster import Cluster
 from pipeline.config import Config
-from pipeline.push.withdraw import withdrawn_folder
+from pipeline.push.withdraw import version_numbers, withdrawn_folder
 from pipeline.runners.capture import captured
 from pipeline.runners.display import Display, State
 from pipeline.runners.failure import headline
@@ -46,9 +46,9 @@ class Outcome:
     """The component that failed."""
     message: str = ""
     pushed: str | None = None
-    """The folder of the pushed version."""
+    """The folder of the pushed version, where servers answer from it."""
     verdict: str = ""
-    """The version that was pushed, or why there is none."""
+    """The version that was pushed, or why servers do not answer from one of this run."""
     report: Path | None = None
     """The run's page, when it was written."""
 
@@ -113,15 +113,26 @@ def _judge(outcome: Outcome) -> None:
     """Fills in `pushed` and `verdict`."""
     if "Pusher" not in outcome.outputs:
         return
-    version = pushed_version(outcome.outputs["Pusher"])
-    if version is None:
+    pushed = pushed_version(outcome.outputs["Pusher"])
+    if pushed is None:
         outcome.verdict = blessing_problem(outcome.outputs) or "nothing was pushed"
-    elif "://" in version[1] or Path(version[1]).is_dir():
-        outcome.verdict, outcome.pushed = f"version {version[0]} serves from {version[1]}", version[1]
-    elif (aside := withdrawn_folder(Path(version[1]).parent) / version[0]).is_dir():
-        outcome.verdict = f"version {version[0]} was pushed earlier and withdrawn to {aside}"
+        return
+    version, folder = pushed
+    problem = "" if "://" in folder else _version_problem(int(version), Path(folder))
+    if problem:
+        outcome.verdict = f"version {version} was pushed earlier {problem}"
     else:
-        outcome.verdict = f"version {version[0]} was pushed earlier but {version[1]} is gone: run again with --no-cache"
+        outcome.verdict, outcome.pushed = f"version {version} serves from {folder}", folder
+
+
+def _version_problem(version: int, folder: Path) -> str:
+    """Why servers do not answer from a version that was pushed; empty where they do."""
+    if folder.is_dir():
+        newest = version_numbers(folder.parent)[-1]
+        back = f"`tfx_runner.py rollback --to {version}` with this configuration withdraws what is newer"
+        return f"and version {newest}, which is newer, answers: {back}" if newest > version else ""
+    aside = withdrawn_folder(folder.parent) / folder.name
+    return f"and withdrawn to {aside}" if aside.is_dir() else f"but {folder} is gone: run again with --no-cache"
 
 
 def run_pipeline(

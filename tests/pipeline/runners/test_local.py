@@ -3,11 +3,15 @@ import signal
 import subprocess
 import sys
 import time
+from types import SimpleNamespace
 
 import pytest
+from tfx.types import standard_artifacts
 
+from pipeline import paths
 from pipeline.config import parse_config
-from pipeline.runners.local import RunError, run_local, run_pipeline
+from pipeline.runners import local
+from pipeline.runners.local import Outcome, RunError, run_local, run_pipeline
 from tests.pipeline.runners.tiny import run_tiny
 
 
@@ -86,3 +90,43 @@ def test_local_runner_needs_a_local_root():
     )
     with pytest.raises(RunError, match=r"`pipeline.root` should be a local folder .* Received: 'gs://bucket/runs'"):
         run_local(config)
+
+
+@pytest.fixture
+def rerun(tmp_path, monkeypatch):
+    """A run of one pipeline that is all cache, told by the version that it pushed once and by a key that changed."""
+
+    def run(version, default_k=10):
+        config = parse_config(
+            "{name: shop, data: {folder: d, interactions: {path: a.csv}}, "
+            f"pipeline: {{root: {tmp_path}}}, serving: {{default_k: {default_k}}}}}"
+        )
+        pushed = standard_artifacts.PushedModel()
+        pushed.uri = f"pushed/{version}"
+        pushed.set_int_custom_property("pushed", 1)
+        pushed.set_string_custom_property("pushed_version", str(version))
+        pushed.set_string_custom_property("pushed_destination", f"{paths.serving(config)}/{version}")
+        outcome = Outcome("now", tmp_path / "log")
+        outcome.states, outcome.outputs = {"Pusher": "cached"}, {"Pusher": {"pushed_model": [pushed]}}
+        monkeypatch.setattr(local, "run_pipeline", lambda *arguments: outcome)
+        return run_local(config)
+
+    folder = tmp_path / "shop" / "serving" / "recommender"
+    for version in ("100", "200"):
+        (folder / version).mkdir(parents=True)
+    return SimpleNamespace(run=run, folder=folder, page=tmp_path / "shop" / "report.html")
+
+
+def test_only_the_newest_version_answers(rerun):
+    newest = rerun.run(200)
+    assert newest.verdict == f"version 200 serves from {rerun.folder}/200"
+    assert newest.pushed == f"{rerun.folder}/200"
+    older = rerun.run(100)
+    assert older.verdict == (
+        "version 100 was pushed earlier and version 200, which is newer, answers: "
+        "`tfx_runner.py rollback --to 100` with this configuration withdraws what is newer"
+    )
+    assert older.pushed is None
+    (rerun.folder / "200").rename(rerun.folder / ".gone")
+    assert rerun.run(100).pushed == f"{rerun.folder}/100"
+    assert rerun.run(200).verdict.startswith("version 200 was pushed earlier but ")
