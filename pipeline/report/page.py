@@ -57,7 +57,12 @@ class Component:
 
 
 def write_report(
-    path: str | Path, config: Config, artifacts: Artifacts, components: Sequence[Component] = (), verdict: str = ""
+    path: str | Path,
+    config: Config,
+    artifacts: Artifacts,
+    components: Sequence[Component] = (),
+    verdict: str = "",
+    mark: str = "",
 ) -> None:
     """Writes a run's report.
 
@@ -67,6 +72,7 @@ def write_report(
       artifacts: Where the run's results are, on a local file system or (but for `ingest.json`) an object store.
       components: In the order in which they ran.
       verdict: What became of the model, in a sentence.
+      mark: Of the run; see `pipeline.report.mark`.
 
     Raises:
       OSError: the file cannot be written, or an artifact lacks its file.
@@ -76,6 +82,7 @@ def write_report(
     )
     page = environment.get_template("page.html").render(
         name=config.name,
+        mark=mark,
         verdict=verdict,
         components=components,
         **_evaluation(config, artifacts.evaluation),

@@ -2,13 +2,10 @@
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 from pipeline.config import Config
+from pipeline.report.mark import Outputs, run_mark
 from pipeline.report.page import Artifacts, Component, write_report
-
-Outputs = Mapping[str, list[Any]]
-"""A component's TFX artifacts by key."""
 
 
 def report_run(
@@ -42,7 +39,7 @@ def report_run(
         Component(name, state, (figures or {}).get(name, ""), _uris(outputs.get(name, {})))
         for name, state in states.items()
     ]
-    write_report(path, config, artifacts, components, verdict)
+    write_report(path, config, artifacts, components, verdict, run_mark(config, outputs, verdict))
 
 
 def _uri(outputs: Mapping[str, Outputs], component: str, key: str) -> str | None:

@@ -50,7 +50,7 @@ class Outcome:
     verdict: str = ""
     """The version that was pushed, or why servers do not answer from one of this run."""
     report: Path | None = None
-    """The run's page, when it was written."""
+    """The run's page, when it was written, now or before."""
 
 
 def run_local(config: Config, verbose: bool = False) -> Outcome:
@@ -93,15 +93,15 @@ def run_local(config: Config, verbose: bool = False) -> Outcome:
 
 
 def _report(config: Config, outcome: Outcome, figures: dict[str, str]) -> None:
-    """Writes the run's page, unless it stands and nothing ran. A page that fails does not fail the run."""
+    """Writes the run's page, unless the one that stands is of this run. A page that fails does not fail the run."""
     page = Path(paths.report(config))
-    outcome.report = page if page.exists() else None
-    if page.exists() and not outcome.failed and all(outcome.states[name] == "cached" for name in figures):
-        return
     try:
-        from pipeline.report.run import report_run
+        from pipeline.report.mark import has_mark, run_mark
 
-        report_run(page, config, outcome.states, outcome.outputs, figures, outcome.verdict)
+        if outcome.failed or not has_mark(page, run_mark(config, outcome.outputs, outcome.verdict)):
+            from pipeline.report.run import report_run
+
+            report_run(page, config, outcome.states, outcome.outputs, figures, outcome.verdict)
     except Exception:
         print("the report could not be written:")
         traceback.print_exc()

@@ -130,3 +130,21 @@ def test_only_the_newest_version_answers(rerun):
     (rerun.folder / "200").rename(rerun.folder / ".gone")
     assert rerun.run(100).pushed == f"{rerun.folder}/100"
     assert rerun.run(200).verdict.startswith("version 200 was pushed earlier but ")
+
+
+def test_the_page_is_always_of_this_run(rerun):
+    assert rerun.run(200).report == rerun.page
+    assert "version 200 serves from" in rerun.page.read_text()
+    rerun.page.write_text(rerun.page.read_text() + "not written again")
+    assert rerun.run(200).report == rerun.page
+    assert "not written again" in rerun.page.read_text()
+    rerun.run(100)
+    assert "version 100 was pushed earlier" in rerun.page.read_text()
+    rerun.run(100, default_k=5)
+    assert "default_k: 5" in rerun.page.read_text()
+
+
+def test_a_page_of_another_run_is_not_given_out(rerun, monkeypatch):
+    rerun.run(200)
+    monkeypatch.setattr("pipeline.report.run.write_report", lambda *arguments: 1 / 0)
+    assert rerun.run(100).report is None
