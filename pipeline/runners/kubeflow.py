@@ -4,12 +4,15 @@ import json
 import os
 import tempfile
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import yaml
 
 from pipeline.config import Config
 from pipeline.runners.capture import captured
+
+_ENVIRONMENT: Final = ({"name": "TF_USE_LEGACY_KERAS", "value": "1"},)
+"""Of every pod: TFX's entry point imports TensorFlow before a package of ours could set it."""
 
 
 class CompileError(Exception):
@@ -80,4 +83,7 @@ def _compile(config: Config, image: str | None, pipeline_root: str | None) -> tu
     job = runner.run(pipeline, write_out=False)
     spec: dict[str, Any] = job["pipelineSpec"]
     spec["defaultPipelineRoot"] = pipeline.pipeline_info.pipeline_root
+    for executor in spec["deploymentSpec"]["executors"].values():
+        if "container" in executor:
+            executor["container"].setdefault("env", []).extend(map(dict, _ENVIRONMENT))
     return pipeline, spec

@@ -39,6 +39,9 @@ def test_specification_holds_every_component_with_image_and_root(tmp_path, suffi
     executors = json_format.MessageToDict(spec.deployment_spec)["executors"]
     images = {e["container"]["image"] for e in executors.values() if "container" in e}
     assert images == {"registry/recommender:1"}
+    # TFX's entry point imports TensorFlow first, so no package of ours could still choose Keras 2.
+    environments = [e["container"].get("env") for e in executors.values() if "container" in e]
+    assert environments == [[{"name": "TF_USE_LEGACY_KERAS", "value": "1"}]] * len(environments)
     assert [path.name for path in output.parent.iterdir()] == [output.name]
 
 
