@@ -33,5 +33,5 @@ def execute(arguments: argparse.Namespace) -> int:
         raise exits.CommandError(str(error)) from error
     print(f"{arguments.output}: {len(names)} components: {', '.join(names)}")
     if local := local_paths(config, arguments.pipeline_root):
-        print(f"note: these folders are local, so the cluster has to mount them: {', '.join(local)}", file=sys.stderr)
+        print(f"note: these paths are local, so the cluster has to mount them: {', '.join(local)}", file=sys.stderr)
     return exits.OK

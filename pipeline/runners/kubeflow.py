@@ -54,11 +54,17 @@ def compile_pipeline(
 
 
 def local_paths(config: Config, pipeline_root: str | None) -> list[str]:
-    """The keys whose folders are local: the cluster has to mount them, at the same place for every component."""
-    places = {"data.folder": config.data.folder, "pipeline.root": config.pipeline.root}
-    if pipeline_root is not None:
-        places["--pipeline-root"] = pipeline_root
-    return [f"{key} = {place}" for key, place in places.items() if "://" not in place]
+    """The keys whose paths are local: the cluster has to mount them, at the same place for every component."""
+    distillation = config.training.distillation
+    places = {
+        "data.folder": config.data.folder,
+        "pipeline.root": config.pipeline.root,
+        "pipeline.schema_file": config.pipeline.schema_file,
+        "training.distillation.teacher": distillation and distillation.teacher,
+        "serving.folder": config.serving.folder,
+        "--pipeline-root": pipeline_root,
+    }
+    return [f"{key} = {place}" for key, place in places.items() if place is not None and "://" not in place]
 
 
 def _require_kfp() -> None:

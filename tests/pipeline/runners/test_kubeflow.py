@@ -92,13 +92,16 @@ def test_several_workers_are_refused(tmp_path):
         compile_pipeline(config, tmp_path / "spec.yaml")
 
 
-def test_local_folders_are_named():
+def test_local_paths_are_named():
     assert local_paths(CONFIG, "gs://b/r") == ["data.folder = data/movielens-100k", "pipeline.root = runs"]
-    remote = CONFIG.model_copy(
-        update={
-            "data": CONFIG.data.model_copy(update={"folder": "gs://b/data"}),
-            "pipeline": CONFIG.pipeline.model_copy(update={"root": "gs://b/runs"}),
-        }
-    )
+    remote = changed_config(CONFIG, {"data.folder": "gs://b/data", "pipeline.root": "gs://b/runs"})
     assert local_paths(remote, None) == []
     assert local_paths(remote, "root") == ["--pipeline-root = root"]
+    mounted = {
+        "pipeline.schema_file": "schema.pbtxt",
+        "training.distillation.teacher": "teacher",
+        "serving.folder": "/models",
+    }
+    assert local_paths(changed_config(remote, mounted), None) == [f"{key} = {path}" for key, path in mounted.items()]
+    elsewhere = {key: f"gs://b/{key}" for key in mounted}
+    assert local_paths(changed_config(remote, elsewhere), None) == []
