@@ -1,15 +1,18 @@
 """Show a user's recent history and the items recommended to them, answered over gRPC.
 
-The history and the features come from the tables. Without `--address` a server on localhost:8500 is asked, and where
-none answers for this model the embedded server is started for the call.
+The history and the features come from the tables. Without `--address` a server on localhost:8500 is asked if it answers
+from a version that this configuration pushed; else the embedded server is started for the call.
 """
 
 import argparse
+import posixpath
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING
 
+from pipeline import paths
 from pipeline.cli import exits
 from pipeline.cli.options import add_config, positive
 from pipeline.cli.wishes import add_wishes, with_wishes
@@ -30,7 +33,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--k", type=positive, help="how many items (default: the configuration's `serving.default_k`)")
     add_wishes(parser)
     parser.add_argument("--explain", action="store_true", help="also show why: the events and tasks behind each score")
-    parser.add_argument("--address", help=f"HOST:PORT of a model server (default: {LOCAL} or an own server)")
+    parser.add_argument("--address", help=f"HOST:PORT of a model server (default: {LOCAL} where it fits, or an own)")
 
 
 def execute(arguments: argparse.Namespace) -> int:
@@ -64,21 +67,44 @@ def _client(config: Config, path: str, address: str | None) -> Iterator["Recomme
     from serving.client import RecommenderClient
 
     model = config.serving.model_name
-    if address or _answers(LOCAL, model):
+    unfit = None if address else _unfit(config)
+    if unfit is None:
         with RecommenderClient(address or LOCAL, model, TIMEOUT) as client:
             yield client
         return
     require_pushed(config, path)
-    print(f"no server of {model!r} on {LOCAL}: starting one for this call", file=sys.stderr)
+    print(f"{unfit}: starting a server for this call", file=sys.stderr)
     with embedded_server(config) as own, RecommenderClient(own, model, TIMEOUT) as client:
         yield client
 
 
-def _answers(address: str, model: str) -> bool:
+def _unfit(config: Config) -> str | None:
+    """Why not to ask the server on this machine; None where it answers from one of the configuration's versions.
+
+    Its model's name proves nothing: most configurations keep the default one.
+    """
     from serving.client import RecommenderClient, RecommenderError
 
+    model, folder = config.serving.model_name, paths.serving(config)
     try:
-        with RecommenderClient(address, model, timeout=1.0, attempts=1) as client:
-            return any(version.state == "AVAILABLE" for version in client.status())
+        with RecommenderClient(LOCAL, model, timeout=1.0, attempts=1) as client:
+            version = client.metadata().version
     except RecommenderError:
-        return False
+        return f"no server of {model!r} on {LOCAL}"
+    if _holds(folder, version):
+        return None
+    return f"the server of {model!r} on {LOCAL} answers from version {version}, which is not in {folder}"
+
+
+def _holds(folder: str, version: int) -> bool:
+    """Whether the version was pushed to the folder, which may be on an object store."""
+    path = posixpath.join(folder, str(version), "saved_model.pb")
+    if "://" not in folder:
+        return Path(path).is_file()
+    from apache_beam.io.filesystem import BeamIOError
+    from apache_beam.io.filesystems import FileSystems
+
+    try:
+        return bool(FileSystems.exists(path))
+    except (BeamIOError, ValueError) as error:
+        raise exits.CommandError(f"{path}: cannot be looked for ({error}). Name the server: `--address`") from error

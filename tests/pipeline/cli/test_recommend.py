@@ -1,0 +1,52 @@
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from pipeline.cli import embedded, recommend
+from pipeline.cli.exits import CommandError
+from pipeline.config import Config, parse_config
+from tests.serving.models import save_model, serve
+
+OWN = "unix:/own"
+
+
+@contextmanager
+def _own_server(config: Config) -> Iterator[str]:
+    yield OWN
+
+
+def _config(name: str, folder: Path | str) -> Config:
+    return parse_config(
+        f"name: {name}\ndata: {{folder: tables, interactions: {{path: events.csv}}}}\nserving: {{folder: {folder}}}\n"
+    )
+
+
+def _asked(config: Config, address: str | None = None) -> str:
+    with recommend._client(config, f"{config.name}.yaml", address) as client:
+        return client.address
+
+
+def test_a_running_server_is_asked_for_its_own_configuration_only(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(embedded, "embedded_server", _own_server)
+    served, other, empty = (tmp_path / name for name in ("served", "other", "empty"))
+    for folder, version in ((served, 5), (other, 7)):
+        folder.mkdir()
+        save_model(folder / str(version))
+    with serve(served) as server:
+        monkeypatch.setattr(recommend, "LOCAL", server.address)
+        assert _asked(_config("a", served)) == server.address
+        assert capsys.readouterr().err == ""
+        assert _asked(_config("b", other)) == OWN
+        said = f"the server of 'recommender' on {server.address} answers from version 5, which is not in {other}"
+        assert capsys.readouterr().err == f"{said}: starting a server for this call\n"
+        assert _asked(_config("b", other), server.address) == server.address  # whoever names one means it
+        with pytest.raises(CommandError, match="holds no model"):
+            _asked(_config("c", empty))
+        with pytest.raises(CommandError, match="Name the server: `--address`"):
+            _asked(_config("d", "nonsense://bucket/models"))
+    assert _asked(_config("b", other)) == OWN
+    assert f"no server of 'recommender' on {server.address}: starting" in capsys.readouterr().err
