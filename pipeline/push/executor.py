@@ -31,7 +31,7 @@ class Executor(executor.Executor):
         destination = tfx.proto.PushDestination()
         proto_utils.json_to_proto(exec_properties["push_destination"], destination)
         model_path = self.GetModelPath(input_dict)
+        io_utils.copy_dir(model_path, pushed.uri)  # before the push: once servers see the version, nothing may fail
         version, path = push_version(model_path, destination.filesystem.base_directory)
-        io_utils.copy_dir(model_path, pushed.uri)
         self._MarkPushed(pushed, pushed_destination=path, pushed_version=str(version))
         logging.info("Push: version %d is in %s", version, path)

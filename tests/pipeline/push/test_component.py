@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from tfx import v1 as tfx
+from tfx.dsl.io import fileio
 from tfx.orchestration import metadata
 from tfx.types import standard_artifacts
 
@@ -105,3 +106,34 @@ def test_an_unblessed_model_is_not_pushed(tmp_path: Path, evaluated: int, valida
 def test_a_missing_blessing_is_refused(tmp_path: Path, evaluated: int | None, validated: int | None, name: str) -> None:
     with pytest.raises(ValueError, match=f"Missing: {name}"):
         _push(tmp_path, evaluated, validated)
+
+
+@pytest.mark.parametrize("copies", range(4))  # two files, into the artifact and for the servers
+def test_a_push_that_fails_leaves_servers_as_they_were(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, copies: int
+) -> None:
+    _write_saved_model(tmp_path / "model" / "Format-Serving")
+    copied: list[str] = []
+    copy = fileio.copy
+
+    def full_disk(source: str, target: str, overwrite: bool = False) -> None:
+        if len(copied) == copies:
+            raise OSError(28, "No space left on device")
+        copied.append(target)
+        copy(source, target, overwrite)
+
+    monkeypatch.setattr(fileio, "copy", full_disk)
+    with pytest.raises(OSError, match="No space left"):
+        _push(tmp_path, evaluated=1, validated=1)
+    monkeypatch.setattr(fileio, "copy", copy)
+    assert not any((tmp_path / "serving").glob("*"))
+    pushed = _push(tmp_path, evaluated=1, validated=1)
+    (version,) = (tmp_path / "serving").iterdir()
+    assert pushed.get_string_custom_property("pushed_version") == version.name
+
+
+def _write_saved_model(folder: Path) -> None:
+    """What a push copies: files whose content it does not look at."""
+    folder.mkdir(parents=True)
+    for name in ("saved_model.pb", "fingerprint.pb"):
+        (folder / name).write_text(name)
