@@ -3,6 +3,8 @@
 import pytest
 from xdist.scheduler import LoadScopeScheduling
 
+import pipeline  # noqa: F401  (chooses Keras 2 before a test's own imports bring TensorFlow)
+
 
 class _ByFile(LoadScopeScheduling):
     """A file is one process's, and so are all of tests/e2e: they share one pipeline."""
