@@ -8,9 +8,9 @@ from typing import Literal
 import pyarrow as pa
 from rich import box
 from rich.cells import cell_len
-from rich.console import Console
 from rich.table import Table
 
+from pipeline.cli.console import plain_console
 from pipeline.cli.person import Person
 from pipeline.cli.rows import find_rows
 from pipeline.config import Config
@@ -45,7 +45,7 @@ def show_history(config: Config, person: Person) -> None:
     """Prints the user's features and newest events."""
     title = f"User {person.user}{_known(person)}"
     if not person.items:
-        Console().print(f"{title}: no history in the log", style="yellow", highlight=False)
+        plain_console().print(f"{title}: no history in the log", style="yellow", highlight=False)
         return
     dates = [datetime.fromtimestamp(second, UTC).strftime("%Y-%m-%d %H:%M") for second in person.times[-_EVENTS:]]
     ids = person.items[-_EVENTS:]
@@ -120,7 +120,7 @@ def _print(title: str, columns: Sequence[_Column]) -> None:
         table.add_column(column.name, justify=justify, width=width, no_wrap=True)
     for row in zip(*(column.cells for column in columns), strict=True):
         table.add_row(*row)
-    Console(width=sum(widths) + _PADDING * (len(widths) + 1)).print(table)
+    plain_console(width=sum(widths) + _PADDING * (len(widths) + 1)).print(table)
 
 
 def fit(widths: Sequence[int], is_long: Sequence[bool], total: int) -> list[int]:
@@ -136,7 +136,7 @@ def fit(widths: Sequence[int], is_long: Sequence[bool], total: int) -> list[int]
 
 
 def _terminal_width() -> int:
-    console = Console()
+    console = plain_console()
     return console.width if console.is_terminal else _PIPE_WIDTH
 
 

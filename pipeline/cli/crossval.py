@@ -12,11 +12,11 @@ from pathlib import Path
 from typing import Literal
 
 from rich import box
-from rich.console import Console
 from rich.table import Table
 
 from pipeline import crossval
 from pipeline.cli import exits
+from pipeline.cli.console import plain_console
 from pipeline.cli.options import add_config, positive
 from pipeline.config import Config, ConfigError
 from pipeline.crossval import Summary
@@ -50,8 +50,8 @@ def execute(arguments: argparse.Namespace) -> int:
     summaries = {split: crossval.summarise([fold[split] for fold in folds]) for split in config.evaluation.splits}
     path = Path(crossval.home(config, arguments.folds), FILE)
     path.write_text(json.dumps(as_json(summaries), indent=2) + "\n", encoding="utf-8")
-    console = Console()
-    console = console if console.is_terminal else Console(width=_PIPE_WIDTH)
+    console = plain_console()
+    console = console if console.is_terminal else plain_console(width=_PIPE_WIDTH)
     for split, summary in summaries.items():
         console.print(table(split, summary))
     print(f"the folds' figures: {path}")

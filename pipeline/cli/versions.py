@@ -11,11 +11,11 @@ from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
 from rich import box
-from rich.console import Console
 from rich.table import Table
 
 from pipeline import paths
 from pipeline.cli import exits
+from pipeline.cli.console import plain_console
 from pipeline.cli.options import add_config
 from pipeline.config import Config, dump_config
 from pipeline.config.dump import TRAINER
@@ -46,8 +46,8 @@ def execute(arguments: argparse.Namespace) -> int:
     if not states:
         make = f"`tfx_runner.py run --config {arguments.config}`"
         raise exits.CommandError(f"no version was pushed to {paths.serving(config)}. Make one: {make}")
-    console = Console()
-    console = console if console.is_terminal else Console(width=_PIPE_WIDTH)
+    console = plain_console()
+    console = console if console.is_terminal else plain_console(width=_PIPE_WIDTH)
     by_version = {p.version: p for p in pushed}
     console.print(_outcomes(config, states, by_version, figures))
     console.print(_lineage(config, [p for p in pushed if p.version in states]))

@@ -42,7 +42,7 @@ def main() -> None:
     import tfx.v1  # noqa: F401  (patches TFMA's protos)
 
     folder = newest_evaluation(load_config(arguments.config))
-    Console().print(figures_table(headline(str(folder), arguments.split), f"{arguments.split}: {folder}"))
+    Console(markup=False).print(figures_table(headline(str(folder), arguments.split), f"{arguments.split}: {folder}"))
 
 
 if __name__ == "__main__":

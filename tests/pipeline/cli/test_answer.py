@@ -70,6 +70,21 @@ def test_history_shows_features_times_and_outcomes_and_cuts_long_titles(shop, ca
     assert "…" in out
 
 
+def test_texts_are_printed_as_they_are(shop, tmp_path, capsys):
+    titles = ["Il Postino [import]", "AC [/DC]", "[red]Ten :heart: Things[/red]"]
+    rows = "".join(f"{item},{title},\n" for item, title in enumerate(titles))
+    (tmp_path / "items.csv").write_text(f"item_id,title,colour\n{rows}")
+    ids = [str(item) for item in range(len(titles))]
+    show_items(shop, [Recommendation(item, 0.5, {}) for item in ids], version=7)
+    show_history(shop, Person("[/7]", ids, [], {}, {"user_place": ["[/home]"]}))
+    show_history(shop, Person("[/8]", [], [], {}, {}))
+    out = capsys.readouterr().out
+    for text in titles:
+        assert out.count(text) == 2
+    assert "User [/7] (place [/home]): the last 3 events" in out
+    assert "User [/8]: no history in the log" in out
+
+
 def test_user_without_history(shop, capsys):
     show_history(shop, Person("8", [], [], {}, {}))
     assert capsys.readouterr().out == "User 8: no history in the log\n"
