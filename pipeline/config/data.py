@@ -2,7 +2,7 @@
 
 from typing import Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from pipeline.config.base import Section
 
@@ -21,9 +21,16 @@ class Table(Section):
     format: TableFormat | None = None
     """Found from the extension when missing (.csv, .parquet, .jsonl, .tfrecord, each also with .gz)."""
     separator: str = ","
-    """CSV only."""
+    """CSV only: one ASCII character. A tab is written "\\t", in double quotes."""
     encoding: str = "utf-8"
     """CSV and JSON lines only."""
+
+    @field_validator("separator")
+    @classmethod
+    def _one_character(cls, value: str) -> str:
+        if len(value) != 1 or not value.isascii() or value in "\0\r\n":
+            raise ValueError('should be one ASCII character, no line end (a tab is "\\t", in double quotes)')
+        return value
 
 
 class InteractionTable(Table):

@@ -95,11 +95,23 @@ def test_dumped_configuration_reads_back_equal(path):
             "shop.yaml:8: `cleaning`: should hold keys: duplicates, outliers, core, unseen_items, max_bad_share. "
             "Received: 3",
         ),
+        (
+            "path: events.csv",
+            "path: events.csv, separator: '\\t'",
+            "shop.yaml:4: `data.interactions.separator`: should be one ASCII character, no line end "
+            "(a tab is \"\\t\", in double quotes). Received: '\\\\t'",
+        ),
         ("data:", "name: b\ndata:", "shop.yaml:2: `name`: stands twice; first in line 1"),
     ],
 )
 def test_error_names_line_key_found_and_allowed(old, new, expected):
     assert error_of(GOOD.replace(old, new, 1)) == expected
+
+
+@pytest.mark.parametrize("separator", ["::", "", "\n", "§"])
+def test_a_separator_is_one_character(separator):
+    path = f"path: events.csv, separator: {json.dumps(separator)}"
+    assert "`data.interactions.separator`: should be one ASCII" in error_of(GOOD.replace("path: events.csv", path))
 
 
 def test_every_problem_is_reported_at_once():
