@@ -1,6 +1,6 @@
 """Tables, their columns, cleaning and splitting: what ingest reads and how."""
 
-from typing import Literal
+from typing import Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
@@ -22,15 +22,26 @@ class Table(Section):
     """Found from the extension when missing (.csv, .parquet, .jsonl, .tfrecord, each also with .gz)."""
     separator: str = ","
     """CSV only: one ASCII character. A tab is written "\\t", in double quotes."""
+    quote: str | None = '"'
+    """CSV only: one ASCII character around values that hold separators. null: quotes are plain text."""
+    multiline: bool = False
+    """CSV only: whether quoted values may span lines. If not, the first that does stops the run: most often a stray
+    quote took the rows up to the next quote for its text."""
     encoding: str = "utf-8"
     """CSV and JSON lines only."""
 
-    @field_validator("separator")
+    @field_validator("separator", "quote")
     @classmethod
-    def _one_character(cls, value: str) -> str:
-        if len(value) != 1 or not value.isascii() or value in "\0\r\n":
+    def _one_character(cls, value: str | None) -> str | None:
+        if value is not None and (len(value) != 1 or not value.isascii() or value in "\0\r\n"):
             raise ValueError('should be one ASCII character, no line end (a tab is "\\t", in double quotes)')
         return value
+
+    @model_validator(mode="after")
+    def _quote_is_no_separator(self) -> Self:
+        if self.quote == self.separator:
+            raise ValueError(f"`quote` should not be `separator`. Received: {self.quote!r} for both")
+        return self
 
 
 class InteractionTable(Table):

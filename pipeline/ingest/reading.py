@@ -11,6 +11,7 @@ import pyarrow.parquet as pq
 from pyarrow import csv
 
 from pipeline.config.data import Table
+from pipeline.ingest.csv_lines import CountedLines, check_quotes
 from pipeline.ingest.tables import (
     TableError,
     broken_gzip,
@@ -43,14 +44,15 @@ def read_batches(path: str, table: Table, columns: Sequence[str]) -> Iterator[Ba
 
     Args:
       path: One of `table_files`.
-      table: Its format, separator and encoding.
+      table: Its format, separator, quotes and encoding.
       columns: The columns to read. JSON lines and TFRecord rows may lack any of them: null.
 
     Yields:
       The rows in their order, in batches.
 
     Raises:
-      TableError: If the file cannot be read to its end, or a CSV or Parquet file lacks a column.
+      TableError: If the file cannot be read to its end, a CSV or Parquet file lacks a column, or the rows of a CSV file
+        are fewer than its lines because a quote was left open.
     """
     kind = table_format(table)
     check_columns(path, columns, file_columns(path, table) if kind in ("csv", "parquet") else columns)
@@ -75,6 +77,20 @@ def check_columns(path: str, wanted: Sequence[str], found: Sequence[str]) -> Non
 
 
 def _read_csv(path: str, file: BinaryIO, table: Table, columns: list[str]) -> Iterator[Batch]:
+    lines, rows = CountedLines(file), 0
+    try:
+        for batch in _csv_batches(lines, table, columns):
+            rows += len(batch.rows) + batch.malformed
+            yield batch
+    except pa.ArrowInvalid:
+        check_quotes(path, table)  # such as an open quote at the end of a block
+        raise
+    is_counted = "\n".encode(table.encoding) == b"\n"  # not in UTF-16
+    if lines.count > 1 + rows or not is_counted:  # the header is a line, too
+        check_quotes(path, table)
+
+
+def _csv_batches(file: CountedLines, table: Table, columns: list[str]) -> Iterator[Batch]:
     malformed: list[int] = []
 
     def skip(row: csv.InvalidRow) -> str:
@@ -84,7 +100,12 @@ def _read_csv(path: str, file: BinaryIO, table: Table, columns: list[str]) -> It
     reader = csv.open_csv(
         file,
         read_options=csv.ReadOptions(encoding=table.encoding, block_size=CSV_BLOCK_BYTES, use_threads=False),
-        parse_options=csv.ParseOptions(delimiter=table.separator, newlines_in_values=True, invalid_row_handler=skip),
+        parse_options=csv.ParseOptions(
+            delimiter=table.separator,
+            quote_char=table.quote or False,
+            newlines_in_values=table.multiline,
+            invalid_row_handler=skip,
+        ),
         convert_options=csv.ConvertOptions(column_types=dict.fromkeys(columns, pa.string()), include_columns=columns),
     )
     for batch in reader:

@@ -9,8 +9,9 @@ import json
 import os
 import posixpath
 import re
-from collections.abc import Iterable
-from typing import BinaryIO, Final, cast, get_args
+import sys
+from collections.abc import Iterable, Iterator
+from typing import BinaryIO, Final, TextIO, cast, get_args
 
 import pyarrow.parquet as pq
 
@@ -27,6 +28,7 @@ PLACEHOLDER: Final = re.compile(r"\{(SPAN|VERSION|YYYY|MM|DD)(?::(\d+))?\}")
 """TFX's: a number in a path, `{SPAN:3}` with a fixed width. `{YYYY}{MM}{DD}` is a span by date."""
 HEADER_ROWS: Final = 1000
 """Formats without a header: the columns are those that so many first rows have."""
+csv.field_size_limit(sys.maxsize)  # Arrow has no limit of its own
 _SPAN_PARTS: Final = ("YYYY", "MM", "DD", "SPAN", "VERSION")
 _DATE_WIDTHS: Final = {"YYYY": "4", "MM": "2", "DD": "2"}
 
@@ -186,13 +188,45 @@ def _neighbours(pattern: str) -> str:
 
 
 def _csv_columns(path: str, file: BinaryIO, table: Table) -> list[str]:
-    encoding = "utf-8-sig" if table.encoding.lower().replace("_", "-") in ("utf-8", "utf8") else table.encoding
     try:
-        return next(csv.reader(io.TextIOWrapper(file, encoding, newline=""), delimiter=table.separator), [])
+        lines = csv_lines(file, table)
+        names = next(csv_rows(lines if table.multiline else itertools.islice(lines, 1), table), [])
     except (UnicodeError, LookupError) as error:
         raise undecodable(path, table, str(error)) from error
     except csv.Error as error:
         raise TableError(f"{path}: is not CSV ({error})") from error
+    if names and goes_on(names[-1]) and not table.multiline:
+        raise open_quote(path, 1, "the header", names[-1])
+    return names
+
+
+def csv_lines(file: BinaryIO, table: Table, errors: str = "strict") -> TextIO:
+    """The lines of a CSV file with their ends."""
+    encoding = "utf-8-sig" if table.encoding.lower().replace("_", "-") in ("utf-8", "utf8") else table.encoding
+    return io.TextIOWrapper(file, encoding, errors, newline="")
+
+
+def csv_rows(lines: Iterable[str], table: Table) -> Iterator[list[str]]:
+    """The values of each row, cut as Arrow cuts them. Raises `csv.Error`."""
+    return csv.reader(
+        lines,
+        delimiter=table.separator,
+        quotechar=table.quote,
+        quoting=csv.QUOTE_MINIMAL if table.quote else csv.QUOTE_NONE,
+    )
+
+
+def goes_on(value: str) -> bool:
+    """Whether the last value of a line, cut by itself, holds the line's end: its quote is still open there."""
+    return value.endswith(("\n", "\r"))
+
+
+def open_quote(path: str, line: int, column: str, value: str) -> TableError:
+    """The error for a quote that is not closed in its line."""
+    return TableError(
+        f"{path}, line {line}: a quote in {column} is not closed in its line: {value.rstrip()[:40]!r}. "
+        "Where values may span lines, set the table's `multiline: true`; where quotes are plain text, `quote: null`"
+    )
 
 
 def _parquet_columns(path: str, file: BinaryIO, table: Table) -> list[str]:

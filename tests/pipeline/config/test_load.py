@@ -114,6 +114,17 @@ def test_a_separator_is_one_character(separator):
     assert "`data.interactions.separator`: should be one ASCII" in error_of(GOOD.replace("path: events.csv", path))
 
 
+@pytest.mark.parametrize(
+    ("keys", "said"),
+    [
+        ("quote: ''", "`data.interactions.quote`: should be one ASCII character"),
+        ("quote: ','", "`data.interactions`: `quote` should not be `separator`. Received: ',' for both"),
+    ],
+)
+def test_a_quote_is_another_character(keys, said):
+    assert said in error_of(GOOD.replace("path: events.csv", f"path: events.csv, {keys}"))
+
+
 def test_every_problem_is_reported_at_once():
     text = GOOD.replace("numeric", "number").replace("path:", "pth:")
     assert len(error_of(text).splitlines()) == 3  # the kind, the unknown `pth`, the missing `path`

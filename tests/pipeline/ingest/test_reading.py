@@ -19,7 +19,7 @@ def _read(folder, name, columns=("a", "b"), **options):
 
 def test_csv_is_text_and_malformed_rows_are_counted(tmp_path):
     (tmp_path / "t.csv").write_text('x,a,b\n1,007,2\n1,2\n\n1,2,3,4\n1,,"y, ""z""\nend"\n')
-    assert _read(tmp_path, "t.csv") == ([("007", "2"), ("", 'y, "z"\nend')], 2)
+    assert _read(tmp_path, "t.csv", multiline=True) == ([("007", "2"), ("", 'y, "z"\nend')], 2)
 
 
 def test_only_malformed_rows(tmp_path):
@@ -43,6 +43,69 @@ def test_csv_in_many_blocks_keeps_the_order(tmp_path, monkeypatch):
 def test_csv_options(tmp_path):
     (tmp_path / "t.csv").write_bytes("a;b\r\nä;ß\r\n".encode("latin-1"))
     assert _read(tmp_path, "t.csv", separator=";", encoding="latin-1") == ([("ä", "ß")], 0)
+
+
+STRAY = 'x,a,note\n1,007,ok\n\n1,2,3,4\n1,2,"5 disk\n' + "2,3,ok\n" * 20
+
+
+@pytest.mark.parametrize(
+    ("rest", "block"),
+    [
+        ("", 1 << 20),  # no other quote: up to the end of the file
+        ("", 64),  # and in several blocks
+        ('8,9,"7 in\n8,9,ok\n', 1 << 20),  # up to the next one
+        ('8,9,"7 in\n8,9,ok\n', 64),
+        ('8,"9",ok\n', 1 << 20),  # and the row that this makes is malformed
+        ('8,9,last"', 1 << 20),
+    ],
+)
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
+@pytest.mark.parametrize("name", ["t.csv", "t.csv.gz"])
+def test_a_stray_quote_is_named_and_not_a_long_value(tmp_path, monkeypatch, rest, block, end, name):
+    monkeypatch.setattr(reading, "CSV_BLOCK_BYTES", block)
+    content = (STRAY + rest).replace("\n", end).encode()
+    (tmp_path / name).write_bytes(gzip.compress(content) if name.endswith("gz") else content)
+    message = rf"{name}, line 5: a quote in column 'note' is not closed in its line: '5 disk'\. .*`multiline: true`"
+    with pytest.raises(TableError, match=message):
+        _read(tmp_path, name, ("x", "a"))
+    plain = _read(tmp_path, name, ("x", "a"), quote=None)
+    lines = content.decode().split(end)[1:]
+    assert plain == ([tuple(line.split(",")[:2]) for line in lines if line.count(",") == 2], 1)
+
+
+def test_a_stray_quote_in_the_header_or_past_the_columns_is_named(tmp_path):
+    (tmp_path / "t.csv").write_text('a,b,"c\n1,2,3\n4,5,6\n')
+    with pytest.raises(TableError, match=r"t\.csv, line 1: a quote in the header .*: 'c'"):
+        _read(tmp_path, "t.csv")
+    (tmp_path / "t.csv").write_text('a,b\n1,2,"c\n4,5\n')
+    with pytest.raises(TableError, match=r"t\.csv, line 2: a quote in value 3 .*: 'c'"):
+        _read(tmp_path, "t.csv")
+
+
+def test_a_stray_quote_in_two_byte_text_is_named(tmp_path):
+    (tmp_path / "t.csv").write_bytes('a,b\n1,2\n3,"4\n5,6\n'.encode("utf-16"))
+    with pytest.raises(TableError, match="line 3: a quote in column 'b'"):
+        _read(tmp_path, "t.csv", encoding="utf-16")
+    (tmp_path / "t.csv").write_bytes('a,b\n1,2\n3,"4"\n5,6\n'.encode("utf-16"))
+    assert _read(tmp_path, "t.csv", encoding="utf-16") == ([("1", "2"), ("3", "4"), ("5", "6")], 0)
+
+
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
+def test_quotes_blank_lines_and_long_values_are_innocent(tmp_path, monkeypatch, end):
+    monkeypatch.setattr(reading, "CSV_BLOCK_BYTES", 1 << 18)
+    long = "x" * 200_000
+    text = f'"a",b\n"1, ""2""",5" disk\n\n\n"{long}","y"z\n,"last'
+    (tmp_path / "t.csv").write_bytes(text.replace("\n", end).encode())
+    assert _read(tmp_path, "t.csv") == ([('1, "2"', '5" disk'), (long, "yz"), ("", "last")], 0)
+
+
+def test_a_file_without_blank_lines_is_read_once(tmp_path, monkeypatch):
+    monkeypatch.setattr(reading, "check_quotes", lambda path, table: pytest.fail("read twice"))
+    monkeypatch.setattr(reading, "CSV_BLOCK_BYTES", 33)
+    for end in ("\n", "\r\n", "\r"):
+        for last in ("", end):
+            (tmp_path / "t.csv").write_bytes((end.join(['a,"b"', *['1,"2"'] * 50, "bad"]) + last).encode())
+            assert _read(tmp_path, "t.csv") == ([("1", "2")] * 50, 1)
 
 
 def test_gzip(tmp_path):
