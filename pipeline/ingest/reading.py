@@ -130,10 +130,10 @@ def _read_json(path: str, file: BinaryIO, table: Table, columns: list[str]) -> I
 
 
 def _as_array(values: list[Any]) -> pa.Array:
-    """An Arrow array even where the rows differ in type: then all is text."""
+    """An Arrow array even where the rows differ in type or a number has more than 64 bits: then all is text."""
     try:
         return pa.array(values)
-    except (pa.ArrowInvalid, pa.ArrowTypeError):
+    except (pa.ArrowInvalid, pa.ArrowTypeError, OverflowError):
         return pa.array([value if value is None else str(value) for value in values], pa.string())
 
 

@@ -127,6 +127,12 @@ def test_json_lines_of_mixed_types_in_one_batch(tmp_path):
     assert _read(tmp_path, "t.jsonl") == ([("1", 1), ("u", 2)], 0)
 
 
+@pytest.mark.parametrize("huge", [2**63, 2**64, -(2**63) - 1])
+def test_json_numbers_of_more_than_64_bits_are_text(tmp_path, huge):
+    (tmp_path / "t.jsonl").write_text(f'{{"a": {huge}, "b": 1}}\n{{"a": 5, "b": 2}}\n{{"b": 3}}\n')
+    assert _read(tmp_path, "t.jsonl") == ([(str(huge), 1), ("5", 2), (None, 3)], 0)
+
+
 def test_parquet_keeps_types_and_order_of_columns(tmp_path):
     pq.write_table(pa.table({"b": [["x"], None], "z": [0, 0], "a": [1, 2]}), tmp_path / "t.parquet")
     assert _read(tmp_path, "t.parquet") == ([(1, ["x"]), (2, None)], 0)
