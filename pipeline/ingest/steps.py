@@ -51,13 +51,24 @@ class ReadTable(beam.DoFn):
         rows = 0
         try:
             for batch in read_batches(path, self._table, self._columns):
-                table, counts = self._clean(batch, file, rows)
+                table, counts = self._cleaned(path, batch, file, rows)
                 rows += len(batch.rows)
                 yield from partition(table, self._key, self._buckets)
                 yield _counted(counts)
         except TableError as error:
             yield TaggedOutput(COUNTS, Counter({(ERRORS, str(error)): 1}))
         yield TaggedOutput(ROWS, (file, rows))
+
+    def _cleaned(self, path: str, batch: Batch, file: int, first_row: int) -> tuple[pa.Table, Counts]:
+        """The batch's clean rows. Raises `TableError` for a column of a type that cannot be read as configured."""
+        try:
+            return self._clean(batch, file, first_row)
+        except (pa.ArrowInvalid, pa.ArrowTypeError, pa.ArrowNotImplementedError) as error:
+            types = ", ".join(f"{field.name} ({field.type})" for field in batch.rows.schema)
+            raise TableError(
+                f"{path}: a column cannot be read as the configuration says ({error}). "
+                f"Change its type or its use. Columns: {types}"
+            ) from error
 
 
 class SortBucket(beam.DoFn):

@@ -2,6 +2,7 @@ import csv
 import json
 import shutil
 from collections import Counter
+from datetime import datetime
 
 import pandas as pd
 import pytest
@@ -227,6 +228,21 @@ def test_a_file_that_breaks_in_the_middle_is_one_clear_error(tables, tmp_path):
     with (tmp_path / "interactions.csv").open("ab") as file:
         file.write("u1,i1,1700000000,5,caf\xe9\n".encode("latin-1"))
     _fails(tmp_path, IngestError, r"interactions\.csv: is not utf-8 text .*`encoding`$")
+
+
+@pytest.mark.parametrize(
+    ("changed", "message"),
+    [
+        ({"user_id": b"caf\xe9"}, r"UTF8.* Columns: user_id \(binary\), item_id \(string\)"),
+        ({"rating": datetime(2024, 1, 1)}, r"timestamp.* Columns: .*rating \(timestamp"),
+    ],
+)
+def test_a_column_of_another_type_is_one_clear_error(tables, tmp_path, changed, message):
+    shutil.copytree(tables, tmp_path, dirs_exist_ok=True)
+    log = pd.read_csv(tmp_path / "interactions.csv", dtype=str, keep_default_na=False)
+    log.assign(**changed).to_parquet(tmp_path / "log.parquet")
+    data = {"interactions": {"path": "log.parquet"}}
+    _fails(tmp_path, IngestError, r"log\.parquet: a column cannot be read as the configuration.*" + message, data=data)
 
 
 def test_an_empty_split_stops_the_run(tmp_path):
