@@ -11,7 +11,7 @@ import tensorflow as tf
 from apache_beam.options.pipeline_options import PipelineOptions
 
 from pipeline.config import Config, parse_config
-from pipeline.ingest.events import FILE, ITEM, POSITIVE, ROW, TIME, USER
+from pipeline.ingest.events import FILE, FRACTION, ITEM, POSITIVE, ROW, TIME, USER
 from pipeline.ingest.splits import EVAL, TEST, TRAIN
 
 
@@ -58,6 +58,7 @@ def as_table(rows: list[Row]) -> pa.Table:
             USER: [r.user for r in rows],
             ITEM: [r.item for r in rows],
             TIME: pa.array([r.time for r in rows], pa.int64()),
+            FRACTION: pa.array([0] * len(rows), pa.int32()),
             FILE: pa.array([0] * len(rows), pa.int64()),
             ROW: pa.array([r.ordinal for r in rows], pa.int64()),
             POSITIVE: pa.array([r.positive for r in rows], pa.bool_()),

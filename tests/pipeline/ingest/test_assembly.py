@@ -242,6 +242,7 @@ def test_features_of_events_and_of_the_users_table():
     users = pa.table(
         {
             "id": ["v", "u", "u"],
+            "fraction": pa.array([0, 0, 0], pa.int32()),
             "file": pa.array([0, 0, 0], pa.int64()),
             "row": pa.array([0, 2, 1], pa.int64()),
             "user_age": pa.array([1, 99, 30], pa.float32()),
