@@ -21,7 +21,7 @@ def _wait_for_checkpoint(passes: Passes, process: subprocess.Popen[bytes], secon
 def test_a_killed_run_resumes_and_a_model_below_its_gate_is_not_pushed(passes: Passes) -> None:
     home, before = passes.home, passes.home.versions()
     impossible = {"gates": [{"metric": "ndcg@10", "min": 0.999}]}
-    mirrored = {"epochs": 6, "strategy": "mirrored", "replicas": 2}
+    mirrored = {"epochs": 2, "strategy": "mirrored", "replicas": 2}
     config = home.configure("impossible.yaml", evaluation=impossible, training=mirrored)
     process = subprocess.Popen(
         [sys.executable, str(ROOT / "tfx_runner.py"), "run", "--config", str(config)],
