@@ -28,10 +28,10 @@ def main() -> None:
     base = arguments.folder / MODEL_NAME
     options = read_options(parse_flags([f"--model_base_path={base}"]))
     servable = loader(options, Metrics())(MODEL_NAME, 1, str(base / "1"))
-    signature = servable.signatures[DEFAULT_SIGNATURE]
+    signature = servable.predicts[DEFAULT_SIGNATURE]
     requests = map(predict_pb2.PredictRequest.FromString, read_requests(arguments.folder))
     feeds = [request_feeds(signature, request) for request in requests]
-    fetches = [output.name for output in signature.outputs.values()]
+    fetches = list(signature.outputs.values())
     end = time.perf_counter() + arguments.seconds
     milliseconds: list[float] = []
     while (begin := time.perf_counter()) < end:
