@@ -22,7 +22,7 @@ test: bootstrap
 lint: bootstrap
 	$(PYTHON) -m ruff check .
 	$(PYTHON) -m ruff format --check .
-	$(PYTHON) -m mypy pipeline transform trainer serving tfx_runner.py
+	$(PYTHON) -m mypy benchmarks pipeline transform trainer serving tfx_runner.py
 
 bench-quality: bootstrap
 	$(PYTHON) -m benchmarks.quality

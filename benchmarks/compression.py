@@ -52,7 +52,7 @@ def main() -> None:
     """Prints a row for each variant as soon as it is evaluated, and all again with their latency."""
     arguments = _parser().parse_args()
     study = Study("", arguments.config, tuple(arguments.metric), _variants(arguments.epochs))
-    console, found = Console(), {}
+    console, found = Console(), dict[str, Compressed]()
     for name in study.variants:
         found[name] = _in_own_process(run, _taught(study, name, found), name, arguments.seed)
         console.print(table(study.metrics, found))

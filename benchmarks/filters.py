@@ -13,6 +13,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from types import SimpleNamespace
+from typing import cast
 
 import numpy as np
 from rich.table import Table
@@ -31,6 +32,7 @@ from trainer.index.build import build_index
 from trainer.signatures.filters import Filters, without_items
 from trainer.signatures.inputs import Extras
 from trainer.signatures.retrieval import Retrieval
+from trainer.towers.state import QueryState
 
 DIMENSION, TOP, ALLOWED = 64, 100, 1000
 _SERVING = {"filters": ["year", "genre", "tag"], "allow_list": True}
@@ -108,7 +110,8 @@ class Search(tf.Module):
 
     def _best(self, query: tf.Tensor, extras: Extras) -> tf.Tensor:
         retrieval, nothing = Retrieval(self.index, None), tf.zeros([tf.shape(query)[0], 0], tf.int64)
-        state, k = SimpleNamespace(embedding=query), tf.constant(TOP)
+        # Without neighbourhoods a search reads the query alone.
+        state, k = cast(QueryState, SimpleNamespace(embedding=query)), tf.constant(TOP)
 
         def among() -> tuple[tf.Tensor, tf.Tensor]:
             return retrieval.search_among(state, k, without_items(self.filters.mask(extras), nothing))

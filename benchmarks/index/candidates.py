@@ -54,7 +54,7 @@ def brute_force(items: Floats) -> Candidate:
 def served(kind: str, items: Floats, queries: Floats, target: float) -> Candidate:
     """`serving.index`, built as at export."""
     table = np.concatenate([items, np.zeros((1, items.shape[1]), np.float32)])
-    index, report = build_index(table, queries, ServingConfig(index=kind, recall_target=target))  # type: ignore[arg-type]
+    index, report = build_index(table, queries, ServingConfig(index=kind, recall_target=target))
 
     @tf.function(input_signature=[tf.TensorSpec([None, items.shape[1]])], autograph=False)
     def search(query: tf.Tensor) -> tf.Tensor:
