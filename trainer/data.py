@@ -1,6 +1,7 @@
 """Transformed examples on disk as batches of dense windows."""
 
 from collections.abc import Callable, Iterator, Sequence
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -38,9 +39,6 @@ class WindowData:
         self._records = tf.data.TFRecordDataset(self.files, "GZIP", num_parallel_reads=min(4, len(self.files)))
         if sum(tf.io.gfile.stat(f).length for f in self.files) < _CACHED_BYTES:
             self._records = self._records.cache()
-        # Traced once, not with each epoch's dataset.
-        self._parse = _traced(self._parsed)
-        self._with_lengths = _traced(self._measured)
 
     def training_batches(self, plan: BatchPlan, seed: int, epoch: int, share: Share | None = None) -> tf.data.Dataset:
         """One epoch of window batches in an order that depends on seed and epoch only; the last ones may be smaller.
@@ -91,6 +89,16 @@ class WindowData:
         # Nothing here is left to tune, and an iterator that is let go waits for its tuner: seconds, at times minutes.
         options.autotune.enabled = False
         return windows.with_options(options).prefetch(2)
+
+    @cached_property
+    def _parse(self) -> Callable[[tf.Tensor], Window]:
+        """`_parsed`, traced once and not with each epoch's dataset."""
+        return _traced(self._parsed)
+
+    @cached_property
+    def _with_lengths(self) -> Callable[[tf.Tensor], tuple[tf.Tensor, tf.Tensor]]:
+        """`_measured`, traced where windows are divided by length."""
+        return _traced(self._measured)
 
     def _measured(self, serialized: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         """Records [B] and their windows' lengths int32 [B]."""
