@@ -6,7 +6,6 @@ from typing import Final
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from pipeline import layout
 from pipeline.config.data import Outlier, TimeUnit
@@ -15,15 +14,14 @@ from pipeline.ingest.columns import TYPES, Column, Plan
 from pipeline.ingest.reading import Batch
 from pipeline.ingest.report import Counts
 from pipeline.ingest.values import (
-    NANOSECONDS,
     Parsed,
     as_list,
     as_nanoseconds,
     as_number,
     as_text,
     as_time,
-    in_seconds,
     is_valid,
+    split_seconds,
 )
 
 USER: Final = "user"
@@ -109,8 +107,7 @@ def _times(plan: Plan, batch: Batch, rows: _Rows) -> dict[str, pa.Array]:
         rows.drop(f"unparsable {config.time}", times.is_unparsable, is_bad=True)
         rows.drop(f"missing {config.time}", ~is_valid(times.values), is_bad=True)
         nanoseconds = times.values
-    fraction = (pc.fill_null(nanoseconds, 0).to_numpy() % NANOSECONDS).astype(np.int32)
-    return {TIME: in_seconds(nanoseconds), FRACTION: pa.array(fraction)}
+    return dict(zip((TIME, FRACTION), split_seconds(nanoseconds), strict=True))
 
 
 def _numbers(plan: Plan, batch: Batch, rows: _Rows) -> dict[str, np.ndarray]:

@@ -18,7 +18,7 @@ MISSING_WORDS: Final = ("", "nan", "null", "none", "na", "n/a", "\\n", "<na>")
 TRUTHS: Final = {"true": 1.0, "false": 0.0}
 TICKS: Final = {"s": 1, "ms": 10**3, "us": 10**6, "ns": 10**9}
 """Per second."""
-NANOSECONDS: Final = 10**9
+_NANOSECONDS: Final = 10**9
 MAX_TIME: Final = 2**33
 """Seconds from 1970 in either direction, 272 years: what lies beyond has another unit than the configured one."""
 
@@ -57,7 +57,8 @@ def as_number(column: pa.ChunkedArray | pa.Array) -> Parsed:
     if not _is_text(values.type):
         numbers = _to_numpy(values)
         return _parsed(numbers, np.isinf(numbers))
-    text = pc.utf8_lower(_without_missing_words(values))
+    text = pc.utf8_lower(pc.utf8_trim_whitespace(pc.cast(values, pa.string())))
+    text = _null_where_missing(text, text)
     numbers = _text_to_numpy(text)
     return _parsed(numbers, ~np.isfinite(numbers) & is_valid(text))
 
@@ -65,12 +66,13 @@ def as_number(column: pa.ChunkedArray | pa.Array) -> Parsed:
 def as_time(column: pa.ChunkedArray | pa.Array, unit: TimeUnit) -> Parsed:
     """Whole seconds since 1970, rounded down, int64 [n]. Columns of a time type need no unit."""
     times = as_nanoseconds(column, unit)
-    return Parsed(in_seconds(times.values), times.is_unparsable)
+    return Parsed(split_seconds(times.values)[0], times.is_unparsable)
 
 
-def in_seconds(nanoseconds: pa.Array) -> pa.Array:
-    """Whole seconds, rounded down, int64 [n]."""
-    return _masked(pc.fill_null(nanoseconds, 0).to_numpy() // NANOSECONDS, ~is_valid(nanoseconds))
+def split_seconds(nanoseconds: pa.Array) -> tuple[pa.Array, pa.Array]:
+    """Whole seconds, rounded down, int64 [n], and the nanoseconds beyond them, int32 [n], 0 where missing."""
+    seconds, beyond = np.divmod(pc.fill_null(nanoseconds, 0).to_numpy(), _NANOSECONDS)
+    return pa.array(seconds, mask=~is_valid(nanoseconds)), pa.array(beyond.astype(np.int32))
 
 
 def as_nanoseconds(column: pa.ChunkedArray | pa.Array, unit: TimeUnit) -> Parsed:
@@ -81,17 +83,18 @@ def as_nanoseconds(column: pa.ChunkedArray | pa.Array, unit: TimeUnit) -> Parsed
     if pa.types.is_timestamp(values.type):
         ticks, read = TICKS[values.type.unit], as_number(pc.cast(values, pa.int64()))
     elif unit == "iso8601":
-        return _from_iso8601(_without_missing_words(values))
+        text = pc.utf8_trim_whitespace(as_text(values))
+        return _from_iso8601(_null_where_missing(text, pc.utf8_lower(text)))
     else:
         ticks, read = TICKS[unit], as_number(values)
     numbers = _to_numpy(read.values)
     is_far = np.abs(np.floor(numbers / ticks)) >= MAX_TIME
     is_read = ~(np.isnan(numbers) | is_far)
     numbers = np.where(is_read, numbers, 0)
-    whole, size = np.floor(numbers), NANOSECONDS // ticks
+    whole, size = np.floor(numbers), _NANOSECONDS // ticks
     # The parts one by one: a float64 does not hold their sum.
     nanoseconds = whole.astype(np.int64) * size + ((numbers - whole) * size).astype(np.int64)
-    return Parsed(_masked(nanoseconds, ~is_read), read.is_unparsable | is_far)
+    return Parsed(pa.array(nanoseconds, mask=~is_read), read.is_unparsable | is_far)
 
 
 def as_list(column: pa.ChunkedArray | pa.Array, separator: str) -> pa.Array:
@@ -172,10 +175,9 @@ def _to_numpy(values: pa.Array) -> np.ndarray:
     return np.asarray(pc.cast(values, pa.float64(), safe=False).to_numpy(zero_copy_only=False), np.float64)
 
 
-def _without_missing_words(values: pa.Array) -> pa.Array:
-    """Trimmed text, null where it is one of `MISSING_WORDS`."""
-    text = pc.utf8_trim_whitespace(as_text(values))
-    return null_where(text, _to_mask(pc.is_in(pc.utf8_lower(text), pa.array(MISSING_WORDS))))
+def _null_where_missing(text: pa.Array, words: pa.Array) -> pa.Array:
+    """The text, null where its word, trimmed and in lower case, is one of `MISSING_WORDS`."""
+    return null_where(text, _to_mask(pc.is_in(words, pa.array(MISSING_WORDS))))
 
 
 def _text_to_numpy(text: pa.Array) -> np.ndarray:
@@ -194,11 +196,7 @@ def _from_iso8601(text: pa.Array) -> Parsed:
     for kind in (has_offset, ~has_offset):
         times[kind] = pd.to_datetime(series[kind], format="ISO8601", utc=True, errors="coerce").to_numpy(times.dtype)
     is_read, is_given = ~np.isnat(times), is_valid(text)
-    return Parsed(_masked(np.where(is_read, times.astype(np.int64), 0), ~is_read), is_given & ~is_read)
-
-
-def _masked(values: np.ndarray, is_missing: np.ndarray) -> pa.Array:
-    return pa.array(values, mask=is_missing)
+    return Parsed(pa.array(times.astype(np.int64), mask=~is_read), is_given & ~is_read)
 
 
 def _parsed(numbers: np.ndarray, is_unparsable: np.ndarray) -> Parsed:
