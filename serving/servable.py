@@ -12,18 +12,16 @@ from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from typing import Any, Final
 
-import grpc
 import numpy as np
 import tensorflow as tf
-from google.protobuf.message import DecodeError
 from tensorflow.core.protobuf import config_pb2, meta_graph_pb2
 
+from serving import saved_model
 from serving.batching import Batcher, Feeds, Run
 from serving.batching_parameters import BatchingParameters
-from serving.errors import ServingError, from_tensorflow, not_found
+from serving.errors import from_tensorflow
 from serving.signature import Signature
 
-_FILES: Final = ("saved_model.pb", "saved_model.pbtxt")
 _MAX_CALLS: Final = 128
 """Prepared calls kept per version: one for each set of inputs and outputs that was asked for."""
 
@@ -90,26 +88,7 @@ class _Session:
 
 def load(name: str, version: int, path: str, tags: Sequence[str], config: config_pb2.ConfigProto) -> Servable:
     """Reads the SavedModel in `path`. Raises `ServingError` saying what is wrong with it."""
-    if not any(tf.io.gfile.exists(tf.io.gfile.join(path, file)) for file in _FILES):
-        raise not_found(
-            "Specified file path does not appear to contain a SavedModel bundle "
-            f"(should have a file called `saved_model.pb`)\nSpecified file path: {path}"
-        )
-    graph = tf.Graph()
-    with graph.as_default():
-        session = tf.compat.v1.Session(graph=graph, config=config)
-        try:
-            meta_graph = tf.compat.v1.saved_model.load(session, list(tags), path)
-        except tf.errors.OpError as error:
-            raise from_tensorflow(error) from error
-        except (DecodeError, OSError) as error:
-            message = f"Can't parse {tf.io.gfile.join(path, 'saved_model.pb')} as binary proto"
-            raise ServingError(grpc.StatusCode.DATA_LOSS, message) from error
-        except RuntimeError as error:  # the loader's way to say: no such tags
-            raise not_found(
-                f"Could not find meta graph def matching supplied tags: {{ {' '.join(tags)} }}. To inspect available "
-                "tag-sets in the SavedModel, please use the SavedModel CLI: `saved_model_cli`"
-            ) from error
-        except (ValueError, KeyError, TypeError) as error:
-            raise ServingError(grpc.StatusCode.DATA_LOSS, f"{path}: {' '.join(str(error).split())}") from error
+    meta_graph = saved_model.read(path, tags)
+    session = tf.compat.v1.Session(graph=tf.Graph(), config=config)
+    saved_model.restore(session, meta_graph, path)
     return Servable(name, version, meta_graph, _Session(session).run)

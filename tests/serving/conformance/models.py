@@ -1,14 +1,17 @@
 """Small SavedModels: half_plus_two, one with a signature for every rule of the interface, and broken ones."""
 
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import tensorflow as tf
+from tensorflow.core.protobuf import saved_model_pb2
 from tensorflow_serving.apis import predict_pb2, prediction_log_pb2
 
 Tensors = dict[str, tf.Tensor]
 VECTOR = tf.TensorSpec([None], tf.float32, name="x")
+SHARD = "variables/variables.data-00000-of-00001"
 EXAMPLES = tf.TensorSpec([None], tf.string, name="inputs")
 
 
@@ -172,6 +175,13 @@ def make(root: Path) -> None:
     broken = root / "broken" / "1"
     broken.mkdir(parents=True)
     (broken / "saved_model.pb").write_bytes(b"\x08\x01 no model")
+    _break(root, "cut", "saved_model.pb", lambda data: data[: len(data) // 2])
+    _break(root, "wrong", "saved_model.pb", lambda data: b"oo" + data)
+    _break(root, "wrong_text", "saved_model.pb", lambda data: None)
+    (root / "wrong_text" / "1" / "saved_model.pbtxt").write_text("no model {")
+    _break(root, "no_shard", SHARD, lambda data: None)
+    _break(root, "cut_shard", SHARD, lambda data: data[:1])
+    _break(root, "no_input", "saved_model.pb", _without_input)
     _warm(copy_half(root, "warm/1"), "serving_default")
     _warm(copy_half(root, "cold/1"), "nothing")
     _warm(copy_half(root, "wide/1"), "serving_default", rows=8)
@@ -186,6 +196,22 @@ def copy_half(root: Path, to: str) -> Path:
     part = path.with_name(f".{path.name}.part")
     shutil.copytree(root / "half_plus_two" / "1", part)
     return part.rename(path)
+
+
+def _break(root: Path, name: str, file: str, change: Callable[[bytes], bytes | None]) -> None:
+    """half_plus_two with another content of one file, or without it."""
+    path = copy_half(root, f"{name}/1") / file
+    data = change(path.read_bytes())
+    path.unlink()
+    if data is not None:
+        path.write_bytes(data)
+
+
+def _without_input(data: bytes) -> bytes:
+    """The model, of whose first node with inputs the first one is not in the graph."""
+    model = saved_model_pb2.SavedModel.FromString(data)
+    next(node for node in model.meta_graphs[0].graph_def.node if node.input).input[0] = "nowhere"
+    return bytes(model.SerializeToString())
 
 
 def _warm(version: Path, signature: str, rows: int = 1) -> None:

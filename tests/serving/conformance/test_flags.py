@@ -265,7 +265,10 @@ def test_a_model_that_cannot_be_loaded_keeps_a_server_from_starting(lab: Lab, br
     assert broken is not None
     status, output = broken.output()
     assert status == 255
-    assert "1 servable(s) did not become available: {{{name: broken version: 1} due to error: DATA_LOSS: " in output
+    assert (
+        "1 servable(s) did not become available: {{{name: broken version: 1} due to error: OUT_OF_RANGE: "
+        "Read less bytes than requested}, }"
+    ) in output
 
 
 @pytest.mark.parametrize("flag", ["--port=abc", "--enable_batching=maybe"])

@@ -86,7 +86,7 @@ def test_new_versions_are_found_and_old_ones_retired(lab: Lab, server: Server) -
     copy_half(lab.root, "growing/2")
     eventually(lambda: server.states("growing") == {1: "END", 2: "AVAILABLE"})
     if server.process is not None:  # --max_num_load_retries=0
-        shutil.copytree(lab.root / "broken" / "1", lab.root / "growing" / ".3")
+        shutil.copytree(lab.root / "wrong" / "1", lab.root / "growing" / ".3")
         (lab.root / "growing" / ".3").rename(lab.root / "growing" / "3")
         eventually(lambda: server.states("growing") == {1: "END", 2: "AVAILABLE", 3: "END"})
         status = server.status("growing")[0].status
@@ -174,13 +174,17 @@ def test_a_config_that_is_refused_changes_nothing(server: Server, case: str) -> 
 @pytest.mark.parametrize(
     ("name", "code", "message"),
     [
-        ("broken", "DATA_LOSS", "Can't parse {}/1/saved_model.pb as binary proto"),
+        ("broken", "OUT_OF_RANGE", "Read less bytes than requested"),
+        ("cut", "OUT_OF_RANGE", "Read less bytes than requested"),
+        ("wrong", "DATA_LOSS", "Can't parse {}/1/saved_model.pb as binary proto"),
+        ("wrong_text", "DATA_LOSS", "Can't parse {}/1/saved_model.pbtxt as text proto"),
         (
             "empty",
             "NOT_FOUND",
             "Specified file path does not appear to contain a SavedModel bundle (should have a file called "
             "`saved_model.pb`)\nSpecified file path: {}/1",
         ),
+        ("no_input", "INVALID_ARGUMENT", "Node 'Variable/Read/ReadVariableOp': Unknown input node 'nowhere'"),
         ("cold", "FAILED_PRECONDITION", 'Serving signature key "nothing" not found.'),
     ],
 )
@@ -199,19 +203,33 @@ def test_a_model_that_cannot_be_loaded(lab: Lab, server: Server, name: str, code
     assert ask(server, predict_request("half_plus_two", x=X)).model_spec.version.value == 2
 
 
+@pytest.mark.parametrize(
+    ("name", "code", "message"),
+    [
+        ("no_shard", 5, "{}/1/variables/variables.data-00000-of-00001; No such file or directory\n\t [["),
+        ("cut_shard", 11, "Read less bytes than requested\n\t [["),
+    ],
+)
+def test_a_model_whose_variables_cannot_be_read(lab: Lab, server: Server, name: str, code: int, message: str) -> None:
+    """The message ends with the names of the nodes that read them."""
+    if server.process is None:
+        pytest.skip("needs --max_num_load_retries=0: give --server-binary instead of --server-address")
+    path = f"{lab.root}/{name}"
+    failure(lambda: server.reload(model(lab, name) | {"base_path": path}))
+    (status,) = server.status(name)
+    assert (status.state, status.status.error_code) == (50, code)
+    assert status.status.error_message.startswith(message.format(path))
+
+
 def test_of_a_model_one_version_that_failed_is_named(lab: Lab, server: Server) -> None:
     """server_core.cc: WaitUntilModelsAvailable looks for the first version that has ended."""
     if server.process is None:
         pytest.skip("needs --max_num_load_retries=0: give --server-binary instead of --server-address")
     both = {"base_path": f"{lab.root}/twice_broken", **policy(specific={"versions": [1, 2]})}
     code, message = failure(lambda: server.reload(model(lab, "twice_broken") | both))
-    error = (
-        "{{{{name: twice_broken version: {0}}} due to error: DATA_LOSS: "
-        "Can't parse {1}/{0}/saved_model.pb as binary proto}}"
-    )
-    expected = [error.format(version, both["base_path"]) for version in (1, 2)]
+    error = "{{{{name: twice_broken version: {}}} due to error: OUT_OF_RANGE: Read less bytes than requested}}, "
     assert code == "UNKNOWN"
-    assert message in [f"1 model(s) did not become available: {{{text}, }}" for text in expected]
+    assert message in [f"1 model(s) did not become available: {{{error.format(version)}}}" for version in (1, 2)]
     eventually(lambda: server.states("twice_broken") == {1: "END", 2: "END"})
 
 
