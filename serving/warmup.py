@@ -54,6 +54,8 @@ def _records(file: str) -> Iterator[Any]:
         found = from_tensorflow(error)
         hint = "Please verify your warmup data is in TFRecord format."
         raise ServingError(found.code, f"{found.message}. {hint}") from error
+    except tf.errors.OpError as error:
+        raise from_tensorflow(error) from error
 
 
 def _log(record: bytes, file: str) -> Any:
