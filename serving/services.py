@@ -7,6 +7,7 @@ from functools import partial
 from typing import Any, Final
 
 import grpc
+from google.protobuf.message import DecodeError
 from tensorflow_serving.apis import (
     classification_pb2,
     get_model_metadata_pb2,
@@ -59,8 +60,7 @@ def _service(
 ) -> grpc.GenericRpcHandler:
     handlers = {
         method: grpc.unary_unary_rpc_method_handler(
-            partial(_answer, function, slots),
-            request_deserializer=message.FromString,
+            partial(_answer, function, slots, message.FromString),
             response_serializer=lambda response: response.SerializeToString(),
         )
         for method, (message, function) in methods.items()
@@ -73,10 +73,15 @@ def _measured(api: Api, method: str, function: Callable[[Any], Any]) -> Callable
 
 
 def _answer(
-    function: Callable[[Any], Any], slots: AbstractContextManager[Any], request: Any, context: grpc.ServicerContext
+    function: Callable[[Any], Any],
+    slots: AbstractContextManager[Any],
+    parse: Callable[[bytes], Any],
+    data: bytes,
+    context: grpc.ServicerContext,
 ) -> Any:
     """Runs `function`, unless nobody waits for the answer any more: the call is cancelled, or its deadline passed."""
     try:
+        request = parse(data)
         with slots:
             if not context.is_active():
                 raise callers.gone()
@@ -85,6 +90,8 @@ def _answer(
     except ServingError as error:
         LOG.debug("%s: %s", error.code.name, error.message)
         context.abort(error.code, error.details)
+    except DecodeError:
+        context.abort(grpc.StatusCode.INTERNAL, "")
     except Exception as error:
         LOG.exception("A request failed in an unforeseen way")
         context.abort(grpc.StatusCode.INTERNAL, f"{type(error).__name__}: {error}")
