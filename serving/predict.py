@@ -44,7 +44,7 @@ def predict_with(
     arrays = servable.run_for("Predict", feeds, [signature.outputs[alias] for alias in wanted])
     response = predict_pb2.PredictResponse(model_spec=resolved_spec(servable, request.model_spec.name, name))
     for alias, array in zip(wanted, arrays, strict=True):
-        tensors.fill_proto(np.asarray(array), response.outputs[alias], as_content)
+        tensors.fill_proto(array, response.outputs[alias], as_content)
     return response
 
 

@@ -19,7 +19,7 @@ from tensorflow.core.protobuf import config_pb2, meta_graph_pb2
 from serving import saved_model
 from serving.batching import Batcher, Feeds, Run
 from serving.batching_parameters import BatchingParameters
-from serving.errors import from_tensorflow
+from serving.errors import from_tensorflow, invalid_argument
 from serving.signature import Signature
 
 _MAX_CALLS: Final = 128
@@ -67,11 +67,13 @@ class _Session:
 
     def run(self, feeds: Feeds, fetches: Sequence[str]) -> list[np.ndarray]:
         """The tensors named in `fetches`, given those in `feeds`. Raises `ServingError` with TensorFlow's code."""
-        call = self._call(tuple(feeds), tuple(fetches))
         try:
-            return call(*feeds.values())
+            values = self._call(tuple(feeds), tuple(fetches))(*feeds.values())
         except tf.errors.OpError as error:
             raise from_tensorflow(error) from error
+        except UnicodeDecodeError as error:  # the code is lost: such a message quotes an input
+            raise invalid_argument(error.object.decode("utf-8", "replace")) from error
+        return [value if isinstance(value, np.ndarray) else _scalar(value) for value in values]
 
     def _call(self, feeds: tuple[str, ...], fetches: tuple[str, ...]) -> Callable[..., list[np.ndarray]]:
         key = (feeds, fetches)
@@ -84,6 +86,11 @@ class _Session:
             if len(self._calls) > _MAX_CALLS:
                 self._calls.popitem(last=False)
         return call
+
+
+def _scalar(value: Any) -> np.ndarray:
+    """A value that the session gives as NumPy's scalar or, of a string, as bytes."""
+    return np.array(value, object if isinstance(value, bytes) else None)
 
 
 def load(name: str, version: int, path: str, tags: Sequence[str], config: config_pb2.ConfigProto) -> Servable:

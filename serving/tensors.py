@@ -97,7 +97,10 @@ def to_array(proto: tensor_pb2.TensorProto, name: str) -> np.ndarray:
     if proto.tensor_content:
         return _from_content(proto.tensor_content, kind, shape, name)
     field = getattr(proto, kind.field)
-    values = np.array(field[:], object) if kind.is_string else np.fromiter(field, kind.stored, len(field))
+    try:
+        values = np.array(field[:], object) if kind.is_string else np.fromiter(field, kind.stored, len(field))
+    except OverflowError:  # the field holds more bits than the dtype: the lower ones count
+        values = np.fromiter(field, np.int64, len(field)).astype(kind.stored)
     return _complete(values, prod(shape) * kind.per_value).view(kind.array).reshape(shape)
 
 
@@ -141,7 +144,7 @@ def _malformed(name: str) -> ServingError:
 def _shape(proto: tensor_pb2.TensorProto, kind: _Type, name: str) -> tuple[int, ...]:
     message = proto.tensor_shape
     shape = tuple([dim.size for dim in message.dim])
-    if message.unknown_rank or min(shape, default=0) < 0:
+    if min(shape, default=0) < 0:
         raise _malformed(name)
     if prod(shape) * kind.array.itemsize > MAX_BYTES:
         raise _malformed(name)
@@ -149,6 +152,9 @@ def _shape(proto: tensor_pb2.TensorProto, kind: _Type, name: str) -> tuple[int, 
 
 
 def _from_content(content: bytes, kind: _Type, shape: tuple[int, ...], name: str) -> np.ndarray:
+    """As in TensorFlow, nobody looks at the content of a tensor without elements."""
+    if 0 in shape:
+        return np.empty(shape, kind.array)
     if kind.is_string:
         return _strings(content, shape, name)
     if len(content) != prod(shape) * kind.array.itemsize:

@@ -72,7 +72,6 @@ def test_fewer_values_are_filled_up_with_the_last_and_none_with_zero() -> None:
         lambda p: setattr(p, "dtype", 0),
         lambda p: setattr(p, "dtype", 9999),
         lambda p: setattr(p, "dtype", int(tf.resource.as_datatype_enum)),
-        lambda p: setattr(p.tensor_shape, "unknown_rank", True),
         lambda p: setattr(p.tensor_shape.dim[0], "size", -1),
         lambda p: setattr(p.tensor_shape.dim[0], "size", 1 << 60),
         lambda p: setattr(p, "tensor_content", b"12345"),

@@ -85,6 +85,63 @@ def test_fewer_values_than_the_shape_asks_for_are_filled_up_with_the_last(server
     assert values(ask(server, request)) == {"y": [4.0, 4.0]}
 
 
+def test_numbers_too_large_for_the_dtype_lose_their_upper_bits(server: Server) -> None:
+    """The fields have 32 bits: tensor.cc casts."""
+    inputs = {"int32": np.array([1], np.int32), "bool": np.array([True]), "double": np.array([0.5])}
+    request = predict_request("signatures", "types", uint8=np.zeros([3], np.uint8), **inputs)
+    request.inputs["uint8"].ClearField("tensor_content")
+    request.inputs["uint8"].int_val[:] = [255, -1, 70000]
+    assert values(ask(server, request))["uint8"] == [255, 255, 112]
+    request = predict_request("signatures", "half_precision", h=np.zeros([2], np.float16))
+    request.inputs["h"].ClearField("tensor_content")
+    request.inputs["h"].half_val[:] = [65536 + 0x3C00, 0x4000]
+    assert values(ask(server, request)) == {"h": [1.0, 2.0]}
+
+
+def test_the_content_of_a_tensor_without_elements_is_not_looked_at(server: Server) -> None:
+    request = predict_request("half_plus_two", x=np.zeros([0], np.float32))
+    request.inputs["x"].tensor_content = b"whatever"
+    assert values(ask(server, request)) == {"y": []}
+    request = predict_request("signatures", "strings", text=np.zeros([0], object), raw=[b"x"])
+    request.inputs["text"].tensor_content = b"whatever"
+    assert values(ask(server, request)) == {"text": [], "raw_bytes": [b"x"]}
+
+
+def test_a_shape_of_unknown_rank_has_the_dimensions_that_it_lists(server: Server) -> None:
+    request = predict_request("half_plus_two", x=X)
+    request.inputs["x"].tensor_shape.unknown_rank = True
+    assert values(ask(server, request)) == {"y": [2.5, 3.0]}
+    request.inputs["x"].tensor_shape.ClearField("dim")
+    request.inputs["x"].tensor_content = X[:1].tobytes()
+    assert values(ask(server, request)) == {"y": 2.5}
+
+
+def test_scalars_are_answered(server: Server) -> None:
+    request = predict_request("signatures", "strings", text=b"\xff", raw="")
+    assert values(ask(server, request)) == {"text": b"\xff", "raw_bytes": b""}
+    assert values(ask(server, predict_request("half_plus_two", x=np.float32(1)))) == {"y": 2.5}
+
+
+def test_an_error_that_quotes_what_is_no_text(server: Server) -> None:
+    code, message = refused(server, predict_request("signatures", "classify", inputs=[b"\xff\x00"]))
+    assert code == "INVALID_ARGUMENT"
+    assert message.startswith("Could not parse example input, value: '")
+
+
+def test_a_signature_without_an_output(server: Server) -> None:
+    """What fills the tables of a model is a signature, whose output is an operation that gives nothing."""
+    code, message = refused(server, predict_request("signatures", "__saved_model_init_op"))
+    assert code == "OUT_OF_RANGE"
+    assert message.startswith("Node 'NoOp' (type: 'NoOp', num of outputs: 0) does not have output 0")
+
+
+def test_a_message_that_is_none(server: Server) -> None:
+    """grpc's proto_utils.h."""
+    for method in ("PredictionService/Predict", "PredictionService/Classify", "ModelService/GetModelStatus"):
+        call = server.channel.unary_unary(f"/tensorflow.serving.{method}")
+        assert failure(lambda call=call: call(b"no message", timeout=TIMEOUT)) == ("INTERNAL", "")  # type: ignore[misc]
+
+
 def test_an_empty_batch_is_answered(server: Server) -> None:
     assert values(ask(server, predict_request("half_plus_two", x=np.zeros([0], np.float32)))) == {"y": []}
 
