@@ -1,8 +1,8 @@
 """What is wrong with a list of models to serve: names, paths, platforms and labels."""
 
+import re
 from collections.abc import Callable, Iterable
 from typing import Final
-from urllib.parse import urlsplit
 
 from tensorflow_serving.config import model_server_config_pb2
 
@@ -11,6 +11,7 @@ from serving.errors import failed_precondition, invalid_argument
 ModelConfigs = dict[str, model_server_config_pb2.ModelConfig]
 
 PLATFORM: Final = "tensorflow"
+_ABSOLUTE: Final = re.compile(r"/|[A-Za-z][A-Za-z0-9.]*://")
 
 
 def by_name(configs: Iterable[model_server_config_pb2.ModelConfig], known: ModelConfigs) -> ModelConfigs:
@@ -54,7 +55,7 @@ def check_labels(
 
 
 def _check_path(config: model_server_config_pb2.ModelConfig) -> None:
-    if not (config.base_path.startswith("/") or urlsplit(config.base_path).scheme):
+    if not _ABSOLUTE.match(config.base_path):
         raise invalid_argument(
             f"Expected model {config.name} to have an absolute path or URI; got base_path()={config.base_path}"
         )

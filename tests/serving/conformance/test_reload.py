@@ -127,6 +127,11 @@ REFUSALS: dict[str, tuple[list[dict[str, Any]], str, str]] = {
         "INVALID_ARGUMENT",
         "Expected model half_plus_two to have an absolute path or URI; got base_path()=some/where",
     ),
+    "a path that begins like a URI": (
+        [HALF | {"base_path": "file:/some/where"}],
+        "INVALID_ARGUMENT",
+        "Expected model half_plus_two to have an absolute path or URI; got base_path()=file:/some/where",
+    ),
     "no path": (
         [HALF | {"base_path": ""}],
         "INVALID_ARGUMENT",
