@@ -22,7 +22,7 @@ from serving.reload import apply_config
 from serving.repository import Repository
 from serving.rest.handler import Handler
 from serving.rest.http_server import RestServer
-from serving.services import MODEL_SERVICE, PREDICTION_SERVICE, model_service, prediction_service
+from serving.services import MODEL_SERVICE, PREDICTION_SERVICE, UnknownMethods, model_service, prediction_service
 
 LOG = logging.getLogger("serving")
 
@@ -49,6 +49,7 @@ class ModelServer:
         self._server = _grpc_server(flags)
         self._server.add_generic_rpc_handlers((prediction_service(api, _slots(options)), model_service(api)))
         health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)
+        self._server.add_generic_rpc_handlers((UnknownMethods(),))
         self._handler = Handler(api, options.metrics_path)
         self._rest: RestServer | None = None
         self._stopped = threading.Event()

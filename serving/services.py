@@ -1,7 +1,7 @@
 """The gRPC services: methods, their messages, and errors as status codes."""
 
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from functools import partial
 from typing import Any, Final
@@ -53,6 +53,19 @@ def model_service(api: Api) -> grpc.GenericRpcHandler:
             "HandleReloadConfigRequest": (model_management_pb2.ReloadConfigRequest, api.reload_config),
         },
     )
+
+
+class UnknownMethods(grpc.GenericRpcHandler):
+    """The last one to be asked: UNIMPLEMENTED without a text, as a server in C++ says it."""
+
+    def service(self, handler_call_details: grpc.HandlerCallDetails) -> grpc.RpcMethodHandler:
+        """Answers whatever the method is."""
+        return grpc.stream_stream_rpc_method_handler(_unimplemented)
+
+
+def _unimplemented(requests: Iterator[bytes], context: grpc.ServicerContext) -> Iterator[bytes]:
+    context.abort(grpc.StatusCode.UNIMPLEMENTED, "")
+    return requests
 
 
 def _service(

@@ -115,3 +115,9 @@ def test_health(lab: Lab, server: Server) -> None:
         assert stub.Check(health_pb2.HealthCheckRequest(service=service), timeout=TIMEOUT).status == 1
     unknown = health_pb2.HealthCheckRequest(service="none")
     assert failure(lambda: stub.Check(unknown, timeout=TIMEOUT))[0] == "NOT_FOUND"
+
+
+@pytest.mark.parametrize("method", ["SessionService/SessionRun", "PredictionService/Nothing", "nothing"])
+def test_methods_that_there_are_not(server: Server, method: str) -> None:
+    call = server.channel.unary_unary(f"/tensorflow.serving.{method}")
+    assert failure(lambda: call(b"", timeout=TIMEOUT)) == ("UNIMPLEMENTED", "")
