@@ -44,3 +44,5 @@ def apply_config(
         listed = "".join(f"{{{failure}}}, " for failure in failures)
         message = f"{len(failures)} {what} did not become available: {{{listed}}}"
         raise ServingError(grpc.StatusCode.UNKNOWN, message)
+    if any(model.HasField("logging_config") for model in config.model_config_list.config):
+        raise invalid_argument("No request-logger-creator provided.")  # the models are served all the same

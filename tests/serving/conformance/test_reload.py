@@ -257,6 +257,14 @@ def test_a_model_with_warm_up_requests_is_loaded(lab: Lab, server: Server) -> No
     assert versions(server, "warm") == {1}
 
 
+def test_requests_cannot_be_logged(lab: Lab, server: Server) -> None:
+    """server_request_logger.cc: the open source server brings no logger. The models are served all the same."""
+    logged = model(lab, "logged", logging_config={"sampling_config": {"sampling_rate": 0.5}})
+    expected = ("INVALID_ARGUMENT", "No request-logger-creator provided.")
+    assert failure(lambda: server.reload(logged)) == expected
+    assert versions(server, "logged") == {3}
+
+
 @pytest.mark.parametrize("folder", ["no_version", "nowhere"])
 def test_a_model_without_versions_is_waited_for(lab: Lab, server: Server, folder: str) -> None:
     """The caller's deadline ends its waiting; the other models go on."""
