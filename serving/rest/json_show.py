@@ -3,8 +3,9 @@
 import json
 import sys
 from collections.abc import Iterator
-from decimal import Decimal
 from typing import Any, Final
+
+from serving.rest import grisu
 
 _LIMIT: Final = 256
 _CONTROLS: Final = {ord(char): f"\\{name}" for char, name in zip('"\\\b\f\n\r\t', '"\\bfnrt', strict=True)}
@@ -65,13 +66,12 @@ def _leaf(value: Any, before: str) -> Iterator[str | None]:
 
 
 def _float(value: float) -> str:
-    """The shortest digits that say it, without an exponent where the point is near."""
-    sign, digits, exponent = Decimal(repr(value)).normalize().as_tuple()
-    text, power = "".join(map(str, digits)), int(exponent)
-    point = len(text) + power  # the value is 0.TEXT x 10^point
+    """The digits that say it, without an exponent where the point is near."""
     if value == 0:
-        text = "0.0"
-    elif power >= 0 and point <= 21:
+        return str(value)
+    text, power = grisu.digits(abs(value))
+    point = len(text) + power  # the value is 0.TEXT x 10^point
+    if power >= 0 and point <= 21:
         text = f"{text}{'0' * power}.0"
     elif 0 < point <= 21:
         text = f"{text[:point]}.{text[point:]}"
@@ -79,4 +79,4 @@ def _float(value: float) -> str:
         text = f"0.{'0' * -point}{text}"
     else:
         text = f"{text[0]}{'.' if text[1:] else ''}{text[1:]}e{point - 1}"
-    return f"-{text}" if sign else text
+    return f"-{text}" if value < 0 else text

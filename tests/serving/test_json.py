@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from tensorflow_serving.apis import get_model_metadata_pb2, model_pb2
 
 from serving.errors import ServingError
-from serving.rest import json_parser, json_show, json_text
+from serving.rest import grisu, json_parser, json_show, json_text
 from serving.rest.examples import classification_request
 from serving.rest.json_tensors import to_array, to_lists
 from serving.rest.message_json import message_json
@@ -54,6 +54,28 @@ def test_both_parsers_read_the_same(value: object) -> None:
             continue  # it was cut
         found = json_parser.parse(text.encode("utf-8", "surrogatepass"))
         assert found == expected
+
+
+@given(st.floats(min_value=5e-324, allow_infinity=False))
+def test_the_digits_of_a_double_say_it(value: float) -> None:
+    text, power = grisu.digits(value)
+    assert float(f"{text}e{power}") == value
+    assert len(text) <= 18
+
+
+@pytest.mark.parametrize(
+    ("value", "text", "power"),
+    [
+        (0.25, "25", -2),
+        (1e21, "1", 21),
+        (2.0**64, "18446744073709553", 3),
+        (2.0**-1022, "22250738585072014", -324),
+        (5e-324, "5", -324),
+        (1.7976931348623157e308, "17976931348623157", 292),
+    ],
+)
+def test_the_digits_of_a_double_are_those_of_grisu2(value: float, text: str, power: int) -> None:
+    assert grisu.digits(value) == (text, power)
 
 
 def test_a_low_surrogate_alone_is_kept_as_its_bytes() -> None:
