@@ -55,7 +55,8 @@ def _example(value: Any) -> example_pb2.Example:
     if not isinstance(value, dict):
         raise invalid_argument(f"Example must be JSON object but got JSON {type_of(value)}")
     example = example_pb2.Example()
-    for name, content in value.items():
+    for key, content in value.items():
+        name = key.partition("\0")[0]  # TensorFlow Serving takes it for a C string
         feature = example.features.feature[as_name(name)]
         for element in content if isinstance(content, list) else [content]:
             _append(feature, name, element)
