@@ -72,7 +72,7 @@ def from_base64(value: dict[str, str]) -> bytes:
 
 def to_lists(array: np.ndarray, name: str) -> Any:
     """Lists of JSON values; bytes of a tensor whose name ends with `_bytes` as base64. Raises `ServingError`."""
-    if to_dtype(array) not in _KNOWN:
+    if to_dtype(array) not in _KNOWN and array.size:
         kind = type_name(to_dtype(array))
         raise invalid_argument(f"Failed to write JSON value for tensor type: {kind}")
     if array.dtype != object:
@@ -88,6 +88,8 @@ def to_lists(array: np.ndarray, name: str) -> Any:
 def _fit(values: list[Any], dtype: tf.DType) -> bool:
     """Whether all of the values are of the dtype."""
     types = set(map(type, values))
+    if not values:
+        return True
     if dtype == tf.string:
         return types <= {str, dict} and all(isinstance(v, str) or is_base64(v) for v in values)
     if dtype == tf.bool or dtype not in _KNOWN:
@@ -95,7 +97,7 @@ def _fit(values: list[Any], dtype: tf.DType) -> bool:
     if dtype.is_floating:
         return types <= {int, float} and not any(isinstance(v, int) and abs(v) >= 1 << 1023 for v in values)
     low, high = _RANGES.get(dtype, _RANGES[tf.int32])
-    return types <= {int} and (not values or (low <= min(values) and max(values) <= high))
+    return types <= {int} and low <= min(values) and max(values) <= high
 
 
 def _bytes(value: Any) -> bytes:

@@ -78,6 +78,11 @@ def test_a_scalar_in_column_form(server: Server) -> None:
     assert server.json(PREDICT, {"signature_name": "slow", "inputs": 0.0})["outputs"] >= 0
 
 
+@pytest.mark.parametrize("name", ["as_complex", "half_precision"])
+def test_a_tensor_without_values_is_of_any_type(server: Server, name: str) -> None:
+    assert server.json(PREDICT, {"signature_name": name, "inputs": []}) == {"outputs": []}
+
+
 def test_a_body_in_chunks_and_a_compressed_one(server: Server) -> None:
     """evhttp_request.cc."""
     host, _, port = server.rest_address.rpartition(":")
