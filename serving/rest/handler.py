@@ -22,8 +22,6 @@ LOG = logging.getLogger("serving")
 _VERSION: Final = r"(?:/versions/(?P<version>[0-9]+)|/labels/(?P<label>[^/:]+))?"
 _POST: Final = re.compile(rf"/v1/models/(?P<name>[^/:]+){_VERSION}:(?P<method>classify|regress|predict)", re.IGNORECASE)
 _GET: Final = re.compile(rf"/v1/models(?:/(?P<name>[^/:]+))?{_VERSION}(?:/(?P<metadata>metadata))?", re.IGNORECASE)
-_NO_TYPE: Final = "text/html; charset=ISO-8859-1"
-"""libevent's type for an answer that names none."""
 _DIGITS: Final = 19
 """Of the greatest int64; Python refuses to read numbers of thousands."""
 _ORIGIN: Final = re.compile("https?://")
@@ -51,8 +49,9 @@ class Answer:
     status: int
     body: str
     content_type: str = "application/json"
+    """Empty for libevent's own."""
     ends: bool = False
-    """Whether the connection ends with it."""
+    """Whether it is libevent's own, with which the connection ends."""
 
 
 class _VersionError(ServingError):
@@ -73,7 +72,7 @@ class Handler:
         if not path.lower().startswith("/v1/"):
             return Answer(404, json_text.error_text(f"Not found: {path}"), ends=True)
         if verb == "OPTIONS":
-            return Answer(200 if _ORIGIN.search(origin) else 400, "", _NO_TYPE)
+            return Answer(200 if _ORIGIN.search(origin) else 400, "", "")
         try:
             return Answer(200, self._answer(verb, path, body))
         except _VersionError:

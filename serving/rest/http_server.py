@@ -7,26 +7,24 @@ import threading
 import time
 import zlib
 from argparse import Namespace
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from http.client import responses
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Final
+from http.server import ThreadingHTTPServer
+from socketserver import StreamRequestHandler
+from typing import BinaryIO, Final, cast
 
 from serving import callers
 from serving.rest import json_text
 from serving.rest.handler import Answer, Handler
-from serving.rest.request_target import path_of
+from serving.rest.http_request import EndedError, Reader, RefusedError, Request
+from serving.rest.http_response import response
 
 LOG = logging.getLogger("serving")
 
-_VERBS: Final = {f"do_{verb}" for verb in ("GET", "POST", "PUT", "DELETE", "PATCH", "OPTIONS", "HEAD")}
 _CORS: Final = {
     "Access-Control-Allow-Origin": "*",
     "Access-Control-Allow-Methods": "POST, GET",
     "Access-Control-Allow-Headers": "Content-Type",
 }
-_LARGEST_CHUNK_LINE: Final = 1024
 _GZIP: Final = 31
 """zlib's number for: a window of 32 KB, with gzip's header."""
 _LARGEST_BODY: Final = 100 << 20
@@ -45,7 +43,7 @@ class _Server(ThreadingHTTPServer):
         self.cors: bool = flags.rest_api_enable_cors_support
         self.timeout_seconds = flags.rest_api_timeout_in_ms / 1000
         self.threads = ThreadPoolExecutor(flags.rest_api_num_threads, thread_name_prefix="rest")
-        super().__init__((host, flags.rest_api_port), _Request)
+        super().__init__((host, flags.rest_api_port), _Connection)
 
     def server_bind(self) -> None:
         """Binds; what listens to IPv6 listens to IPv4 too."""
@@ -69,112 +67,45 @@ class _Server(ThreadingHTTPServer):
             return Answer(504, json_text.error_text("Timed out waiting for notification"))
 
 
-class _Request(BaseHTTPRequestHandler):
-    """The requests of one connection, whose versions and headers are answered as libevent does."""
+class _Connection(StreamRequestHandler):
+    """The requests of one connection, one after the other."""
 
-    protocol_version = "HTTP/1.1"
     disable_nagle_algorithm = True
-    wbufsize = -1
     server: _Server
 
-    def setup(self) -> None:
-        super().setup()
+    def handle(self) -> None:
+        """Answers until the connection ends."""
         self.connection.settimeout(_IDLE_SECONDS)
-
-    def _answer(self) -> None:
+        reader = Reader(cast(BinaryIO, self.rfile), self._send_continue)
         try:
-            body = self._body()
-        except (ValueError, OSError) as error:
-            LOG.debug("A request's body cannot be read: %s", error)
-            self.send_error(400, "The request's body cannot be read")
-            return
-        path = path_of(self.requestline)
-        if path is None:
-            self.send_error(400, "The request line cannot be read")
-            return
-        answer = self.server.answer(self.command, path, body, self.headers.get("Origin", ""))
-        if answer.ends:
-            self._end_with(answer)
-            return
-        cors = _CORS if self.server.cors and path.lower().startswith("/v1/") else {}
-        self._reply("HTTP/1.0" if self._is_old else "HTTP/1.1", answer, {**cors, **self._connection()})
+            while self._answer(reader):
+                pass
+        except (EndedError, OSError) as error:
+            LOG.debug("A connection ends: %s", error)
 
-    def handle_expect_100(self) -> bool:
-        """Says at once that the body may come: what is written else waits for the answer."""
-        super().handle_expect_100()
-        self.wfile.flush()
-        return True
+    def _answer(self, reader: Reader) -> bool:
+        """Whether the connection stays."""
+        request, more = Request(), dict[str, str]()
+        try:
+            path = reader.read(request).path
+            more = _CORS if self.server.cors and path.lower().startswith("/v1/") else {}
+            body = (
+                _uncompressed(request.body) if "gzip" in request.headers.get("content-encoding", "") else request.body
+            )
+            answer = self.server.answer(request.method, path, body, request.headers.get("origin", ""))
+        except RefusedError as error:
+            answer = Answer(error.status, json_text.error_text(str(error)), ends=True)
+        data, stays = response(request, answer, {} if answer.ends else more)
+        self.wfile.write(data)
+        return stays
 
-    def send_error(self, code: int, message: str | None = None, explain: str | None = None) -> None:
-        """Answers what cannot be read, or has a verb that nobody knows."""
-        self._end_with(Answer(code, json_text.error_text(message or responses.get(code, ""))))
-
-    def __getattr__(self, name: str) -> Callable[[], None]:
-        """`do_GET` and its like are one method: what a verb is good for is the handler's to say."""
-        if name not in _VERBS:
-            raise AttributeError(name)
-        return self._answer
-
-    def log_message(self, format: str, *args: object) -> None:
-        LOG.debug(format, *args)
-
-    def _body(self) -> bytes:
-        if "chunked" in self.headers.get("Transfer-Encoding", "").lower():
-            body = b"".join(self._chunks())
-        else:
-            body = self.rfile.read(_size(self.headers.get("Content-Length", "0"), 10))
-        return _uncompressed(body) if "gzip" in self.headers.get("Content-Encoding", "") else body
-
-    def _chunks(self) -> list[bytes]:
-        chunks = []
-        while size := _size(self.rfile.readline(_LARGEST_CHUNK_LINE).decode("latin-1").partition(";")[0], 16):
-            chunks.append(self.rfile.read(size))
-            self.rfile.readline(_LARGEST_CHUNK_LINE)
-        while self.rfile.readline(_LARGEST_CHUNK_LINE).strip():
-            pass
-        return chunks
-
-    @property
-    def _is_old(self) -> bool:
-        return self.request_version == "HTTP/1.0"
-
-    def _connection(self) -> dict[str, str]:
-        """The answer's header where the caller has to be told: HTTP/1.1 stays open, HTTP/1.0 ends, unless asked."""
-        asked = self.headers.get("Connection", "").lower()
-        if asked == "close":
-            return {"Connection": "close"}
-        if self._is_old and asked.startswith("keep-alive"):
-            self.close_connection = False
-            return {"Connection": "keep-alive"}
-        return {}
-
-    def _end_with(self, answer: Answer) -> None:
-        """What libevent answers by itself is of HTTP/1.1, whatever the request is, and ends the connection."""
-        self.close_connection = True
-        self._reply("HTTP/1.1", answer, {"Connection": "close"})
-
-    def _reply(self, version: str, answer: Answer, headers: dict[str, str]) -> None:
-        self.log_request(answer.status)
-        body = answer.body.encode("utf-8", "surrogateescape")
-        headers = {
-            "Content-Type": answer.content_type,
-            "Date": self.date_time_string(),
-            "Content-Length": str(len(body)),
-            **headers,
-        }
-        head = [f"{version} {answer.status:d} {responses.get(answer.status, '')}"]
-        head += [f"{name}: {value}" for name, value in headers.items()]
-        self.wfile.write("\r\n".join([*head, "\r\n"]).encode("latin-1"))
-        if self.command != "HEAD":
-            self.wfile.write(body)
-
-
-def _size(text: str, base: int) -> int:
-    """A count of bytes. Raises `ValueError`."""
-    size = int(text, base)
-    if size < 0:
-        raise ValueError(f"a size should not be negative. Received: {text}")
-    return size
+    def _send_continue(self, request: Request) -> None:
+        """Says that the body may come, unless it comes already."""
+        self.connection.settimeout(0)
+        is_there = self.rfile.peek(1)  # type: ignore[attr-defined]
+        self.connection.settimeout(_IDLE_SECONDS)
+        if not is_there:
+            self.wfile.write(f"HTTP/1.{request.version[1]} 100 Continue\r\n\r\n".encode())
 
 
 def _uncompressed(body: bytes) -> bytes:

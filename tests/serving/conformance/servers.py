@@ -150,6 +150,13 @@ class Server:
                 answers.append((response.status, f"1.{response.version - 10}", _lower(response.headers)))
         return answers
 
+    def say(self, data: bytes) -> bytes:
+        """All that comes back until the server closes the connection."""
+        host, _, port = self.rest_address.rpartition(":")
+        with socket.create_connection((host, int(port)), TIMEOUT) as client:
+            client.sendall(data)
+            return b"".join(iter(lambda: client.recv(1 << 16), b""))
+
     def json(self, path: str, body: object = None) -> Any:
         """The body of an answer with status 200."""
         status, text, _ = self.rest(path, body)

@@ -115,15 +115,6 @@ def test_a_body_that_is_not_compressed_as_it_says_counts_as_none(server: Server)
     assert (status, json.loads(text)) == (400, {"error": "JSON Parse error: The document is empty"})
 
 
-@pytest.mark.parametrize("header", ["Content-Length: -1", "Transfer-Encoding: chunked\r\n\r\nzz"])
-def test_a_body_that_cannot_be_read_is_a_bad_request(server: Server, header: str) -> None:
-    """libevent's http.c."""
-    host, _, port = server.rest_address.rpartition(":")
-    with socket.create_connection((host, int(port)), 20) as client:
-        client.sendall(f"POST {HALF}:predict HTTP/1.1\r\nHost: x\r\n{header}\r\n\r\n{{}}".encode())
-        assert client.recv(4096).startswith(b"HTTP/1.1 400")
-
-
 INSTANCES = "Failed to process element: {} of 'instances' list. Error: INVALID_ARGUMENT: "
 KEYED = "Failed to process element: {} key: {} of 'instances' list. Error: INVALID_ARGUMENT: "
 TWO = {"signature_name": "two_inputs"}
