@@ -109,14 +109,14 @@ class _Connection(StreamRequestHandler):
 
 
 def _uncompressed(body: bytes) -> bytes:
-    """What was compressed by gzip; nothing where it is not whole or too large, as in TensorFlow Serving."""
+    """What was compressed by gzip; nothing where that is not whole, too large or not all, as in TensorFlow Serving."""
     stream = zlib.decompressobj(_GZIP)
     try:
         found = stream.decompress(body, _LARGEST_BODY)
     except zlib.error as error:
         LOG.debug("A request's body cannot be uncompressed: %s", error)
         return b""
-    return found if stream.eof else b""
+    return found if stream.eof and not stream.unused_data else b""
 
 
 class RestServer:

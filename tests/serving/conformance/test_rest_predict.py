@@ -109,9 +109,17 @@ def test_a_caller_that_waits_for_100_continue_gets_it_before_it_sends_the_body(s
         assert client.recv(4096).startswith(b"HTTP/1.1 200")
 
 
-def test_a_body_that_is_not_compressed_as_it_says_counts_as_none(server: Server) -> None:
+PACKED = gzip.compress(b'{"instances": [1.0]}')
+
+
+@pytest.mark.parametrize(
+    "body",
+    [b'{"instances": [1.0]}', PACKED[:-1], PACKED + b"\0", PACKED + PACKED],
+    ids=["no gzip", "cut", "more", "two"],
+)
+def test_a_body_that_is_not_compressed_as_it_says_counts_as_none(server: Server, body: bytes) -> None:
     """evhttp_request.cc, gzip_zlib.cc."""
-    status, text, _ = server.rest(f"{HALF}:predict", b'{"instances": [1.0]}', headers={"Content-Encoding": "gzip"})
+    status, text, _ = server.rest(f"{HALF}:predict", body, headers={"Content-Encoding": "gzip"})
     assert (status, json.loads(text)) == (400, {"error": "JSON Parse error: The document is empty"})
 
 
