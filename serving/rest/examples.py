@@ -58,6 +58,7 @@ def _example(value: Any) -> example_pb2.Example:
     for key, content in value.items():
         name = key.partition("\0")[0]  # TensorFlow Serving takes it for a C string
         feature = example.features.feature[as_name(name)]
+        feature.Clear()  # the last of a name counts
         for element in content if isinstance(content, list) else [content]:
             _append(feature, name, element)
     return example

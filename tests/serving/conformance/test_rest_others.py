@@ -43,7 +43,7 @@ def test_other_features_of_every_kind_do_no_harm(server: Server) -> None:
 
 def test_the_name_of_a_feature_ends_at_a_nul(server: Server) -> None:
     """json_tensor.cc: MakeExampleFromJsonObject."""
-    body = {"signature_name": "regress", "examples": [{"x\0y": 2.0}]}
+    body = {"signature_name": "regress", "examples": [{"x": 1, "x\0y": 2.0}]}
     assert server.json(f"{SIGNATURES}:regress", body) == {"results": [3.0]}
 
 
