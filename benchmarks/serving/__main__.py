@@ -2,10 +2,11 @@
 
     python -m benchmarks.serving    # catalogues of 1,682 and 10^6 items of 64 dimensions, the best 100
     python -m benchmarks.serving --model runs/movielens-100k/serving/recommender/1700000000
+    python -m benchmarks.serving --server-binary /usr/bin/tensorflow_model_server    # beside TensorFlow Serving
 
 Server, load generator and graph call are processes of their own on this machine. A closed loop of N callers is followed
 by an open loop at a share of the rate that the most callers reached. Of several repetitions the one with the lowest
-median counts: other work on the machine only adds.
+median counts: other work on the machine only adds. Two servers take turns.
 """
 
 import argparse
@@ -14,7 +15,8 @@ import os
 import platform
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict
+from contextlib import ExitStack, contextmanager
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -24,14 +26,14 @@ from rich.progress import Progress
 from benchmarks.console import wide_console
 from benchmarks.serving import processes
 from benchmarks.serving.load import Load
-from benchmarks.serving.report import Row, row_of, table
+from benchmarks.serving.report import EMBEDDED, STOCK, Row, row_of, table
 
 _MODELS: Final = {
     "small": ("1,682 items", "--items=1682", "--index=exact"),
     "million": ("10^6 items, exact", "--items=1000000", "--index=exact"),
     "ivf": ("10^6 items, ivf", "--items=1000000", "--index=ivf"),
 }
-_WIDTH: Final = 100
+_WIDTH: Final = 110
 _BATCHING: Final = """
 max_batch_size { value: 64 } batch_timeout_micros { value: 0 } max_enqueued_batches { value: 1000 }
 num_batch_threads { value: 2 }
@@ -48,7 +50,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     for name, *flags in [*run, *(_MODELS[key] for key in options.only)]:
         progress = Progress(console=console, transient=True)
         with tempfile.TemporaryDirectory(prefix="bench-serving-") as folder, progress:
-            task = progress.add_task(f"{name}: the model", total=1 + 2 * (len(options.callers) + 1))
+            loads = 2 * (len(options.callers) + 1) * (2 if options.server_binary else 1)
+            task = progress.add_task(f"{name}: the model", total=1 + loads)
             processes.prepare(Path(folder), *flags)
             calls = processes.bare(Path(folder), options.seconds * options.repeat)
             bare = min(float(np.median(part)) for part in np.array_split(calls, options.repeat))
@@ -67,22 +70,37 @@ def _rows(folder: Path, options: argparse.Namespace) -> Iterator[Row]:
     parameters.write_text(_BATCHING)
     for batching in (False, True):
         flags = ["--enable_batching", f"--batching_parameters_file={parameters}"] if batching else []
-        with (folder / "server.log").open("w+") as log, processes.server(folder, log, flags) as server:
-            common = {"address": server.address, "folder": str(folder), "seconds": options.seconds}
-            reached = 0.0
+        with _servers(folder, options.server_binary, flags) as servers:
+            common = {"folder": str(folder), "seconds": options.seconds}
+            reached = [0.0]
             for callers in options.callers:
-                row = _best(Load(**common, callers=callers), options.repeat, batching, server.pid)
-                reached = max(reached, row.per_second)
-                yield row
-            rate = options.share * reached
-            load = Load(**common, callers=options.outstanding, rate=rate, arrivals=options.arrivals)
-            yield _best(load, options.repeat, batching, server.pid)
+                rows = _best(servers, Load("", **common, callers=callers), options.repeat, batching)
+                reached.append(min(row.per_second for row in rows))
+                yield from rows
+            rate = options.share * max(reached)
+            load = Load("", **common, callers=options.outstanding, rate=rate, arrivals=options.arrivals)
+            yield from _best(servers, load, options.repeat, batching)
 
 
-def _best(load: Load, repetitions: int, batching: bool, pid: int) -> Row:
-    samples = [processes.sample(load) for _ in range(repetitions)]
-    peak, _ = processes.megabytes(pid)
-    return min((row_of(load, sample, batching, peak) for sample in samples), key=lambda row: row.p50)
+@contextmanager
+def _servers(folder: Path, binary: str | None, flags: Sequence[str]) -> Iterator[dict[str, processes.Server]]:
+    """The embedded server and, where it is given, TensorFlow Serving, by their names."""
+    with ExitStack() as stack:
+        log = stack.enter_context((folder / "server.log").open("w+"))
+        servers = {EMBEDDED: stack.enter_context(processes.embedded(folder, log, flags))}
+        if binary:
+            servers[STOCK] = stack.enter_context(processes.stock(binary, folder, log, flags))
+        yield servers
+
+
+def _best(servers: Mapping[str, processes.Server], load: Load, repetitions: int, batching: bool) -> list[Row]:
+    best: dict[str, Row] = {}
+    for _ in range(repetitions):
+        for name, server in servers.items():
+            sample = processes.sample(replace(load, address=server.address))
+            row = row_of(load, sample, batching, processes.megabytes(server.pid)[0], name)
+            best[name] = min(best.get(name, row), row, key=lambda r: r.p50)
+    return list(best.values())
 
 
 def _write(path: Path, results: Mapping[str, Any]) -> None:
@@ -95,6 +113,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--model", type=Path, help="a pushed version, before the synthetic catalogues")
     parser.add_argument("--only", nargs="*", choices=_MODELS, default=list(_MODELS), help="of the synthetic catalogues")
+    parser.add_argument("--server-binary", metavar="FILE", help="TensorFlow Serving, to be measured too")
     parser.add_argument("--callers", type=int, nargs="+", default=[1, 8, 64], help="of the closed loops")
     parser.add_argument("--seconds", type=float, default=2.0, help="of each load")
     parser.add_argument("--repeat", type=int, default=1, help="how often each load is sent; the best one counts")

@@ -32,7 +32,7 @@ def main() -> None:
         folder = Path(name)
         processes.prepare(folder, "--items=1682")
         task = progress.add_task("requests", total=arguments.requests)
-        with (folder / "server.log").open("w+") as log, processes.server(folder, log) as server:
+        with (folder / "server.log").open("w+") as log, processes.embedded(folder, log) as server:
             answered = 0
             while answered < arguments.requests:
                 load = Load(server.address, str(folder), arguments.seconds, _CALLERS)

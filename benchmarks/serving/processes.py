@@ -2,8 +2,10 @@
 
 import json
 import re
+import socket
 import subprocess
 import sys
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
@@ -12,9 +14,12 @@ from typing import IO, Any, Final, NamedTuple
 
 from benchmarks.serving.load import Load, Sample
 from benchmarks.serving.requests import MODEL_NAME
-from serving.process import server_process
+from serving.client import RecommenderClient, RecommenderError
+from serving.process import end_process, server_process
 
 _LISTENING: Final = b"Running gRPC ModelServer at 0.0.0.0:"
+_START_SECONDS: Final = 120
+_STOCK_THREADS: Final = 512
 _MEMORY: Final = re.compile(r"^(VmHWM|VmRSS):\s+(\d+) kB$", re.MULTILINE)
 
 
@@ -26,16 +31,49 @@ class Server(NamedTuple):
 
 
 @contextmanager
-def server(folder: Path, log: IO[str], flags: Sequence[str] = ()) -> Iterator[Server]:
+def embedded(folder: Path, log: IO[str], flags: Sequence[str] = ()) -> Iterator[Server]:
     """A server of the model in `folder` until the block ends. Raises `RuntimeError` when it does not start."""
-    model = [f"--model_name={MODEL_NAME}", f"--model_base_path={folder / MODEL_NAME}"]
-    with server_process([*model, *flags], log, TF_CPP_MIN_LOG_LEVEL="3") as process:
+    with server_process([*_model(folder), *flags], log, TF_CPP_MIN_LOG_LEVEL="3") as process:
         line = b"..."
         while line and not line.startswith(_LISTENING):
             line = process.stdout.readline() if process.stdout else b""
         if not line:
             raise RuntimeError(f"the server of {folder} ended before it listened; its log says why")
         yield Server(f"localhost:{int(line.removeprefix(_LISTENING).split()[0])}", process.pid)
+
+
+@contextmanager
+def stock(binary: str, folder: Path, log: IO[str], flags: Sequence[str] = ()) -> Iterator[Server]:
+    """As `embedded`, by a binary that takes TensorFlow Serving's flags.
+
+    Of itself it refuses calls beyond four for each core; here it has a thread for every caller.
+    """
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    command = [binary, f"--port={port}", *_model(folder), f"--grpc_max_threads={_STOCK_THREADS}", *flags]
+    process = subprocess.Popen(command, stdout=log, stderr=log)
+    try:
+        _wait_until_available(process, f"localhost:{port}")
+        yield Server(f"localhost:{port}", process.pid)
+    finally:
+        end_process(process)
+
+
+def _model(folder: Path) -> list[str]:
+    return [f"--model_name={MODEL_NAME}", f"--model_base_path={folder / MODEL_NAME}"]
+
+
+def _wait_until_available(process: "subprocess.Popen[bytes]", address: str) -> None:
+    end = time.monotonic() + _START_SECONDS
+    with RecommenderClient(address, MODEL_NAME, timeout=1.0, attempts=1) as client:
+        while process.poll() is None and time.monotonic() < end:
+            try:
+                if any(version.state == "AVAILABLE" for version in client.status()):
+                    return
+            except RecommenderError:
+                time.sleep(0.1)
+    raise RuntimeError(f"{process.args!r} ended, or did not answer in {_START_SECONDS} seconds; its log says why")
 
 
 def megabytes(pid: int) -> tuple[float, float]:

@@ -2,13 +2,16 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Final
 
 import numpy as np
 from rich.table import Table
 
 from benchmarks.serving.load import Load, Sample
 
-_FEW = 1000
+EMBEDDED: Final = "embedded"
+STOCK: Final = "stock"
+_FEW: Final = 1000
 """With fewer answers the 99.9th percentile is the slowest one."""
 
 
@@ -27,6 +30,7 @@ class Row:
     p999: float | None
     failures: dict[str, int]
     peak_megabytes: float
+    server: str = EMBEDDED
 
     @property
     def load(self) -> str:
@@ -34,7 +38,7 @@ class Row:
         return f"open, {self.rate:,.0f}/s" if self.rate else f"{self.callers} callers"
 
 
-def row_of(load: Load, sample: Sample, batching: bool, peak_megabytes: float) -> Row:
+def row_of(load: Load, sample: Sample, batching: bool, peak_megabytes: float, server: str = EMBEDDED) -> Row:
     """The figures of a sample."""
     times = sample.milliseconds
     p50, p99, p999 = (float(np.percentile(times, share, method="inverted_cdf")) for share in (50, 99, 99.9))
@@ -49,14 +53,15 @@ def row_of(load: Load, sample: Sample, batching: bool, peak_megabytes: float) ->
         p999=p999 if len(times) >= _FEW else None,
         failures=sample.failures,
         peak_megabytes=peak_megabytes,
+        server=server,
     )
 
 
 def table(title: str, bare: float, rows: Sequence[Row]) -> Table:
-    """A row for each load; `bare` is the graph call's own median milliseconds."""
+    """A row for each load and server; `bare` is the graph call's own median milliseconds."""
     title = f"{title}: milliseconds; the graph call alone: {bare:.2f}"
     made = Table(title=title, title_justify="left", box=None, padding=(0, 2, 0, 0))
-    for column in ("batching", "load"):
+    for column in ("batching", "load", "server"):
         made.add_column(column, no_wrap=True)
     for column in ("requests", "failed", "req/s", "p50", "p99", "p99.9", "overhead", "peak MB"):
         made.add_column(column, justify="right", no_wrap=True)
@@ -64,6 +69,7 @@ def table(title: str, bare: float, rows: Sequence[Row]) -> Table:
         made.add_row(
             "yes" if row.batching else "no",
             row.load,
+            row.server,
             f"{row.requests:,}",
             f"{sum(row.failures.values()):,}",
             f"{row.per_second:,.0f}",
