@@ -89,10 +89,7 @@ class _Connection(StreamRequestHandler):
         try:
             path = reader.read(request).path
             more = _CORS if self.server.cors and path.lower().startswith("/v1/") else {}
-            body = (
-                _uncompressed(request.body) if "gzip" in request.headers.get("content-encoding", "") else request.body
-            )
-            answer = self.server.answer(request.method, path, body, request.headers.get("origin", ""))
+            answer = self.server.answer(request.method, path, _body(request), request.headers.get("origin", ""))
         except RefusedError as error:
             answer = Answer(error.status, json_text.error_text(str(error)), ends=True)
         data, stays = response(request, answer, {} if answer.ends else more)
@@ -106,6 +103,11 @@ class _Connection(StreamRequestHandler):
         self.connection.settimeout(_IDLE_SECONDS)
         if not is_there:
             self.wfile.write(f"HTTP/1.{request.version[1]} 100 Continue\r\n\r\n".encode())
+
+
+def _body(request: Request) -> bytes:
+    is_compressed = "gzip" in request.headers.get("content-encoding", "")
+    return _uncompressed(request.body) if is_compressed else request.body
 
 
 def _uncompressed(body: bytes) -> bytes:
