@@ -86,10 +86,10 @@ def _rows(folder: Path, options: argparse.Namespace) -> Iterator[Row]:
 def _servers(folder: Path, binary: str | None, flags: Sequence[str]) -> Iterator[dict[str, processes.Server]]:
     """The embedded server and, where it is given, TensorFlow Serving, by their names."""
     with ExitStack() as stack:
-        log = stack.enter_context((folder / "server.log").open("w+"))
-        servers = {EMBEDDED: stack.enter_context(processes.embedded(folder, log, flags))}
+        logs = {name: stack.enter_context((folder / f"{name}.log").open("w+")) for name in (EMBEDDED, STOCK)}
+        servers = {EMBEDDED: stack.enter_context(processes.embedded(folder, logs[EMBEDDED], flags))}
         if binary:
-            servers[STOCK] = stack.enter_context(processes.stock(binary, folder, log, flags))
+            servers[STOCK] = stack.enter_context(processes.stock(binary, folder, logs[STOCK], flags))
         yield servers
 
 

@@ -2,10 +2,8 @@
 
 import json
 import re
-import socket
 import subprocess
 import sys
-import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
@@ -14,8 +12,9 @@ from typing import IO, Any, Final, NamedTuple
 
 from benchmarks.serving.load import Load, Sample
 from benchmarks.serving.requests import MODEL_NAME
-from serving.client import RecommenderClient, RecommenderError
-from serving.process import end_process, server_process
+from pipeline.infra.tensorflow_serving import CandidateError, wait_until_available
+from serving.client import RecommenderClient
+from serving.process import end_process, free_port, server_process
 
 _LISTENING: Final = b"Running gRPC ModelServer at 0.0.0.0:"
 _START_SECONDS: Final = 120
@@ -48,32 +47,21 @@ def stock(binary: str, folder: Path, log: IO[str], flags: Sequence[str] = ()) ->
 
     Of itself it refuses calls beyond four for each core; here it has a thread for every caller.
     """
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_port()
     command = [binary, f"--port={port}", *_model(folder), f"--grpc_max_threads={_STOCK_THREADS}", *flags]
     process = subprocess.Popen(command, stdout=log, stderr=log)
     try:
-        _wait_until_available(process, f"localhost:{port}")
+        with RecommenderClient(f"localhost:{port}", MODEL_NAME, timeout=1.0, attempts=1) as client:
+            wait_until_available(process, client, log, _START_SECONDS)
         yield Server(f"localhost:{port}", process.pid)
+    except CandidateError as error:
+        raise RuntimeError(f"{command} ended, or did not answer: {error}") from error
     finally:
         end_process(process)
 
 
 def _model(folder: Path) -> list[str]:
     return [f"--model_name={MODEL_NAME}", f"--model_base_path={folder / MODEL_NAME}"]
-
-
-def _wait_until_available(process: "subprocess.Popen[bytes]", address: str) -> None:
-    end = time.monotonic() + _START_SECONDS
-    with RecommenderClient(address, MODEL_NAME, timeout=1.0, attempts=1) as client:
-        while process.poll() is None and time.monotonic() < end:
-            try:
-                if any(version.state == "AVAILABLE" for version in client.status()):
-                    return
-            except RecommenderError:
-                time.sleep(0.1)
-    raise RuntimeError(f"{process.args!r} ended, or did not answer in {_START_SECONDS} seconds; its log says why")
 
 
 def megabytes(pid: int) -> tuple[float, float]:

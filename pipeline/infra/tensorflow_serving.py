@@ -1,7 +1,6 @@
 """TensorFlow Serving as the candidate's server: a binary of this machine, or an image that Docker runs."""
 
 import shutil
-import socket
 import subprocess
 import time
 import uuid
@@ -12,7 +11,7 @@ from typing import IO, Final
 
 from pipeline.config.serving import InfraConfig
 from serving.client import RecommenderClient, RecommenderError
-from serving.process import end_process
+from serving.process import end_process, free_port
 from serving.server import NOT_STARTED
 
 _LOOK_ONCE: Final = ("--max_num_load_retries=0", "--file_system_poll_wait_seconds=0")
@@ -38,11 +37,38 @@ def serve_with_tensorflow_serving(
 
     Args, raises: as `serve_candidate`; what the server prints goes to `log`.
     """
-    port = _free_port()
+    port = free_port()
     with _running(infra, model_name, base_path, port, log) as process:
         with RecommenderClient(f"localhost:{port}", model_name, timeout=1.0, attempts=1) as client:
-            _wait_until_available(process, client, log, timeout, container=infra.image is not None)
+            wait_until_available(process, client, log, timeout, container=infra.image is not None)
         yield f"localhost:{port}"
+
+
+def wait_until_available(
+    process: "subprocess.Popen[bytes]", client: RecommenderClient, log: IO[str], timeout: float, container: bool = False
+) -> None:
+    """Returns once a version answers.
+
+    Args:
+      process: The server, or the `docker run` (`container`) of one.
+      client: Asks it.
+      log: What it prints to.
+      timeout: In seconds.
+      container: Whether Docker runs it.
+
+    Raises: as `serve_candidate`.
+    """
+    end = time.monotonic() + timeout
+    while time.monotonic() < end:
+        if process.poll() in _DOCKERS_OWN and container:
+            log.seek(0)
+            raise ServerMissingError(f"`serving.infra.image` could not be run: {' '.join(log.read().split())}")
+        if process.poll() is not None:
+            raise CandidateError(f"the server could not load the model: {last_line(process, log)}")
+        if _is_available(client):
+            return
+        time.sleep(0.1)
+    raise CandidateError(f"the server did not answer within {timeout:.0f} seconds")
 
 
 def last_line(process: "subprocess.Popen[bytes]", log: IO[str]) -> str:
@@ -99,22 +125,6 @@ def _docker(image: str, container: str, model_name: str, base_path: Path, port: 
     ]
 
 
-def _wait_until_available(
-    process: "subprocess.Popen[bytes]", client: RecommenderClient, log: IO[str], timeout: float, container: bool
-) -> None:
-    end = time.monotonic() + timeout
-    while time.monotonic() < end:
-        if process.poll() in _DOCKERS_OWN and container:
-            log.seek(0)
-            raise ServerMissingError(f"`serving.infra.image` could not be run: {' '.join(log.read().split())}")
-        if process.poll() is not None:
-            raise CandidateError(f"the server could not load the model: {last_line(process, log)}")
-        if _is_available(client):
-            return
-        time.sleep(0.1)
-    raise CandidateError(f"the server did not answer within {timeout:.0f} seconds")
-
-
 def _is_available(client: RecommenderClient) -> bool:
     """Whether a version answers. Raises `CandidateError` when it never will."""
     try:
@@ -125,9 +135,3 @@ def _is_available(client: RecommenderClient) -> bool:
         if version.error:
             raise CandidateError(f"the server could not load the model: {' '.join(version.error.split())}")
     return any(version.state == "AVAILABLE" for version in versions)
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
