@@ -47,6 +47,7 @@ class TrainingResult:
         best_epoch: counted from 1, 0 without early stopping.
         seconds: of this process; a resumed run counts only its own.
         weights: by task, of the parts that its scores are the sum of, where it is not the network's alone.
+        warnings: what a person should look at; see `pipeline.warnings`.
     """
 
     epochs: int
@@ -56,6 +57,7 @@ class TrainingResult:
     best_epoch: int
     seconds: float
     weights: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+    warnings: tuple[str, ...] = ()
 
 
 class TrainingLoop:

@@ -54,6 +54,7 @@ class Component:
     state: str
     figure: str = ""
     uris: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
 
 
 def write_report(

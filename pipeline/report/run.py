@@ -6,6 +6,7 @@ from pathlib import Path
 from pipeline.config import Config
 from pipeline.report.mark import Outputs, run_mark
 from pipeline.report.page import Artifacts, Component, write_report
+from pipeline.warnings import read_warnings
 
 
 def report_run(
@@ -36,7 +37,13 @@ def report_run(
         distances=_uri(outputs, "DistributionValidator", "anomalies"),
     )
     components = [
-        Component(name, state, (figures or {}).get(name, ""), _uris(outputs.get(name, {})))
+        Component(
+            name,
+            state,
+            (figures or {}).get(name, ""),
+            _uris(outputs.get(name, {})),
+            tuple(read_warnings(name, outputs.get(name, {}))),
+        )
         for name, state in states.items()
     ]
     write_report(path, config, artifacts, components, verdict, run_mark(config, outputs, verdict))

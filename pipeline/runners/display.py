@@ -57,6 +57,10 @@ class Display:
         """Prints a line of its own."""
         self._console.print(Text(text, style), soft_wrap=True)
 
+    def warn(self, text: str) -> None:
+        """Prints a warning of the component whose line is the last."""
+        self.say(f"{'':<{self._width}}  warning: {text}", "yellow")
+
     def start(self, name: str, detail: Callable[[], str] = str) -> None:
         """The component runs from now on; `detail` is asked for its progress again and again."""
         self._started, self._detail, self._name = time.monotonic(), detail, name

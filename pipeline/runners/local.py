@@ -23,6 +23,7 @@ from pipeline.runners.capture import captured
 from pipeline.runners.display import Display, State
 from pipeline.runners.failure import headline
 from pipeline.runners.figures import Outputs, blessing_problem, figure, progress, pushed_version
+from pipeline.warnings import read_warnings
 
 Figure = Callable[[str, Outputs], str]
 Progress = Callable[[str, Path], str]
@@ -41,6 +42,8 @@ class Outcome:
     states: dict[str, State] = field(default_factory=dict)
     outputs: dict[str, Outputs] = field(default_factory=dict)
     """By component."""
+    warnings: dict[str, list[str]] = field(default_factory=dict)
+    """By component; see `pipeline.warnings`."""
     seconds: float = 0.0
     failed: str | None = None
     """The component that failed."""
@@ -220,6 +223,10 @@ class _Run:
         self._outcome.outputs[node.name] = outputs
         if node.is_shown:
             display.finish(state, self._figure(node.name, outputs))
+        if warnings := read_warnings(node.name, outputs):
+            self._outcome.warnings[node.name] = warnings
+            for text in warnings:
+                display.warn(text)
         return True
 
     def _fail(self, display: Display, name: str, error: Exception) -> None:

@@ -44,6 +44,7 @@ def artifacts(tmp_path_factory: pytest.TempPathFactory) -> Artifacts:
     examples = write_examples(folder / "examples", {"eval": events, "test": events[:3]})
     (evaluation, _) = evaluate(CONFIG, examples, save(folder / "model"), folder)
     counts = {"interactions": {"rows": 1234, "dropped": {"duplicate": 7}}, "splits": {"eval": {"examples": 6}}}
+    counts["warnings"] = ["3 of <30> items are in items.csv"]
     (examples / "ingest.json").write_text(json.dumps(counts))
     return Artifacts(str(examples), str(_model_run(folder / "model_run")), evaluation)
 
@@ -71,6 +72,7 @@ def test_holds_every_part_of_the_run(artifacts: Artifacts, tmp_path: Path) -> No
     for word in (
         "toy",
         "nothing was pushed",
+        "InteractionExampleGen: 3 of <30> items are in items.csv",
         "Not blessed",
         "ndcg@2 on eval, warm users",
         "at least 0.99",

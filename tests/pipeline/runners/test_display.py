@@ -17,6 +17,15 @@ def test_without_a_terminal_there_is_one_line_for_each_finished_component():
     assert stream.getvalue() == "Trainer     done        0.0 s  loss 0.5\nTrainer     cached      0.0 s\n"
 
 
+def test_a_warning_stands_below_its_component():
+    stream = io.StringIO()
+    with Display(stream, ["Trainer"]) as display:
+        display.start("Trainer")
+        display.finish("done")
+        display.warn("3 of [30] items " + "word " * 50)
+    assert stream.getvalue().splitlines()[1] == "         warning: 3 of [30] items " + "word " * 50
+
+
 def test_a_long_figure_stays_on_its_line():
     stream = io.StringIO()
     with Display(stream, ["a"]) as display:
