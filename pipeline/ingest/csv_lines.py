@@ -22,12 +22,14 @@ class CountedLines:
     """A binary file for Arrow to read, whose lines are counted on the way.
 
     Attributes:
-      count: How many lines that are not blank were read; they end in LF, CRLF or CR.
+      count: How many lines that are not blank were begun; they end in LF, CRLF or CR.
     """
 
     def __init__(self, file: BinaryIO) -> None:
         self._file = file
         self._at_start = True
+        self._ends = 0
+        self._bytes_of_end = 1
         self.count = 0
 
     @property
@@ -35,10 +37,16 @@ class CountedLines:
         """Whether the file is closed."""
         return self._file.closed
 
+    @property
+    def has_blank(self) -> bool:
+        """Whether there was a blank line so far, so that the place of a row tells nothing of its line."""
+        return self._ends > (self.count - (not self._at_start)) * self._bytes_of_end
+
     def read(self, size: int = -1) -> bytes:
         """The next bytes."""
         block = self._file.read(size)
-        has_returns = b"\r" in block
+        if has_returns := b"\r" in block:
+            self._bytes_of_end = 2
         data = np.frombuffer(block, np.uint8)
         for begin in range(0, len(data), _PART):
             part = data[begin : begin + _PART]
@@ -52,6 +60,7 @@ class CountedLines:
     def _count_in(self, is_end: np.ndarray) -> None:
         """A line begins where a byte that ends none follows one that does."""
         self.count += int(np.count_nonzero(is_end[:-1] > is_end[1:])) + int(self._at_start and not is_end[0])
+        self._ends += int(np.count_nonzero(is_end))
         self._at_start = bool(is_end[-1])
 
 

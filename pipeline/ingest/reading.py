@@ -4,8 +4,9 @@ import gzip
 import itertools
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, BinaryIO, Final
+from typing import Any, BinaryIO, Final, NamedTuple
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 from pyarrow import csv
@@ -26,6 +27,24 @@ BATCH_ROWS: Final = 1 << 17
 CSV_BLOCK_BYTES: Final = 1 << 23
 
 
+MALFORMED_SAMPLES: Final = 5
+"""So many lines of a file that are no rows are kept to be shown."""
+
+
+class Malformed(NamedTuple):
+    """A line of a file that is no row.
+
+    Attributes:
+      line: Its number, counted from 1; None where it is not known.
+      text: What it holds.
+      problem: Why it is no row, such as "has 4 values, the header 3".
+    """
+
+    line: int | None
+    text: str
+    problem: str
+
+
 @dataclass(frozen=True)
 class Batch:
     """Consecutive rows of one file.
@@ -33,10 +52,15 @@ class Batch:
     Attributes:
       rows: The wanted columns, in types of the file's choice; from CSV all text.
       malformed: Rows that stood among or before them and are no rows: a wrong number of fields, broken JSON.
+      lines: The line of each row in the file, counted from 1, int64 [n]; None where a format has no lines, or values
+        or blanks make more lines than rows.
+      samples: Some of the malformed, the first `MALFORMED_SAMPLES` of the file.
     """
 
     rows: pa.Table
     malformed: int
+    lines: np.ndarray | None = None
+    samples: tuple[Malformed, ...] = ()
 
 
 def read_batches(path: str, table: Table, columns: Sequence[str]) -> Iterator[Batch]:
@@ -85,16 +109,18 @@ def _read_csv(path: str, file: BinaryIO, table: Table, columns: list[str]) -> It
     except pa.ArrowInvalid:
         check_quotes(path, table)  # such as an open quote at the end of a block
         raise
-    is_counted = "\n".encode(table.encoding) == b"\n"  # not in UTF-16
-    if lines.count > 1 + rows or not is_counted:  # the header is a line, too
+    if lines.count > 1 + rows or not has_plain_line_ends(table):  # the header is a line, too
         check_quotes(path, table)
 
 
 def _csv_batches(file: CountedLines, table: Table, columns: list[str]) -> Iterator[Batch]:
-    malformed: list[int] = []
+    skipped: list[csv.InvalidRow] = []
+    numbers: list[int] = []
 
     def skip(row: csv.InvalidRow) -> str:
-        malformed.append(row.actual_columns)
+        numbers.append(row.number)
+        if len(numbers) <= MALFORMED_SAMPLES:
+            skipped.append(row)
         return "skip"
 
     reader = csv.open_csv(
@@ -108,11 +134,36 @@ def _csv_batches(file: CountedLines, table: Table, columns: list[str]) -> Iterat
         ),
         convert_options=csv.ConvertOptions(column_types=dict.fromkeys(columns, pa.string()), include_columns=columns),
     )
-    for batch in reader:
-        yield Batch(pa.Table.from_batches([batch]), len(malformed))
-        malformed.clear()
-    if malformed:
-        yield Batch(pa.table({column: pa.array([], pa.string()) for column in columns}), len(malformed))
+    has_lines = not table.multiline and has_plain_line_ends(table)
+    rows = malformed = 0
+    for batch in itertools.chain(reader, [None]):  # what is malformed at the end comes after the last batch
+        found = pa.table({column: pa.array([], pa.string()) for column in columns}) if batch is None else batch
+        is_exact = has_lines and not file.has_blank
+        lines = _line_numbers(rows, len(found), numbers) if is_exact else None
+        samples = tuple(_malformed_csv(row, is_exact) for row in skipped)
+        skipped.clear()
+        if len(found) or len(numbers) > malformed:
+            yield Batch(
+                found if batch is None else pa.Table.from_batches([batch]), len(numbers) - malformed, lines, samples
+            )
+        rows, malformed = rows + len(found), len(numbers)
+
+
+def _line_numbers(first: int, size: int, skipped: list[int]) -> np.ndarray:
+    """The lines of rows, of which `first` stood before them, among skipped lines; the header is line 1."""
+    places = np.arange(first, first + size)
+    rows_before = np.asarray(skipped, np.int64) - 2 - np.arange(len(skipped))
+    return places + 2 + np.searchsorted(rows_before, places, side="right")
+
+
+def _malformed_csv(row: csv.InvalidRow, is_exact: bool) -> Malformed:
+    problem = f"has {row.actual_columns} values, the header {row.expected_columns}"
+    return Malformed(row.number if is_exact else None, row.text, problem)
+
+
+def has_plain_line_ends(table: Table) -> bool:
+    """Whether a line end is one byte in the table's encoding: not in UTF-16."""
+    return "\n".encode(table.encoding) == b"\n"
 
 
 def _read_parquet(path: str, file: BinaryIO, table: Table, columns: list[str]) -> Iterator[Batch]:
@@ -121,12 +172,19 @@ def _read_parquet(path: str, file: BinaryIO, table: Table, columns: list[str]) -
 
 
 def _read_json(path: str, file: BinaryIO, table: Table, columns: list[str]) -> Iterator[Batch]:
-    lines = (line for line in file if not line.isspace())
+    lines = ((number, line) for number, line in enumerate(file, start=1) if not line.isspace())
+    left = MALFORMED_SAMPLES
     while chunk := list(itertools.islice(lines, BATCH_ROWS)):
-        values = [parse_json(line.decode(table.encoding)) for line in chunk]
+        texts = [line.decode(table.encoding) for _, line in chunk]
+        values = [parse_json(text) for text in texts]
+        is_row = np.fromiter((isinstance(value, dict) for value in values), bool, len(values))
         rows = [value for value in values if isinstance(value, dict)]
         arrays = [_as_array([row.get(column) for row in rows]) for column in columns]
-        yield Batch(pa.table(arrays, names=columns), len(values) - len(rows))
+        numbers = np.fromiter((number for number, _ in chunk), np.int64, len(chunk))
+        bad = np.flatnonzero(~is_row)[:left].tolist()
+        left -= len(bad)
+        samples = tuple(Malformed(int(numbers[n]), texts[n].strip(), "is no JSON object") for n in bad)
+        yield Batch(pa.table(arrays, names=columns), len(values) - len(rows), numbers[is_row], samples)
 
 
 def _as_array(values: list[Any]) -> pa.Array:

@@ -179,3 +179,43 @@ def test_unknown_encoding(tmp_path):
     (tmp_path / "t.csv").write_text("a,b\n1,2\n")
     with pytest.raises(TableError, match="is not nonsense text"):
         _read(tmp_path, "t.csv", encoding="nonsense")
+
+
+def _lines(folder, name, **options):
+    """The line of each row by its value of `a`, and the samples of what is no row."""
+    batches = list(read_batches(str(folder / name), Table(path=name, **options), ["a"]))
+    rows = [
+        (value, None if batch.lines is None else int(batch.lines[n]))
+        for batch in batches
+        for n, value in enumerate(batch.rows["a"].to_pylist())
+    ]
+    return rows, [tuple(sample) for batch in batches for sample in batch.samples]
+
+
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
+@pytest.mark.parametrize("block", [64, 1 << 20])
+def test_csv_rows_have_their_lines_and_malformed_ones_are_kept(tmp_path, monkeypatch, block, end):
+    monkeypatch.setattr(reading, "CSV_BLOCK_BYTES", block)
+    lines = ["a,b", *(f"{n},x" if n % 7 else f"bad{n}" for n in range(2, 100))]  # line n holds n
+    (tmp_path / "t.csv").write_text(end.join(lines), newline="")
+    rows, samples = _lines(tmp_path, "t.csv")
+    assert rows == [(str(n), n) for n in range(2, 100) if n % 7]
+    assert samples == [(n, f"bad{n}", "has 1 values, the header 2") for n in (7, 14, 21, 28, 35)]
+
+
+@pytest.mark.parametrize(
+    ("text", "options"),
+    [("a,b\n1,2\n\n3,4\n5\n", {}), ("a,b\n\n1,2\n3,4\n5", {}), ('a,b\n1,2\n3,"4\n"\n5\n', {"multiline": True})],
+)
+def test_rows_after_blank_lines_and_long_values_have_no_known_line(tmp_path, text, options):
+    (tmp_path / "t.csv").write_text(text)
+    expected = [("1", None), ("3", None)], [(None, "5", "has 1 values, the header 2")]
+    assert _lines(tmp_path, "t.csv", **options) == expected
+
+
+def test_json_rows_have_their_lines(tmp_path):
+    (tmp_path / "t.jsonl").write_text('{"a": 1}\n\n[2]\n{"a": 3}\n{"a"\n')
+    assert _lines(tmp_path, "t.jsonl") == (
+        [(1, 1), (3, 4)],
+        [(3, "[2]", "is no JSON object"), (5, '{"a"', "is no JSON object")],
+    )
