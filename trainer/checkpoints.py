@@ -5,12 +5,11 @@ import posixpath
 from collections.abc import Mapping
 
 import tensorflow as tf
+from absl import logging
 
+from trainer.checkpoint_files import CheckpointFiles
 from trainer.model import RecommenderModel
 from trainer.optimizers import Optimizer
-
-_KEPT = 2
-"""A checkpoint is complete before the one before it goes."""
 
 
 class TrainingState:
@@ -27,6 +26,9 @@ class TrainingState:
         epoch: finished epochs, int64.
         best: the best epoch's metric, NaN before the first, float64.
         best_epoch: counted from 1, int64.
+        has_lost_best: whether the best epoch's weights were damaged when all else was restored; `best` and `best_epoch`
+            are then those of an earlier epoch whose weights are left, or say that there is none.
+        warnings: what was found damaged, in sentences.
     """
 
     def __init__(
@@ -40,39 +42,59 @@ class TrainingState:
         self.epoch = tf.Variable(0, dtype=tf.int64, trainable=False, name="epoch")
         self.best = tf.Variable(math.nan, dtype=tf.float64, trainable=False, name="best")
         self.best_epoch = tf.Variable(0, dtype=tf.int64, trainable=False, name="best_epoch")
-        counters = {"epoch": self.epoch, "best": self.best, "best_epoch": self.best_epoch}
+        self.has_lost_best = False
+        self.warnings: list[str] = []
         self._folder, self._is_writer = folder, is_writer
-        checkpoint = tf.train.Checkpoint(model=model, optimizer=optimizer, **counters, **extras)
-        self._last = _manager(checkpoint, folder, "last")
-        self._best = _manager(tf.train.Checkpoint(model=model), folder, "best")
+        best = {"best": self.best, "best_epoch": self.best_epoch}
+        last = tf.train.Checkpoint(model=model, optimizer=optimizer, epoch=self.epoch, **best, **extras)
+        self._last = self._files(last, "last")
+        self._best = self._files(tf.train.Checkpoint(model=model, **best), "best")
+        self._best_figures = self._files(tf.train.Checkpoint(**best), "best")
 
     def restore(self) -> bool:
-        """Goes back to what was saved last; whether there was anything."""
-        return self._last.restore_or_initialize() is not None
+        """Goes back to what was saved last and is whole; whether there was anything."""
+        if self._last.restore() is None:
+            if self._last.numbers():
+                self._tell(f"no checkpoint in {posixpath.join(self._folder, 'last')} is whole: training began anew")
+            return False
+        best_epoch = int(self.best_epoch)
+        self.has_lost_best = best_epoch > 0 and not self._best.is_whole(best_epoch)
+        if self.has_lost_best:
+            self._forget_best()
+            self._best_figures.restore(at_most=best_epoch - 1)
+        return True
 
     def save(self) -> None:
         """Saves everything."""
         if self._is_writer:
-            self._last.save(self.epoch)
+            self._last.save(int(self.epoch))
 
     def save_best(self, metric: float) -> None:
         """Saves the weights as the best so far."""
         self.best.assign(metric)
         self.best_epoch.assign(self.epoch)
         if self._is_writer:
-            self._best.save(self.epoch)
+            self._best.save(int(self.epoch))
 
     def restore_best(self) -> None:
-        """Gives the model the best epoch's weights."""
-        saved = tf.train.latest_checkpoint(self._best.directory)  # the manager does not know what another process saved
-        if saved is not None:
-            self._best.checkpoint.restore(saved)
+        """Gives the model the best epoch's weights, those of an earlier one where they are damaged."""
+        best_epoch = int(self.best_epoch)
+        if best_epoch and self._best.restore(at_most=best_epoch) is None:
+            self._tell("the last epoch's weights took the place of the best epoch's, of which none are whole")
+            self._forget_best()
 
     def remove(self) -> None:
         """Removes the folder."""
         if tf.io.gfile.exists(self._folder):
             tf.io.gfile.rmtree(self._folder)
 
+    def _forget_best(self) -> None:
+        self.best.assign(math.nan)
+        self.best_epoch.assign(0)
 
-def _manager(checkpoint: tf.train.Checkpoint, folder: str, name: str) -> tf.train.CheckpointManager:
-    return tf.train.CheckpointManager(checkpoint, posixpath.join(folder, name), _KEPT, checkpoint_name=name)
+    def _files(self, checkpoint: tf.train.Checkpoint, name: str) -> CheckpointFiles:
+        return CheckpointFiles(checkpoint, posixpath.join(self._folder, name), name, self._tell)
+
+    def _tell(self, warning: str) -> None:
+        logging.warning("%s", warning)
+        self.warnings.append(warning)

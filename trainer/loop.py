@@ -139,6 +139,9 @@ class TrainingLoop:
             logging.info("Resumed after epoch %d, step %d.", int(self._state.epoch), self._steps_done())
         counts = {"windows": self._plan.windows, "steps": self._total, "steps done": self._steps_done()}
         check_alike(self._strategy, counts)
+        if self._stopping and self._evaluate is not None and self._state.has_lost_best:
+            with self._averaged():  # the weights that training goes on from may be the best that are left
+                self._keep_best(self._stopping, self._evaluate())
         progress = Progress(self._total, done_steps=self._steps_done(), is_shown=self._is_chief)
         train: Figures = {}
         evaluation: Figures = {}
@@ -154,8 +157,15 @@ class TrainingLoop:
         if self._evaluate is not None and (self._stopping or not evaluation):
             evaluation = self._evaluate()
         best_epoch = int(self._state.best_epoch)
-        seconds = time.monotonic() - start
-        return TrainingResult(int(self._state.epoch), steps, train, evaluation, best_epoch, seconds)
+        return TrainingResult(
+            epochs=int(self._state.epoch),
+            steps=steps,
+            train=train,
+            evaluation=evaluation,
+            best_epoch=best_epoch,
+            seconds=time.monotonic() - start,
+            warnings=tuple(self._state.warnings),
+        )
 
     def remove_checkpoints(self) -> None:
         """Removes what only a resume needs."""

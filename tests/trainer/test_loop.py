@@ -282,3 +282,17 @@ def test_tensorboard_gets_the_figures(folder, whole):
     assert -1 <= tags["train"]["gradient_cosine/rating/like"] <= 1
     assert {"ndcg@3", "rating/rmse"} <= set(tags["eval"])
     assert tags["eval"]["loss"] == pytest.approx(whole[0].evaluation["loss"])
+
+
+def test_where_the_best_weights_are_damaged_the_best_that_are_left_are_kept(files, tmp_path):
+    """Of three epochs the second was the best. The third beats the first."""
+    stopping = {"early_stopping": {"metric": "ndcg@3", "patience": 3}, "epochs": 3, **QUICK}
+    first, _ = make_loop(files, tmp_path, evaluate=scripted([0.1, 0.3, 0.2]), **stopping)
+    with pytest.raises(StopIteration):  # killed before the figures of the weights that it kept
+        first.run()
+    file = tmp_path / "checkpoints" / "best" / "best-2.index"
+    file.write_bytes(file.read_bytes()[:-9])
+    loop, _ = make_loop(files, tmp_path, evaluate=scripted([0.2, 0.2]), **stopping)
+    result = loop.run()
+    assert (result.epochs, result.best_epoch) == (3, 3)
+    assert f"{file} is damaged" in result.warnings[0]
