@@ -10,9 +10,9 @@ from pipeline.config.keys import allowed_keys, suggestion
 from pipeline.config.locate import Source
 
 
-def describe(error: ValidationError, source: Source) -> list[str]:
-    """One message for each problem: file, line, key, found, allowed."""
-    return [source.problem(e["loc"], _WORDS.get(e["type"], _other)(e)) for e in error.errors()]
+def describe(error: ValidationError, source: Source, limit: int) -> list[str]:
+    """One message for each of the first `limit` problems: file, line, key, found, allowed."""
+    return [source.problem(e["loc"], _WORDS.get(e["type"], _other)(e)) for e in error.errors()[:limit]]
 
 
 def _unknown_key(error: Any) -> str:

@@ -2,12 +2,15 @@
 
 from pathlib import Path
 
-import yaml
 from pydantic import ValidationError
 
 from pipeline.config.config import Config
 from pipeline.config.describe import describe
 from pipeline.config.locate import Source
+from pipeline.config.yaml_text import MAX_BYTES, YamlTextError
+
+_MOST_PROBLEMS = 50
+"""That are told of one file."""
 
 
 class ConfigError(Exception):
@@ -22,9 +25,16 @@ def load_config(path: str | Path) -> Config:
 def read_text(path: str | Path) -> str:
     """The text of a configuration file. Raises `ConfigError`."""
     try:
-        return Path(path).read_text(encoding="utf-8")
+        with Path(path).open("rb") as file:
+            content = file.read(MAX_BYTES + 1)
     except OSError as error:
         raise ConfigError(f"{path}: cannot be read ({error.strerror})") from error
+    except ValueError as error:
+        raise ConfigError(f"{str(path)!r}: is no path of a file ({error})") from error
+    if len(content) > MAX_BYTES:
+        raise ConfigError(f"{path}: is larger than {MAX_BYTES:,} bytes, so it is no configuration")
+    try:
+        return content.decode("utf-8")
     except UnicodeDecodeError as error:
         raise ConfigError(f"{path}: is not UTF-8 text ({error.reason} at byte {error.start})") from error
 
@@ -33,12 +43,19 @@ def parse_config(text: str, source: str = "<text>") -> Config:
     """Validates YAML text; `source` is the file's name in errors. Raises `ConfigError`."""
     try:
         positions = Source(text, source)
-        values = yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        raise ConfigError(f"{source}: is not YAML: {error}") from error
-    if twice := positions.duplicates():
-        raise ConfigError("\n".join(twice))
+        if problems := positions.key_problems():
+            raise ConfigError(_listed(problems))
+        values = positions.values()
+    except YamlTextError as error:
+        raise ConfigError(str(error)) from error
     try:
         return Config.model_validate(values)
     except ValidationError as error:
-        raise ConfigError("\n".join(describe(error, positions))) from error
+        raise ConfigError(_listed(describe(error, positions, _MOST_PROBLEMS), error.error_count())) from error
+
+
+def _listed(problems: list[str], count: int | None = None) -> str:
+    """One line for each of the first problems, and how many more there are."""
+    shown = problems[:_MOST_PROBLEMS]
+    more = (count or len(problems)) - len(shown)
+    return "\n".join([*shown, *([f"and {more:,} problems more"] if more else [])])

@@ -131,7 +131,7 @@ def test_every_problem_is_reported_at_once():
 
 
 def test_what_is_no_yaml_is_named():
-    assert error_of("name: [").startswith("shop.yaml: is not YAML")
+    assert error_of("name: [").startswith("shop.yaml:1:8: is not YAML: ")
 
 
 def test_missing_file_is_named(tmp_path):
