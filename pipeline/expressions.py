@@ -6,6 +6,7 @@ text is parsed to a syntax tree, checked against a whitelist and evaluated on wh
 """
 
 import ast
+import math
 import operator
 import re
 from collections.abc import Callable, Iterator, Mapping
@@ -15,6 +16,9 @@ from typing import Any, Final, NamedTuple
 import numpy as np
 import pandas as pd
 
+MAX_CHARACTERS: Final = 10_000
+MAX_DEPTH: Final = 100
+"""Of operations inside operations: each `+` of a sum is inside the next, the operands of `and` and `or` are not."""
 ALLOWED: Final = "column names, numbers, 'strings', comparisons, and, or, not, in [...], + - * /"
 
 
@@ -72,10 +76,11 @@ class Expression:
         """Reads an expression.
 
         Raises:
-          ValueError: If it is no expression, uses something that is not allowed, or uses a column or a value both as
-            text and as a number.
+          ValueError: If it is no expression, is too long or too deep, uses something that is not allowed, a number that
+            float64 does not hold, or a column or a value both as text and as a number.
         """
         tree = _parse(text)
+        _check_depth(tree, text)
         _check_nodes(tree, text)
         used = [node.id for node in ast.walk(tree) if isinstance(node, ast.Name)]
         kinds = _Kinds(text)
@@ -112,6 +117,8 @@ class Expression:
 def _parse(text: str) -> ast.expr:
     """The syntax tree; backticks are gone and the names between them stand in it as they are."""
     quoted: dict[str, str] = {}
+    if len(text) > MAX_CHARACTERS:
+        raise ValueError(f"has {len(text):,} characters, and {MAX_CHARACTERS:,} are allowed. Received: {_short(text)}")
 
     def stand_in(found: re.Match[str]) -> str:
         return quoted.setdefault(found[1], f"_quoted_{len(quoted)}")
@@ -119,7 +126,7 @@ def _parse(text: str) -> ast.expr:
     try:
         tree = ast.parse(re.sub(r"`([^`]+)`", stand_in, text).strip(), mode="eval").body
     except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
-        raise ValueError(f"cannot be read as an expression ({error}). Received: {text!r}") from error
+        raise ValueError(f"cannot be read as an expression ({error}). Received: {_short(text)}") from error
     names = {stand_in: name for name, stand_in in quoted.items()}
     for node in ast.walk(tree):
         if isinstance(node, ast.Name):
@@ -127,12 +134,40 @@ def _parse(text: str) -> ast.expr:
     return tree
 
 
+def _check_depth(tree: ast.expr, text: str) -> None:
+    """Whatever walks the tree later, does so in a function that calls itself."""
+    level: list[ast.AST] = [tree]
+    for _ in range(MAX_DEPTH):
+        level = [child for node in level for child in ast.iter_child_nodes(node)]
+        if not level:
+            return
+    raise ValueError(
+        f"holds more than {MAX_DEPTH} operations inside each other; compute the value in the table. "
+        f"Received: {_short(text)}"
+    )
+
+
 def _check_nodes(tree: ast.expr, text: str) -> None:
     for node in ast.walk(tree):
         is_constant = isinstance(node, ast.Constant) and isinstance(node.value, int | float | str)
+        if is_constant and not _is_finite(node.value):  # type: ignore[attr-defined]
+            raise ValueError(f"holds a number beyond 1.8e308. Received: {_short(text)}")
         if not is_constant and not isinstance(node, _NODES):
             part = ast.unparse(node) if isinstance(node, ast.expr) else type(node).__name__
-            raise ValueError(f"an expression may not hold `{part}`; allowed: {ALLOWED}. Received: {text!r}")
+            raise ValueError(f"an expression may not hold `{part}`; allowed: {ALLOWED}. Received: {_short(text)}")
+
+
+def _is_finite(value: float | str) -> bool:
+    """Whether float64 holds a constant."""
+    try:
+        return isinstance(value, str) or math.isfinite(value)
+    except OverflowError:
+        return False
+
+
+def _short(text: str, limit: int = 300) -> str:
+    shown = repr(text)
+    return shown if len(shown) <= limit else shown[: limit - 3] + "..."
 
 
 class _Kinds:
@@ -140,19 +175,19 @@ class _Kinds:
 
     def __init__(self, text: str) -> None:
         self.columns: dict[str, str] = {}
-        self._text = text
+        self._text = _short(text)
 
     def expect(self, node: ast.expr, kind: str) -> None:
         """Checks a node and all below it; a column takes the kind that its place wants."""
         found = self.columns.setdefault(node.id, kind) if isinstance(node, ast.Name) else self._of(node)
         if found != kind:
-            raise ValueError(f"`{ast.unparse(node)}` is {found} where {kind} is needed. Received: {self._text!r}")
+            raise ValueError(f"`{ast.unparse(node)}` is {found} where {kind} is needed. Received: {self._text}")
 
     def _of(self, node: ast.expr) -> str:
         if isinstance(node, ast.Constant):
             return "text" if isinstance(node.value, str) else "number"
         if isinstance(node, ast.List | ast.Tuple):
-            raise ValueError(f"a list may only stand after `in`. Received: {self._text!r}")
+            raise ValueError(f"a list may only stand after `in`. Received: {self._text}")
         if isinstance(node, ast.Compare):
             self._check_compare(node)
         else:
@@ -178,7 +213,7 @@ class _Kinds:
 
     def _options(self, node: ast.expr) -> list[ast.expr]:
         if not isinstance(node, ast.List | ast.Tuple) or any(isinstance(n, ast.Name) for n in ast.walk(node)):
-            raise ValueError(f"after `in` should stand a list such as [1, 2]. Received: {self._text!r}")
+            raise ValueError(f"after `in` should stand a list such as [1, 2]. Received: {self._text}")
         return node.elts
 
 

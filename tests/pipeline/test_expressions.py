@@ -1,5 +1,6 @@
 import math
 import pickle
+import re
 import tracemalloc
 
 import numpy as np
@@ -155,3 +156,29 @@ def _as_truth(text):
             return ast.Call(ast.Name("truth", ast.Load()), [node], [])
 
     return ast.unparse(ast.fix_missing_locations(Truth().visit(ast.parse(text, mode="eval"))))
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("+".join(["rating"] * 500), "holds more than 100 operations inside each other"),
+        ("not " * 500 + "rating", "holds more than 100 operations inside each other"),
+        ("-" * 3000 + "rating", "cannot be read as an expression"),
+        ("(" * 500 + "rating" + ")" * 500, "cannot be read as an expression"),
+        ("+".join(["rating"] * 5000), "has 34,999 characters, and 10,000 are allowed"),
+        ("rating > 1" + "0" * 309, "holds a number beyond 1.8e308"),
+        ("rating > 0x" + "f" * 9000, "holds a number beyond 1.8e308"),
+        ("rating > 1e999", "holds a number beyond 1.8e308"),
+        ("rating > 1" + "0" * 5000, "cannot be read as an expression"),
+    ],
+)
+def test_what_is_too_much_is_one_short_message(text, said):
+    with pytest.raises(ValueError, match=re.escape(said)) as caught:
+        Expression.parse(text)
+    assert len(str(caught.value)) < 600
+
+
+def test_many_alternatives_are_no_depth():
+    values, _ = Expression.parse(" or ".join(f"a == {n}" for n in range(500))).evaluate({"a": np.array([499, 500])})
+    assert values.tolist() == [1, 0]
+    assert Expression.parse("+".join(["a"] * 90)).evaluate({"a": np.array([2])})[0].tolist() == [180]
