@@ -12,6 +12,7 @@ from pydantic import ValidationError
 
 from pipeline.check_data import check_data
 from pipeline.check_distances import check_distances
+from pipeline.check_folders import check_folders
 from pipeline.check_tasks import check_tasks
 from pipeline.config import Config, ConfigError, parse_config
 from pipeline.config.keys import suggestion
@@ -31,12 +32,13 @@ _OF_A_LOSS = re.compile(r"tasks\.(?P<task>[^.]+)\.(?!hidden|dropout|habits|tempe
 """What losses are made of: of trials with different values they say nothing."""
 
 
-def checked_config(path: str | Path, with_data: bool = True) -> Config:
+def checked_config(path: str | Path, with_data: bool = True, writes: bool = False) -> Config:
     """Reads a configuration and checks all that can be checked before any work.
 
     Args:
       path: The YAML file.
       with_data: Also look for the tables and their columns.
+      writes: Also look whether a run can write its folders.
 
     Raises:
       ConfigError: with one line for each problem: file, line, key, found, allowed.
@@ -47,6 +49,8 @@ def checked_config(path: str | Path, with_data: bool = True) -> Config:
     problems = [source.problem(*problem) for problem in _rules(config)]
     if with_data:
         problems += [source.problem(*problem) for problem in check_data(config, str(path))]
+    if writes:
+        problems += [source.problem(*problem) for problem in check_folders(config)]
     if problems:
         raise ConfigError("\n".join(problems))
     return config

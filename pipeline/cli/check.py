@@ -18,7 +18,7 @@ def execute(arguments: argparse.Namespace) -> int:
     """Prints `FILE: ok`, or raises `ConfigError` with every problem."""
     from pipeline.check import checked_config
 
-    config = checked_config(arguments.config)
+    config = checked_config(arguments.config, writes=True)
     features = sum(len(getattr(config.features, section)) for section in ("user", "item", "context", "outcome"))
     print(f"{arguments.config}: ok ({features} features; tasks: {', '.join(config.tasks)})")
     return exits.OK

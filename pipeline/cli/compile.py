@@ -9,6 +9,7 @@ from pathlib import Path
 
 from pipeline.cli import exits
 from pipeline.cli.options import add_config
+from pipeline.config import ConfigError
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -23,8 +24,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def execute(arguments: argparse.Namespace) -> int:
     """Compiles; raises `ConfigError`, or `CommandError` without kfp."""
     from pipeline.check import checked_config
+    from pipeline.check_folders import why_unwritable
 
     config = checked_config(arguments.config, with_data=False)
+    if problem := why_unwritable(str(Path(arguments.output).parent)):
+        raise ConfigError(f"`--output` should be in a folder that can be written to: {problem}")
     from pipeline.runners.kubeflow import CompileError, compile_pipeline, local_paths
 
     try:

@@ -41,7 +41,7 @@ def execute(arguments: argparse.Namespace) -> int:
 
     if arguments.folds < 2:
         raise ConfigError(f"`--folds` should be at least 2. Received: {arguments.folds}")
-    config = checked_config(arguments.config)
+    config = checked_config(arguments.config, writes=True)
     configs = list(crossval.fold_configs(config, arguments.folds))
     folds = []
     for number, fold in enumerate(configs, start=1):

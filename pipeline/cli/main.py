@@ -34,6 +34,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _complain(str(error), exits.USAGE)
     except exits.CommandError as error:
         return _complain(str(error), exits.FAILED)
+    except OSError as error:
+        return _complain(f"{error.filename or COMMANDS[parsed.command].__name__}: {error.strerror}", exits.FAILED)
     except KeyboardInterrupt:
         return _complain("interrupted", exits.INTERRUPTED)
 

