@@ -25,6 +25,11 @@ def report(config: Config) -> str:
     return posixpath.join(home(config), "report.html")
 
 
+def metrics(config: Config) -> str:
+    """The newest run's figures as JSON."""
+    return posixpath.join(home(config), "metrics.json")
+
+
 def serving(config: Config) -> str:
     """The model base path: one numbered folder for each pushed version."""
     return config.serving.folder or posixpath.join(home(config), "serving", config.serving.model_name)

@@ -1,7 +1,7 @@
 """A history and a recommendation as tables in the terminal."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Literal
 
@@ -16,6 +16,7 @@ from pipeline.cli.rows import find_rows
 from pipeline.config import Config
 from pipeline.config.features import Text
 from pipeline.ingest.values import as_text
+from pipeline.visible import one_line
 from serving.messages import Explanation, Influence, Recommendation, Value
 
 _EVENTS = 10
@@ -113,8 +114,9 @@ def _place(config: Config) -> Callable[[str], tuple[int, str]]:
 
 
 def _print(title: str, columns: Sequence[_Column]) -> None:
+    columns = [replace(column, cells=list(map(one_line, column.cells))) for column in columns]
     widths = fit([column.width for column in columns], [column.is_long for column in columns], _terminal_width())
-    table = Table(title=title, title_justify="left", title_style="bold", box=box.SIMPLE_HEAD)
+    table = Table(title=one_line(title), title_justify="left", title_style="bold", box=box.SIMPLE_HEAD)
     for column, width in zip(columns, widths, strict=True):
         justify: Literal["right", "left"] = "right" if column.is_number else "left"
         table.add_column(column.name, justify=justify, width=width, no_wrap=True)

@@ -13,6 +13,7 @@ MEANING: Final = """exit codes:
   1  the run, the download or the call failed
   2  the configuration or the command line is wrong
   3  the run finished, but its model was not blessed or not pushed, or a newer version answers
+A report that cannot be written is told as a warning and changes no exit code.
 """
 
 

@@ -24,7 +24,8 @@ from pipeline.fingerprint import TRAINER_CODE, code_fingerprint
 if TYPE_CHECKING:
     from pipeline.push.history import Pushed
 
-Figures = Mapping[str, float]
+Figures = Mapping[tuple[str, str], float]
+"""By split and metric."""
 _TASK_METRICS = ("/rmse", "/auc")
 _PIPE_WIDTH = 160
 """Characters, where the output is no terminal."""
@@ -71,23 +72,21 @@ def version_states(base_path: str, pushed: Iterable[int]) -> dict[int, str]:
 
 def _read(config: Config, log: Path) -> tuple[list["Pushed"], dict[int, Figures]]:
     """The history, and each version's figures where its evaluation still stands. What TFMA prints goes to the log."""
-    from pipeline.evaluation.metric_names import main_metric
     from pipeline.push.history import read_history
     from pipeline.runners.capture import captured
 
     pushed = read_history(Path(paths.home(config)) / "metadata.sqlite")
-    split = main_metric(config)[1]
     with captured(log):
-        figures = {p.version: _figures(p.evaluation, split) for p in pushed if p.evaluation}
+        figures = {p.version: _figures(p.evaluation) for p in pushed if p.evaluation}
     return pushed, figures
 
 
-def _figures(uri: str, split: str) -> Figures:
+def _figures(uri: str) -> Figures:
     if "://" not in uri and not Path(uri).is_dir():
         return {}
-    from pipeline.evaluation.results import headline
+    from pipeline.evaluation.results import headlines
 
-    return headline(uri, split)
+    return {(split, name): value for split, of in headlines(uri).items() for name, value in of.figures.items()}
 
 
 def _outcomes(
@@ -95,12 +94,15 @@ def _outcomes(
 ) -> Table:
     from pipeline.evaluation.metric_names import main_metric
 
-    metric, split = main_metric(config)
-    metrics = sorted({name for f in figures.values() for name in f if name == metric or name.endswith(_TASK_METRICS)})
-    metrics.sort(key=lambda name: name != metric)
-    table = _table(f"Versions in {paths.serving(config)}, figures of {split}")
-    for name in ("version", "state", "pushed (UTC)", "evaluated", "infra", *metrics, "run"):
-        table.add_column(name, justify="right" if name in metrics else "left")
+    main = main_metric(config)[0]
+    measured = {key for found in figures.values() for key in found if key[1] == main or key[1].endswith(_TASK_METRICS)}
+    metrics = sorted(measured, key=lambda key: (key[0], key[1] != main, key[1]))
+    table = _table(f"Versions in {paths.serving(config)}")
+    for name in ("version", "state", "pushed (UTC)", "evaluated", "infra"):
+        table.add_column(name)
+    for split, metric in metrics:
+        table.add_column(f"{split}:\n{metric}", justify="right")
+    table.add_column("run")
     for version, state in states.items():
         known = pushed.get(version)
         values = [f"{figures[version][m]:.3f}" if m in figures.get(version, {}) else "" for m in metrics]

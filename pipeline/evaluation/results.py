@@ -54,11 +54,32 @@ def read_metrics(uri: str) -> list[Figure]:
     return [figure for record in tfma.load_metrics(uri) for figure in _figures(record)]
 
 
+@dataclass(frozen=True)
+class Headline:
+    """What stands for a split."""
+
+    group: str
+    """`warm`: the users with training events; `all` where no user is warm."""
+    figures: dict[str, float]
+    """By metric."""
+
+
+def headlines(uri: str) -> dict[str, Headline]:
+    """What stands for each split that was evaluated, `eval` before `test`."""
+    groups: dict[str, dict[str, dict[str, float]]] = {}
+    for figure in read_metrics(uri):
+        groups.setdefault(figure.split, {}).setdefault(figure.slice, {})[figure.metric] = figure.value
+    return {
+        split: Headline("warm", found["warm"]) if "warm" in found else Headline("all", found.get("all", {}))
+        for split, found in sorted(groups.items())
+        if split
+    }
+
+
 def headline(uri: str, split: str) -> dict[str, float]:
     """The figures of the warm users of a split, by metric; of all users where no user is warm."""
-    figures = [figure for figure in read_metrics(uri) if figure.split == split]
-    group = "warm" if any(figure.slice == "warm" for figure in figures) else "all"
-    return {figure.metric: figure.value for figure in figures if figure.slice == group}
+    found = headlines(uri).get(split)
+    return found.figures if found else {}
 
 
 def read_verdicts(uri: str) -> list[Verdict]:
@@ -104,7 +125,7 @@ def _features(slice_key: Any) -> tuple[tuple[str, str], ...]:
     pairs = []
     for part in slice_key.single_slice_keys:
         value = getattr(part, part.WhichOneof("kind"))
-        pairs.append((part.column, value.decode() if isinstance(value, bytes) else str(value)))
+        pairs.append((part.column, value.decode(errors="backslashreplace") if isinstance(value, bytes) else str(value)))
     return tuple(sorted(pairs))
 
 

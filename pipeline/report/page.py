@@ -20,6 +20,7 @@ from pipeline.fingerprint import code_fingerprint
 from pipeline.report import plots, tables
 from pipeline.report.curves import Curve, read_curves
 from pipeline.validation.comparison import read_comparisons
+from pipeline.visible import label, visible
 
 _PACKAGES = (
     "tensorflow",
@@ -31,6 +32,10 @@ _PACKAGES = (
 )
 _MAX_SLICES = 40
 """More slices than this are in the table only."""
+
+
+_LONGEST = 200
+"""Characters of a slice's name in the table."""
 
 
 @dataclass(frozen=True)
@@ -79,7 +84,11 @@ def write_report(
       OSError: the file cannot be written, or an artifact lacks its file.
     """
     environment = Environment(
-        loader=PackageLoader("pipeline.report", "."), autoescape=True, undefined=StrictUndefined, trim_blocks=True
+        loader=PackageLoader("pipeline.report", "."),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        finalize=_seen,
     )
     page = environment.get_template("page.html").render(
         name=config.name,
@@ -94,6 +103,11 @@ def write_report(
         config=yaml.safe_dump(json.loads(dump_config(config)), sort_keys=False, allow_unicode=True),
     )
     Path(path).write_text(page, encoding="utf-8")
+
+
+def _seen(value: Any) -> Any:
+    """What a template prints: text from data with its control characters shown, plots as they are."""
+    return visible(value) if isinstance(value, str) and not isinstance(value, Markup) else value
 
 
 def _evaluation(config: Config, uri: str | None) -> dict[str, Any]:
@@ -147,7 +161,7 @@ def _slice_rows(figures: tables.Slices, metric: str) -> dict[str, list[tuple[str
     for (split, name), values in figures.items():
         row = next((row for row in tables.headline_rows(values) if row.metric == metric), None)
         if row is not None:
-            rows.setdefault(split, []).append((name, _count(values), row))
+            rows.setdefault(split, []).append((label(name, _LONGEST), _count(values), row))
     return rows
 
 

@@ -9,6 +9,8 @@ from matplotlib import rc_context
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from pipeline.visible import label
+
 MODEL = "#1f5fa8"
 POPULARITY = "#a3adb8"
 _WIDTH = 9.6
@@ -16,8 +18,10 @@ _WIDTH = 9.6
 _INK = "#2b3138"
 _MUTED = "#69737d"
 _LINES = (MODEL, "#c2571a", "#3d8a5f", "#8659a5", "#b08a12", "#5f6b76")
+# A name may hold dollars and half of a formula: no text is mathematics.
 _STYLE: Any = {
     "svg.fonttype": "none",
+    "text.parse_math": False,
     "svg.hashsalt": "report",
     "font.family": "sans-serif",
     "font.size": 9,
@@ -62,7 +66,7 @@ def bars(panels: Mapping[str, Sequence[Pair]]) -> str:
         rows = figure.subplots(len(panels), 1, squeeze=False, sharey=True)[:, 0]
         for axes, (split, pairs) in zip(rows, panels.items(), strict=True):
             _bars(axes, pairs)
-            axes.set_title(split)
+            axes.set_title(label(split))
         rows[0].legend(loc="lower right", bbox_to_anchor=(1, 1), ncols=2, borderaxespad=0)
         return _svg(figure)
 
@@ -74,7 +78,7 @@ def slices(metric: str, pairs: Sequence[Pair]) -> str:
         axes = figure.subplots()
         _dots(axes, "model", [pair.model for pair in pairs], MODEL, -0.14)
         _dots(axes, "popularity", [pair.popularity for pair in pairs], POPULARITY, 0.14)
-        axes.set_yticks(range(len(pairs)), [pair.name for pair in pairs], color=_INK)
+        axes.set_yticks(range(len(pairs)), [label(pair.name) for pair in pairs], color=_INK)
         axes.set_ylim(len(pairs) - 0.5, -0.5)
         axes.set_xlabel(metric)
         axes.set_xlim(left=0)
@@ -91,7 +95,7 @@ def curves(panels: Mapping[str, Mapping[str, Sequence[tuple[int, float]]]]) -> s
         places = list(figure.subplots(rows, 2, squeeze=False).flat)
         for axes, (title, lines) in zip(places, panels.items(), strict=False):
             _lines(axes, lines)
-            axes.set_title(title)
+            axes.set_title(label(title))
         for axes in places[len(panels) :]:
             axes.set_axis_off()
         return _svg(figure)
@@ -102,7 +106,9 @@ def _lines(axes: Axes, lines: Mapping[str, Sequence[tuple[int, float]]]) -> None
         steps, values = zip(*points, strict=True)
         marker = "o" if len(points) == 1 else ""
         style = "-" if index < len(_LINES) else "--"
-        axes.plot(steps, values, style, color=_LINES[index % len(_LINES)], label=name, linewidth=1.5, marker=marker)
+        axes.plot(
+            steps, values, style, color=_LINES[index % len(_LINES)], label=label(name), linewidth=1.5, marker=marker
+        )
     axes.set_xlabel("step")
     axes.legend(fontsize=8, loc="center left", bbox_to_anchor=(1, 0.5))
 
@@ -127,7 +133,9 @@ def _bars(axes: Axes, pairs: Sequence[Pair]) -> None:
             [place + shift for place in places], heights, 0.36, color=color, label=name, yerr=errors, ecolor=_MUTED
         )
         axes.bar_label(shown, [f"{e.value:.3f}".lstrip("0") for e in found], padding=2, fontsize=7, color=_INK)
-    axes.set_xticks(list(places), [pair.name for pair in pairs], color=_INK, fontsize=8 if len(pairs) <= 12 else 6)
+    axes.set_xticks(
+        list(places), [label(pair.name) for pair in pairs], color=_INK, fontsize=8 if len(pairs) <= 12 else 6
+    )
     axes.margins(y=0.15)
     axes.grid(axis="x", visible=False)
 

@@ -33,7 +33,7 @@ def report_run(
     artifacts = Artifacts(
         examples=_uri(outputs, "InteractionExampleGen", "examples"),
         model_run=_uri(outputs, "Trainer", "model_run"),
-        evaluation=_uri(outputs, "Evaluator", "evaluation"),
+        evaluation=evaluation_of(outputs),
         distances=_uri(outputs, "DistributionValidator", "anomalies"),
     )
     components = [
@@ -47,6 +47,11 @@ def report_run(
         for name, state in states.items()
     ]
     write_report(path, config, artifacts, components, verdict, run_mark(config, outputs, verdict))
+
+
+def evaluation_of(outputs: Mapping[str, Outputs]) -> str | None:
+    """The folder of the run's evaluation; None where there is none."""
+    return _uri(outputs, "Evaluator", "evaluation")
 
 
 def _uri(outputs: Mapping[str, Outputs], component: str, key: str) -> str | None:

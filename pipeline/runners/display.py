@@ -8,6 +8,8 @@ from rich.console import Console
 from rich.live import Live
 from rich.text import Text
 
+from pipeline.visible import visible
+
 State = Literal["running", "done", "cached", "skipped", "failed"]
 STYLES: dict[State, str] = {
     "running": "bold",
@@ -55,7 +57,7 @@ class Display:
 
     def say(self, text: str, style: str = "") -> None:
         """Prints a line of its own."""
-        self._console.print(Text(text, style), soft_wrap=True)
+        self._console.print(Text(visible(text), style), soft_wrap=True)
 
     def warn(self, text: str) -> None:
         """Prints a warning of the component whose line is the last."""
@@ -81,5 +83,5 @@ class Display:
     def _line(self, name: str, state: State, seconds: float, figure: str) -> Text:
         line = Text(f"{name:<{self._width}}  ")
         line.append(f"{state:<7}", STYLES[state])
-        line.append(f" {seconds:7.1f} s  {figure}".rstrip())
+        line.append(f" {seconds:7.1f} s  {visible(figure)}".rstrip())
         return line

@@ -10,7 +10,7 @@ from typing import Any
 from absl import logging
 
 from pipeline.config import Config
-from pipeline.evaluation.metric_names import POPULARITY, baseline_gate, task_metrics
+from pipeline.evaluation.metric_names import POPULARITY, main_metric, task_metrics
 from pipeline.layout import ITEMS_SPLIT, WINDOW_SPLITS
 
 Outputs = Mapping[str, list[Any]]
@@ -119,20 +119,23 @@ def _numbers(figures: Mapping[str, float]) -> list[str]:
 
 
 def _evaluation(outputs: Outputs, config: Config) -> str:
-    from pipeline.evaluation.results import headline
+    from pipeline.evaluation.results import headlines
 
-    gate = baseline_gate(config)
-    split = gate.split if gate else config.evaluation.splits[0]
-    found = headline(outputs["evaluation"][0].uri, split)
+    found = headlines(outputs["evaluation"][0].uri)
+    verdict = "blessed" if _blessed(outputs) else f"not blessed: {_reasons(outputs)}"
+    return "; ".join([*(f"{split}: {_split(of.figures, config)}" for split, of in found.items()), verdict])
+
+
+def _split(found: Mapping[str, float], config: Config) -> str:
+    """`ndcg@10 0.128 (popularity 0.045), rating/rmse 0.902`."""
     measured = {name: found.get(name, math.nan) for name in task_metrics(config)}
     tasks = [f"{name} {value:.3f}" for name, value in measured.items() if not math.isnan(value)]
-    verdict = "blessed" if _blessed(outputs) else f"not blessed: {_reasons(outputs)}"
-    return "; ".join([f"{split}: {', '.join([*_ranking(found, gate.metric if gate else None), *tasks])}", verdict])
+    return ", ".join([*_ranking(found, main_metric(config)[0]), *tasks])
 
 
-def _ranking(found: Mapping[str, float], metric: str | None) -> list[str]:
-    """`ndcg@10 .128 (popularity .045)`."""
-    if metric is None or math.isnan(found.get(metric, math.nan)):
+def _ranking(found: Mapping[str, float], metric: str) -> list[str]:
+    """`ndcg@10 0.128 (popularity 0.045)`; nothing of a task's metric, which has no baseline."""
+    if "/" in metric or math.isnan(found.get(metric, math.nan)):
         return []
     return [f"{metric} {found[metric]:.3f} (popularity {found.get(POPULARITY + metric, math.nan):.3f})"]
 

@@ -54,6 +54,10 @@ class Outcome:
     """The version that was pushed, or why servers do not answer from one of this run."""
     report: Path | None = None
     """The run's page, when it was written, now or before."""
+    metrics: Path | None = None
+    """The run's figures as JSON, likewise."""
+    report_problem: str = ""
+    """Why page and figures could not be written."""
 
 
 def run_local(config: Config, verbose: bool = False) -> Outcome:
@@ -96,20 +100,28 @@ def run_local(config: Config, verbose: bool = False) -> Outcome:
 
 
 def _report(config: Config, outcome: Outcome, figures: dict[str, str]) -> None:
-    """Writes the run's page, unless the one that stands is of this run. A page that fails does not fail the run."""
-    page = Path(paths.report(config))
+    """Writes the run's page and figures, unless those that stand are of this run.
+
+    A page that fails does not fail the run: `report_problem` says what was wrong.
+    """
+    page, metrics = Path(paths.report(config)), Path(paths.metrics(config))
     try:
         from pipeline.report.mark import has_mark, run_mark
 
-        if outcome.failed or not has_mark(page, run_mark(config, outcome.outputs, outcome.verdict)):
-            from pipeline.report.run import report_run
+        is_new = outcome.failed or not has_mark(page, run_mark(config, outcome.outputs, outcome.verdict))
+        if is_new or not metrics.exists():
+            from pipeline.report.metrics import write_metrics
+            from pipeline.report.run import evaluation_of, report_run
 
+            evaluation = evaluation_of(outcome.outputs)
+            write_metrics(metrics, config, outcome.run_id, evaluation, outcome.failed, outcome.pushed)
             report_run(page, config, outcome.states, outcome.outputs, figures, outcome.verdict)
-    except Exception:
+    except Exception as error:
         print("the report could not be written:")
         traceback.print_exc()
+        outcome.report_problem = headline(error)
     else:
-        outcome.report = page
+        outcome.report, outcome.metrics = page, metrics
 
 
 def _judge(outcome: Outcome) -> None:

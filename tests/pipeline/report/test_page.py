@@ -1,13 +1,16 @@
 """The report of a real evaluation, beside what training and ingest leave behind."""
 
 import json
+import math
 from html.parser import HTMLParser
 from pathlib import Path
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
 
 from pipeline.report.curves import read_curves
+from pipeline.report.metrics import write_metrics
 from pipeline.report.page import Artifacts, write_report
 from pipeline.report.run import report_run
 from pipeline.validation.comparison import Comparison, Distance, write_comparisons
@@ -16,6 +19,10 @@ from tests.pipeline.evaluation.runs import Event, evaluate, make_config, save, w
 from trainer.summaries import ScalarLog
 
 CONFIG = make_config("{ks: [1, 2], slices: [user_gender], gates: [{metric: ndcg@2, min: 0.99}], beat_popularity: null}")
+
+
+GENDERS = ("F", "$\\frac{$", "<b>bold</b>&amp;", "bell\x07 line\nturn\u202e", "שלום", "x" * 3000)
+"""A value of each kind that a table may hold."""
 
 
 class _Text(HTMLParser):
@@ -40,7 +47,7 @@ def _read(path: Path) -> _Text:
 @pytest.fixture(scope="module")
 def artifacts(tmp_path_factory: pytest.TempPathFactory) -> Artifacts:
     folder = tmp_path_factory.mktemp("run")
-    events = [Event(user, rank=1 + user % 3, popularity=2, gender="FM"[user % 2]) for user in range(6)]
+    events = [Event(user, rank=1 + user % 3, popularity=2, gender=GENDERS[user]) for user in range(6)]
     examples = write_examples(folder / "examples", {"eval": events, "test": events[:3]})
     (evaluation, _) = evaluate(CONFIG, examples, save(folder / "model"), folder)
     counts = {"interactions": {"rows": 1234, "dropped": {"duplicate": 7}}, "splits": {"eval": {"examples": 6}}}
@@ -94,6 +101,48 @@ def test_holds_every_part_of_the_run(artifacts: Artifacts, tmp_path: Path) -> No
     assert not [word for word in page.words if word.startswith(("learning_rate", "gate/"))]
     assert any(word.startswith("1 epochs, 1,118 steps, 2 s") for word in page.words)
     assert page.tags.count("svg") == 3, "bars, slices and curves"
+
+
+def test_values_of_the_data_stand_in_the_page_as_they_are(artifacts: Artifacts, tmp_path: Path) -> None:
+    write_report(tmp_path / "report.html", CONFIG, artifacts)
+    text, page = (tmp_path / "report.html").read_text(), _read(tmp_path / "report.html")
+    assert page.tags.count("svg") == 3, "bars, slices and curves"
+    assert "b" not in page.tags
+    cut = "warm, user_gender=" + "x" * 181 + "…"
+    for value in ("$\\frac{$", "<b>bold</b>&amp;", "bell\\x07 line\\nturn\\u202e", "שלום"):
+        assert f"warm, user_gender={value}" in page.words, "in the table"
+        assert f"warm, user_gender={value} (1)" in page.words, "in the plot"
+    assert cut in page.words
+    assert not any(character in text for character in "\x07\u202e")
+
+
+def test_figures_for_programs(artifacts: Artifacts, tmp_path: Path) -> None:
+    write_metrics(tmp_path / "metrics.json", CONFIG, "run-1", artifacts.evaluation, None, "models/7")
+    found = json.loads((tmp_path / "metrics.json").read_text())
+    assert found | {"splits": 0, "gates": 0} == {
+        **{"pipeline": "toy", "run": "run-1", "failed": None, "pushed": "models/7", "blessed": False},
+        **{"main": {"metric": "ndcg@1", "split": "eval"}, "splits": 0, "gates": 0},
+    }
+    second = 1 / math.log2(3)  # the gain of rank 2, where popularity has everybody's target
+    for split, users in (("eval", 6), ("test", 3)):
+        of = found["splits"][split]
+        assert (of["group"], of["users"], of["example_count"]) == ("warm", users, users)
+        gains = np.array([1, second, 0] * (users // 3))
+        ndcg = of["metrics"]["ndcg@2"]
+        assert ndcg["value"] == pytest.approx(gains.mean())
+        assert ndcg["standard_error"] == pytest.approx(gains.std(ddof=1) / math.sqrt(users))
+        assert ndcg["popularity"] == pytest.approx({"value": second, "standard_error": 0})
+        assert ndcg["lift"]["value"] == pytest.approx(gains.mean() - second)
+        assert of["metrics"]["stars/rmse"] == {"value": 0.0}
+        assert of["metrics"]["like/auc"] == {"value": None}, "all labels are equal"
+    gate = {"metric": "ndcg@2", "split": "eval", "group": "warm", "wanted": "at least 0.99", "passed": False}
+    assert found["gates"] == [gate | {"found": pytest.approx((1 + second) / 3)}]
+
+
+def test_a_run_that_failed_early_has_no_figures(tmp_path: Path) -> None:
+    write_metrics(tmp_path / "metrics.json", CONFIG, "run-1", None, "Trainer", None)
+    found = json.loads((tmp_path / "metrics.json").read_text())
+    assert (found["failed"], found["blessed"], found["splits"], found["gates"]) == ("Trainer", None, {}, [])
 
 
 def test_distances_have_a_table(tmp_path: Path) -> None:

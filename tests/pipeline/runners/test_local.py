@@ -9,6 +9,7 @@ import pytest
 from tfx.types import standard_artifacts
 
 from pipeline import paths
+from pipeline.cli import exits, main
 from pipeline.config import parse_config
 from pipeline.runners import local
 from pipeline.runners.local import Outcome, RunError, run_local, run_pipeline
@@ -144,7 +145,19 @@ def test_the_page_is_always_of_this_run(rerun):
     assert "default_k: 5" in rerun.page.read_text()
 
 
-def test_a_page_of_another_run_is_not_given_out(rerun, monkeypatch):
-    rerun.run(200)
-    monkeypatch.setattr("pipeline.report.run.write_report", lambda *arguments: 1 / 0)
-    assert rerun.run(100).report is None
+def test_a_page_that_cannot_be_written_is_told(rerun, tmp_path, capfd):
+    assert (rerun.run(200).metrics, rerun.run(200).report_problem) == (rerun.page.with_name("metrics.json"), "")
+    rerun.page.unlink()
+    rerun.page.mkdir()
+    outcome = rerun.run(200, default_k=5)
+    assert (outcome.report, outcome.metrics) == (None, None)
+    assert outcome.report_problem == f"[Errno 21] Is a directory: '{rerun.page}'"
+    (tmp_path / "a.csv").write_text("user_id,item_id,timestamp\n1,2,3\n")
+    (tmp_path / "shop.yaml").write_text(
+        f"{{name: shop, data: {{folder: {tmp_path}, interactions: {{path: a.csv}}}}, pipeline: {{root: {tmp_path}}}}}"
+    )
+    capfd.readouterr()
+    assert main(["run", "--config", str(tmp_path / "shop.yaml")]) == exits.OK
+    shown = capfd.readouterr()
+    assert f"warning: the report could not be written: {outcome.report_problem}\nthe whole log: " in shown.err
+    assert "report:" not in shown.out

@@ -1,0 +1,69 @@
+"""The figures of a run for programs: metrics.json beside the report. docs/data-layout.md holds its layout."""
+
+import json
+import math
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Final
+
+from pipeline.config import Config
+from pipeline.evaluation.metric_names import EXAMPLES, LIFT, POPULARITY, STANDARD_ERROR, USERS, main_metric
+from pipeline.evaluation.results import Headline, Verdict, blessing_reasons, headlines, read_verdicts
+
+_COUNTS: Final = (USERS, EXAMPLES)
+
+
+def write_metrics(
+    path: str | Path, config: Config, run: str, evaluation: str | None, failed: str | None, pushed: str | None
+) -> None:
+    """Writes the figures of a run, also of one that failed before it was evaluated.
+
+    Args:
+      path: The JSON file; its folder exists.
+      config: The configuration that ran.
+      run: The run's id.
+      evaluation: The folder of the evaluation; None where nothing was evaluated.
+      failed: The component that failed, if one did.
+      pushed: The folder of the version that answers, if this run's does.
+
+    Raises:
+      OSError: the file cannot be written.
+    """
+    metric, split = main_metric(config)
+    values = {
+        "pipeline": config.name,
+        "run": run,
+        "failed": failed,
+        "pushed": pushed,
+        "blessed": None if evaluation is None else not blessing_reasons(evaluation),
+        "main": {"metric": metric, "split": split},
+        "splits": {} if evaluation is None else {s: _split(found) for s, found in headlines(evaluation).items()},
+        "gates": [] if evaluation is None else [_gate(verdict) for verdict in read_verdicts(evaluation)],
+    }
+    Path(path).write_text(json.dumps(values, indent=2, allow_nan=False) + "\n", encoding="utf-8")
+
+
+def _split(found: Headline) -> dict[str, Any]:
+    figures = found.figures
+    counts = {name: int(figures[name]) for name in _COUNTS if name in figures}
+    names = [n for n in figures if n not in _COUNTS and not n.startswith((POPULARITY, LIFT, STANDARD_ERROR))]
+    return {"group": found.group, **counts, "metrics": {name: _metric(figures, name) for name in sorted(names)}}
+
+
+def _metric(figures: Mapping[str, float], name: str) -> dict[str, Any]:
+    """The model's figure, and below `popularity` and `lift` theirs where there is a baseline."""
+    beside = ((kind.rstrip("_"), kind + name) for kind in (POPULARITY, LIFT))
+    return {**_figure(figures, name), **{kind: _figure(figures, key) for kind, key in beside if key in figures}}
+
+
+def _figure(figures: Mapping[str, float], name: str) -> dict[str, float | None]:
+    """Null where the figure is undefined, no standard error where none is known."""
+    error = figures.get(STANDARD_ERROR + name, math.nan)
+    known = {} if math.isnan(error) else {"standard_error": error}
+    return {"value": figures[name] if math.isfinite(figures[name]) else None, **known}
+
+
+def _gate(verdict: Verdict) -> dict[str, Any]:
+    found = verdict.found if verdict.found is not None and math.isfinite(verdict.found) else None
+    place = {"metric": verdict.metric, "split": verdict.split, "group": verdict.users}
+    return {**place, "wanted": verdict.wanted, "found": found, "passed": verdict.passed}
