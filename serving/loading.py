@@ -1,22 +1,27 @@
 """How a version directory becomes a version that answers: read, checked, batched, warmed up."""
 
+import logging
 from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
+import grpc
 import tensorflow as tf
 from google.protobuf import text_format
 from tensorflow.core.protobuf import config_pb2
 
 from serving import config_files
 from serving.batching_parameters import BatchingParameters
-from serving.errors import invalid_argument, not_found
+from serving.errors import ServingError, from_tensorflow, invalid_argument, not_found
+from serving.manifest import MANIFEST, manifest_fault
 from serving.metrics import BATCH_SIZE, LATENCY_BOUNDS, RUNTIME_LATENCY, SIZE_BOUNDS, Metrics
 from serving.model import Loader
 from serving.options import Options
 from serving.servable import Servable, load
 from serving.threads import operation_threads
 from serving.warmup import warm_up
+
+LOG = logging.getLogger("serving")
 
 PER_MODEL_FILE: Final = "batching_params.pbtxt"
 _CALLERS_THREAD: Final = -1
@@ -32,6 +37,7 @@ def loader(options: Options, metrics: Metrics) -> Loader:
     batching = options.batching
 
     def load_version(name: str, version: int, path: str) -> Servable:
+        _check_files(path)
         servable = load(name, version, path, tags, session)
         servable.checks_methods = flags.enable_signature_method_name_check
         own = _own_parameters(path) if batching and flags.enable_per_model_batching_parameters else batching
@@ -70,6 +76,20 @@ def session_config(options: Options) -> config_pb2.ConfigProto:
     config.intra_op_parallelism_threads = intra or operation_threads(options.models)
     config.inter_op_parallelism_threads = inter or _CALLERS_THREAD
     return config
+
+
+def _check_files(path: str) -> None:
+    """Raises `ServingError` (DATA_LOSS) where a file of the version is not what was pushed."""
+    try:
+        fault = manifest_fault(path)
+    except OSError as error:
+        raise ServingError(grpc.StatusCode.DATA_LOSS, f"{error.filename}: cannot be read ({error.strerror})") from error
+    except tf.errors.OpError as error:
+        raise from_tensorflow(error) from error
+    if fault is None:
+        LOG.info("%s holds no %s: its files are taken as they are", path, MANIFEST)
+    elif fault:
+        raise ServingError(grpc.StatusCode.DATA_LOSS, f"{fault}. Push the model again, or withdraw this version")
 
 
 def _own_parameters(path: str) -> BatchingParameters | None:

@@ -37,11 +37,18 @@ def server_flags(config: Config) -> list[str]:
 
 
 def require_pushed(config: Config, path: str) -> None:
-    """Raises `CommandError` when no version was pushed; a remote folder is the server's to judge."""
+    """Raises `CommandError` when no version was pushed, or the newest is damaged; a remote folder is the server's to
+    judge."""
+    from pipeline.push.withdraw import version_fault, version_numbers
+
     folder = paths.serving(config)
-    if "://" not in folder and not any(child.name.isdigit() for child in _children(Path(folder))):
+    if "://" in folder:
+        return
+    versions = version_numbers(folder)
+    if not versions:
         raise exits.CommandError(f"{folder} holds no model. Make one: `tfx_runner.py run --config {path}`")
-
-
-def _children(folder: Path) -> list[Path]:
-    return list(folder.iterdir()) if folder.is_dir() else []
+    fault = version_fault(Path(folder) / str(versions[-1]))
+    if fault:
+        raise exits.CommandError(
+            f"version {versions[-1]} is damaged: {fault}. Withdraw it: `tfx_runner.py rollback --config {path}`"
+        )

@@ -6,7 +6,7 @@ The folders are those that servers see; the rest is from the pipeline's ML Metad
 import argparse
 import hashlib
 import tempfile
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
@@ -52,7 +52,23 @@ def execute(arguments: argparse.Namespace) -> int:
     by_version = {p.version: p for p in pushed}
     console.print(_outcomes(config, states, by_version, figures))
     console.print(_lineage(config, [p for p in pushed if p.version in states]))
+    for line in _file_notes(paths.serving(config), states):
+        print(line)
     return exits.OK
+
+
+def _file_notes(base_path: str, states: Mapping[int, str]) -> Iterator[str]:
+    """Which of the versions that servers see are not what was pushed, and of which that is not known."""
+    from pipeline.push.withdraw import version_fault
+    from serving.manifest import MANIFEST
+
+    folders = {v: Path(base_path) / str(v) for v, state in states.items() if state in ("newest", "kept")}
+    for version, folder in folders.items():
+        if fault := version_fault(folder):
+            yield f"version {version} is damaged: {fault}. Servers do not load it; `tfx_runner.py rollback` withdraws"
+    unknown = [str(version) for version, folder in folders.items() if not (folder / MANIFEST).is_file()]
+    if unknown:
+        yield f"pushed without {MANIFEST}, so not checked: {', '.join(unknown)}"
 
 
 def version_states(base_path: str, pushed: Iterable[int]) -> dict[int, str]:

@@ -1,5 +1,6 @@
 """TFX's Pusher with an atomic push and without its leniency: no model goes out that was not judged."""
 
+import posixpath
 from typing import Any
 
 from absl import logging
@@ -9,12 +10,17 @@ from tfx.types import artifact_utils
 from tfx.utils import io_utils, proto_utils
 
 from pipeline.push.versions import push_version
+from serving.manifest import MANIFEST, make_manifest
 
 _BLESSINGS = ("model_blessing", "infra_blessing")
 
 
 class Executor(executor.Executor):
-    """Pushes a model that both blessings allow. `pushed_model` says whether, where and as which version."""
+    """Pushes a model that both blessings allow. `pushed_model` says whether, where and as which version.
+
+    TFX's own executor keeps a copy of each pushed model in `pushed_model` for whoever archives them. The model is in
+    the Trainer's artifact and with the servers already: what is kept here is the manifest of its files.
+    """
 
     def Do(  # noqa: N802 (TFX's name)
         self, input_dict: dict[str, list[Any]], output_dict: dict[str, list[Any]], exec_properties: dict[str, Any]
@@ -31,7 +37,9 @@ class Executor(executor.Executor):
         destination = tfx.proto.PushDestination()
         proto_utils.json_to_proto(exec_properties["push_destination"], destination)
         model_path = self.GetModelPath(input_dict)
-        io_utils.copy_dir(model_path, pushed.uri)  # before the push: once servers see the version, nothing may fail
-        version, path = push_version(model_path, destination.filesystem.base_directory)
+        manifest = make_manifest(model_path)
+        # Before the push: once servers see the version, nothing may fail.
+        io_utils.write_string_file(posixpath.join(pushed.uri, MANIFEST), manifest)
+        version, path = push_version(model_path, destination.filesystem.base_directory, manifest)
         self._MarkPushed(pushed, pushed_destination=path, pushed_version=str(version))
         logging.info("Push: version %d is in %s", version, path)

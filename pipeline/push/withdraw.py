@@ -4,6 +4,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
+from serving.manifest import manifest_fault
+
 WITHDRAWN: Final = ".withdrawn"
 
 
@@ -33,8 +35,8 @@ def withdraw(base_path: str, to: int | None = None, even_the_last: bool = False)
       What was moved.
 
     Raises:
-      WithdrawError: there is nothing to withdraw, no version `to`, no version that would stay (and not
-        `even_the_last`), or `base_path` is not on a file system.
+      WithdrawError: there is nothing to withdraw, no version `to`, no version that would stay, or only one whose files
+        are not those that were pushed (and not `even_the_last`), or `base_path` is not on a file system.
       OSError: a folder cannot be moved; those before it are.
     """
     if "://" in base_path:
@@ -42,12 +44,28 @@ def withdraw(base_path: str, to: int | None = None, even_the_last: bool = False)
             "versions are withdrawn by a rename, which object stores do not have. Name the version that should answer "
             f"in the servers' model config file instead (docs/serving.md). Received: {base_path}"
         )
-    gone = _chosen(base_path, version_numbers(base_path), to, even_the_last)
+    versions = version_numbers(base_path)
+    gone = _chosen(base_path, versions, to, even_the_last)
+    stays = max(set(versions) - set(gone), default=None)
+    fault = version_fault(Path(base_path) / str(stays)) if stays is not None and not even_the_last else ""
+    if fault:
+        raise WithdrawError(
+            f"version {stays} would answer then, and is damaged: {fault}. Name one before it: `--to`. "
+            f"`--even-the-last` withdraws all the same"
+        )
     aside = withdrawn_folder(base_path)
     aside.mkdir(exist_ok=True)
     for version in gone:
         (Path(base_path) / str(version)).rename(aside / str(version))
     return gone
+
+
+def version_fault(folder: Path) -> str:
+    """What is wrong with a version's files; empty where they are what was pushed, or nobody knows what that was."""
+    try:
+        return manifest_fault(str(folder)) or ""
+    except OSError as error:
+        return f"{error.filename}: cannot be read ({error.strerror})"
 
 
 def _chosen(base_path: str, versions: Sequence[int], to: int | None, even_the_last: bool) -> list[int]:

@@ -18,7 +18,7 @@ from typing import Any, TextIO
 from pipeline import paths
 from pipeline.cluster import Cluster
 from pipeline.config import Config, ConfigError
-from pipeline.push.withdraw import version_numbers, withdrawn_folder
+from pipeline.push.withdraw import version_fault, version_numbers, withdrawn_folder
 from pipeline.runners.capture import captured
 from pipeline.runners.display import Display, State
 from pipeline.runners.failure import headline
@@ -145,7 +145,10 @@ def _version_problem(version: int, folder: Path) -> str:
     if folder.is_dir():
         newest = version_numbers(folder.parent)[-1]
         back = f"`tfx_runner.py rollback --to {version}` with this configuration withdraws what is newer"
-        return f"and version {newest}, which is newer, answers: {back}" if newest > version else ""
+        if newest > version:
+            return f"and version {newest}, which is newer, answers: {back}"
+        fault = version_fault(folder)
+        return f"but is damaged: {fault}. Run again with --no-cache" if fault else ""
     aside = withdrawn_folder(folder.parent) / folder.name
     return f"and withdrawn to {aside}" if aside.is_dir() else f"but {folder} is gone: run again with --no-cache"
 

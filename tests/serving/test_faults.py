@@ -22,6 +22,7 @@ from urllib.request import urlopen
 
 import pytest
 
+from pipeline.push.versions import push_version
 from serving.client import RecommenderClient, Request
 from tests.serving.conformance.servers import free_port
 from tests.serving.models import RunningServer, eventually, save_model, serve
@@ -95,6 +96,27 @@ def test_a_truncated_model_does_not_replace_the_last_good_one(
     assert _answering(asking) == GOOD
     shutil.rmtree(root / "recommender" / str(version))
     eventually(lambda: {status.version: status.state for status in asking.status()}[version] == "END")
+
+
+def test_a_vocabulary_cut_at_a_line_end_does_not_replace_the_last_good_one(
+    root: Path, faulty: RunningServer, asking: RecommenderClient
+) -> None:
+    """TensorFlow loads it without a word: every item after the cut would be another."""
+    model = shutil.copytree(root / "recommender" / str(GOOD), root / "with-items")
+    items = model / "assets" / "item_id"
+    items.parent.mkdir(exist_ok=True)
+    items.write_text("".join(f"{item}\n" for item in range(1682)))
+    made = root / "pushed" / push_version(str(model), str(root / "pushed"))[1]
+    (made / "assets" / "item_id").write_text("".join(f"{item}\n" for item in range(1200)))
+    bad = root / "recommender" / "15"
+    made.rename(bad)
+    eventually(lambda: _tried_again(faulty, 15))
+    assert _answering(asking) == GOOD
+    assert f"{bad}/assets/item_id is not what was pushed: its SHA-256 is another than" in faulty.log.read_text()
+    shutil.copy(items, bad / "assets")
+    eventually(lambda: _answering(asking) == 15)
+    shutil.rmtree(bad)
+    eventually(lambda: _answering(asking) == GOOD)
 
 
 def test_a_version_that_is_being_copied_is_taken_when_it_is_whole(

@@ -4,6 +4,7 @@ import pytest
 
 from pipeline.cli import exits, main
 from pipeline.cli.versions import version_states
+from serving.manifest import MANIFEST, make_manifest
 
 CONFIG = """
 name: shop
@@ -46,6 +47,19 @@ def test_versions_and_rollback(config: str, tmp_path: Path, capfd: pytest.Captur
     assert "version 5 is the only one" in capfd.readouterr().err
     assert main(["versions", "--config", config]) == exits.OK
     assert "withdrawn" in capfd.readouterr().out
+
+
+def test_damaged_versions_are_named(config: str, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    newest = tmp_path / "models" / "7"
+    (newest / "saved_model.pb").write_text("graph")
+    (newest / MANIFEST).write_text(make_manifest(str(newest)))
+    (newest / "saved_model.pb").write_text("gra")
+    assert main(["versions", "--config", config]) == exits.OK
+    shown = capfd.readouterr().out
+    assert f"version 7 is damaged: {newest}/saved_model.pb is not what was pushed: its SHA-256 is another than" in shown
+    assert "pushed without manifest.sha256, so not checked: 5\n" in shown
+    assert main(["serve", "--config", config]) == exits.FAILED
+    assert f"error: version 7 is damaged: {newest}/saved_model.pb is not" in capfd.readouterr().err
 
 
 def test_versions_of_nothing(config: str, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:

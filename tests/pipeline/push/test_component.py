@@ -17,6 +17,7 @@ from pipeline.infra.component import make_infra_validator
 from pipeline.push.component import make_pusher
 from pipeline.push.executor import Executor
 from pipeline.push.history import read_history
+from serving.manifest import manifest_fault
 from tests.pipeline.infra.conftest import CONFIG, window, write_model_and_answers, write_split
 
 
@@ -56,6 +57,9 @@ def test_a_local_run_validates_and_pushes(tmp_path: Path, config: Config) -> Non
         (pushed,) = store.store.get_artifacts_by_type("PushedModel")
     assert pushed.custom_properties["pushed"].int_value == 1
     assert pushed.custom_properties["pushed_version"].string_value == version.name
+    assert [path.name for path in Path(pushed.uri).iterdir()] == ["manifest.sha256"]
+    assert Path(pushed.uri, "manifest.sha256").read_text() == (version / "manifest.sha256").read_text()
+    assert manifest_fault(str(version)) == ""
     (known,) = read_history(tmp_path / "db")
     assert (known.version, known.evaluated, known.validated) == (int(version.name), True, True)
     assert (known.model, known.run) == (str(tmp_path / "model"), _run_id(tmp_path / "db"))
@@ -108,7 +112,7 @@ def test_a_missing_blessing_is_refused(tmp_path: Path, evaluated: int | None, va
         _push(tmp_path, evaluated, validated)
 
 
-@pytest.mark.parametrize("copies", range(4))  # two files, into the artifact and for the servers
+@pytest.mark.parametrize("copies", range(2))
 def test_a_push_that_fails_leaves_servers_as_they_were(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, copies: int
 ) -> None:

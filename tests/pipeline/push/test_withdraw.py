@@ -4,6 +4,7 @@ import pytest
 
 from pipeline.push.withdraw import WithdrawError, version_numbers, withdraw, withdrawn_folder
 from serving.client import RecommenderClient, Request
+from serving.manifest import MANIFEST, make_manifest
 from tests.serving.models import eventually, save_model, serve
 
 
@@ -57,6 +58,16 @@ def test_the_only_version_stays_unless_asked(base: Path) -> None:
     assert version_numbers(base) == [3]
     assert withdraw(str(base), even_the_last=True) == [3]
     assert version_numbers(base) == []
+
+
+def test_a_damaged_version_is_not_gone_back_to(base: Path) -> None:
+    for version in ("3", "5"):
+        (base / version / MANIFEST).write_text(make_manifest(str(base / version)))
+    (base / "5" / "saved_model.pb").write_text("cut")
+    with pytest.raises(WithdrawError, match=rf"version 5 would answer then, and is damaged: {base}/5/saved_model.pb"):
+        withdraw(str(base))
+    assert version_numbers(base) == [3, 5, 12]
+    assert withdraw(str(base), to=3) == [5, 12]
 
 
 def test_a_server_answers_from_the_version_before(tmp_path: Path) -> None:

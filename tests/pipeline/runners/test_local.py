@@ -128,6 +128,8 @@ def test_only_the_newest_version_answers(rerun):
         "`tfx_runner.py rollback --to 100` with this configuration withdraws what is newer"
     )
     assert older.pushed is None
+    (rerun.folder / "200" / "manifest.sha256").write_text("")
+    assert rerun.run(200).verdict.startswith("version 200 was pushed earlier but is damaged: ")
     (rerun.folder / "200").rename(rerun.folder / ".gone")
     assert rerun.run(100).pushed == f"{rerun.folder}/100"
     assert rerun.run(200).verdict.startswith("version 200 was pushed earlier but ")
