@@ -95,12 +95,20 @@ class CleaningConfig(Section):
     """Which rows are bad, and how many bad rows are too many."""
 
     duplicates: Literal["drop", "keep"] = "drop"
-    """Rows with the same user, item and time (without time: the same user and item): the first stays."""
+    """Rows with the same user, item and time (without time: the same user and item) that say the same to tasks and
+    event features: the first stays. A view and a purchase in the same second are two events where a label, `positive`,
+    a `where` or a feature tells them apart."""
     outliers: tuple[Outlier, ...] = ()
     core: Core | None = None
     unseen_items: Literal["keep", "drop"] = "keep"
     """Rows of the items table that no event names, after all other cleaning: cold items that the model can
     recommend by their content, or no part of the catalogue."""
+    max_future_days: float | None = Field(default=1, ge=0)
+    """Events later than so many days after ingest began are bad rows: nothing can have happened then. null: all are
+    kept, for logs that were made up."""
+    min_overlap: float = Field(default=0.8, ge=0, le=1)
+    """Events whose item is in the items table, and events whose user is in the users table, as a share of all: a
+    smaller one is a warning, none at all stops the run. Most often ids are written in two ways. 0: neither."""
     max_bad_share: float = Field(default=0.05, ge=0, le=1)
     """Rows with a missing key or a value that cannot be read, as a share of all rows, that stops the run.
     Duplicates, outliers and core removals are counted but not bad."""

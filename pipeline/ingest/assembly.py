@@ -1,6 +1,5 @@
 """One bucket of users: from sorted events to the examples of all splits, in one vectorised pass."""
 
-from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -14,12 +13,14 @@ from pipeline.ingest.columns import TYPES, Plan
 from pipeline.ingest.entities import ID, distinct
 from pipeline.ingest.events import ITEM
 from pipeline.ingest.examples import WindowEncoder
-from pipeline.ingest.report import Counts
+from pipeline.ingest.findings import Findings
+from pipeline.ingest.overlap import add_overlap
 from pipeline.ingest.sorting import as_events
 from pipeline.ingest.splits import EVAL, TRAIN, UNUSED, Cuts, Events
 from pipeline.ingest.windows import Limits, Order, Windows, target_windows, train_windows
 
 PART = "part"
+EVENTS = "events"
 
 
 @dataclass(frozen=True)
@@ -65,15 +66,17 @@ class Assembly:
         self._events = as_events(table)
         self._order = Order.of(self._events, part)
         self._table = table.take(pa.array(self._order.events))
-        self._user_rows, self.counts = self._user_features(users)
+        self.findings = Findings()
+        self._user_rows = self._user_features(users)
+        counts = self.findings.counts
         if unused:
-            self.counts["interactions", "dropped", "outside_fold"] += unused
+            counts["interactions", "dropped", "outside_fold"] += unused
         if held_out:
-            self.counts["interactions", "dropped", "cold_item"] += held_out
-        self.counts["interactions", "kept"] += len(table)
+            counts["interactions", "dropped", "cold_item"] += held_out
+        counts["interactions", "kept"] += len(table)
 
     def examples(self) -> Iterator[tuple[str, bytes]]:
-        """Pairs of split and serialized tf.Example; `counts` is complete when they are all drawn."""
+        """Pairs of split and serialized tf.Example; `findings` are complete when they are all drawn."""
         encoder = WindowEncoder(self._plan, self._table, self._events, self._order, self._limits, self._user_rows)
         for part, split in enumerate(layout.WINDOW_SPLITS):
             windows = self._windows(part)
@@ -82,9 +85,9 @@ class Assembly:
                 yield split, example
 
     def items(self) -> pa.Table:
-        """The distinct pairs of item and split: columns `item` and `part`."""
+        """The distinct pairs of item and split: columns `item`, `part` and `events`, the number of their events."""
         pairs = pa.table({ITEM: self._table[ITEM], PART: pa.array(self._order.part)})
-        return pairs.group_by([ITEM, PART]).aggregate([])
+        return pairs.group_by([ITEM, PART]).aggregate([([], "count_all")]).rename_columns({"count_all": EVENTS})
 
     def _windows(self, part: int) -> Windows:
         if part != TRAIN:
@@ -94,21 +97,24 @@ class Assembly:
         return windows.take(np.random.default_rng(len(windows.user)).permutation(len(windows.user)))
 
     def _count(self, split: str, part: int, windows: Windows) -> None:
-        self.counts["splits", split, "rows"] += int((self._order.part == part).sum())
-        self.counts["splits", split, "examples"] += len(windows.user)
-        self.counts["splits", split, "users"] += len(np.unique(windows.user))
+        counts = self.findings.counts
+        counts["splits", split, "rows"] += int((self._order.part == part).sum())
+        counts["splits", split, "examples"] += len(windows.user)
+        counts["splits", split, "users"] += len(np.unique(windows.user))
 
-    def _user_features(self, users: pa.Table | None) -> tuple[pa.Table, Counts]:
+    def _user_features(self, users: pa.Table | None) -> pa.Table:
         """One row for each user of the events."""
         columns = self._plan.user
         if self._plan.config.data.users is None:
-            return self._table.select([c.name for c in columns]).take(pa.array(self._telling_rows())), Counter()
+            return self._table.select([c.name for c in columns]).take(pa.array(self._telling_rows()))
+        ids, events = pa.array(self._events.users, pa.string()), np.diff(self._events.first)
         if users is None:
-            empty = {c.name: pa.nulls(len(self._events.users), TYPES[c.kind]) for c in columns}
-            return pa.table(empty), Counter()
+            add_overlap(self.findings, "users", ids, events, pa.array([], pa.string()))
+            return pa.table({c.name: pa.nulls(len(ids), TYPES[c.kind]) for c in columns})
         users, counts = distinct(users, "users")
-        place = pc.index_in(pa.array(self._events.users, pa.string()), users[ID].combine_chunks())
-        return users.select([c.name for c in columns]).take(place), counts
+        self.findings.add(counts)
+        add_overlap(self.findings, "users", ids, events, users[ID].combine_chunks())
+        return users.select([c.name for c in columns]).take(pc.index_in(ids, users[ID].combine_chunks()))
 
     def _telling_rows(self) -> np.ndarray:
         """The place of each user's newest train event; of the oldest event where there is none, so nothing leaks."""

@@ -1,7 +1,8 @@
 """Which columns of which table become which features of the examples: the configuration as a plan of reading."""
 
+import time
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Final, Literal
 
@@ -10,7 +11,7 @@ import pyarrow as pa
 from pipeline import layout
 from pipeline.config import Config
 from pipeline.config.data import EntityTable
-from pipeline.config.features import AnyFeature, Cross, MultiValued, Numeric, Time
+from pipeline.config.features import AnyFeature, Cross, MultiValued, Numeric, Text, Time
 from pipeline.config.tasks import BinaryTask, EventTask, LabelledTask
 from pipeline.expressions import Expression
 
@@ -33,12 +34,14 @@ class Column:
       source: The table's column.
       kind: How its values are read; `list` is text cut at `separator`.
       separator: Only for `list`.
+      is_token: Whether a value is an entry of a vocabulary, which holds no line ends.
     """
 
     name: str
     source: str
     kind: Kind
     separator: str = ""
+    is_token: bool = False
 
 
 @dataclass(frozen=True)
@@ -49,19 +52,33 @@ class Label:
       label: None where the label is no column of the events but the item's (multiclass).
       where: None: all rows.
       is_chance: Whether the label has to lie in [0, 1].
+      is_own_where: Whether the task has a `where` of its own.
     """
 
     task: str
     label: Expression | None
     where: Expression | None
     is_chance: bool = False
+    is_own_where: bool = True
 
 
 @dataclass(frozen=True)
 class Plan:
-    """What ingest reads from each table."""
+    """What ingest reads from each table.
+
+    Attributes:
+      config: The configuration.
+      now: When ingest began, seconds since 1970.
+    """
 
     config: Config
+    now: float = field(default_factory=time.time, compare=False)
+
+    @property
+    def latest(self) -> float | None:
+        """The last second in which an event can have happened; None: any."""
+        days = self.config.cleaning.max_future_days
+        return None if days is None else self.now + days * 86_400
 
     @cached_property
     def user(self) -> tuple[Column, ...]:
@@ -100,7 +117,14 @@ class Plan:
         where = Expression.parse(task.where) if task.where else None
         if isinstance(task, LabelledTask):
             return Label(name, Expression.parse(task.label), where, isinstance(task, BinaryTask))
-        return Label(name, None, where or self.positive)
+        return Label(name, None, where or self.positive, is_own_where=where is not None)
+
+    @cached_property
+    def telling(self) -> tuple[str, ...]:
+        """What tells clean events of the same user, item and time from each other: what tasks and features read."""
+        labels = [layout.label(label.task) for label in self.labels if label.label is not None]
+        weights = [layout.weight(label.task) for label in self.labels]
+        return ("positive", *labels, *weights, *(column.name for column in self.event))
 
     @cached_property
     def expressions(self) -> tuple[Expression, ...]:
@@ -144,7 +168,9 @@ def _columns(features: Iterable[AnyFeature], name: Callable[[str], str]) -> tupl
 
 def _column(feature: AnyFeature, name: Callable[[str], str]) -> Column:
     if isinstance(feature, MultiValued):
-        return Column(name(feature.name), feature.source, "list", feature.separator)
+        return Column(name(feature.name), feature.source, "list", feature.separator, is_token=True)
     if isinstance(feature, Numeric):
         return Column(name(feature.name), feature.source, "number")
-    return Column(name(feature.name), feature.source, "time" if isinstance(feature, Time) else "text")
+    if isinstance(feature, Time):
+        return Column(name(feature.name), feature.source, "time")
+    return Column(name(feature.name), feature.source, "text", is_token=not isinstance(feature, Text))

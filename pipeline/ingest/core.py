@@ -13,9 +13,11 @@ import numpy as np
 import pyarrow as pa
 
 from pipeline.config.data import Core
+from pipeline.ingest.beam_counters import count_in_beam
 from pipeline.ingest.buckets import from_bytes, hash_column, to_bytes
 from pipeline.ingest.events import ITEM, USER
-from pipeline.ingest.report import Counts, IngestError, count_in_beam
+from pipeline.ingest.findings import Counts
+from pipeline.ingest.report import IngestError
 
 COUNTS: Final = "counts"
 _SHARDS: Final = 64

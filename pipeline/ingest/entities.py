@@ -9,8 +9,10 @@ import pyarrow as pa
 from pipeline.config.data import TimeUnit
 from pipeline.ingest.columns import Column
 from pipeline.ingest.events import FILE, ROW, read_column
+from pipeline.ingest.findings import Counts, Findings
+from pipeline.ingest.line_ends import holds_line_end
 from pipeline.ingest.reading import Batch
-from pipeline.ingest.report import Counts
+from pipeline.ingest.samples import add_malformed, expected_of, first_samples, tell_span
 from pipeline.ingest.values import as_text, is_valid
 
 ID: Final = "id"
@@ -18,7 +20,7 @@ ID: Final = "id"
 
 def clean_entities(
     columns: tuple[Column, ...], key: str, unit: TimeUnit, name: str, batch: Batch, file: int, first_row: int
-) -> tuple[pa.Table, Counts]:
+) -> tuple[pa.Table, Findings]:
     """Reads rows of a table of items or users. A row without id is dropped; a value that cannot be read is missing.
 
     Args:
@@ -31,14 +33,22 @@ def clean_entities(
       first_row: See above.
 
     Returns:
-      Columns `id`, `file`, `row` and the features by name, null where missing; and the counts.
+      Columns `id`, `file`, `row` and the features by name, null where missing; and what was found.
     """
     size = len(batch.rows)
+    findings = Findings(Counter({(name, "rows"): size + batch.malformed}))
+    add_malformed(findings, name, batch, file, first_row)
+
+    def count(kind: str, reason: str, rows: np.ndarray, column: str, expected: str) -> None:
+        if number := int(rows.sum()):
+            findings.counts[name, kind, reason if kind == "dropped" else column] += number
+            findings.samples[name, reason] = first_samples(batch, rows, file, first_row, column, expected)
+
     ids = as_text(batch.rows[key])
-    has_id = is_valid(ids)
-    dropped = {"malformed row": batch.malformed, f"missing {key}": int((~has_id).sum())}
-    counts: Counts = Counter({(name, "rows"): size + batch.malformed})
-    counts.update({(name, "dropped", reason): number for reason, number in dropped.items()})
+    is_missing, is_broken = ~is_valid(ids), holds_line_end(ids)
+    count("dropped", f"missing {key}", is_missing, key, "an id")
+    count("dropped", f"line end in {key}", is_broken, key, "an id in one line")
+    has_id = ~(is_missing | is_broken)
     table = {
         ID: ids,
         FILE: pa.array(np.full(size, file, np.int64)),
@@ -48,10 +58,14 @@ def clean_entities(
     for column in columns:
         parsed = read_column(column, batch.rows, unit)
         table[column.name] = parsed.values
-        counts[name, "unparsable", column.source] += int((parsed.is_unparsable & has_id).sum())
+        lost = parsed.is_unparsable & has_id
+        count("unparsable", f"unparsable {column.source}", lost, column.source, expected_of(column, unit))
         is_bad |= parsed.is_unparsable
-    counts[name, "bad_rows"] += int(is_bad.sum()) + batch.malformed
-    return pa.table(table).filter(pa.array(has_id)), +counts
+        if column.kind == "time":
+            tell_span(findings, name, column.source, parsed.values)
+    if number := int(is_bad.sum()):
+        findings.counts[name, "bad_rows"] += number
+    return pa.table(table).filter(pa.array(has_id)), findings
 
 
 def distinct(table: pa.Table, name: str) -> tuple[pa.Table, Counts]:

@@ -6,13 +6,17 @@ from typing import Final
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from pipeline import layout
 from pipeline.config.data import Outlier, TimeUnit
 from pipeline.expressions import Expression
 from pipeline.ingest.columns import TYPES, Column, Plan
+from pipeline.ingest.findings import Findings
+from pipeline.ingest.judgements import Judgement, LabelJudgement
+from pipeline.ingest.line_ends import holds_line_end
 from pipeline.ingest.reading import Batch
-from pipeline.ingest.report import Counts
+from pipeline.ingest.samples import add_malformed, as_date, expected_of, expected_time, first_samples, tell_span
 from pipeline.ingest.values import (
     Parsed,
     as_list,
@@ -21,6 +25,7 @@ from pipeline.ingest.values import (
     as_text,
     as_time,
     is_valid,
+    null_where,
     split_seconds,
 )
 
@@ -38,24 +43,37 @@ _TABLE: Final = "interactions"
 class _Rows:
     """The rows still kept, and why the others are not."""
 
-    def __init__(self, batch: Batch) -> None:
+    def __init__(self, batch: Batch, file: int, first_row: int) -> None:
         size = len(batch.rows)
         self.is_kept = np.ones(size, bool)
-        self.counts: Counts = Counter({(_TABLE, "rows"): size + batch.malformed})
-        self._count_drops("malformed row", batch.malformed, is_bad=True)
+        self.findings = Findings(Counter({(_TABLE, "rows"): size + batch.malformed}))
+        self._batch, self._file, self._first_row = batch, file, first_row
+        add_malformed(self.findings, _TABLE, batch, file, first_row)
 
-    def drop(self, reason: str, rows: np.ndarray, is_bad: bool) -> None:
-        """Drops rows; a row counts under its first reason only."""
-        self._count_drops(reason, int((rows & self.is_kept).sum()), is_bad)
-        self.is_kept &= ~rows
+    def drop(self, reason: str, rows: np.ndarray, is_bad: bool, column: str = "", expected: str = "") -> None:
+        """Drops rows; a row counts under its first reason only. Bad ones are shown with what was `expected`."""
+        dropped = rows & self.is_kept
+        if number := int(dropped.sum()):
+            self.findings.counts[_TABLE, "dropped", reason] += number
+            if is_bad:
+                self.findings.counts[_TABLE, "bad_rows"] += number
+                self._show(reason, dropped, column, expected)
+            self.is_kept &= ~rows
 
-    def _count_drops(self, reason: str, number: int, is_bad: bool) -> None:
-        if number:
-            self.counts[_TABLE, "dropped", reason] += number
-            self.counts[_TABLE, "bad_rows"] += number if is_bad else 0
+    def lose(self, column: Column, rows: np.ndarray, expected: str) -> np.ndarray:
+        """Counts kept rows whose value of a feature cannot be read: it is missing in them. Returns those rows."""
+        lost = rows & self.is_kept
+        if number := int(lost.sum()):
+            self.findings.counts[_TABLE, "unparsable", column.source] += number
+            self._show(f"unparsable {column.source}", lost, column.source, expected)
+        return lost
+
+    def _show(self, reason: str, rows: np.ndarray, column: str, expected: str) -> None:
+        samples = first_samples(self._batch, rows, self._file, self._first_row, column, expected)
+        self.findings.samples[_TABLE, reason] = samples
 
 
-def clean_events(plan: Plan, batch: Batch, file: int, first_row: int) -> tuple[pa.Table, Counts]:
+def clean_events(plan: Plan, batch: Batch, file: int, first_row: int) -> tuple[pa.Table, Findings]:
     """Cleans what can be judged row by row and computes what each row says.
 
     Args:
@@ -68,22 +86,40 @@ def clean_events(plan: Plan, batch: Batch, file: int, first_row: int) -> tuple[p
       The kept rows with the columns `user`, `item` (text), `time` (int64 seconds, 0 without a time column), `fraction`
       (int32 nanoseconds beyond them), `file`, `row` (int64), `positive` (bool), `label_<task>`, `weight_<task>`
       (float32; a multiclass task has no label), and the columns of `plan.event` and `plan.user_from_events` by name,
-      null where missing; and the counts.
+      null where missing; and what was found.
     """
-    config, rows = plan.config.data.interactions, _Rows(batch)
+    config, rows = plan.config.data.interactions, _Rows(batch, file, first_row)
     keys = {USER: as_text(batch.rows[config.user]), ITEM: as_text(batch.rows[config.item])}
-    rows.drop(f"missing {config.user}", ~is_valid(keys[USER]), is_bad=True)
-    rows.drop(f"missing {config.item}", ~is_valid(keys[ITEM]), is_bad=True)
+    for name, column in ((USER, config.user), (ITEM, config.item)):
+        rows.drop(f"missing {column}", ~is_valid(keys[name]), True, column, "an id")
+        rows.drop(f"line end in {column}", holds_line_end(keys[name]), True, column, "an id in one line")
     keys |= _times(plan, batch, rows)
     numbers = _numbers(plan, batch, rows)
     table = _clip(plan, batch.rows, numbers, rows)
+    judged, judgements = _judgements(plan, table, numbers, rows)
     columns = keys | {
         FILE: pa.array(np.full(len(table), file, np.int64)),
         ROW: pa.array(np.arange(first_row, first_row + len(table))),
-        **_judgements(plan, table, numbers, rows),
-        **{c.name: read_column(c, table, config.time_unit).values for c in plan.event + plan.user_from_events},
+        **judged,
+        **_features(plan, table, rows),
     }
-    return pa.table(columns).filter(pa.array(rows.is_kept)), rows.counts
+    for judgement in judgements:
+        judgement.tell(rows.findings, table, rows.is_kept)
+    if config.time is not None:
+        tell_span(rows.findings, _TABLE, config.time, keys[TIME].filter(pa.array(rows.is_kept)))
+    return pa.table(columns).filter(pa.array(rows.is_kept)), rows.findings
+
+
+def _features(plan: Plan, table: pa.Table, rows: _Rows) -> dict[str, pa.Array]:
+    """The feature columns by name; a row with a value that cannot be read is bad and stays."""
+    is_bad, values = np.zeros(len(table), bool), {}
+    for column in plan.event + plan.user_from_events:
+        parsed = read_column(column, table, plan.config.data.interactions.time_unit)
+        is_bad |= rows.lose(column, parsed.is_unparsable, expected_of(column, plan.config.data.interactions.time_unit))
+        values[column.name] = parsed.values
+    if number := int(is_bad.sum()):
+        rows.findings.counts[_TABLE, "bad_rows"] += number
+    return values
 
 
 def read_column(column: Column, table: pa.Table, unit: TimeUnit) -> Parsed:
@@ -95,7 +131,9 @@ def read_column(column: Column, table: pa.Table, unit: TimeUnit) -> Parsed:
     if column.kind == "time":
         return as_time(raw, unit)
     values = as_list(raw, column.separator) if column.kind == "list" else as_text(raw)
-    return Parsed(values.cast(TYPES[column.kind]), np.zeros(len(table), bool))
+    is_unparsable = holds_line_end(values) if column.is_token else np.zeros(len(table), bool)
+    values = null_where(values, is_unparsable) if is_unparsable.any() else values
+    return Parsed(values.cast(TYPES[column.kind]), is_unparsable)
 
 
 def _times(plan: Plan, batch: Batch, rows: _Rows) -> dict[str, pa.Array]:
@@ -104,9 +142,13 @@ def _times(plan: Plan, batch: Batch, rows: _Rows) -> dict[str, pa.Array]:
         nanoseconds = pa.array(np.zeros(len(batch.rows), np.int64))
     else:
         times = as_nanoseconds(batch.rows[config.time], config.time_unit)
-        rows.drop(f"unparsable {config.time}", times.is_unparsable, is_bad=True)
-        rows.drop(f"missing {config.time}", ~is_valid(times.values), is_bad=True)
+        expected = expected_time(config.time_unit)
+        rows.drop(f"unparsable {config.time}", times.is_unparsable, True, config.time, expected)
+        rows.drop(f"missing {config.time}", ~is_valid(times.values), True, config.time, expected)
         nanoseconds = times.values
+        if plan.latest is not None:
+            is_later = pc.fill_null(nanoseconds, 0).to_numpy() > plan.latest * 10**9
+            rows.drop(f"future {config.time}", is_later, True, config.time, f"at most {as_date(plan.latest)}")
     return dict(zip((TIME, FRACTION), split_seconds(nanoseconds), strict=True))
 
 
@@ -115,7 +157,7 @@ def _numbers(plan: Plan, batch: Batch, rows: _Rows) -> dict[str, np.ndarray]:
     numbers = {}
     for name in plan.number_columns:
         parsed = as_number(batch.rows[name])
-        rows.drop(f"unparsable {name}", parsed.is_unparsable, is_bad=True)
+        rows.drop(f"unparsable {name}", parsed.is_unparsable, True, name, "a number")
         numbers[name] = parsed.values.to_numpy(zero_copy_only=False)
     return numbers
 
@@ -127,7 +169,7 @@ def _clip(plan: Plan, table: pa.Table, numbers: dict[str, np.ndarray], rows: _Ro
         if outlier.action == "drop":
             rows.drop(f"outlier {outlier.column}", is_outside, is_bad=False)
         elif is_outside.any():
-            rows.counts[_TABLE, "clipped", outlier.column] += int((is_outside & rows.is_kept).sum())
+            rows.findings.counts[_TABLE, "clipped", outlier.column] += int((is_outside & rows.is_kept).sum())
             clipped = np.clip(numbers[outlier.column], outlier.min, outlier.max)
             numbers[outlier.column] = clipped
             place = table.column_names.index(outlier.column)
@@ -141,22 +183,32 @@ def _is_outside(values: np.ndarray, outlier: Outlier) -> np.ndarray:
     return (values < low) | (values > high)
 
 
-def _judgements(plan: Plan, table: pa.Table, numbers: Mapping[str, np.ndarray], rows: _Rows) -> dict[str, pa.Array]:
-    """Positives, labels and weights by the configured expressions. A label that is no chance is a bad row's where a
-    chance is predicted: its cross-entropy would have no least value."""
-    judged = {POSITIVE: pa.array(_holds(plan.positive, table, numbers))}
+def _judgements(
+    plan: Plan, table: pa.Table, numbers: Mapping[str, np.ndarray], rows: _Rows
+) -> tuple[dict[str, pa.Array], list[Judgement]]:
+    """Positives, labels and weights by the configured expressions, and what is to be told of them. A label that is no
+    chance is a bad row's where a chance is predicted: its cross-entropy would have no least value."""
+    is_positive = _holds(plan.positive, table, numbers)
+    judged, judgements = {POSITIVE: pa.array(is_positive)}, []
+    if plan.positive:
+        judgements.append(Judgement("positive", plan.positive, is_positive))
     for label in plan.labels:
         is_labelled = _holds(label.where, table, numbers)
+        if label.where is not None and label.is_own_where:
+            judgements.append(Judgement(f"tasks.{label.task}.where", label.where, is_labelled))
         if label.label is not None:
             values, is_present = _evaluate(label.label, table, numbers)
             is_labelled = is_labelled & is_present
             if label.is_chance:
-                rows.drop(
-                    f"label of `{label.task}` outside 0..1", is_labelled & ((values < 0) | (values > 1)), is_bad=True
-                )
+                reason, is_outside = f"label of `{label.task}` outside 0..1", (values < 0) | (values > 1)
+                column = label.label.columns[0] if label.label.columns else ""
+                rows.drop(reason, is_labelled & is_outside, True, column, f"0 to 1 in `{label.label.text}`")
+            judgements.append(
+                LabelJudgement(f"tasks.{label.task}.label", label.label, values != 0, is_labelled, values)
+            )
             judged[layout.label(label.task)] = pa.array(np.where(is_labelled, values, 0).astype(np.float32))
         judged[layout.weight(label.task)] = pa.array(is_labelled.astype(np.float32))
-    return judged
+    return judged, judgements
 
 
 def _holds(expression: Expression | None, table: pa.Table, numbers: Mapping[str, np.ndarray]) -> np.ndarray:

@@ -2,11 +2,13 @@
 
 import json
 import posixpath
+import time
 from collections.abc import Mapping
 from typing import Any, Final
 
 import apache_beam as beam
 from absl import logging
+from apache_beam.io.filesystem import CompressionTypes
 from apache_beam.io.filesystems import FileSystems
 from tfx import types
 from tfx.components.example_gen.base_example_gen_executor import BaseExampleGenExecutor
@@ -18,12 +20,14 @@ from tfx.v1 import proto
 
 from pipeline import layout
 from pipeline.config import Config
-from pipeline.ingest import report
+from pipeline.ingest import report, verdicts
 from pipeline.ingest.columns import Plan
+from pipeline.ingest.findings import as_json
 from pipeline.ingest.graph import Files, Ingest
 from pipeline.ingest.reading import check_columns
 from pipeline.ingest.settings import read_config, read_input, tables
 from pipeline.ingest.tables import file_columns, table_files
+from pipeline.warnings import KEY as WARNINGS
 
 SPLITS: Final = (*layout.WINDOW_SPLITS, layout.ITEMS_SPLIT)
 
@@ -98,6 +102,11 @@ def check_tables(plan: Plan, files: Files) -> None:
 def _judge(path: str, config: Config) -> None:
     with FileSystems.open(path) as file:
         found = json.load(file)
+    found[WARNINGS] = verdicts.warnings(found, config, time.time())
+    with FileSystems.create(path, compression_type=CompressionTypes.UNCOMPRESSED) as file:
+        file.write(as_json(found).encode())
     for line in report.lines(found):
         logging.info("%s", line)
+    for warning in found[WARNINGS]:
+        logging.warning("%s", warning)
     report.check(found, config)

@@ -16,7 +16,7 @@ from pipeline.ingest.core import KeepCore
 from pipeline.ingest.cuts import FindCuts
 from pipeline.ingest.entities import ID, clean_entities
 from pipeline.ingest.events import USER, clean_events
-from pipeline.ingest.report import merge
+from pipeline.ingest.findings import merge
 from pipeline.ingest.steps import (
     COUNTS,
     ITEMS,
@@ -77,7 +77,7 @@ class Ingest(beam.PTransform):
             | "Rows" >> beam.Map(partial(Rows.of, self._plan), files=len(files))
         )
         tie_seed = config.split.seed if config.split.ties == "random" else None
-        sort = SortBucket(config.cleaning.duplicates == "drop", tie_seed)
+        sort = SortBucket(config.cleaning.duplicates == "drop", tie_seed, self._plan.telling)
         events = (
             read.rows
             | "GroupByUser" >> beam.GroupByKey()
@@ -145,4 +145,4 @@ class Ingest(beam.PTransform):
 
     def _write_report(self) -> None:
         counts = self._counts | "AllCounts" >> beam.Flatten() | "Sum" >> beam.CombineGlobally(merge)
-        _ = counts | "WriteReport" >> beam.Map(write_report, self._report)
+        _ = counts | "WriteReport" >> beam.Map(write_report, self._report, self._files)

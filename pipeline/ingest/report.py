@@ -1,63 +1,34 @@
-"""What ingest counted: numbers by path, such as ("interactions", "dropped", "duplicate"), and what stopped a reader."""
+"""The report of ingest, `ingest.json`: whether the data can be used, and its lines for a log and a terminal."""
 
-import json
-from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any, Final
-
-import apache_beam as beam
 
 from pipeline import layout
 from pipeline.config import Config
-
-Counts = Counter[tuple[str, ...]]
+from pipeline.ingest.findings import ERRORS
+from pipeline.ingest.verdicts import bad_rows, meeting, no_overlap, no_positive, no_rows
 
 FILE: Final = "ingest.json"
 """In the folder of the Examples artifact."""
-METRICS_NAMESPACE: Final = "pipeline.ingest"
-ERRORS: Final = "errors"
+TABLES: Final = ("interactions", "items", "users")
 
 
 class IngestError(Exception):
     """The data cannot be used. The message says what was found and what to change."""
 
 
-def merge(counts: Iterable[Counts]) -> Counts:
-    """The sum; a Beam combiner."""
-    total: Counts = Counter()
-    for part in counts:
-        total.update(part)
-    return total
-
-
-def count_in_beam(counts: Counts) -> None:
-    """Adds to Beam's counters: `interactions.dropped.duplicate` and the like. Only inside a DoFn."""
-    for path, number in counts.items():
-        if path[0] != ERRORS:
-            beam.metrics.Metrics.counter(METRICS_NAMESPACE, ".".join(path)).inc(number)
-
-
-def as_json(counts: Counts) -> str:
-    """The counts as nested objects, keys sorted."""
-    nested: dict[str, Any] = {}
-    for path, number in counts.items():
-        place = nested
-        for part in path[:-1]:
-            place = place.setdefault(part, {})
-        place[path[-1]] = number
-    return json.dumps(nested, indent=2, sort_keys=True) + "\n"
-
-
 def check(report: Mapping[str, Any], config: Config) -> None:
-    """Raises `IngestError` where a reader failed, too many rows were bad, or a split is empty."""
+    """Raises `IngestError` where a reader failed, too many rows were bad, nothing meets or holds, or a split is empty.
+
+    Args:
+      report: As `findings.as_report` made it.
+      config: The configuration.
+    """
     if errors := report.get(ERRORS):
         raise IngestError("\n".join(errors))
-    for table in ("interactions", "items", "users"):
-        _check_bad_share(table, report.get(table, {}), config.cleaning.max_bad_share)
-    splits = report.get("splits", {})
-    for split in (*layout.WINDOW_SPLITS, layout.ITEMS_SPLIT):
-        if not splits.get(split, {}).get("examples"):
-            raise IngestError(_empty_split(split, report, config))
+    for problem in (no_rows, bad_rows, no_positive, no_overlap, _empty_splits):
+        if found := list(problem(report, config)):
+            raise IngestError("\n".join(found))
 
 
 def lines(report: Mapping[str, Any]) -> Iterator[str]:
@@ -69,21 +40,37 @@ def lines(report: Mapping[str, Any]) -> Iterator[str]:
         yield f"split {split}: {_line(counts)}"
 
 
-def _check_bad_share(table: str, counts: Mapping[str, Any], limit: float) -> None:
-    rows, bad = counts.get("rows", 0), counts.get("bad_rows", 0)
-    if bad > limit * rows:
-        raise IngestError(
-            f"{bad} of {rows} rows of the table `{table}` are bad ({bad / rows:.1%}), more than "
-            f"`cleaning.max_bad_share` allows ({limit:.1%}): {_line(counts)}"
-        )
+def summary(report: Mapping[str, Any]) -> str:
+    """The report in one line: rows and why some are left out, windows, items, and how far the tables meet."""
+    splits = report["splits"]
+    windows = ", ".join(f"{split} {splits[split]['examples']:,}" for split in layout.WINDOW_SPLITS if split in splits)
+    parts = [_rows("rows", report["interactions"], report["interactions"]["kept"]), f"windows: {windows}"]
+    parts.append(_rows("items", report.get("items", {}), splits[layout.ITEMS_SPLIT]["examples"]))
+    if "users" in report:
+        parts.append(_rows("rows of users", report["users"], report["users"].get("kept", 0)))
+    return "; ".join([*parts, *(meeting(name, overlap) for name, overlap in report.get("overlap", {}).items())])
 
 
-def _empty_split(split: str, report: Mapping[str, Any], config: Config) -> str:
-    found = report.get("interactions", {})
-    return (
-        f"the split `{split}` is empty with `split.method` {config.split.method}; {found.get('kept', 0)} of "
-        f"{found.get('rows', 0)} rows were kept ({_line(found)}). Use more data, another method or other shares"
+def _rows(noun: str, counts: Mapping[str, Any], kept: int) -> str:
+    """`310 of 315 rows (dropped: duplicate 3, missing user_id 2; clipped: rating 7)`."""
+    reasons = "; ".join(
+        f"{what}: {', '.join(f'{reason} {number:,}' for reason, number in counts[what].items())}"
+        for what in ("dropped", "unparsable", "clipped")
+        if counts.get(what)
     )
+    total = f" of {counts['rows']:,}" if counts.get("dropped") or noun == "rows" else ""
+    return f"{kept:,}{total} {noun}" + (f" ({reasons})" if reasons else "")
+
+
+def _empty_splits(report: Mapping[str, Any], config: Config) -> Iterator[str]:
+    found, splits = report.get("interactions", {}), report.get("splits", {})
+    for split in (*layout.WINDOW_SPLITS, layout.ITEMS_SPLIT):
+        if not splits.get(split, {}).get("examples"):
+            yield (
+                f"the split `{split}` is empty with `split.method` {config.split.method}; {found.get('kept', 0)} of "
+                f"{found.get('rows', 0)} rows were kept ({_line(found)}). Use more data, another method or other shares"
+            )
+            return
 
 
 def _line(counts: Mapping[str, Any]) -> str:

@@ -1,7 +1,7 @@
 """The DoFns of ingest: each unpacks a bucket, calls a pure function on whole columns and packs its result."""
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final
 
 import apache_beam as beam
@@ -14,19 +14,21 @@ from apache_beam.pvalue import TaggedOutput
 
 from pipeline import layout
 from pipeline.config.data import Table
-from pipeline.ingest.assembly import PART, Assembly, Rows
+from pipeline.ingest.assembly import EVENTS, PART, Assembly, Rows
+from pipeline.ingest.beam_counters import count_in_beam
 from pipeline.ingest.buckets import from_bytes, partition, to_bytes
+from pipeline.ingest.cleaned import Clean, cleaned
 from pipeline.ingest.columns import Column, Plan
 from pipeline.ingest.entities import ID, distinct
 from pipeline.ingest.events import ITEM, TIME
 from pipeline.ingest.examples import encode_items
-from pipeline.ingest.reading import Batch, read_batches
-from pipeline.ingest.report import ERRORS, Counts, as_json, count_in_beam
+from pipeline.ingest.findings import ERRORS, Counts, Findings, as_json, as_report
+from pipeline.ingest.overlap import add_overlap
+from pipeline.ingest.reading import read_batches
 from pipeline.ingest.sorting import ORDINAL, sort_events
 from pipeline.ingest.splits import Cuts
 from pipeline.ingest.tables import TableError
 
-Clean = Callable[[Batch, int, int], tuple[pa.Table, Counts]]
 Group = tuple[int, Iterable[bytes]]
 
 COUNTS: Final = "counts"
@@ -51,37 +53,28 @@ class ReadTable(beam.DoFn):
         rows = 0
         try:
             for batch in read_batches(path, self._table, self._columns):
-                table, counts = self._cleaned(path, batch, file, rows)
+                table, findings = cleaned(self._clean, path, batch, file, rows)
                 rows += len(batch.rows)
                 yield from partition(table, self._key, self._buckets)
-                yield _counted(counts)
+                yield _counted(findings)
         except TableError as error:
             yield TaggedOutput(COUNTS, Counter({(ERRORS, str(error)): 1}))
         yield TaggedOutput(ROWS, (file, rows))
-
-    def _cleaned(self, path: str, batch: Batch, file: int, first_row: int) -> tuple[pa.Table, Counts]:
-        """The batch's clean rows. Raises `TableError` for a column of a type that cannot be read as configured."""
-        try:
-            return self._clean(batch, file, first_row)
-        except (pa.ArrowInvalid, pa.ArrowTypeError, pa.ArrowNotImplementedError) as error:
-            types = ", ".join(f"{field.name} ({field.type})" for field in batch.rows.schema)
-            raise TableError(
-                f"{path}: a column cannot be read as the configuration says ({error}). "
-                f"Change its type or its use. Columns: {types}"
-            ) from error
 
 
 class SortBucket(beam.DoFn):
     """From a group of clean events to one bucket of sorted ones, see `sort_events`. Tagged: `counts`."""
 
-    def __init__(self, drop_duplicates: bool, tie_seed: int | None) -> None:
+    def __init__(self, drop_duplicates: bool, tie_seed: int | None, telling: Sequence[str]) -> None:
         self._drop_duplicates = drop_duplicates
         self._tie_seed = tie_seed
+        self._telling = telling
 
     def process(self, group: Group, rows: Rows) -> Iterator[Any]:
         """Sorts one bucket."""
         bucket, parts = group
-        table, counts = sort_events(from_bytes(parts), rows.offsets, self._drop_duplicates, self._tie_seed)
+        events = from_bytes(parts)
+        table, counts = sort_events(events, rows.offsets, self._drop_duplicates, self._tie_seed, self._telling)
         yield _counted(counts)
         yield bucket, to_bytes(table)
 
@@ -106,7 +99,7 @@ class Assemble(beam.DoFn):
             yield TaggedOutput(split, example)
         for bucket in partition(assembly.items(), ITEM, self._buckets):
             yield TaggedOutput(ITEMS, bucket)
-        yield _counted(assembly.counts)
+        yield _counted(assembly.findings)
 
 
 class CountItems(beam.DoFn):
@@ -147,6 +140,7 @@ class EncodeItems(beam.DoFn):
     def process(self, group: tuple[int, Mapping[str, Iterable[bytes]]]) -> Iterator[Any]:
         """Encodes one bucket: `items` and `log`."""
         rows, log = list(group[1]["items"]), list(group[1]["log"])
+        yield _counted(_items_met(rows, log))
         if not rows:
             return
         items, counts = distinct(from_bytes(rows), "items")
@@ -166,12 +160,22 @@ def time_keys(bucket: tuple[int, bytes]) -> np.ndarray:
     return np.stack([table[TIME].to_numpy(), table[ORDINAL].to_numpy()])
 
 
-def write_report(counts: Counts, path: str) -> None:
-    """Writes the counts as JSON."""
+def _items_met(rows: Sequence[bytes], log: Sequence[bytes]) -> Findings:
+    """The overlap of a bucket's log and items table."""
+    findings, known = Findings(), from_bytes(rows)[ID].combine_chunks() if rows else pa.array([], pa.string())
+    pairs = from_bytes(log).group_by(ITEM).aggregate([(EVENTS, "sum")]) if log else None
+    ids = pairs[ITEM].combine_chunks() if pairs else pa.array([], pa.string())
+    events = pairs[f"{EVENTS}_sum"].to_numpy() if pairs else np.array([], np.int64)
+    add_overlap(findings, "items", ids, events, known)
+    return findings
+
+
+def write_report(findings: Findings, path: str, files: Mapping[str, Sequence[str]]) -> None:
+    """Writes what was found as JSON."""
     with FileSystems.create(path, compression_type=CompressionTypes.UNCOMPRESSED) as file:
-        file.write(as_json(counts).encode())
+        file.write(as_json(as_report(findings, files)).encode())
 
 
-def _counted(counts: Counts) -> TaggedOutput:
-    count_in_beam(counts)
-    return TaggedOutput(COUNTS, counts)
+def _counted(findings: Findings | Counts) -> TaggedOutput:
+    count_in_beam(findings if isinstance(findings, Counter) else findings.counts)
+    return TaggedOutput(COUNTS, findings)

@@ -11,7 +11,6 @@ from absl import logging
 
 from pipeline.config import Config
 from pipeline.evaluation.metric_names import POPULARITY, main_metric, task_metrics
-from pipeline.layout import ITEMS_SPLIT, WINDOW_SPLITS
 
 Outputs = Mapping[str, list[Any]]
 """A component's output artifacts by key."""
@@ -60,11 +59,9 @@ def pushed_version(outputs: Outputs) -> tuple[str, str] | None:
 
 
 def _ingest(outputs: Outputs, config: Config) -> str:
-    report = json.loads((Path(outputs["examples"][0].uri) / "ingest.json").read_text())
-    events, splits = report["interactions"], report["splits"]
-    windows = ", ".join(f"{split} {splits[split]['examples']:,}" for split in WINDOW_SPLITS if split in splits)
-    items = splits[ITEMS_SPLIT]["examples"]
-    return f"{events['kept']:,} of {events['rows']:,} rows; windows: {windows}; {items:,} items"
+    from pipeline.ingest.report import FILE, summary
+
+    return summary(json.loads((Path(outputs["examples"][0].uri) / FILE).read_text(encoding="utf-8")))
 
 
 def _statistics(outputs: Outputs, config: Config) -> str:

@@ -223,7 +223,7 @@ def test_counts_of_users_and_examples():
 
 def _drawn(assembly):
     list(assembly.examples())
-    return assembly.counts
+    return assembly.findings.counts
 
 
 FEATURES = {
@@ -255,7 +255,7 @@ def test_features_of_events_and_of_the_users_table():
     assert "user_tags" not in example
     assert example["context_device"] == ["tv", "", "pc", "tv"]
     assert str(example["outcome_seconds"]) == "[1.5, nan, 3.0, 4.0]"
-    assert assembly.counts["users", "dropped", "duplicate"] == 1
+    assert assembly.findings.counts["users", "dropped", "duplicate"] == 1
 
 
 def test_users_without_a_row_in_the_users_table():
@@ -289,8 +289,8 @@ def test_a_fold_makes_examples_of_what_it_sees_only(counts, kept):
     table, _ = sort_events(reference.as_table(rows), np.zeros(1, np.int64), drop_duplicates=False)
     assembly = Assembly(Plan(config), table, None, Rows(np.zeros(1, np.int64)), None)
     assert len(list(assembly.examples())) == min(kept, 3)
-    assert assembly.counts["interactions", "dropped", "outside_fold"] == len(rows) - kept
-    assert assembly.counts["interactions", "kept"] == kept
+    assert assembly.findings.counts["interactions", "dropped", "outside_fold"] == len(rows) - kept
+    assert assembly.findings.counts["interactions", "kept"] == kept
     assert assembly.items().num_rows == kept
 
 

@@ -20,7 +20,7 @@ def test_every_kind_of_feature_becomes_columns():
     }
     plan = Plan(config_of(data=TABLES, features=features))
     assert plan.item == (
-        Column("item_genres", "genres", "list", ","),
+        Column("item_genres", "genres", "list", ",", is_token=True),
         Column("item_published", "year", "number"),
         Column("item_title", "title", "text"),
         Column("item_added", "added", "time"),

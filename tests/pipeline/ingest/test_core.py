@@ -6,7 +6,7 @@ from apache_beam.testing.util import assert_that, equal_to
 from pipeline.config.data import Core
 from pipeline.ingest.buckets import from_bytes, partition
 from pipeline.ingest.core import KeepCore
-from pipeline.ingest.report import merge
+from pipeline.ingest.findings import merge
 from tests.pipeline.ingest.reference import beam_pipeline
 
 # a, b, c each like x and y; d likes x and z; z has d alone. Users need 2, items 2.
@@ -20,7 +20,7 @@ def _run(pairs, core, checks):
     with beam_pipeline() as pipeline:
         kept, counts = pipeline | beam.Create(list(partition(table, "user", 3))) | KeepCore(core, max_items=100)
         rows = kept | beam.FlatMap(lambda b: [tuple(r.values()) for r in from_bytes([b[1]]).to_pylist()])
-        total = counts | beam.CombineGlobally(merge) | beam.Map(lambda c: c["interactions", "dropped", "core"])
+        total = counts | beam.CombineGlobally(merge) | beam.Map(lambda c: c.counts["interactions", "dropped", "core"])
         assert_that(rows, equal_to(checks[0]), label="rows")
         assert_that(total, equal_to([checks[1]]), label="dropped")
 

@@ -9,7 +9,8 @@ COLUMNS = (Column("item_year", "year", "number"), Column("item_genres", "genres"
 
 def _clean(rows, malformed=0):
     table = pa.table([pa.array(column) for column in zip(*rows, strict=True)], names=("id", "year", "genres"))
-    return clean_entities(COLUMNS, "id", "s", "items", Batch(table, malformed), 0, 5)
+    kept, findings = clean_entities(COLUMNS, "id", "s", "items", Batch(table, malformed), 0, 5)
+    return kept, findings.counts
 
 
 def test_a_value_that_cannot_be_read_is_missing_and_its_row_stays():
@@ -32,3 +33,22 @@ def test_the_first_row_of_an_id_stays():
     kept, counts = distinct(table, "items")
     assert {row["id"]: row["x"] for row in kept.to_pylist()} == {"a": 4, "b": 2}
     assert counts == {("items", "dropped", "duplicate"): 2, ("items", "kept"): 2}
+
+
+def test_ids_and_values_with_line_ends_are_refused():
+    rows = [("a", "1999", "x|y\nz"), ("b\nc", "2000", "x"), ("d\r", "2001", "x"), ("e", "2002", "x")]
+    columns = (COLUMNS[0], Column("item_genres", "genres", "list", "|", is_token=True))
+    table = pa.table([pa.array(column) for column in zip(*rows, strict=True)], names=("id", "year", "genres"))
+    kept, findings = clean_entities(columns, "id", "s", "items", Batch(table, 0), 0, 5)
+    assert kept["id"].to_pylist() == ["a", "e"]
+    assert kept["item_genres"].to_pylist() == [None, ["x"]]
+    assert findings.counts == {
+        ("items", "rows"): 4,
+        ("items", "dropped", "line end in id"): 2,
+        ("items", "unparsable", "genres"): 1,
+        ("items", "bad_rows"): 3,
+    }
+    assert findings.samples["items", "line end in id"] == [
+        (0, 6, None, "id", "b\nc", "an id in one line"),
+        (0, 7, None, "id", "d\r", "an id in one line"),
+    ]

@@ -1,3 +1,4 @@
+import numpy as np
 import pyarrow as pa
 import pytest
 
@@ -27,7 +28,8 @@ def _clean(rows=ROWS, malformed=0, **sections):
     plan = Plan(config_of(tasks=TASKS, **sections))
     names = ("user_id", "item_id", "timestamp", "rating", "kind")
     table = pa.table([pa.array(column) for column in zip(*rows, strict=True)], names=names)
-    return clean_events(plan, Batch(table, malformed), file=3, first_row=10)
+    events, findings = clean_events(plan, Batch(table, malformed), file=3, first_row=10)
+    return events, findings.counts
 
 
 def test_bad_rows_are_dropped_under_their_first_reason():
@@ -62,7 +64,8 @@ def test_a_label_that_is_no_chance_is_bad_where_a_chance_is_predicted():
     plan = Plan(config_of(tasks=tasks))
     columns = {"user_id": list("abcde"), "item_id": list("xxxxx"), "timestamp": [1] * 5}
     columns |= {"rating": [0, 1, 0.5, -1, 7], "kind": ["buy", "buy", "buy", "buy", "view"]}
-    table, counts = clean_events(plan, Batch(pa.table(columns), 0), file=0, first_row=0)
+    table, findings = clean_events(plan, Batch(pa.table(columns), 0), file=0, first_row=0)
+    counts = findings.counts
     assert table["label_thumb"].to_pylist() == [0, 1, 0.5, 0]  # of a view nothing is predicted
     assert table["weight_thumb"].to_pylist() == [1, 1, 1, 0]
     assert counts["interactions", "dropped", "label of `thumb` outside 0..1"] == counts["interactions", "bad_rows"] == 1
@@ -168,11 +171,108 @@ def test_a_time_keeps_its_fraction():
 
 
 def test_no_rows():
-    table, counts = clean_events(
+    table, findings = clean_events(
         Plan(config_of()),
         Batch(pa.table({c: pa.array([], pa.string()) for c in ("user_id", "item_id", "timestamp")}), 1),
         0,
         0,
     )
     assert len(table) == 0
-    assert counts["interactions", "bad_rows"] == 1
+    assert findings.counts["interactions", "bad_rows"] == 1
+
+
+def _found(columns, lines=None, **sections):
+    plan = Plan(config_of(**sections), now=NOW)
+    return clean_events(plan, Batch(pa.table(columns), 0, lines), file=1, first_row=20)
+
+
+NOW = 1_700_000_000
+DAY = 86_400
+
+
+def _columns(size, **more):
+    return {"user_id": ["u"] * size, "item_id": ["i"] * size, "timestamp": range(size)} | more
+
+
+def test_the_first_bad_rows_of_each_reason_are_kept_with_their_places():
+    texts = ["7", *(f"day {n}" for n in range(7)), None]
+    columns = _columns(9, timestamp=texts, item_id=["", *"abcdefgh"])
+    _, findings = _found(columns, np.arange(2, 11))
+    expected = "seconds since 1970 (`time_unit: s`)"
+    assert findings.samples == {
+        ("interactions", "missing item_id"): [(1, 20, 2, "item_id", "", "an id")],
+        ("interactions", "unparsable timestamp"): [
+            (1, 21 + n, 3 + n, "timestamp", f"day {n}", expected) for n in range(5)
+        ],
+        ("interactions", "missing timestamp"): [(1, 28, 10, "timestamp", "", expected)],
+    }
+    assert _found(columns)[1].samples["interactions", "missing item_id"][0].line is None
+
+
+def test_what_cannot_have_happened_yet_is_bad():
+    times = [NOW, NOW + DAY, NOW + DAY + 1, 4_102_444_800]
+    table, findings = _found(_columns(4, timestamp=times))
+    assert table["time"].to_pylist() == times[:2]
+    assert findings.counts["interactions", "dropped", "future timestamp"] == 2
+    assert findings.counts["interactions", "bad_rows"] == 2
+    assert findings.samples["interactions", "future timestamp"][0] == (
+        *(1, 22, None, "timestamp", str(NOW + DAY + 1)),
+        "at most 2023-11-15 22:13:20",
+    )
+    assert findings.spans["interactions", "timestamp"] == (NOW, NOW + DAY)
+    assert len(_found(_columns(4, timestamp=times), cleaning={"max_future_days": None})[0]) == 4
+
+
+def test_ids_and_categories_that_no_vocabulary_holds_are_bad():
+    columns = _columns(5, item_id=["a\nb", "a", "b", "c", "d"], user_id=["u", "u\r", "u", "u", "u"])
+    columns |= {"kind": ["x", "x", "x\r\ny", None, "y"], "note": ["a\nb"] * 5}
+    context = [{"name": "kind", "kind": "categorical"}, {"name": "both", "kind": "cross", "of": ["note", "kind"]}]
+    table, findings = _found(columns, features={"context": context})
+    assert findings.counts == {
+        ("interactions", "rows"): 5,
+        ("interactions", "bad_rows"): 3,
+        ("interactions", "dropped", "line end in user_id"): 1,
+        ("interactions", "dropped", "line end in item_id"): 1,
+        ("interactions", "unparsable", "kind"): 1,
+    }
+    assert table["context_kind"].to_pylist() == [None, None, "y"]
+    assert table["context_note"].to_pylist() == ["a\nb"] * 3  # a cross is hashed
+    assert findings.samples["interactions", "unparsable kind"] == [(1, 22, None, "kind", "x\r\ny", "text in one line")]
+
+
+def test_what_expressions_say_is_counted_and_where_it_is_always_the_same_the_values_are_kept():
+    tasks = {
+        "retrieval": {"kind": "retrieval"},
+        "bought": {"kind": "binary", "label": "kind == 'Buy'"},
+        "stars": {"kind": "regression", "label": "rating", "where": "kind == 'buy'"},
+        "liked": {"kind": "binary", "label": "rating >= 4"},
+    }
+    columns = _columns(5, kind=["view", "buy", "view", "buy", "view"], rating=[None, 3, 4, 3, 5])
+    columns["user_id"] = ["u", "u", "u", "u", ""]
+    _, findings = _found(columns, tasks=tasks, positive="kind == 'purchase'")
+    assert findings.expressions == {
+        ("positive", "of"): 4,
+        ("positive", "holds"): 0,
+        ("tasks.bought.label", "of"): 4,
+        ("tasks.bought.label", "holds"): 0,
+        ("tasks.stars.where", "of"): 4,
+        ("tasks.stars.where", "holds"): 2,
+        ("tasks.stars.label", "of"): 2,
+        ("tasks.stars.label", "holds"): 2,
+        ("tasks.liked.label", "of"): 3,
+        ("tasks.liked.label", "holds"): 1,
+    }
+    assert findings.values == {
+        ("positive", "kind"): {"view": 2, "buy": 2},
+        ("tasks.bought.label", "kind"): {"view": 2, "buy": 2},
+        ("tasks.stars.label", "rating"): {"3": 2},
+    }
+    assert findings.spans["label", "tasks.stars.label"] == (3, 3)
+    assert findings.spans["label", "tasks.liked.label"] == (0, 1)
+
+
+def test_a_time_feature_that_cannot_be_read_is_counted():
+    context = [{"name": "at", "kind": "time"}]
+    table, findings = _found(_columns(3, at=["7", "soon", ""]), features={"context": context})
+    assert table["context_at"].to_pylist() == [7, None, None]
+    assert findings.counts["interactions", "unparsable", "at"] == findings.counts["interactions", "bad_rows"] == 1

@@ -170,7 +170,10 @@ def test_all_formats_give_the_same_examples(tables, ingested, tmp_path):
         "users": {"path": "users.tfrecord"},
     }
     run = run_ingest(load_config(write_config(tmp_path, data=data)), tmp_path / "out")
-    assert _report(run) == _report(ingested)
+    reports = [_report(run), _report(ingested)]
+    samples = [[(s["reason"], s["value"]) for s in report.pop("samples")] for report in reports]
+    assert samples[0] == samples[1]  # at other places, since one format has lines
+    assert reports[0] == reports[1]
     for split in ("train", "eval", "test", "items"):
         assert sorted(map(str, run.examples(split))) == sorted(map(str, ingested.examples(split)))
 
@@ -269,4 +272,4 @@ def test_tables_without_rows(tmp_path):
     }
     tasks = {"rating": {"label": "1"}, "like": {"label": "1"}}
     split = {"method": "global_time"}
-    _fails(tmp_path, IngestError, "the split `train` is empty", tasks=tasks, split=split, **overrides)
+    _fails(tmp_path, IngestError, "interactions.csv has no rows", tasks=tasks, split=split, **overrides)

@@ -1,9 +1,9 @@
-import json
 from collections import Counter
 
 import pytest
 
-from pipeline.ingest.report import ERRORS, IngestError, as_json, check, lines, merge
+from pipeline.ingest.findings import ERRORS, Findings, as_report, merge
+from pipeline.ingest.report import IngestError, check, lines, summary
 from tests.pipeline.ingest.reference import config_of
 
 COUNTS = Counter(
@@ -18,16 +18,17 @@ COUNTS = Counter(
 
 
 def _report(**more):
-    return json.loads(as_json(COUNTS + Counter({tuple(k.split("/")): v for k, v in more.items()})))
+    counts = COUNTS + Counter({tuple(k.split("/")): v for k, v in more.items()})
+    return as_report(Findings(counts), {})
 
 
 def test_counts_add_up_and_nest():
-    total = json.loads(as_json(merge([COUNTS, Counter({("interactions", "rows"): 1})])))
+    total = as_report(merge([COUNTS, Findings(Counter({("interactions", "rows"): 1}))]), {})
     assert total["interactions"] == {"rows": 101, "bad_rows": 5, "dropped": {"missing user_id": 5}, "kept": 95}
 
 
 def test_lines_for_the_log():
-    assert next(iter(lines(_report()))) == "interactions: bad_rows: 5, dropped missing user_id: 5, kept: 95, rows: 100"
+    assert next(iter(lines(_report()))) == "interactions: rows: 100, bad_rows: 5, dropped missing user_id: 5, kept: 95"
 
 
 def test_a_share_at_the_limit_passes():
@@ -47,6 +48,21 @@ def test_side_tables_have_the_same_limit():
         check(_report(**{"items/rows": 2, "items/bad_rows": 1}), config_of())
 
 
+def test_a_table_without_rows_is_named():
+    data = {"folder": "-", "interactions": {"path": "log.csv"}, "items": {"path": "shop/items.csv", "id": "i"}}
+    with pytest.raises(IngestError, match=r"^items\.csv has no rows"):
+        check(_report(), config_of(data=data))
+
+
+def test_the_line_for_a_person_gives_the_reasons():
+    report = _report(**{"interactions/dropped/duplicate": 2, "interactions/clipped/rating": 4, "items/rows": 5})
+    report["overlap"] = {"items": {"of": 30, "met": 28, "of_events": 95, "met_events": 90}}
+    assert summary(report) == (
+        "95 of 100 rows (dropped: missing user_id 5, duplicate 2; clipped: rating 4); "
+        "windows: train 3, eval 3, test 3; 3 items; 28 of 30 items of the log in their table"
+    )
+
+
 def test_an_empty_split_names_method_and_counts():
     report = _report()
     del report["splits"]["eval"]
@@ -57,6 +73,6 @@ def test_an_empty_split_names_method_and_counts():
 
 
 def test_what_stopped_a_reader_comes_first():
-    report = json.loads(as_json(Counter({(ERRORS, "a.csv: is broken"): 1})))
+    report = as_report(Findings(Counter({(ERRORS, "a.csv: is broken"): 1})), {})
     with pytest.raises(IngestError, match=r"a\.csv: is broken"):
         check(report, config_of())

@@ -71,3 +71,23 @@ def test_events_of_sorted_rows():
     assert events.users.tolist() == ["u", "v"]
     assert events.first.tolist() == [0, 4, 5]
     assert events.user.tolist() == [0, 0, 0, 0, 1]
+
+
+@pytest.mark.parametrize("tie_seed", [None, 0])
+def test_rows_that_tell_tasks_different_things_are_no_duplicates(tie_seed):
+    columns = {
+        "user": ["u"] * 7,
+        "item": ["a"] * 6 + ["b"],
+        "time": [1] * 7,
+        "fraction": [0] * 7,
+        "file": [0] * 7,
+        "row": list(range(7)),
+        "label_bought": [0.0, 1, 0, 1, 0, 0, 0],
+        "context_page": ["x", "x", "x", "x", None, None, "x"],
+        "context_tags": [["p", "q"]] * 5 + [None, None],
+        "user_country": ["A", "B", "C", "D", "E", "F", "G"],
+    }
+    telling = ["label_bought", "context_page", "context_tags"]
+    table, counts = sort_events(pa.table(columns), np.zeros(1, np.int64), True, tie_seed, telling)
+    assert sorted(table["ordinal"].to_pylist()) == [0, 1, 4, 5, 6]  # of 0 and 2, and of 1 and 3, the first
+    assert counts == {("interactions", "dropped", "duplicate"): 2}

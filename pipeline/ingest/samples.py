@@ -1,0 +1,81 @@
+"""The first bad rows of a batch with their places and values, and what should stand there."""
+
+from datetime import UTC, datetime
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from pipeline.config.data import TimeUnit
+from pipeline.ingest.columns import Column
+from pipeline.ingest.findings import SAMPLES, Findings, Sample, shown
+from pipeline.ingest.reading import Batch
+
+MALFORMED = "malformed row"
+_UNITS = {"s": "seconds", "ms": "milliseconds", "us": "microseconds", "ns": "nanoseconds"}
+
+
+def add_malformed(findings: Findings, table: str, batch: Batch, file: int, first_row: int) -> None:
+    """Counts the lines of a batch that are no rows, and shows the first."""
+    if batch.malformed:
+        findings.counts[table, "dropped", MALFORMED] += batch.malformed
+        findings.counts[table, "bad_rows"] += batch.malformed
+    if batch.samples:
+        findings.samples[table, MALFORMED] = [
+            Sample(file, first_row, bad.line, "", shown(bad.text), bad.problem) for bad in batch.samples
+        ]
+
+
+def first_samples(
+    batch: Batch, rows: np.ndarray, file: int, first_row: int, column: str, expected: str
+) -> list[Sample]:
+    """The first `SAMPLES` of the marked rows.
+
+    Args:
+      batch: The rows as they were read.
+      rows: Which are bad, bool [n].
+      file: The index of the file, `first_row` the place of the batch's first row in it.
+      first_row: See above.
+      column: The column that is wrong.
+      expected: What should stand there.
+    """
+    return [
+        Sample(
+            file,
+            first_row + place,
+            None if batch.lines is None else int(batch.lines[place]),
+            column,
+            shown(batch.rows[column][place].as_py()) if column else "",
+            expected,
+        )
+        for place in np.flatnonzero(rows)[:SAMPLES].tolist()
+    ]
+
+
+def tell_span(findings: Findings, table: str, column: str, seconds: pa.Array) -> None:
+    """Adds the first and the last time of a column: int64 seconds, null where missing."""
+    ends = pc.min_max(seconds).as_py()
+    if ends["min"] is not None:
+        findings.widen((table, column), ends["min"], ends["max"])
+
+
+def expected_of(column: Column, unit: TimeUnit) -> str:
+    """What a feature's values should be."""
+    if column.kind == "time":
+        return expected_time(unit)
+    return "a number" if column.kind == "number" else "text in one line"
+
+
+def expected_time(unit: TimeUnit) -> str:
+    """What a time should look like."""
+    if unit in _UNITS:
+        return f"{_UNITS[unit]} since 1970 (`time_unit: {unit}`)"
+    return "a time such as 2024-05-01T12:30:00Z (`time_unit: iso8601`)"
+
+
+def as_date(seconds: float) -> str:
+    """Seconds since 1970 as `2024-05-01 12:30:00`, UTC; beyond the calendar as seconds."""
+    try:
+        return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%d %H:%M:%S")
+    except (OverflowError, ValueError):
+        return f"{seconds:,.0f} seconds from 1970"
