@@ -10,7 +10,6 @@ from pipeline.ingest.verdicts import bad_rows, meeting, no_overlap, no_positive,
 
 FILE: Final = "ingest.json"
 """In the folder of the Examples artifact."""
-TABLES: Final = ("interactions", "items", "users")
 
 
 class IngestError(Exception):

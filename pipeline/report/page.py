@@ -17,6 +17,7 @@ from pipeline.config import Config, dump_config
 from pipeline.evaluation.metric_names import EXAMPLES, USERS, main_metric
 from pipeline.evaluation.results import Verdict, blessing_reasons, read_metrics, read_verdicts
 from pipeline.fingerprint import code_fingerprint
+from pipeline.ingest.verdicts import TABLES, describe
 from pipeline.report import plots, tables
 from pipeline.report.curves import Curve, read_curves
 from pipeline.validation.comparison import read_comparisons
@@ -214,12 +215,16 @@ def _family(part: str, name: str) -> str:
     return "ranking tasks" if "/" in name else "retrieval"
 
 
-def _ingest(uri: str | None) -> dict[str, list[tuple[str, int]]]:
+def _ingest(uri: str | None) -> dict[str, Any]:
+    """`sections`: the counts of tables and splits as lines; `bad`: the bad rows that are shown, as sentences."""
     if uri is None:
         return {}
-    counts = json.loads(Path(posixpath.join(uri, "ingest.json")).read_text(encoding="utf-8"))
-    sections = {name: value for name, value in counts.items() if isinstance(value, Mapping)}
-    return {name: tables.leaves(value) for name, value in sections.items()}
+    report = json.loads(Path(posixpath.join(uri, "ingest.json")).read_text(encoding="utf-8"))
+    sections = {name: tables.leaves(report[name]) for name in (*TABLES, "overlap", "splits") if name in report}
+    bad: dict[str, list[str]] = {}
+    for sample in report.get("samples", ()):
+        bad.setdefault(f"{sample['table']}: {sample['reason']}", []).append(describe(sample))
+    return {"sections": sections, "bad": bad}
 
 
 def _versions() -> dict[str, str]:

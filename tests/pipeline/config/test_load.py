@@ -92,7 +92,8 @@ def test_dumped_configuration_reads_back_equal(path):
         (
             "tasks:",
             "cleaning: 3\ntasks:",
-            "shop.yaml:8: `cleaning`: should hold keys: duplicates, outliers, core, unseen_items, max_future_days, min_overlap, max_bad_share. "
+            "shop.yaml:8: `cleaning`: should hold keys: duplicates, outliers, core, unseen_items, "
+            "max_future_days, min_overlap, max_bad_share. "
             "Received: 3",
         ),
         (

@@ -52,6 +52,8 @@ def artifacts(tmp_path_factory: pytest.TempPathFactory) -> Artifacts:
     (evaluation, _) = evaluate(CONFIG, examples, save(folder / "model"), folder)
     counts = {"interactions": {"rows": 1234, "dropped": {"duplicate": 7}}, "splits": {"eval": {"examples": 6}}}
     counts["warnings"] = ["3 of <30> items are in items.csv"]
+    sample = {"table": "interactions", "reason": "unparsable t", "file": "data/log.csv", "line": 7, "column": "t"}
+    counts["samples"] = [sample | {"value": "<soon>", "expected": "a number"}]
     (examples / "ingest.json").write_text(json.dumps(counts))
     return Artifacts(str(examples), str(_model_run(folder / "model_run")), evaluation)
 
@@ -80,6 +82,8 @@ def test_holds_every_part_of_the_run(artifacts: Artifacts, tmp_path: Path) -> No
         "toy",
         "nothing was pushed",
         "InteractionExampleGen: 3 of <30> items are in items.csv",
+        "interactions: unparsable t",
+        "log.csv, line 7: t is '<soon>', expected a number",
         "Not blessed",
         "ndcg@2 on eval, warm users",
         "at least 0.99",
