@@ -35,6 +35,8 @@ def _shrunk(both: sp.csr_matrix, common: sp.csr_matrix, own: sp.csr_matrix, othe
         matrix.sum_duplicates()  # sorted, pairs are found by halving
     pairs = both.tocoo()
     positive = pairs.data > 0
+    if not positive.any():  # SciPy gives no array of no cells but a sparse matrix
+        return sp.csr_matrix(both.shape, dtype=np.float32)
     row, column, product = pairs.row[positive], pairs.col[positive], pairs.data[positive]
     count, left, right = (np.asarray(matrix[row, column]).ravel() for matrix in (common, own, other))
     value = product / np.sqrt(np.maximum(left * right, 1e-12)) * count / (count + _SHRINK)

@@ -38,3 +38,18 @@ def test_of_more_the_greatest_are_kept_and_blocks_change_nothing(monkeypatch):
         np.testing.assert_allclose(np.sort(whole[:, column])[-3:], np.sort(every[:, column])[-3:])
     monkeypatch.setattr(links, "_BLOCK_PAIRS", 12 * 5)
     np.testing.assert_allclose(agreement_links(sparse(values), 3).toarray(), whole)
+
+
+def test_without_a_pair_that_agrees_nothing_is_linked(monkeypatch):
+    nan = np.nan
+    monkeypatch.setattr(links, "_BLOCK_PAIRS", 4 * 2)  # two items at once: the second block has no pair of labels
+    for rows in (
+        [[0, 0, 0], [0, 0, 0]],  # labels all equal
+        [[1, -1], [-1, 1]],  # labels that disagree
+        [[1.0], [2.0]],  # one item
+        [[1, nan, nan, nan], [nan, 1, nan, nan], [nan, nan, -2, nan]],  # one label a user
+    ):
+        found = agreement_links(sparse(rows), 2)
+        assert (found.shape, found.nnz) == ((len(rows[0]),) * 2, 0)
+    found = agreement_links(sparse([[1, 2, nan, nan], [2, 1, nan, nan], [nan, nan, 1, nan]]), 2)
+    np.testing.assert_array_equal(np.argwhere(found.toarray()), [[0, 1], [1, 0]])
