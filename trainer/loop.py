@@ -47,6 +47,7 @@ class TrainingResult:
         best_epoch: counted from 1, 0 without early stopping.
         seconds: of this process; a resumed run counts only its own.
         weights: by task, of the parts that its scores are the sum of, where it is not the network's alone.
+        left_out: by task, the parts that are asked for and missing, and why.
         warnings: what a person should look at; see `pipeline.warnings`.
     """
 
@@ -57,6 +58,7 @@ class TrainingResult:
     best_epoch: int
     seconds: float
     weights: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+    left_out: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     warnings: tuple[str, ...] = ()
 
 

@@ -1,5 +1,6 @@
 """The figures of an epoch on the eval split."""
 
+import math
 from collections import defaultdict
 
 import numpy as np
@@ -20,7 +21,7 @@ _BATCH_SIZE, _BATCHES = 128, 40
 
 class Evaluator:
     """Losses and metrics of a model on windows whose last event is the target, of the first 5,120 windows where there
-    are more.
+    are more. NaN is what is undefined: the loss of a task without a target, the AUC of labels that are all the same.
 
     `<task>_loss` is each task's mean loss, `loss` their sum by the tasks' configured weights, so that it means the same
     in every epoch and with every balancing; `recall@K`, `hr@K` and `ndcg@K` are those of the warm users'
@@ -77,8 +78,8 @@ class Evaluator:
     def _losses(self, answers: dict[str, np.ndarray]) -> dict[str, float]:
         tasks = self._model.config.tasks
         sums = {n: (answers[f"{n}_loss"].sum(), answers[f"{n}_weight"].sum()) for n in tasks}
-        losses = {n: float(loss / weight) if weight else 0.0 for n, (loss, weight) in sums.items()}
-        total = sum(tasks[n].weight * loss for n, loss in losses.items())
+        losses = {n: float(loss / weight) if weight else math.nan for n, (loss, weight) in sums.items()}
+        total = sum(tasks[n].weight * loss for n, loss in losses.items() if not math.isnan(loss))
         return {"loss": float(total)} | {f"{n}_loss": loss for n, loss in losses.items()}
 
     def _retrieval(self, answers: dict[str, np.ndarray]) -> dict[str, float]:
@@ -114,7 +115,7 @@ def counts(window: Window) -> tf.Tensor:
 
 
 def _regression(user: np.ndarray, label: np.ndarray, prediction: np.ndarray) -> dict[str, float]:
-    return {"rmse": float(np.sqrt(np.mean((prediction - label) ** 2)))}
+    return {"rmse": float(np.sqrt(np.mean((prediction.astype(np.float64) - label) ** 2)))}
 
 
 def _binary(user: np.ndarray, label: np.ndarray, prediction: np.ndarray) -> dict[str, float]:
@@ -145,7 +146,7 @@ _FIGURES = {
 
 
 def area_under_curve(score: np.ndarray, label: np.ndarray) -> float:
-    """The share of pairs of a positive and a negative that the scores order right, ties half: 0.5 where no pair is.
+    """The share of pairs of a positive and a negative that the scores order right, ties half: NaN where no pair is.
 
     Args:
         score: float [N].
@@ -154,7 +155,7 @@ def area_under_curve(score: np.ndarray, label: np.ndarray) -> float:
     positive = np.sort(score[label > 0.5])
     negative = score[label <= 0.5]
     if positive.size == 0 or negative.size == 0:
-        return 0.5
+        return math.nan
     above = positive.size - np.searchsorted(positive, negative, side="right")
     tied = np.searchsorted(positive, negative, side="right") - np.searchsorted(positive, negative, side="left")
     return float((above + tied / 2).sum() / (positive.size * negative.size))

@@ -15,6 +15,7 @@ from trainer.generator.adversary import Adversary, Items
 from trainer.habits.habits import Habits
 from trainer.interaction import Interaction
 from trainer.items import BatchItems, CatalogueItems, WindowItems
+from trainer.left_out import LeftOut
 from trainer.loss_sum import LossSum
 from trainer.mining import MinedNegatives
 from trainer.negatives import AllItems
@@ -76,6 +77,7 @@ class RecommenderModel(tfrs.Model):
         # What is made of the train log once the towers are trained.
         self.neighbours: Neighbours | None = None
         self.habits: list[Habits] = []
+        self.left_out = LeftOut()
         self.adversary = _adversary(config, self.candidates, randomness)
         self.head_dropouts = {n: Dropout(t.dropout, randomness, f"{n}_dropout") for n, t in config.ranking.items()}
         self._make_weights()

@@ -1,5 +1,6 @@
 """A line that says how far training is."""
 
+import math
 import sys
 import time
 from collections.abc import Mapping
@@ -60,5 +61,5 @@ class Progress:
 
 
 def format_figures(figures: Mapping[str, float]) -> str:
-    """`{"a": 1.0, "b": 0.25}` -> `a 1.0000, b 0.2500`."""
-    return ", ".join(f"{name} {value:.4f}" for name, value in figures.items())
+    """`{"a": 1.0, "b": 0.25, "c": nan}` -> `a 1.0000, b 0.2500, c undefined`."""
+    return ", ".join(f"{name} {'undefined' if math.isnan(v) else format(v, '.4f')}" for name, v in figures.items())

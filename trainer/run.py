@@ -3,8 +3,9 @@
 import dataclasses
 import hashlib
 import json
+import math
 import posixpath
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -39,7 +40,7 @@ from trainer.windows import WindowSpec
 from transform.features import model_features, user_vocabulary_size
 
 RESULT_FILE = "training.json"
-"""In the `model_run` artifact: what `TrainingResult` says, as JSON."""
+"""In the `model_run` artifact: what `TrainingResult` says, as JSON; null for a figure that is undefined."""
 _QUERY_BATCH, _QUERY_BATCHES = 64, 16
 
 
@@ -68,7 +69,8 @@ def train_and_export(arguments: RunArguments, strategy: tf.distribute.Strategy) 
     result = job.train()
     model = job.exportable_model()
     evaluation = result.evaluation | job.add_memories(model)
-    result = dataclasses.replace(result, evaluation=evaluation, weights=model.weights_of_parts())
+    weights, left_out = model.weights_of_parts(), model.left_out.reasons
+    result = dataclasses.replace(result, evaluation=evaluation, weights=weights, left_out=left_out)
     exported = job.export(model)
     answers = posixpath.join(arguments.model_run_dir, ANSWERS_FILE)
     write_expected_answers(exported, arguments.custom_config[RAW_EVAL_FILES], answers)
@@ -182,7 +184,14 @@ class TrainingJob:
 
 def _write(arguments: RunArguments, name: str, values: dict[str, Any]) -> None:
     with tf.io.gfile.GFile(posixpath.join(arguments.model_run_dir, name), "w") as file:
-        file.write(json.dumps(values, indent=2))
+        file.write(json.dumps(_without_nan(values), indent=2, allow_nan=False))
+
+
+def _without_nan(value: Any) -> Any:
+    """With null, which JSON has, for NaN, which it has not."""
+    if isinstance(value, Mapping):
+        return {name: _without_nan(own) for name, own in value.items()}
+    return None if isinstance(value, float) and math.isnan(value) else value
 
 
 def items_pattern(arguments: RunArguments) -> list[str]:

@@ -36,8 +36,13 @@ class Verdict:
     passed: bool
 
     def __str__(self) -> str:
-        found = "nothing was measured" if self.found is None else f"found {self.found:.4g}"
+        found = "nothing was measured" if self.found is None else f"found {figure_text(self.found, '.4g')}"
         return f"{self.metric} on {self.split} ({self.users} users): wanted {self.wanted}, {found}"
+
+
+def figure_text(value: float, form: str) -> str:
+    """A figure in a format, such as `.4f`; `undefined` for NaN, as the AUC of labels that are all the same."""
+    return "undefined" if math.isnan(value) else format(value, form)
 
 
 def read_metrics(uri: str) -> list[Figure]:

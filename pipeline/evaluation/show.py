@@ -8,7 +8,7 @@ from rich.table import Table
 
 from pipeline import paths
 from pipeline.config import Config, load_config
-from pipeline.evaluation.results import headline
+from pipeline.evaluation.results import figure_text, headline
 
 
 def newest_evaluation(config: Config) -> Path:
@@ -29,7 +29,9 @@ def figures_table(figures: dict[str, float], title: str) -> Table:
     for name, value in figures.items():
         if not name.startswith(("stderr_", "popularity_", "lift_")):
             others = (figures.get(f"{kind}_{name}") for kind in ("stderr", "popularity"))
-            table.add_row(name, f"{value:.4f}", *("" if other is None else f"{other:.4f}" for other in others))
+            table.add_row(
+                *[name, *("" if figure is None else figure_text(figure, ".4f") for figure in (value, *others))]
+            )
     return table
 
 

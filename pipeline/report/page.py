@@ -15,7 +15,7 @@ from markupsafe import Markup
 
 from pipeline.config import Config, dump_config
 from pipeline.evaluation.metric_names import EXAMPLES, USERS, main_metric
-from pipeline.evaluation.results import Verdict, blessing_reasons, read_metrics, read_verdicts
+from pipeline.evaluation.results import Verdict, blessing_reasons, figure_text, read_metrics, read_verdicts
 from pipeline.fingerprint import code_fingerprint
 from pipeline.ingest.verdicts import TABLES, describe
 from pipeline.report import plots, tables
@@ -176,7 +176,7 @@ def _gates(verdicts: Sequence[Verdict]) -> list[dict[str, Any]]:
         {
             "place": f"{verdict.metric} on {verdict.split}, {verdict.users} users",
             "wanted": verdict.wanted,
-            "found": "nothing" if verdict.found is None else f"{verdict.found:.4f}",
+            "found": "nothing" if verdict.found is None else figure_text(verdict.found, ".4f"),
             "passed": verdict.passed,
         }
         for verdict in verdicts

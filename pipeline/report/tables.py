@@ -50,9 +50,9 @@ def headline_rows(values: Values) -> list[Row]:
 
 
 def text(estimate: Estimate) -> str:
-    """`0.1408 ± 0.0061`; `n/a` where the figure is undefined."""
+    """`0.1408 ± 0.0061`, `undefined`, as the AUC of labels that are all the same."""
     if math.isnan(estimate.value):
-        return "n/a"
+        return "undefined"
     whole = estimate.value > 1 and float(estimate.value).is_integer()
     value = f"{estimate.value:,.0f}" if whole else f"{estimate.value:.4f}"
     return value if math.isnan(estimate.error) else f"{value} ± {estimate.error:.4f}"

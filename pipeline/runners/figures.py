@@ -111,8 +111,8 @@ def _training(outputs: Outputs, config: Config) -> str:
     return "; eval ".join(", ".join(part) for part in (trained, _numbers(result["evaluation"])) if part)
 
 
-def _numbers(figures: Mapping[str, float]) -> list[str]:
-    return [f"{name} {value:.3f}" for name, value in list(figures.items())[:3]]
+def _numbers(figures: Mapping[str, float | None]) -> list[str]:
+    return [f"{n} {'undefined' if v is None else format(v, '.3f')}" for n, v in list(figures.items())[:3]]
 
 
 def _evaluation(outputs: Outputs, config: Config) -> str:
@@ -125,8 +125,9 @@ def _evaluation(outputs: Outputs, config: Config) -> str:
 
 def _split(found: Mapping[str, float], config: Config) -> str:
     """`ndcg@10 0.128 (popularity 0.045), rating/rmse 0.902`."""
-    measured = {name: found.get(name, math.nan) for name in task_metrics(config)}
-    tasks = [f"{name} {value:.3f}" for name, value in measured.items() if not math.isnan(value)]
+    from pipeline.evaluation.results import figure_text
+
+    tasks = [f"{name} {figure_text(found.get(name, math.nan), '.3f')}" for name in task_metrics(config)]
     return ", ".join([*_ranking(found, main_metric(config)[0]), *tasks])
 
 

@@ -57,5 +57,5 @@ def test_area_under_curve_counts_ordered_pairs():
 
 
 @pytest.mark.parametrize("label", [[0, 0], [1, 1]])
-def test_area_under_curve_of_one_class_is_a_coin(label):
-    assert area_under_curve(np.array([0.1, 0.2]), np.array(label)) == 0.5
+def test_area_under_curve_of_one_class_is_undefined(label):
+    assert np.isnan(area_under_curve(np.array([0.1, 0.2]), np.array(label)))

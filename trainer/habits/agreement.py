@@ -19,6 +19,7 @@ def agreement_links(residuals: sp.csr_matrix, per_item: int) -> sp.csr_matrix:
     Returns:
         float32 [V, V], where the item of the row is among the `per_item` nearest of that of the column.
     """
+    residuals = residuals / max(np.abs(residuals.data).max(initial=0), 1e-30)  # or the squares of large ones overflow
     labelled, squares = residuals.copy(), residuals.power(2).tocsc()
     labelled.data[:] = 1
     values, labelled = residuals.tocsc(), labelled.tocsc()

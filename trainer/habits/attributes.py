@@ -30,6 +30,12 @@ class ItemAttributes(NamedTuple):
     feature: NDArray[np.float32]
     size: int
 
+    @property
+    def known_names(self) -> list[str]:
+        """The features of which some item has a value."""
+        counts = (self.share @ self.feature).sum(axis=0).tolist()
+        return [name for name, count in zip(self.names, counts, strict=True) if count]
+
     def matrices(self) -> Iterator[sp.csr_matrix]:
         """The shares as a matrix [V + 1, C] of each feature."""
         for owned in self.feature.T > 0:

@@ -1,29 +1,34 @@
 """Habits for a trained model."""
 
 from collections import defaultdict
-from collections.abc import Hashable, Iterator, Sequence
-from typing import NamedTuple
+from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
+from typing import Final, NamedTuple
 
 import numpy as np
 import scipy.sparse as sp
+from numpy.typing import NDArray
 
 from pipeline.config.habits import NETWORK, HabitsConfig
 from pipeline.config.tasks import PointwiseTask
 from trainer.data import WindowData
 from trainer.habits.agreement import agreement_links
-from trainer.habits.attributes import item_attributes
+from trainer.habits.attributes import ItemAttributes, item_attributes
 from trainer.habits.blend import Blend
 from trainer.habits.factors import fit_factors
 from trainer.habits.habits import Habits
 from trainer.habits.labels import TrainLabels, read_labels
-from trainer.habits.levels import Levels, fit_levels
+from trainer.habits.levels import fit_levels
 from trainer.habits.outcomes import OutcomeLabels, outcome_labels
 from trainer.habits.taste import Taste
 from trainer.habits.weights import choose_weights
 from trainer.model import RecommenderModel
 from trainer.neighbours.links import cosine_links
 from trainer.neighbours.scores import NeighbourTable
-from trainer.windows import WindowSpec
+
+_HABITS: Final = "habits"
+"""All parts of a task at once, where it has none."""
+_EXACT: Final = 1e-6
+"""Labels that lie no further from their levels, in their deviation, lie on them; what is so small is rounding."""
 
 
 class _Task(NamedTuple):
@@ -45,6 +50,8 @@ class _Task(NamedTuple):
 def build_habits(model: RecommenderModel, train: WindowData, held_out: WindowData | None) -> list[Habits]:
     """Finds the habits of the tasks that predict labels and chooses the parts' weights. Says what it did.
 
+    What is left out, and why, is kept in the model's `left_out`.
+
     Args:
         model: trained, without habits.
         train: the windows that it was trained on.
@@ -61,6 +68,9 @@ def build_habits(model: RecommenderModel, train: WindowData, held_out: WindowDat
     if held_out is not None and unweighed:
         choose_weights(model, unweighed, held_out)
     for habits in found:
+        unknown = [name for name, blend in habits.blends.items() if blend.weights is None]
+        for name in unknown:
+            model.left_out.tell(name, habits.names, "no target of the eval split is labelled to weigh them on")
         habits.blends = {name: blend for name, blend in habits.blends.items() if blend.counts}
     return [habits for habits in found if habits.blends]
 
@@ -69,24 +79,66 @@ def _tasks(model: RecommenderModel, train: WindowData, can_weigh: bool) -> Itera
     """The tasks that have habits and labels."""
     pointwise = {name: task for name, task in model.config.ranking.items() if isinstance(task, PointwiseTask)}
     configs = {name: task.habits for name, task in pointwise.items() if task.habits}
-    configs = {name: config for name, config in configs.items() if can_weigh or config.weights is not None}
+    for name, config in list(configs.items()):
+        if config.weights is None and not can_weigh:
+            reason = f"no eval split is held out to weigh them on; `tasks.{name}.habits.weights` may weigh them"
+            model.left_out.tell(name, [_HABITS], reason)
+            del configs[name]
     outcomes = model.queries.outcomes
     for name, labels in read_labels(train, list(configs), [feature.name for feature in outcomes], model.spec).items():
-        if labels.label.size:
+        if reason := _nothing_to_learn(labels.label):
+            model.left_out.tell(name, [_HABITS], reason)
+        else:
             yield _Task(name, pointwise[name], configs[name], labels, outcome_labels(labels, outcomes))
+
+
+def _nothing_to_learn(label: NDArray[np.float64]) -> str:
+    """Why habits cannot be found in these labels; empty where they can."""
+    if not label.size:
+        return "no event of the train log is labelled"
+    return "" if np.ptp(label) else f"all labels of the train log are {label[0]:g}"
 
 
 def _habits_of(tasks: Sequence[_Task], model: RecommenderModel) -> Habits:
     """Made of the task whose labels take the most values: a rating tells more than whether it is high."""
     lead = max(tasks, key=lambda task: len(np.unique(task.labels.label)))
-    config, labels, told, spec = lead.config, lead.labels, lead.told, model.spec
-    attributes = item_attributes(config.attributes_of(model.config.features), spec.features, model.candidates.table)
+    labels, spec, missing = lead.labels, model.spec, _Missing(lead, model)
+    attributes = _attributes(lead, model, missing)
     levels = fit_levels(labels, spec.user_count, spec.item_count, attributes.matrices())
-    tables, taste = _of_history(config, labels, levels, spec) if told else ({}, None)
-    moods = config.moods if model.config.data.interactions.time else {}
-    habits = Habits(levels, told, tables, taste, attributes, moods, config.damping)
+    above = labels.by_user(labels.label - levels.of(labels.user, labels.item), spec.user_count, spec.item_count)
+    tables = {table.name: table for table in _tables(lead, above, missing)} if lead.told else {}
+    taste = _taste(lead, above, missing) if lead.told else None
+    habits = Habits(levels, lead.told, tables, taste, attributes, _moods(lead, model, missing), lead.config.damping)
+    missing.tell([task.name for task in tasks])
     habits.blends = {task.name: _blend(task, habits) for task in tasks}
     return habits
+
+
+class _Missing:
+    """The parts that are asked for and not found: to begin with those of the history, where no outcome tells labels.
+
+    Args:
+        task: whose labels are looked at.
+        model: that is without the parts.
+    """
+
+    def __init__(self, task: _Task, model: RecommenderModel) -> None:
+        self._weights, self._left_out = task.config.weights, model.left_out
+        self._reasons: dict[str, list[str]] = defaultdict(list)
+        if task.told is None:
+            found = [part for part in ("cosine", "agreement", "factors") if task.config.looks_for(part)]
+            others = *task.config.moods, *task.config.attributes_of(model.config.features)
+            self.add([*found, *others], "no categorical outcome in `features.outcome` tells the labels of a history")
+
+    def add(self, parts: Iterable[str], reason: str) -> None:
+        """Notes why parts are missing; nobody asked for those that configured weights do not name."""
+        self._reasons[reason] += [part for part in parts if self._weights is None or part in self._weights]
+
+    def tell(self, tasks: Sequence[str]) -> None:
+        """Says it of all tasks that count on the same habits."""
+        for task in tasks:
+            for reason, parts in self._reasons.items():
+                self._left_out.tell(task, parts, reason)
 
 
 def _blend(task: _Task, habits: Habits) -> Blend:
@@ -97,23 +149,49 @@ def _blend(task: _Task, habits: Habits) -> Blend:
     return Blend.of(task.task, float(task.labels.label.mean()), weights)
 
 
-def _of_history(
-    config: HabitsConfig, labels: TrainLabels, levels: Levels, spec: WindowSpec
-) -> tuple[dict[str, NeighbourTable], Taste | None]:
-    """What reads the history's labels."""
-    above = labels.by_user(labels.label - levels.of(labels.user, labels.item), spec.user_count, spec.item_count)
-    return {table.name: table for table in _tables(config, labels, above)}, _taste(config, labels, above)
+def _attributes(task: _Task, model: RecommenderModel, missing: _Missing) -> ItemAttributes:
+    """Those of which an item has a value."""
+    names, table = task.config.attributes_of(model.config.features), model.candidates.table
+    known = item_attributes(names, model.spec.features, table).known_names
+    if task.told:
+        missing.add([name for name in names if name not in known], "no item has a value of it")
+    return item_attributes(known, model.spec.features, table)
 
 
-def _tables(config: HabitsConfig, labels: TrainLabels, above: sp.csr_matrix) -> Iterator[NeighbourTable]:
+def _moods(task: _Task, model: RecommenderModel, missing: _Missing) -> Mapping[str, int]:
+    if model.config.data.interactions.time:
+        return task.config.moods
+    if task.told:
+        missing.add(task.config.moods, "the log has no times")
+    return {}
+
+
+def _tables(task: _Task, above: sp.csr_matrix, missing: _Missing) -> Iterator[NeighbourTable]:
+    """What reads the history's labels `above` their levels: float32 [U, V]."""
+    config, labels = task.config, task.labels
     if config.looks_for("cosine"):
-        labelled = labels.by_user(np.ones(len(labels.label)), *above.shape)
-        yield NeighbourTable(cosine_links(labelled, config.cosine), 1.0, name="cosine")
+        links = cosine_links(labels.by_user(np.ones(len(labels.label)), *above.shape), config.cosine)
+        if links.nnz:
+            yield NeighbourTable(links, 1.0, name="cosine")
+        else:
+            missing.add(["cosine"], "no user has labelled two items")
     if config.looks_for("agreement"):
-        yield NeighbourTable(agreement_links(above, config.agreement), 1.0, name="agreement")
+        links = agreement_links(above, config.agreement)
+        if links.nnz:
+            yield NeighbourTable(links, 1.0, name="agreement")
+        else:
+            missing.add(["agreement"], "no two items have labels that rise and fall together")
 
 
-def _taste(config: HabitsConfig, labels: TrainLabels, above: sp.csr_matrix) -> Taste | None:
+def _taste(task: _Task, above: sp.csr_matrix, missing: _Missing) -> Taste | None:
+    config, labels = task.config, task.labels
     if not config.looks_for("factors"):
         return None
-    return Taste(fit_factors(above, labels.had(*above.shape), config.factors))
+    if np.abs(above.data).mean() <= _EXACT * np.std(labels.label):
+        missing.add(["factors"], "the levels of users and items explain every label")
+        return None
+    factors = fit_factors(above, labels.had(*above.shape), config.factors)
+    if np.abs(factors.item).max() <= _EXACT * np.sqrt(factors.noise):
+        missing.add(["factors"], "the labels tell no taste")
+        return None
+    return Taste(factors)

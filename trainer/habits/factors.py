@@ -49,6 +49,7 @@ def fit_factors(above: sp.csr_matrix, had: sp.csr_matrix, dimension: int) -> Fac
         had: float [U, V], how often a user had an item, labelled or not.
         dimension: D.
     """
+    above = above.astype(np.float64)  # squares of large labels are beyond float32
     scale = float(np.sqrt(np.mean(above.data**2))) or 1.0
     labels = _Labels(above / scale)
     traits = _traits(had)

@@ -1,11 +1,12 @@
 """Neighbourhoods for a trained model."""
 
 from collections.abc import Iterator, Mapping
-from typing import NamedTuple
+from functools import partial
+from typing import Final, NamedTuple, get_args
 
 import scipy.sparse as sp
 
-from pipeline.config.neighbours import NeighboursConfig
+from pipeline.config.neighbours import NeighbourKind, NeighboursConfig
 from trainer.data import WindowData
 from trainer.model import RecommenderModel
 from trainer.neighbours.links import cosine_links, regression_links, transition_links
@@ -13,9 +14,13 @@ from trainer.neighbours.log import TrainLog, read_log
 from trainer.neighbours.scores import Neighbours, NeighbourTable
 from trainer.neighbours.weights import TOP, choose_weights
 
+_KINDS: Final[tuple[NeighbourKind, ...]] = get_args(NeighbourKind)
+
 
 def build_neighbours(model: RecommenderModel, train: WindowData, held_out: WindowData | None) -> Neighbours | None:
     """Finds the items' neighbours and chooses the weights, if they are not configured. Says what it did.
+
+    What is left out, and why, is kept in the model's `left_out`.
 
     Args:
         model: trained, without neighbourhoods.
@@ -29,12 +34,20 @@ def build_neighbours(model: RecommenderModel, train: WindowData, held_out: Windo
     if config is None or model.retrieval_name is None:
         return None
     spec = model.spec
+    wanted = [kind for kind in _KINDS if config.looks_for(kind)]
+    tell = partial(model.left_out.tell, model.retrieval_name)
     if config.weights is None and held_out is None:
-        print("neighbours: left out, since no eval split is held out to weigh them; `model.neighbours.weights` may")
+        tell(wanted, "no eval split is held out to weigh them on; `model.neighbours.weights` may weigh them")
         return None
     log = read_log(train, spec.item_count, spec.user_count, config.window, config.decay)
-    kinds = dict(_kinds(config, log, spec.config.has_order))
+    found = dict(_kinds(config, log, spec.config.has_order))
+    kinds = {name: kind for name, kind in found.items() if kind.links.nnz}
+    tell([kind for kind in wanted if kind not in found], "the log has no order")
+    tell([kind for kind in found if kind not in kinds], "the train log links no two items")
     weights = _weights(config, model, kinds, held_out)
+    if kinds and not weights:
+        tell(kinds, "no eval window has a target of a user with a history to weigh them on")
+    tell([name for name, weight in weights.items() if not weight], "what it adds does not rank the eval targets better")
     tables = joined_tables(kinds, weights)
     return Neighbours(tables, spec.item_count, weights) if tables else None
 

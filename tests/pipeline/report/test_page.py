@@ -65,6 +65,7 @@ def _model_run(folder: Path) -> Path:
         ScalarLog(str(folder / part)).write(figures, 118)
     result = {"epochs": 1, "steps": 1118, "train": {}, "evaluation": {}, "best_epoch": 0, "seconds": 2.4}
     result["weights"] = {"like": {"network": 0.8124, "levels": 0.5}}
+    result["left_out"] = {"like": {"agreement": "no two items"}}
     (folder / "training.json").write_text(json.dumps(result))
     return folder
 
@@ -96,6 +97,7 @@ def test_holds_every_part_of_the_run(artifacts: Artifacts, tmp_path: Path) -> No
         "tensorflow-recommenders",
         "stars/rmse",
         "network 0.812, levels 0.5",
+        "no two items",
         "train: losses",
         "train: weights of the losses",
         "train: cosines of gradients",

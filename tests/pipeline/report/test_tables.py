@@ -25,7 +25,7 @@ def test_a_row_holds_model_popularity_and_lift() -> None:
     assert compared(VALUES) == ["mrr"]
     assert headline_rows(VALUES) == [
         ("mrr", "0.2500 ± 0.0500", "0.1250", "0.1250"),
-        ("like/auc", "n/a", "", ""),
+        ("like/auc", "undefined", "", ""),
     ]
 
 
