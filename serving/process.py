@@ -1,9 +1,10 @@
-"""The embedded model server as a process that lives as long as a `with` block."""
+"""Model servers as processes that live as long as a `with` block, and never longer than this process."""
 
 import os
 import socket
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,6 +14,8 @@ _ROOT: Final = Path(__file__).resolve().parents[1]
 _LOOK_ONCE: Final = ("--port=0", "--max_num_load_retries=0", "--file_system_poll_wait_seconds=0")
 _PATIENCE: Final = 10
 """Seconds that a server may take to drain before it is killed."""
+_LONGEST_FOLDER: Final = 70
+"""Characters: the path of a UNIX socket has 107 at most."""
 
 
 @contextmanager
@@ -27,10 +30,34 @@ def server_process(flags: Sequence[str], log: IO[str], **environment: str) -> It
       log: What gets its standard error.
       **environment: Variables added to this process's own.
     """
+    with _child(["server", *flags, *_LOOK_ONCE], subprocess.PIPE, log, environment) as process:
+        yield process
+
+
+@contextmanager
+def program_process(command: Sequence[str], log: IO[str]) -> Iterator["subprocess.Popen[bytes]"]:
+    """Starts any program, whose output goes to `log`, and stops it at the end of the block."""
+    with _child(["run", *command], log, log, {}) as process:
+        yield process
+
+
+@contextmanager
+def socket_folder(prefix: str) -> Iterator[Path]:
+    """A temporary folder whose path is short enough for a UNIX socket, and which nobody else can look into."""
+    where = tempfile.gettempdir()
+    with tempfile.TemporaryDirectory(prefix=prefix, dir=where if len(where) <= _LONGEST_FOLDER else "/tmp") as folder:
+        yield Path(folder)
+
+
+@contextmanager
+def _child(
+    arguments: Sequence[str], output: IO[str] | int, log: IO[str], environment: dict[str, str]
+) -> Iterator["subprocess.Popen[bytes]"]:
     search = os.pathsep.join(filter(None, [str(_ROOT), os.environ.get("PYTHONPATH")]))
     process = subprocess.Popen(
-        [sys.executable, "-m", "serving.server", *flags, *_LOOK_ONCE],
-        stdout=subprocess.PIPE,
+        [sys.executable, "-m", "serving.child", *arguments],
+        stdin=subprocess.PIPE,
+        stdout=output,
         stderr=log,
         bufsize=0,
         env={**os.environ, "PYTHONPATH": search, **environment},
@@ -49,6 +76,8 @@ def end_process(process: "subprocess.Popen[bytes]") -> None:
     except subprocess.TimeoutExpired:
         process.kill()
         process.wait()
+    if process.stdin is not None:
+        process.stdin.close()
 
 
 def free_port() -> int:

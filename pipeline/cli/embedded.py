@@ -1,7 +1,6 @@
 """The embedded model server for one call, where no server answers."""
 
 import subprocess
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -9,14 +8,14 @@ from pathlib import Path
 from pipeline.cli.exits import CommandError
 from pipeline.cli.serve import server_flags
 from pipeline.config import Config
-from serving.process import server_process
+from serving.process import server_process, socket_folder
 
 
 @contextmanager
 def embedded_server(config: Config) -> Iterator[str]:
     """Starts a server of the pushed models on a UNIX socket, yields its address and stops it. Raises `CommandError`."""
-    with tempfile.TemporaryDirectory() as folder:
-        socket, log = Path(folder) / "socket", Path(folder) / "log"
+    with socket_folder("recommend-") as folder:
+        socket, log = folder / "socket", folder / "log"
         # The one call is over before a server would be warm.
         flags = [*server_flags(config), f"--grpc_socket_path={socket}", "--enable_model_warmup=false"]
         with log.open("w") as errors, server_process(flags, errors) as process:

@@ -4,14 +4,14 @@ import shutil
 import subprocess
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Final
 
 from pipeline.config.serving import InfraConfig
 from serving.client import RecommenderClient, RecommenderError
-from serving.process import end_process, free_port
+from serving.process import free_port, program_process
 from serving.server import NOT_STARTED
 
 _LOOK_ONCE: Final = ("--max_num_load_retries=0", "--file_system_poll_wait_seconds=0")
@@ -31,17 +31,20 @@ class ServerMissingError(Exception):
 
 @contextmanager
 def serve_with_tensorflow_serving(
-    infra: InfraConfig, model_name: str, base_path: Path, log: IO[str], timeout: float
+    infra: InfraConfig, model_name: str, base_path: Path, unix_socket: Path, log: IO[str], timeout: float
 ) -> Iterator[str]:
     """The address of a TensorFlow Serving with the one version in `base_path`, until the block ends.
 
-    Args, raises: as `serve_candidate`; what the server prints goes to `log`.
+    Args, raises: as `serve_candidate`; what the server prints goes to `log`. A binary listens on `unix_socket`, a
+    container on a port of this machine alone.
     """
-    port = free_port()
-    with _running(infra, model_name, base_path, port, log) as process:
-        with RecommenderClient(f"localhost:{port}", model_name, timeout=1.0, attempts=1) as client:
+    port = free_port() if infra.image else 0
+    address = f"localhost:{port}" if infra.image else f"unix:{unix_socket}"
+    doors = [f"--port={_INSIDE}"] if infra.image else ["--port=0", f"--grpc_socket_path={unix_socket}"]
+    with _running(infra, model_name, base_path, port, doors, log) as process:
+        with RecommenderClient(address, model_name, timeout=1.0, attempts=1) as client:
             wait_until_available(process, client, log, timeout, container=infra.image is not None)
-        yield f"localhost:{port}"
+        yield address
 
 
 def wait_until_available(
@@ -81,21 +84,20 @@ def last_line(process: "subprocess.Popen[bytes]", log: IO[str]) -> str:
 
 @contextmanager
 def _running(
-    infra: InfraConfig, model_name: str, base_path: Path, port: int, log: IO[str]
+    infra: InfraConfig, model_name: str, base_path: Path, port: int, doors: Sequence[str], log: IO[str]
 ) -> Iterator["subprocess.Popen[bytes]"]:
     flags = [f"--model_name={model_name}", *_LOOK_ONCE]
     container = f"infra-validation-{uuid.uuid4().hex[:12]}"
     if infra.image:
-        command = [*_docker(infra.image, container, model_name, base_path, port), f"--port={_INSIDE}"]
+        command = _docker(infra.image, container, model_name, base_path, port)
         flags.append(f"--model_base_path=/models/{model_name}")
     else:
-        command = [_program(str(infra.binary)), f"--port={port}"]
+        command = [_program(str(infra.binary))]
         flags.append(f"--model_base_path={base_path}")
-    process = subprocess.Popen([*command, *flags], stdout=log, stderr=log)
     try:
-        yield process
+        with program_process([*command, *doors, *flags], log) as process:
+            yield process
     finally:
-        end_process(process)
         if infra.image:  # the container outlives a client that had to be killed
             subprocess.run([command[0], "rm", "--force", container], capture_output=True, check=False)
 

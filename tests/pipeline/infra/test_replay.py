@@ -41,6 +41,7 @@ def address(folder: Path) -> Iterator[str]:
     """The model behind a binary that takes TensorFlow Serving's flags: the embedded server under another name."""
     binary = _script(folder / "server", f'cd {ROOT} && exec {sys.executable} -m serving.server "$@"')
     with serve_candidate(str(folder / "model" / "Format-Serving"), InfraConfig(binary=binary), 300.0) as found:
+        assert found.startswith("unix:")  # nothing of it is on the network
         yield found
 
 
