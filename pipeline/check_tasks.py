@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from typing import Final
 
 from pipeline.config import Config
+from pipeline.config.base import LONGEST_NAME
 from pipeline.config.features import Categorical
 from pipeline.config.habits import HabitsConfig
 from pipeline.config.keys import suggestion
@@ -24,8 +25,9 @@ MODEL_OUTPUTS: Final = (
 def check_tasks(config: Config) -> Iterator[Problem]:
     """What is wrong with the tasks by themselves and with what they name."""
     for name in config.tasks:
-        if not re.fullmatch(r"[a-z][a-z0-9_]*", name):
-            yield ("tasks", name), "a task's name should be lower-case letters, digits and underscores"
+        if not re.fullmatch(r"[a-z][a-z0-9_]*", name) or len(name) > LONGEST_NAME:
+            words = f"at most {LONGEST_NAME} lower-case letters, digits and underscores"
+            yield ("tasks", name), f"a task's name should be {words}"
         if name in MODEL_OUTPUTS:
             yield ("tasks", name), "this name is taken by an output of the exported model; choose another"
     for name, task in config.tasks.items():

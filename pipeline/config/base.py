@@ -1,10 +1,13 @@
 """The base of every configuration section: unknown keys are errors, values never change after loading."""
 
-from typing import Any
+from typing import Any, Final
 
 from pydantic import BaseModel, ConfigDict, field_validator, model_validator
 
 _LARGEST = 2**63 - 1
+
+LONGEST_NAME: Final = 100
+"""Characters of a name that becomes a part of file names, of which systems take 255."""
 
 
 class Section(BaseModel):

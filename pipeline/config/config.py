@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from pydantic import Field, model_validator
 
 from pipeline import layout
-from pipeline.config.base import Section
+from pipeline.config.base import LONGEST_NAME, Section
 from pipeline.config.data import CleaningConfig, DataConfig, SplitConfig
 from pipeline.config.evaluation import EvaluationConfig
 from pipeline.config.features import FeaturesConfig, Trend
@@ -31,7 +31,7 @@ def _default_tasks() -> dict[str, AnyTask]:
 class Config(Section):
     """A recommender: its data, features, tasks, model, training, gates and serving."""
 
-    name: str = Field(pattern=r"^[a-z][a-z0-9-]*$")
+    name: str = Field(pattern=r"^[a-z][a-z0-9-]*$", max_length=LONGEST_NAME)
     data: DataConfig
     positive: str | None = None
     """An expression over the columns of the interactions: which events are positives, that is history and

@@ -1,10 +1,11 @@
 """What the exported model answers."""
 
+import re
 from typing import Annotated, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
-from pipeline.config.base import Section
+from pipeline.config.base import LONGEST_NAME, Section
 from pipeline.config.distances import DriftConfig, SkewConfig
 
 
@@ -16,7 +17,7 @@ class InfraConfig(Section):
     binary: str | None = None
     """TensorFlow Serving's `tensorflow_model_server`, a path or a name on the PATH of the machine that validates.
     Missing, as `image` too: this project's embedded server."""
-    image: str | None = None
+    image: str | None = Field(default=None, pattern=r"^[A-Za-z0-9]")
     """A container image with TensorFlow Serving, such as `tensorflow/serving`; Docker runs it."""
     latency_requests: int = Field(default=100, gt=0)
     """Requests whose latency is measured, one after the other, after the candidate has answered all others."""
@@ -57,6 +58,8 @@ class ServingConfig(Section):
     """The `recommend` signature's behaviour, and where pushed versions go."""
 
     model_name: str = "recommender"
+    """Of the folder of versions, and what clients and URLs name: letters, digits, `_`, `-` and `.`, none of them first
+    but a letter, a digit or `_`."""
     folder: str | None = None
     """Where versions are pushed; `<pipeline.root>/serving/<model_name>` when missing."""
     candidates: int = Field(default=200, gt=0)
@@ -104,6 +107,16 @@ class ServingConfig(Section):
     teaches: bool = False
     """The exported model holds what `training.distillation` asks of a teacher; no signature, and larger by a graph."""
     infra: InfraConfig = InfraConfig()
+
+    @field_validator("model_name")
+    @classmethod
+    def _names_one_folder(cls, name: str) -> str:
+        if not re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9_.-]*", name) or len(name) > LONGEST_NAME:
+            raise ValueError(
+                "should be letters, digits, `_`, `-` and `.`, beginning with a letter, a digit or `_`, at most "
+                f"{LONGEST_NAME} of them: it is the name of a folder. Received: {name!r}"
+            )
+        return name
 
     @property
     def caps(self) -> dict[str, int]:

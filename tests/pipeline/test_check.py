@@ -175,7 +175,7 @@ def test_filters_and_caps_name_fitting_item_features(write):
         (
             "  rating: {",
             "  Rating: {",
-            "18: `tasks.Rating`: a task's name should be lower-case letters, digits and underscores",
+            "18: `tasks.Rating`: a task's name should be at most 100 lower-case letters, digits and underscores",
         ),
     ],
 )

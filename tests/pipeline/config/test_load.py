@@ -159,3 +159,19 @@ def test_one_server_validates():
     assert "`binary` and `image` should not both be given" in error_of(
         GOOD + "serving: {infra: {binary: a, image: b}}\n"
     )
+
+
+@pytest.mark.parametrize(
+    "name", ["", "..", "../x", "a/b", "/etc", ".hidden", "a\\b", "a b", "a:1", "-a", "a" * 101]
+)
+def test_a_model_name_that_is_no_folders_name_is_refused(name):
+    error = error_of(GOOD + f"serving: {{model_name: {json.dumps(name)}}}\n")
+    assert "`serving.model_name`: should be letters, digits, `_`, `-` and `.`" in error
+    assert f"Received: {name!r}" in error
+
+
+def test_names_that_become_file_names_are_bounded():
+    assert parse_config(GOOD + "serving: {model_name: Shop_1.v2-b}\n").serving.model_name == "Shop_1.v2-b"
+    assert "`name`: should have at most 100 characters" in error_of(GOOD.replace("name: shop", f"name: {'s' * 101}"))
+    image = error_of(GOOD + "serving: {infra: {image: --privileged}}\n")
+    assert "`serving.infra.image`: should match pattern" in image  # Docker would read it as a flag
