@@ -10,6 +10,7 @@ from pipeline.ingest.verdicts import bad_rows, meeting, no_overlap, no_positive,
 
 FILE: Final = "ingest.json"
 """In the folder of the Examples artifact."""
+_LOSSES: Final = ("dropped", "unparsable", "clipped")
 
 
 class IngestError(Exception):
@@ -45,16 +46,16 @@ def summary(report: Mapping[str, Any]) -> str:
     windows = ", ".join(f"{split} {splits[split]['examples']:,}" for split in layout.WINDOW_SPLITS if split in splits)
     parts = [_rows("rows", report["interactions"], report["interactions"]["kept"]), f"windows: {windows}"]
     parts.append(_rows("items", report.get("items", {}), splits[layout.ITEMS_SPLIT]["examples"]))
-    if "users" in report:
-        parts.append(_rows("rows of users", report["users"], report["users"].get("kept", 0)))
-    return "; ".join([*parts, *(meeting(name, overlap) for name, overlap in report.get("overlap", {}).items())])
+    if report.get("users", {}).keys() & _LOSSES:
+        parts.append(_rows("users", report["users"], report["users"].get("kept", 0)))
+    return "; ".join(part for part in (*parts, meeting(report)) if part)
 
 
 def _rows(noun: str, counts: Mapping[str, Any], kept: int) -> str:
     """`310 of 315 rows (dropped: duplicate 3, missing user_id 2; clipped: rating 7)`."""
     reasons = "; ".join(
         f"{what}: {', '.join(f'{reason} {number:,}' for reason, number in counts[what].items())}"
-        for what in ("dropped", "unparsable", "clipped")
+        for what in _LOSSES
         if counts.get(what)
     )
     total = f" of {counts['rows']:,}" if counts.get("dropped") or noun == "rows" else ""

@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from pipeline.cli import main
+
 ROOT = Path(__file__).parents[3]
 
 SHOP = """\
@@ -34,7 +36,7 @@ def call(folder: Path, *arguments: str, **environment: str) -> subprocess.Comple
 def shop(tmp_path):
     """A folder with one good configuration and its table."""
     (tmp_path / "shop").mkdir()
-    (tmp_path / "shop" / "events.csv").write_text("user_id,item_id,time,rating\n1,2,3,4\n")
+    (tmp_path / "shop" / "events.csv").write_text("user_id,item_id,time,rating\n1,2,1600000000,4\n")
     (tmp_path / "shop.yaml").write_text(SHOP)
     return tmp_path
 
@@ -50,7 +52,24 @@ def test_help_lists_commands_and_exit_codes_at_once(tmp_path):
 
 def test_check_says_ok(shop):
     run = call(shop, "check", "shop.yaml")
-    assert (run.returncode, run.stdout) == (0, "shop.yaml: ok (1 features; tasks: retrieval)\n")
+    assert (run.returncode, run.stdout.splitlines()[-1]) == (0, "shop.yaml: ok (1 features; tasks: retrieval)")
+
+
+def test_check_tells_what_the_rows_hold_and_exits_with_2_where_they_cannot_be_used(shop, monkeypatch, capsys):
+    monkeypatch.chdir(shop)
+    rows = "".join(f"{n % 3},{n % 5},{1_600_000_000_000 + n},4\n" for n in range(40))
+    (shop / "shop" / "events.csv").write_text(f"user_id,item_id,time,rating\n{rows}")
+    assert main(["check", "shop.yaml", "--full"]) == 2
+    assert capsys.readouterr().err.splitlines()[-2:] == [
+        "  events.csv, line 6: time is '1600000000004', expected seconds since 1970 (`time_unit: s`)",
+        "  '1600000000000': `time_unit: ms`?",
+    ]
+    (shop / "shop.yaml").write_text(SHOP.replace("time: time", "time: time, time_unit: ms"))
+    assert main(["check", "shop.yaml"]) == 0
+    out, err = capsys.readouterr()
+    assert "times of events.csv (time): 2020-09-13 12:26:40 to 2020-09-13 12:26:40 UTC" in out
+    assert out.splitlines()[-1] == "shop.yaml: ok (1 features; tasks: retrieval; warnings: 2)"
+    assert "warning: rating of events.csv is always '4'" in err
 
 
 def test_wrong_configuration_exits_with_2_and_all_problems(shop):

@@ -59,7 +59,7 @@ def test_the_line_for_a_person_gives_the_reasons():
     report["overlap"] = {"items": {"of": 30, "met": 28, "of_events": 95, "met_events": 90}}
     assert summary(report) == (
         "95 of 100 rows (dropped: missing user_id 5, duplicate 2; clipped: rating 4); "
-        "windows: train 3, eval 3, test 3; 3 items; 28 of 30 items of the log in their table"
+        "windows: train 3, eval 3, test 3; 3 items; of the log in its tables: 28 of 30 items"
     )
 
 
