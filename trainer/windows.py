@@ -58,15 +58,13 @@ def request_windows(features: Mapping[str, tf.SparseTensor], spec: WindowSpec) -
     """Lays requests out as dense windows whose last event has not happened yet.
 
     The last event's item is unknown, its outcome and label are missing. Its context and time are the row's value
-    behind the history's, where there is one; else the context is missing and the time is that of the newest event.
-    Every event of the history counts as positive.
+    behind the history's, where there is one; else the context is missing and the time unknown. Every event of the
+    history counts as positive.
 
     Args, returns: as `dense_windows`.
     """
     window = _windows(features, spec, slots=1)
-    item, time = window[layout.ITEM_ID], window[layout.TIME]
-    newest = tf.reduce_max(time, axis=1, keepdims=True)
-    window[layout.TIME] = tf.concat([time[:, :-1], tf.where(time[:, -1:] > 0, time[:, -1:], newest)], axis=1)
+    item = window[layout.ITEM_ID]
     is_slot = tf.concat([tf.zeros_like(item[:, :-1], tf.bool), tf.ones_like(item[:, -1:], tf.bool)], axis=1)
     window[layout.IS_POSITIVE] = window[MASK] & ~is_slot
     window[layout.IS_TARGET] = is_slot
@@ -128,6 +126,12 @@ def _event_features(spec: WindowSpec) -> Iterator[tuple[str, float, tf.DType]]:
     for feature in spec.features:
         if feature.section in ("context", "outcome"):
             yield feature.name, missing_value(feature), tf.float32 if feature.form == "number" else tf.int64
+
+
+def no_user_features(features: Sequence[ModelFeature]) -> Window:
+    """One row of user features, all of them missing."""
+    rows = tf.constant(1, tf.int64)
+    return {f.name: _user_feature(None, f, rows) for f in features}
 
 
 def _user_features(features: Mapping[str, tf.SparseTensor], spec: WindowSpec, rows: tf.Tensor) -> Window:

@@ -8,7 +8,7 @@ from pipeline import layout
 from pipeline.config.base import LONGEST_NAME, Section
 from pipeline.config.data import CleaningConfig, DataConfig, SplitConfig
 from pipeline.config.evaluation import EvaluationConfig
-from pipeline.config.features import FeaturesConfig, Trend
+from pipeline.config.features import FeaturesConfig, Time, Trend
 from pipeline.config.model import ModelConfig
 from pipeline.config.serving import PipelineConfig, ServingConfig
 from pipeline.config.tasks import (
@@ -57,6 +57,13 @@ class Config(Section):
         """What the retrieval score knows of what is popular now; None where it has no trend."""
         is_possible = self.data.interactions.time is not None and self.retrieval is not None
         return self.features.trend if self.features.trend.days and is_possible else None
+
+    @property
+    def clock_features(self) -> tuple[str, ...]:
+        """The context features, by their names in the examples, that are read from the events' own time."""
+        time = self.data.interactions.time
+        own = (f for f in self.features.context if isinstance(f, Time) and f.source == time)
+        return tuple(layout.context_feature(f.name) for f in own)
 
     @property
     def has_order(self) -> bool:

@@ -7,6 +7,7 @@ from pydantic import Field, model_validator
 from pipeline.config.balancing import BalancingConfig
 from pipeline.config.base import Section
 from pipeline.config.compression import DistillationConfig, PruningConfig
+from pipeline.config.hiding import HidingConfig
 from pipeline.config.optimizer import OptimizerConfig
 
 Precision = Literal["float32", "mixed_bfloat16", "mixed_float16"]
@@ -51,6 +52,8 @@ class TrainingConfig(Section):
     optimizer: OptimizerConfig = OptimizerConfig()
     balancing: BalancingConfig = BalancingConfig()
     averaging: AveragingConfig | None = None
+    hide: HidingConfig | None = HidingConfig()
+    """What is hidden at random, so that requests may leave it out. `null`: nothing is."""
     early_stopping: EarlyStopping | None = EarlyStopping()
     """`null`: every epoch is trained and the last weights are kept. So they are without an eval split to look at, where
     `fit_on` holds it, and with `pruning`, which reaches its share late."""

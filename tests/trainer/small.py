@@ -25,7 +25,7 @@ tasks:
   rating: {kind: regression, label: rating, min: 1, max: 5}
   like: {kind: binary, label: rating >= 4}
 model: {dimension: 8, feature_dimension: 4, history: {max_events: 6, dropout: 0, item_dropout: 0, blank: 0}}
-training: {epochs: 3, batch_size: 4, optimizer: {warmup_steps: 2}}
+training: {epochs: 3, batch_size: 4, hide: null, optimizer: {warmup_steps: 2}}
 evaluation: {ks: [3]}
 """
 FEATURES = (

@@ -68,9 +68,9 @@ def test_a_request_ends_with_the_event_to_come():
     assert found["is_target"] == [[False, False, True]]
 
 
-def test_a_request_without_its_own_time_and_context_comes_right_after_the_newest_event():
+def test_the_time_and_context_of_a_request_that_does_not_say_are_unknown():
     found = requests({"item_id": [3, 4], "time": [10, 20], "context_device": [0, 0]}, {"item_id": [], "time": [50]})
-    assert found["time"] == [[10, 20, 20], [0, 0, 50]]
+    assert found["time"] == [[10, 20, 0], [0, 0, 50]]
     assert found["context_device"] == [[0, 0, 2], [2, 2, 2]]
     assert found["mask"] == [[True, True, True], [False, False, True]]
 

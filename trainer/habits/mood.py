@@ -17,13 +17,15 @@ def mood(above: tf.Tensor, is_told: tf.Tensor, time: tf.Tensor, scale: int) -> t
     Args:
         above: float [B, L], the labels above what was to be expected.
         is_told: bool [B, L], whose label is known.
-        time: int64 [B, L + 1] seconds, the last one now; 0 where unknown.
+        time: int64 [B, L + 1] seconds, the last one now; 0 where unknown. An unknown now is that of the newest event:
+            most often the next follows soon.
         scale: seconds.
 
     Returns:
         float [B, 1], drawn to 0 where little is known.
     """
     then, now = time[:, :-1], time[:, -1:]
+    now = tf.where(now > 0, now, tf.reduce_max(then, axis=1, keepdims=True))
     is_known = is_told & (then > 0) & (now > 0)
     gap = tf.cast(tf.abs(now - then), tf.float32)
     weight = tf.where(is_known, tf.exp(-gap / scale), 0.0)

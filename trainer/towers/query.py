@@ -9,12 +9,13 @@ from pipeline import layout
 from pipeline.config import Config
 from trainer.encoders.history import HistoryEncoder
 from trainer.encoders.lags import GAP_BUCKETS, before, gap_buckets, lagged, last_visible_before
+from trainer.hiding import Hiding, Known
 from trainer.randomness import BlankHistory, Dropout, EventDropout, Randomness
 from trainer.sharing import Sharing
 from trainer.target_attention import History
 from trainer.towers.layers import FeatureEncoder, HiddenLayers, embedding_table
 from trainer.towers.state import QueryState
-from trainer.windows import MASK, Window
+from trainer.windows import MASK, Window, no_user_features
 from transform.features import ModelFeature
 
 
@@ -28,6 +29,7 @@ class Past(NamedTuple):
         last: int32 [B, Q], the place of the last visible event before each position, -1 where there is none or the
             history is blank.
         gap: int32 [B, Q], the bucket of the time since.
+        known: what else there is to know.
     """
 
     events: tf.Tensor
@@ -35,10 +37,11 @@ class Past(NamedTuple):
     visible: tf.Tensor
     last: tf.Tensor
     gap: tf.Tensor
+    known: Known
 
     def newest(self) -> "Past":
         """For the query at the last position alone."""
-        return self._replace(last=self.last[:, -1:], gap=self.gap[:, -1:])
+        return self._replace(last=self.last[:, -1:], gap=self.gap[:, -1:], known=self.known.newest())
 
     @property
     def earlier(self) -> tf.Tensor:
@@ -94,14 +97,15 @@ class QueryTower(tf.keras.layers.Layer):
         self.hide = EventDropout(model.history.item_dropout, randomness)
         self.dropouts = [Dropout(model.history.dropout, randomness, name=f"dropout_{i}") for i in range(2)]
         self.gaps = _gap_table(config)
-        self._context = [f for f in features if f.section == "context"]
         self.user = self._features(features, "user")
+        self._features_of_users = [f for f in features if f.section == "user"]
         self.context = self._features(features, "context")
         takes_part = model.user_id == "both" or (model.user_id == "ranking" and self._ranking)
         self.user_ids = _user_table(user_count, model.dimension) if takes_part else None
         self.hidden = HiddenLayers(model.query_layers, name="hidden", batch_norm=model.batch_norm)
         self.project = tf.keras.layers.Dense(model.dimension, name="project")
         self.blank = BlankHistory(model.history.blank, randomness)
+        self.hiding = Hiding(config, features, user_count, randomness)
         self.trend = _trend_weights(config)
         self.start = self.add_weight(name="start", shape=[model.dimension], initializer="zeros")
         self.log_scale = self.add_weight(name="log_scale", shape=[], initializer=_scale_start(config))
@@ -115,8 +119,8 @@ class QueryTower(tf.keras.layers.Layer):
         """The window, its items' vectors float [B, L, D] and the index of unknown items -> the queries."""
         past = self._past(window, vectors, unknown, training)
         history = History.of(past.events, past.visible)
-        shared = self._shared_state(window, past, training)
-        parts = self._embedding_and_states(shared, window, training)
+        shared = self._shared_state(past, training)
+        parts = self._embedding_and_states(shared, window[MASK], past.known, training)
         return self._query_state(*parts, window, past, history, unknown)
 
     def newest(self, window: Window, vectors: tf.Tensor, unknown: int) -> QueryState:
@@ -124,22 +128,21 @@ class QueryTower(tf.keras.layers.Layer):
         past = self._past(window, vectors, unknown, training=False).newest()
         history = History(past.events, past.earlier[:, tf.newaxis])
         encoded = self.history.newest(past.events, past.earlier, window[layout.TIME])[:, tf.newaxis]
-        moment = self._last_moment(window)
-        states = tf.where((past.last >= 0)[..., tf.newaxis], encoded, self.start)
-        parts = self._embedding_and_states(self._with_request(states, moment, past.gap), moment, training=False)
+        states = self._with_request(tf.where((past.last >= 0)[..., tf.newaxis], encoded, self.start), past)
+        parts = self._embedding_and_states(states, window[MASK][:, -1:], past.known, training=False)
         return self._query_state(*parts, window, past, history, unknown).newest()
 
     def _embedding_and_states(
-        self, shared: tf.Tensor, window: Window, training: bool
+        self, shared: tf.Tensor, mask: tf.Tensor, known: Known, training: bool
     ) -> tuple[tf.Tensor, dict[str, tf.Tensor]]:
         """From shared states float [B, Q, D]: `embedding` and `hidden` of `QueryState`."""
         states = self.sharing(shared)
         own = shared if self._retrieval is None else states[self.sharing.state_of(self._retrieval)]
-        hidden = self.hidden(own, window[MASK], training=training)
+        hidden = self.hidden(own, mask, training=training)
         query = tf.math.l2_normalize(self.project(hidden), axis=-1, epsilon=1e-6)
         parts = [query * tf.exp(self.log_scale), tf.ones_like(query[..., :1])]
         parts += [] if self.trend is None else [self.trend(own)]
-        return tf.concat(parts, axis=-1), {name: self._with_user_id(states[name], window) for name in self._ranking}
+        return tf.concat(parts, axis=-1), {name: self._with_user_id(states[name], known) for name in self._ranking}
 
     def _query_state(
         self,
@@ -156,46 +159,53 @@ class QueryTower(tf.keras.layers.Layer):
         user, time = window[layout.USER_ID], window[layout.TIME]
         return QueryState(embedding, hidden, history, items, time, user, outcomes)
 
-    def _last_moment(self, window: Window) -> Window:
-        """The window with what a query reads of its own moment, at the last position alone."""
-        names = [MASK, *(f.name for f in self._context)]
-        return {**window, **{name: window[name][:, -1:] for name in names}}
-
     def shared_state(self, window: Window, vectors: tf.Tensor, unknown: int, training: bool = False) -> tf.Tensor:
         """What all tasks' states are made of, float [B, L, D]; the arguments are those of `call`."""
-        return self._shared_state(window, self._past(window, vectors, unknown, training), training)
+        return self._shared_state(self._past(window, vectors, unknown, training), training)
 
     def _past(self, window: Window, vectors: tf.Tensor, unknown: int, training: bool) -> Past:
+        known = self.hiding(window, training=training)
         positive = window[MASK] & window[layout.IS_POSITIVE] & (window[layout.ITEM_ID] != unknown)
         visible = self.hide(positive, training=training)
         last = last_visible_before(visible)
-        time = window[layout.TIME]
-        gap = gap_buckets(time, lagged(time, last), GAP_BUCKETS)
-        events = self.dropouts[0](self.event(window, vectors, gap), training=training)
+        time = known.past[layout.TIME]
+        earlier = lagged(time, last)
+        events = self.event(known.past, vectors, gap_buckets(time, earlier, GAP_BUCKETS))
+        events = self.dropouts[0](events, training=training)
         last = self.blank(last, training=training)
-        return Past(events, positive, visible, last, tf.where(last >= 0, gap, 0))
+        gap = tf.where(last >= 0, gap_buckets(known.moment[layout.TIME], earlier, GAP_BUCKETS), 0)
+        return Past(events, positive, visible, last, gap, known)
 
-    def _shared_state(self, window: Window, past: Past, training: bool) -> tf.Tensor:
-        encoded = self.history(past.events, past.visible, window[layout.TIME], past.positive, training=training)
+    def _shared_state(self, past: Past, training: bool) -> tf.Tensor:
+        times = past.known.past[layout.TIME]
+        encoded = self.history(past.events, past.visible, times, past.positive, training=training)
         states = before(encoded, past.last, self.start)
-        return self.dropouts[1](self._with_request(states, window, past.gap), training=training)
+        return self.dropouts[1](self._with_request(states, past), training=training)
 
-    def _with_request(self, states: tf.Tensor, window: Window, gap: tf.Tensor) -> tf.Tensor:
+    def _with_request(self, states: tf.Tensor, past: Past) -> tf.Tensor:
+        known = past.known
         if self.gaps is not None:
-            states += self.gaps(gap)
+            states += self.gaps(past.gap)
         if self.context is not None:
-            states += self.context(window)
+            states += self.context(known.moment)
         if self.user is not None:
-            states += self.user(window)[:, tf.newaxis]
+            states += self._user_vectors(self.user, known)
         if self._model.user_id == "both" and self.user_ids is not None:
-            states += self.user_ids(window[layout.USER_ID])[:, tf.newaxis]
+            states += self.user_ids(known.user_id)
         return states
 
-    def _with_user_id(self, hidden: tf.Tensor, window: Window) -> tf.Tensor:
+    def _user_vectors(self, encoder: FeatureEncoder, known: Known) -> tf.Tensor:
+        """The users' features, float [B, Q or 1, D]."""
+        vectors = encoder(known.past)[:, tf.newaxis]
+        if known.without_user is None:
+            return vectors
+        unknown = encoder(no_user_features(self._features_of_users))
+        return tf.where(known.without_user[..., tf.newaxis], unknown[:, tf.newaxis], vectors)
+
+    def _with_user_id(self, hidden: tf.Tensor, known: Known) -> tf.Tensor:
         if self.user_ids is None:
             return hidden
-        user = self.user_ids(window[layout.USER_ID])[:, tf.newaxis]
-        return tf.concat([hidden, user + tf.zeros_like(hidden[..., :1])], axis=-1)
+        return tf.concat([hidden, self.user_ids(known.user_id) + tf.zeros_like(hidden[..., :1])], axis=-1)
 
 
 def _gap_table(config: Config) -> tf.keras.layers.Embedding | None:

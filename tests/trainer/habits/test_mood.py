@@ -24,8 +24,14 @@ def test_unknown_labels_and_unknown_times_say_nothing():
     known = of([1.0], [True], [100, 160])
     np.testing.assert_allclose(of([1.0, 9.0], [True, False], [100, 150, 160]), known, rtol=1e-6)
     np.testing.assert_allclose(of([9.0, 1.0], [True, True], [0, 100, 160]), known, rtol=1e-6)
-    assert of([1.0], [True], [100, 0]) == 0
+    assert of([1.0], [True], [0, 100]) == 0
     assert of([], [], [100]) == 0
+
+
+def test_an_unknown_now_is_that_of_the_newest_event():
+    assert of([1.0, 2.0], [True, True], [100, 130, 0]) == of([1.0, 2.0], [True, True], [100, 130, 130])
+    assert of([1.0, 2.0], [True, True], [0, 0, 0]) == 0
+    assert of([], [], [0]) == 0
 
 
 def test_events_long_ago_are_no_mood():
