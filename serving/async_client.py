@@ -8,7 +8,8 @@ from typing import Any
 import grpc
 
 from serving import messages
-from serving.client import OPTIONS, Pairs, as_recommender_error, decode, open_methods
+from serving.checks import RequestChecks
+from serving.client import OPTIONS, Pairs, RecommenderError, as_recommender_error, decode, open_methods
 from serving.messages import Explanation, Metadata, Recommendation, Request, VersionStatus
 from serving.retries import Retries
 
@@ -31,6 +32,7 @@ class AsyncRecommenderClient:
         self._timeout = timeout
         self._attempts = attempts
         self._metadata = tuple(metadata)
+        self._checks = RequestChecks()
         if credentials is None:
             self._channel = grpc.aio.insecure_channel(address, options=OPTIONS)
         else:
@@ -47,8 +49,11 @@ class AsyncRecommenderClient:
         self, requests: Sequence[Request], *, timeout: float | None = None, metadata: Pairs = ()
     ) -> list[list[Recommendation]]:
         """One list of items for each request, in one call. Raises `RecommenderError`."""
+        self._checks.tell_times(requests)
         examples = [messages.encode_example(request) for request in requests]
-        return await self.recommend_examples(examples, timeout=timeout, metadata=metadata)
+        answers = await self.recommend_examples(examples, timeout=timeout, metadata=metadata)
+        await self._tell_features(requests, timeout, metadata)
+        return answers
 
     async def recommend_examples(
         self, examples: Sequence[bytes], *, timeout: float | None = None, metadata: Pairs = ()
@@ -64,9 +69,11 @@ class AsyncRecommenderClient:
         self, request: Request, items: Sequence[str], *, timeout: float | None = None, metadata: Pairs = ()
     ) -> list[Explanation]:
         """Why each of the items has its score for the request, in the order of `items`. Raises `RecommenderError`."""
+        self._checks.tell_times([request])
         examples = [messages.encode_example(request, items)]
         call = messages.predict_request(self.model_name, examples, messages.EXPLAIN)
         response = await self._call(self._predict, call, timeout, metadata)
+        await self._tell_features([request], timeout, metadata)
         return decode(self.address, self.model_name, response, messages.explanations)
 
     async def status(self, *, timeout: float | None = None, metadata: Pairs = ()) -> list[VersionStatus]:
@@ -90,6 +97,14 @@ class AsyncRecommenderClient:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         await self.close()
+
+    async def _tell_features(self, requests: Sequence[Request], timeout: float | None, metadata: Pairs) -> None:
+        if self._checks.has_unknown(requests):
+            try:
+                known = await self.metadata(timeout=timeout, metadata=metadata)
+            except RecommenderError:
+                known = None
+            self._checks.tell_features(requests, known)
 
     async def _call(self, method: Any, request: Any, timeout: float | None, metadata: Pairs) -> Any:
         retries = Retries(self._timeout if timeout is None else timeout, self._attempts)

@@ -15,6 +15,7 @@ from typing import Any, Final, TypeVar
 import grpc
 
 from serving import messages, wire
+from serving.checks import RequestChecks, RequestWarning
 from serving.messages import Explanation, Influence, Metadata, Recommendation, Request, VersionStatus
 from serving.retries import Retries
 
@@ -26,6 +27,7 @@ __all__ = [
     "RecommenderClient",
     "RecommenderError",
     "Request",
+    "RequestWarning",
     "VersionStatus",
 ]
 
@@ -94,6 +96,7 @@ class RecommenderClient:
         self._timeout = timeout
         self._attempts = attempts
         self._metadata = tuple(metadata)
+        self._checks = RequestChecks()
         self._closed = threading.Event()
         self._channel = open_channel(address, credentials)
         self._predict, self._get_metadata, self._get_status = open_methods(self._channel)
@@ -101,15 +104,22 @@ class RecommenderClient:
     def recommend(
         self, request: Request, *, timeout: float | None = None, metadata: Pairs = ()
     ) -> list[Recommendation]:
-        """The best items for one request, best first. Raises `RecommenderError`."""
+        """The best items for one request, best first. Raises `RecommenderError`.
+
+        Gives a `RequestWarning` of times that are no moments of the history (a request years away from it, before it, or
+        in the future) and of features that the model does not know: of each kind once.
+        """
         return self.recommend_many([request], timeout=timeout, metadata=metadata)[0]
 
     def recommend_many(
         self, requests: Sequence[Request], *, timeout: float | None = None, metadata: Pairs = ()
     ) -> list[list[Recommendation]]:
         """One list of items for each request, in one call. Raises `RecommenderError`."""
+        self._checks.tell_times(requests)
         examples = [messages.encode_example(request) for request in requests]
-        return self.recommend_examples(examples, timeout=timeout, metadata=metadata)
+        answers = self.recommend_examples(examples, timeout=timeout, metadata=metadata)
+        self._tell_features(requests, timeout, metadata)
+        return answers
 
     def recommend_examples(
         self, examples: Sequence[bytes], *, timeout: float | None = None, metadata: Pairs = ()
@@ -125,9 +135,11 @@ class RecommenderClient:
         self, request: Request, items: Sequence[str], *, timeout: float | None = None, metadata: Pairs = ()
     ) -> list[Explanation]:
         """Why each of the items has its score for the request, in the order of `items`. Raises `RecommenderError`."""
+        self._checks.tell_times([request])
         examples = [messages.encode_example(request, items)]
         call = messages.predict_request(self.model_name, examples, messages.EXPLAIN)
         response = self._call(self._predict, call, timeout, metadata)
+        self._tell_features([request], timeout, metadata)
         return decode(self.address, self.model_name, response, messages.explanations)
 
     def status(self, *, timeout: float | None = None, metadata: Pairs = ()) -> list[VersionStatus]:
@@ -152,6 +164,14 @@ class RecommenderClient:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+    def _tell_features(self, requests: Sequence[Request], timeout: float | None, metadata: Pairs) -> None:
+        if self._checks.has_unknown(requests):
+            try:
+                known = self.metadata(timeout=timeout, metadata=metadata)
+            except RecommenderError:
+                known = None
+            self._checks.tell_features(requests, known)
 
     def _call(self, method: Any, request: Any, timeout: float | None, metadata: Pairs) -> Any:
         retries = Retries(self._timeout if timeout is None else timeout, self._attempts)

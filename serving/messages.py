@@ -17,6 +17,8 @@ Bound = int | float | datetime
 
 SIGNATURE: Final = "serving_default"
 EXPLAIN: Final = "explain"
+FEATURES: Final = "request_features"
+"""The signature whose outputs are what the model reads of requests."""
 SIGNATURE_DEF: Final = "signature_def"
 STATES: Final = {0: "UNKNOWN", 10: "START", 20: "LOADING", 30: "AVAILABLE", 40: "UNLOADING", 50: "END"}
 _STRING: Final = 7
@@ -27,6 +29,8 @@ _OWN_FEATURES: Final = frozenset(
     {"user_id", "item_id", "time", "exclude_item_id", "allow_item_id", "candidate_item_id", "diversity", "k"}
 )
 _PART: Final = "utility_"
+_NO_SECONDS: Final = 10**11
+"""Seconds since 1970 from here on are of the year 5138: milliseconds are, from 1973 on."""
 
 
 class AnswerError(ValueError):
@@ -37,7 +41,8 @@ class AnswerError(ValueError):
 class Request:
     """Whom to recommend to, and what is known of them. Everything may be missing.
 
-    history: item ids, oldest first. times: seconds since 1970 of these n events; one more is the request's own.
+    history: item ids, oldest first. times: seconds since 1970 of these n events, 0 where one is unknown; one more is
+    the request's own.
     features: further features of the tf.Example by their full name, such as `user_gender` (a value) or
     `context_device` (n or n + 1 values). exclude: item ids never to recommend. k: how many items; the model's
     default for None.
@@ -70,6 +75,9 @@ class Request:
             raise ValueError(
                 f"`times` should hold {n} or {n + 1} values, as `history` holds {n}. Received: {self.times}"
             )
+        if self.times and max(self.times) >= _NO_SECONDS:
+            unit = "seconds since 1970, and these look like milliseconds or smaller parts"
+            raise ValueError(f"`times` should be {unit}. Received: {max(self.times)}")
         own = sorted(_OWN_FEATURES & set(self.features))
         if own:
             raise ValueError(f"`features` should not name what has an argument of its own. Received: {', '.join(own)}")

@@ -48,6 +48,14 @@ class TinyRecommender(tf.Module):
         with tf.control_dependencies([tf.debugging.assert_rank(user_id, 1)]):
             return self._rank(item_id, tf.identity(k))
 
+    @tf.function(input_signature=[tf.TensorSpec([None], tf.string, name="examples")])
+    def features(self, examples: tf.Tensor) -> dict[str, tf.Tensor]:
+        spec = {
+            "user_id": tf.io.FixedLenFeature([], tf.string, ""),
+            "user_age": tf.io.FixedLenFeature([], tf.float32, 0),
+        }
+        return tf.io.parse_example(examples, spec)
+
     def _rank(self, hidden: tf.Tensor, k: tf.Tensor) -> dict[str, tf.Tensor]:
         seen = tf.reduce_any(hidden[:, :, None] == tf.constant(ITEMS)[None, None, :], 1)
         width = tf.minimum(tf.reduce_max(k), len(ITEMS))
@@ -70,7 +78,8 @@ def save_model(path: Path, offset: float = 0.0) -> Path:
     same = ("serving_default", "recommend", "retrieve", "rank", "embed_query", "embed_candidate")
     signatures = dict.fromkeys(same, model.recommend)
     part = path.parent / f".{path.name}.part"
-    tf.saved_model.save(model, str(part), signatures={**signatures, "recommend_tensors": model.recommend_tensors})
+    signatures |= {"recommend_tensors": model.recommend_tensors, "request_features": model.features}
+    tf.saved_model.save(model, str(part), signatures=signatures)
     return part.rename(path)
 
 
