@@ -106,8 +106,8 @@ class RecommenderClient:
     ) -> list[Recommendation]:
         """The best items for one request, best first. Raises `RecommenderError`.
 
-        Gives a `RequestWarning` of times that are no moments of the history (a request years away from it, before it, or
-        in the future) and of features that the model does not know: of each kind once.
+        Gives a `RequestWarning` of times that are no moments of the history (a request years away from it, before it,
+        or in the future) and of features that the model does not know: of each kind once.
         """
         return self.recommend_many([request], timeout=timeout, metadata=metadata)[0]
 

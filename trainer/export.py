@@ -54,6 +54,7 @@ def export_model(
     queries: NDArray[np.float32] | None = None,
     attributes: Attributes | None = None,
     snapshot: Snapshot | None = None,
+    asked_share: float = 1.0,
 ) -> "Exported":
     """Writes the SavedModel with the signatures of `docs/data-layout.md`, and warm-up requests for servers in it.
 
@@ -69,6 +70,7 @@ def export_model(
             items take their place.
         attributes: the items' raw attributes that `config.serving` names.
         snapshot: what is known of users whose requests do not say.
+        asked_share: of the users, for whom `evaluate` also answers in the forms of requests that services send.
 
     Returns:
         What was written, still in memory.
@@ -76,7 +78,7 @@ def export_model(
     Raises:
         ValueError: the transform graph's raw features cannot be served (`RequestReader`), or an attribute is missing.
     """
-    module = ExportedModel(model, tft_output, config, queries, attributes, snapshot)
+    module = ExportedModel(model, tft_output, config, queries, attributes, snapshot, asked_share)
     exported = Exported(module, module.concrete_signatures())
     tf.saved_model.save(module, path, signatures=exported.signatures)
     specs = {name: input_specs(function) for name, function in exported.signatures.items()}
@@ -101,6 +103,7 @@ class ExportedModel(tf.Module):
         queries: NDArray[np.float32] | None = None,
         attributes: Attributes | None = None,
         snapshot: Snapshot | None = None,
+        asked_share: float = 1.0,
     ) -> None:
         super().__init__(name="exported_model")
         self.snapshot = None if snapshot is None else SnapshotTable(snapshot)
@@ -121,7 +124,7 @@ class ExportedModel(tf.Module):
         if config.serving.diversity is not None:
             self.diversity = Diversity(config.serving.diversity, attributes or {}, model.spec.item_count)
         recommender = Recommender(model, self.index, self.item_ids, reader, self.filters, self.diversity)
-        evaluation = Evaluation(model, recommender, self.frequencies, reader)
+        evaluation = Evaluation(model, recommender, self.frequencies, reader, asked_share)
         self.class_names = {
             task: _table(feature_vocabulary(head.feature, tft_output), tf.string, f"{task}_classes")
             for task, head in model.classifiers.items()
@@ -175,6 +178,7 @@ class Functions:
             "rank": _concrete(self.recommender.rank),
             "explain": _concrete(self.explainer.explain),
             "evaluate": _concrete(self.evaluation.evaluate),
+            "request_features": _concrete(self.reader.features),
         }
         if self.model.config.events:
             signatures["evaluation_labels"] = _concrete(self.evaluation.labels)

@@ -98,7 +98,8 @@ class TrainingJob:
         files = {"train": arguments.train_files, "eval": arguments.eval_files}
         data = WindowData([p for split in config.training.fit_on for p in files[split]], spec)
         self._splits = (WindowData(files["eval"], spec), data)
-        self._has_eval = self._splits[0].summary().windows > 0
+        self._eval_windows = self._splits[0].summary().windows
+        self._has_eval = self._eval_windows > 0
         summary = data.summary()
         self._labels = summary.labels
         with strategy.scope():
@@ -140,6 +141,7 @@ class TrainingJob:
             queries=self.sample_queries(model),
             attributes=load_attributes(items_beside(raw), self._catalogue.item_ids, self._config),
             snapshot=self.snapshot(),
+            asked_share=min(1.0, self._config.evaluation.requests / max(1, self._eval_windows)),
         )
 
     def add_memories(self, model: RecommenderModel) -> dict[str, float]:

@@ -48,6 +48,11 @@ class EvaluationConfig(Section):
     ranked. Always with `split.cold_items`."""
     slices: tuple[str, ...] = ()
     """Raw example features such as `user_gender`; warm and cold users are always told apart."""
+    requests: int = Field(default=2000, ge=0)
+    """Of about so many windows of a split, those of a seeded sample of users, the figures are also those of requests in
+    the forms that services send: `ids_alone_ndcg@10` (the ids of user and items), `without_request_time_hr@10` (no time
+    of its own), `hour_later_...`, `day_later_...`, `month_later_...` (thirty days; after the last event), beside
+    `everything_...` of the same users; of tasks `<task>/ids_alone_rmse`, `<task>/ids_alone_auc`, ... 0: none."""
     splits: tuple[Literal["eval", "test"], ...] = ("eval", "test")
     gates: tuple[Gate, ...] = ()
     beat_popularity: BaselineGate | None = BaselineGate()

@@ -15,6 +15,7 @@ from tfx.types import standard_artifacts
 from tfx.utils import path_utils
 
 from pipeline.config import Config, ConfigError, parse_config
+from pipeline.evaluation.request_forms import request_forms
 from pipeline.ingest.columns import Plan
 from pipeline.lineage import Lineage, custom_config
 
@@ -86,6 +87,7 @@ def _meaning(config: Config) -> Mapping[str, object]:
     every feature that is read of an example."""
     plan, evaluation = Plan(config), config.evaluation
     lists = {"evaluation.ks": list(evaluation.ks), "evaluation.mask_seen": evaluation.mask_seen}
+    lists |= {"forms of requests": list(request_forms(config))} if request_forms(config) else {}
     return {
         **(lists if config.retrieval else {}),
         **{f"tasks.{name}.kind": task.kind for name, task in config.tasks.items()},

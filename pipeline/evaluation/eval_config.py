@@ -20,6 +20,13 @@ from pipeline.evaluation.metric_names import (
     index_recall_metric,
     list_metrics,
 )
+from pipeline.evaluation.request_forms import (
+    request_figure,
+    request_forms,
+    request_ranking_metrics,
+    request_task_metrics,
+)
+from pipeline.evaluation.request_metrics import RequestMetrics, RequestTaskMetrics
 from pipeline.evaluation.tfma_metrics import IndexRecall, RetrievalMetrics, RowCount, TaskMetrics
 from pipeline.fingerprint import code_fingerprint
 
@@ -37,13 +44,22 @@ def make_eval_config(config: Config) -> Any:
         specs.append(_spec(config, RetrievalMetrics, settings))
         lists = list_metrics(config)
         specs += [_spec(config, ListMetrics, {"names": lists})] if lists else []
+        forms = {"forms": list(request_forms(config))}
+        specs += [_spec(config, RequestMetrics, settings | forms)] if request_forms(config) else []
     if config.evaluates_cold_items:
         specs.append(_spec(config, ColdItemMetrics, settings))
     index_recall = index_recall_metric(config)
     if index_recall is not None:
         specs.append(_spec(config, IndexRecall, {"name": index_recall}))
     specs += [_spec(config, TaskMetrics, {"kind": settings.kind}, task) for task, settings in config.events.items()]
+    specs += _request_task_specs(config)
     return config_pb2.EvalConfig(model_specs=[_model_spec(config)], slicing_specs=_slices(config), metrics_specs=specs)
+
+
+def _request_task_specs(config: Config) -> list[Any]:
+    found = {task: request_figure(config, task) for task in config.ranking}
+    settings = {"forms": list(request_forms(config))}
+    return [_spec(config, RequestTaskMetrics, settings | {"figure": f}, task) for task, f in found.items() if f]
 
 
 def _model_spec(config: Config) -> Any:
@@ -80,6 +96,10 @@ def _spec(config: Config, metric: type, settings: dict[str, Any], task: str = ""
 
 
 def _measured_by(config: Config, metric: str) -> type:
+    if metric in request_task_metrics(config):
+        return RequestTaskMetrics
+    if metric in request_ranking_metrics(config):
+        return RequestMetrics
     if "/" in metric:
         return TaskMetrics
     if metric.removeprefix(POPULARITY) in list_metrics(config):

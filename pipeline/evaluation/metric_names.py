@@ -8,6 +8,7 @@ from typing import Final, Literal
 from pipeline.config import Config
 from pipeline.config.evaluation import BaselineGate, Gate
 from pipeline.config.features import Categorical, MultiValued, Numeric
+from pipeline.evaluation.request_forms import request_ranking_metrics, request_task_metrics, without_form
 from pipeline.layout import context_feature, user_feature
 
 Direction = Literal["higher", "lower"]
@@ -82,7 +83,7 @@ def known_metrics(config: Config) -> list[str]:
     names += [] if index_recall is None else [index_recall]
     for task, settings in config.events.items():
         names += [f"{task}/{metric}" for metric in TASK_METRICS[settings.kind]]
-    return names
+    return names + request_ranking_metrics(config) + request_task_metrics(config)
 
 
 def task_metrics(config: Config) -> list[str]:
@@ -92,7 +93,7 @@ def task_metrics(config: Config) -> list[str]:
 
 def direction(metric: str) -> Direction | None:
     """Which way the metric is better; None where neither way is (calibration is best at 1)."""
-    name = metric.rsplit("/", 1)[-1]
+    name = without_form(metric.rsplit("/", 1)[-1])
     if name == "calibration":
         return None
     return "lower" if name in _LOWER_IS_BETTER else "higher"

@@ -19,7 +19,7 @@ ABSOLUTE: Final = 1e-4
 _RANKS: Final = frozenset(
     f"{kind}{name}"
     for kind in ("", "popularity_")
-    for name in ("rank", "target_rank", "cold_rank", "top_items", "novelty", "intra_list_distance")
+    for name in ("rank", "target_rank", "request_rank", "cold_rank", "top_items", "novelty", "intra_list_distance")
 )
 """Outputs that a last bit of a score may move: they are asked for and not compared."""
 _EFFECT: Final = "event_effect"

@@ -3,7 +3,7 @@ import pytest
 import tensorflow as tf
 
 from pipeline.config.hiding import HidingConfig
-from tests.trainer.small import FEATURES, USERS, draw_rows, small_config, small_spec, small_model, sparse_features
+from tests.trainer.small import FEATURES, USERS, draw_rows, small_config, small_model, small_spec, sparse_features
 from trainer.hiding import Hiding
 from trainer.randomness import Randomness
 from trainer.windows import MASK, dense_windows, missing_value

@@ -10,6 +10,7 @@ from trainer.ranks import target_ranks, top_items
 from trainer.signatures.blocks import CELLS, in_row_blocks
 from trainer.signatures.reader import Features, RequestReader, first_value
 from trainer.signatures.recommend import Recommender
+from trainer.signatures.requests import RequestForms
 from trainer.towers.state import QueryState
 from trainer.windows import Window, dense_windows, missing_value
 
@@ -35,12 +36,19 @@ class Evaluation:
         recommender: scores the catalogue.
         frequencies: float [V], the popularity baseline's scores; a variable that the exported object tracks.
         reader: of the examples.
+        asked_share: of the users, whose windows are asked in the forms that services send.
     """
 
     def __init__(
-        self, model: RecommenderModel, recommender: Recommender, frequencies: tf.Variable, reader: RequestReader
+        self,
+        model: RecommenderModel,
+        recommender: Recommender,
+        frequencies: tf.Variable,
+        reader: RequestReader,
+        asked_share: float = 1.0,
     ) -> None:
         self._model = model
+        self._forms = RequestForms(model, recommender, reader, asked_share)
         self._recommender = recommender
         self._frequencies = frequencies
         self._size = int(frequencies.shape[0])
@@ -57,20 +65,23 @@ class Evaluation:
         features = self._reader.model_features(raw)
         window = dense_windows(features, self._model.spec)
         target = window[layout.ITEM_ID][:, -1]
-        state = self._model.encode_newest(hide_newest(window, self._model))
-        predictions = self._model.rank(state, target[:, tf.newaxis])
-        ranks = {} if self._model.retrieval_name is None else self._ranks(state, window, features)
+        asked = hide_newest(window, self._model)
+        state = self._model.encode_newest(asked)
+        predictions = {n: values[:, 0] for n, values in self._model.rank(state, target[:, tf.newaxis]).items()}
+        seen = tf.sparse.to_dense(features[layout.SEEN_ITEM_ID], self._size)
+        ranks = {} if self._model.retrieval_name is None else self._ranks(state, window, seen)
+        user = first_value(raw[layout.USER_ID], "")
         return {
             **ranks,
-            **{name: values[:, 0] for name, values in predictions.items()},
+            **predictions,
+            **self._forms.answers(asked, user, target, seen, ranks | predictions),
             **self._model.interests(state),
             **self._about(raw, window),
         }
 
-    def _ranks(self, state: QueryState, window: Window, features: Features) -> dict[str, tf.Tensor]:
+    def _ranks(self, state: QueryState, window: Window, seen: tf.Tensor) -> dict[str, tf.Tensor]:
         """What is said of the whole catalogue: a model that only predicts labels would pay much for it."""
         target = window[layout.ITEM_ID][:, -1]
-        seen = tf.sparse.to_dense(features[layout.SEEN_ITEM_ID], self._size)
         kinds = _RANKING | ({_INDEX_RECALL: tf.float32} if self._has_approximate_index else {})
         time = window[layout.TIME][:, -1]
         trends = 0 if self._model.trend is None else self._model.trend.width

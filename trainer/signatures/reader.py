@@ -1,13 +1,12 @@
 """From what a caller sends, serialized tf.Examples or plain tensors, to the model's dense windows."""
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection
 from typing import NamedTuple
 
 import tensorflow as tf
 import tensorflow_transform as tft
 
 from pipeline import layout
-from pipeline.config.features import Time
 from trainer.signatures.inputs import Extras, absent, extra_inputs, parsing_specs
 from trainer.snapshot import SnapshotTable
 from trainer.windows import Window, WindowSpec, request_windows
@@ -70,6 +69,12 @@ class RequestReader:
         own |= parsing_specs(self._extras)
         return tf.io.parse_example(examples, spec | {name: own[name] for name in also if name in own})
 
+    def features(self, examples: tf.Tensor) -> dict[str, tf.Tensor]:
+        """The signature `request_features`: string [B] -> every feature that a request may hold, as the model reads it:
+        [B, *] by name, with `""`, NaN or 0 where a row has fewer values."""
+        also = (layout.K, layout.EXCLUDE_ITEM_ID, layout.CANDIDATE_ITEM_ID, *self._extras)
+        return {n: tf.sparse.to_dense(v, absent(v.dtype)) for n, v in self.raw(examples, also).items()}
+
     def model_features(self, raw: Features) -> Features:
         """Applies the Transform graph to raw features; those that `raw` lacks are empty, those unknown are left out."""
         rows = raw[layout.ITEM_ID].dense_shape[0]
@@ -113,8 +118,19 @@ class RequestReader:
             layout.TIME: _sparse(moments, is_moment),
         }
         clock = _sparse(tf.where(moments > 0, moments, -1), is_moment)
-        raw |= dict.fromkeys(self._clock_features(), clock)
+        raw |= dict.fromkeys(self._spec.config.clock_features, clock)
         return self._request(raw, exclude_item_id, k, dict(zip(self._extras, extras, strict=True)))
+
+    def clocks(self, time: tf.Tensor) -> Window:
+        """The context features that are read from the time, as of int64 [B] seconds, 0 where unknown: by name [B]."""
+        names = self._spec.config.clock_features
+        if not names:
+            return {}
+        raw = {layout.ITEM_ID: _empty(tf.shape(time, tf.int64)[0], tf.string)}
+        moment = tf.where(time > 0, time, -1)[:, tf.newaxis]
+        raw |= dict.fromkeys(names, _sparse(moment, tf.ones_like(moment, tf.bool)))
+        features = self.model_features(raw)
+        return {name: tf.sparse.to_dense(features[name])[:, 0] for name in names}
 
     def _request(self, raw: Features, exclude_item_id: tf.Tensor, k: tf.Tensor, extras: Extras) -> Request:
         features = self._request_features(raw)
@@ -125,13 +141,6 @@ class RequestReader:
             exclude = tf.concat([history, exclude], axis=1)
         k = tf.cast(tf.where(k > 0, k, tf.cast(serving.default_k, k.dtype)), tf.int32)
         return Request(request_windows(features, self._spec), exclude, tf.minimum(k, serving.max_k), extras)
-
-    def _clock_features(self) -> Iterator[str]:
-        """The context features that are read from the events' time: plain tensors carry these alone."""
-        config = self._spec.config
-        for feature in config.features.context:
-            if isinstance(feature, Time) and feature.source == config.data.interactions.time:
-                yield layout.context_feature(feature.name)
 
 
 def first_value(values: tf.SparseTensor, default: float | str) -> tf.Tensor:

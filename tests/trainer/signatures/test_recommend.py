@@ -66,6 +66,7 @@ def test_without_a_retrieval_task_no_embedding_is_served(shop_graph):
         "interests",
         "evaluate",
         "evaluation_labels",
+        "request_features",
     }
     found = signatures["evaluate"](examples=serialized({"item_id": ["i1"], "is_positive": [1]}))
     assert found["rating"].shape == found["user_key"].shape == (1,)
