@@ -93,7 +93,7 @@ def task_metrics(config: Config) -> list[str]:
 
 def direction(metric: str) -> Direction | None:
     """Which way the metric is better; None where neither way is (calibration is best at 1)."""
-    name = without_form(metric.rsplit("/", 1)[-1])
+    name = without_form(metric).rsplit("/", 1)[-1]
     if name == "calibration":
         return None
     return "lower" if name in _LOWER_IS_BETTER else "higher"

@@ -64,8 +64,14 @@ def request_output(task: str) -> str:
     return f"request_{task}"
 
 
+def of_form(form: str, metric: str) -> str:
+    """The metric of a form: `ndcg@10` -> `ids_alone_ndcg@10`, `rating/rmse` -> `rating/ids_alone_rmse`."""
+    task, slash, name = metric.rpartition("/")
+    return f"{task}{slash}{form}_{name}"
+
+
 def without_form(metric: str) -> str:
-    """The metric of which a form's is one: `ids_alone_ndcg@10` -> `ndcg@10`."""
-    for form in WORDS:
-        metric = metric.removeprefix(f"{form}_")
-    return metric
+    """The metric of which a form's is one: `ids_alone_ndcg@10` -> `ndcg@10`, `rating/ids_alone_rmse` -> `rating/rmse`."""
+    task, slash, name = metric.rpartition("/")
+    form = next((form for form in WORDS if name.startswith(f"{form}_")), None)
+    return metric if form is None else f"{task}{slash}{name.removeprefix(f'{form}_')}"

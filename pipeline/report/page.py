@@ -113,7 +113,7 @@ def _seen(value: Any) -> Any:
 
 def _evaluation(config: Config, uri: str | None) -> dict[str, Any]:
     if uri is None:
-        return {"bars": None, "slices": None, "headline": {}, "gates": [], "reasons": [], "figures": {}}
+        return {"bars": None, "slices": None, "headline": {}, "gates": [], "reasons": [], "figures": {}, "asked": {}}
     figures = tables.by_slice(read_metrics(uri))
     headline = _headlines(figures)
     metric, split = main_metric(config)
@@ -124,6 +124,7 @@ def _evaluation(config: Config, uri: str | None) -> dict[str, Any]:
         "gates": _gates(read_verdicts(uri)),
         "reasons": blessing_reasons(uri),
         "figures": _slice_rows(figures, metric),
+        "asked": {name: found for name, values in headline.items() if (found := tables.asked(values)).rows},
     }
 
 

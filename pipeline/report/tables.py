@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from pipeline.evaluation.metric_names import LIFT, POPULARITY, STANDARD_ERROR
+from pipeline.evaluation.request_forms import EVERYTHING, WORDS, of_form, without_form
 from pipeline.evaluation.results import Figure
 from pipeline.report.plots import Estimate, Pair
 
@@ -22,6 +23,13 @@ class Row(NamedTuple):
     model: str
     popularity: str
     lift: str
+
+
+class Asked(NamedTuple):
+    """What requests get in the forms that services send: the metrics, and by form their figures as text."""
+
+    metrics: list[str]
+    rows: list[tuple[str, list[str]]]
 
 
 def by_slice(figures: Sequence[Figure]) -> dict[tuple[str, str], dict[str, float]]:
@@ -45,8 +53,23 @@ def pair(name: str, metric: str, values: Values) -> Pair:
 def headline_rows(values: Values) -> list[Row]:
     """Every metric of a slice: those with a baseline first, then the ranking tasks'."""
     rows = [Row(m, *(text(_estimate(values, kind + m)) for kind in ("", POPULARITY, LIFT))) for m in compared(values)]
-    tasks = [name for name in values if "/" in name and not name.startswith(STANDARD_ERROR)]
+    tasks = [n for n in values if "/" in n and not n.startswith(STANDARD_ERROR) and without_form(n) == n]
     return rows + [Row(name, text(_estimate(values, name)), "", "") for name in tasks]
+
+
+def asked(values: Values) -> Asked:
+    """Of a slice: HR and NDCG of the shortest list, recall of the longest, and the tasks' figures, form by form."""
+    whole = [name for name in values if name == of_form(EVERYTHING, without_form(name))]
+    lists = [name for name in map(without_form, whole) if "@" in name]
+    ks = sorted({int(name.partition("@")[2]) for name in lists})
+    wanted = [f"hr@{ks[0]}", f"ndcg@{ks[0]}", f"recall@{ks[-1]}"] if ks else []
+    metrics = [*wanted, *(name for name in map(without_form, whole) if "/" in name)]
+    rows = [
+        (words, [text(_estimate(values, of_form(form, metric))) for metric in metrics])
+        for form, words in WORDS.items()
+        if any(of_form(form, metric) in values for metric in metrics)
+    ]
+    return Asked(metrics, rows)
 
 
 def text(estimate: Estimate) -> str:

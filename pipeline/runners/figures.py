@@ -124,7 +124,7 @@ def _evaluation(outputs: Outputs, config: Config) -> str:
 
 
 def _split(found: Mapping[str, float], config: Config) -> str:
-    """`ndcg@10 0.128 (popularity 0.045), rating/rmse 0.902`."""
+    """`ndcg@10 0.128 (popularity 0.045, ids alone 0.121), rating/rmse 0.902`."""
     from pipeline.evaluation.results import figure_text
 
     tasks = [f"{name} {figure_text(found.get(name, math.nan), '.3f')}" for name in task_metrics(config)]
@@ -132,10 +132,12 @@ def _split(found: Mapping[str, float], config: Config) -> str:
 
 
 def _ranking(found: Mapping[str, float], metric: str) -> list[str]:
-    """`ndcg@10 0.128 (popularity 0.045)`; nothing of a task's metric, which has no baseline."""
+    """`ndcg@10 0.128 (popularity 0.045, ids alone 0.121)`; nothing of a task's metric, which has no baseline."""
     if "/" in metric or math.isnan(found.get(metric, math.nan)):
         return []
-    return [f"{metric} {found[metric]:.3f} (popularity {found.get(POPULARITY + metric, math.nan):.3f})"]
+    alone = found.get(of_form(IDS_ALONE, metric), math.nan)
+    told = "" if math.isnan(alone) else f", ids alone {alone:.3f}"
+    return [f"{metric} {found[metric]:.3f} (popularity {found.get(POPULARITY + metric, math.nan):.3f}{told})"]
 
 
 def _infra(outputs: Outputs, config: Config) -> str:
