@@ -7,6 +7,7 @@ from a version that this configuration pushed; else the embedded server is start
 import argparse
 import posixpath
 import sys
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,6 +15,7 @@ from typing import TYPE_CHECKING
 
 from pipeline import paths
 from pipeline.cli import exits
+from pipeline.cli.console import warn
 from pipeline.cli.options import add_config, positive
 from pipeline.cli.wishes import add_wishes, with_wishes
 from pipeline.config import Config
@@ -49,7 +51,7 @@ def execute(arguments: argparse.Namespace) -> int:
         person = find_person(config, arguments.user)
         request = with_wishes(config, make_request(config, person, arguments.k), arguments)
         show_history(config, person)
-        with _client(config, arguments.config, arguments.address) as client:
+        with _client(config, arguments.config, arguments.address) as client, _plain_warnings():
             items = client.recommend(request)
             show_items(config, items, client.metadata().version)
             if arguments.explain and items:
@@ -57,6 +59,15 @@ def execute(arguments: argparse.Namespace) -> int:
     except (RecommenderError, ValueError) as error:
         raise exits.CommandError(str(error)) from error
     return exits.OK
+
+
+@contextmanager
+def _plain_warnings() -> Iterator[None]:
+    """What the client warns of is printed as the command line's own warnings are."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("always")
+        warnings.showwarning = lambda message, *_, **__: warn(str(message))
+        yield
 
 
 @contextmanager

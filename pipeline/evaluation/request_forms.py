@@ -71,7 +71,7 @@ def of_form(form: str, metric: str) -> str:
 
 
 def without_form(metric: str) -> str:
-    """The metric of which a form's is one: `ids_alone_ndcg@10` -> `ndcg@10`, `rating/ids_alone_rmse` -> `rating/rmse`."""
+    """The metric that a form's is of: `ids_alone_ndcg@10` -> `ndcg@10`, `rating/ids_alone_rmse` -> `rating/rmse`."""
     task, slash, name = metric.rpartition("/")
     form = next((form for form in WORDS if name.startswith(f"{form}_")), None)
     return metric if form is None else f"{task}{slash}{name.removeprefix(f'{form}_')}"

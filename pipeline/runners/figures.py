@@ -11,6 +11,7 @@ from absl import logging
 
 from pipeline.config import Config
 from pipeline.evaluation.metric_names import POPULARITY, main_metric, task_metrics
+from pipeline.evaluation.request_forms import IDS_ALONE, of_form
 
 Outputs = Mapping[str, list[Any]]
 """A component's output artifacts by key."""

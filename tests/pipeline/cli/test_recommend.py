@@ -7,6 +7,7 @@ import pytest
 from pipeline.cli import embedded, recommend
 from pipeline.cli.exits import CommandError
 from pipeline.config import Config, parse_config
+from serving.client import RecommenderClient, Request
 from tests.serving.models import save_model, serve
 
 OWN = "unix:/own"
@@ -43,6 +44,11 @@ def test_a_running_server_is_asked_for_its_own_configuration_only(
         assert _asked(_config("b", other)) == OWN
         said = f"the server of 'recommender' on {server.address} answers from version 5, which is not in {other}"
         assert capsys.readouterr().err == f"{said}: starting a server for this call\n"
+        with RecommenderClient(server.address) as client, recommend._plain_warnings():
+            client.recommend(Request(history=["a"], times=[888_444_000, 7], features={"user_agee": 1.0}))
+        told = capsys.readouterr().err.splitlines()
+        assert told[0].startswith("warning: the request's own time, the last of `times`, should not be before its")
+        assert told[1].startswith("warning: the model knows no feature `user_agee`, so it has no effect.")
         assert _asked(_config("b", other), server.address) == server.address  # whoever names one means it
         with pytest.raises(CommandError, match="holds no model"):
             _asked(_config("c", empty))
