@@ -75,8 +75,11 @@ def _table(study: Study, results: dict[str, list[Result]]) -> Table:
         table.add_column(column, justify="right", no_wrap=True)
     for variant, runs in results.items():
         tests = [run["figures"]["test"] for run in runs]
-        cells = [_cell([test[metric] for test in tests if metric in test]) for metric in study.metrics]
-        table.add_row(variant, *cells, *_seconds([run["training"] for run in runs]))
+        seconds = _seconds([run["training"] for run in runs])
+        for title, metrics in study.rows(variant).items():
+            cells = [_cell([test[metric] for test in tests if metric in test]) for metric in metrics]
+            table.add_row(title, *cells, *seconds)
+            seconds = ("", "")
     return table
 
 

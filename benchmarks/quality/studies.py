@@ -8,6 +8,7 @@ from typing import Any, Final
 import yaml
 
 from pipeline.config import Config, parse_config
+from pipeline.evaluation.request_forms import WORDS, of_form
 
 STUDIES: Final = Path(__file__).with_name("studies.yaml")
 ROOT: Final = "runs/quality"
@@ -28,6 +29,7 @@ class Study:
       variants: Their changes to the configuration, by name.
       base: The changes that all variants share; a variant's own come after them.
       peers: What the peers may know that are compared with the variants on the same split; none where it is empty.
+      by_request: Whether each variant has a row for every form in which services ask, not one for the whole request.
     """
 
     title: str
@@ -36,6 +38,13 @@ class Study:
     variants: Mapping[str, Changes]
     base: Changes = field(default_factory=dict)
     peers: Sequence[str] = ()
+    by_request: bool = False
+
+    def rows(self, variant: str) -> dict[str, list[str]]:
+        """The table's rows of a variant: by their titles, the metrics."""
+        if not self.by_request:
+            return {variant: list(self.metrics)}
+        return {f"{variant}: {said}": [of_form(form, m) for m in self.metrics] for form, said in WORDS.items()}
 
     def configuration(self, variant: str, seed: int) -> Config:
         """The configuration of one training.

@@ -49,3 +49,15 @@ def test_figures_that_a_variant_does_not_have_stay_empty():
     with console.capture() as said:
         console.print(_table(Study("a title", "", ("ndcg@10", "rating/rmse"), {}), {"ratings alone": runs}))
     assert said.get().splitlines()[-1].split() == ["ratings", "alone", ".9500", "±.0707", "10", "5.0"]
+
+
+def test_a_study_of_requests_has_a_row_for_every_form():
+    figures = {"everything_hr@10": 0.5, "ids_alone_hr@10": 0.4, "rating/ids_alone_rmse": 1.25}
+    runs = [{"figures": {"test": figures}, "training": {"seconds": 10.0, "epochs": 2}}]
+    console = wide_console(100)
+    with console.capture() as said:
+        console.print(_table(Study("", "", ("hr@10", "rating/rmse"), {}, by_request=True), {"plain": runs}))
+    rows = {line[:50].strip(): line[50:].split() for line in said.get().splitlines() if "plain: " in line}
+    assert rows["plain: everything"] == [".5000", "10", "5.0"]
+    assert rows["plain: ids of user and items alone"] == [".4000", "1.2500"]
+    assert len(rows) == 6
