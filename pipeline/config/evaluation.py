@@ -48,7 +48,7 @@ class EvaluationConfig(Section):
     ranked. Always with `split.cold_items`."""
     slices: tuple[str, ...] = ()
     """Raw example features such as `user_gender`; warm and cold users are always told apart."""
-    requests: int = Field(default=2000, ge=0)
+    requests: int = Field(default=500, ge=0)
     """Of about so many windows of a split, those of a seeded sample of users, the figures are also those of requests in
     the forms that services send: `ids_alone_ndcg@10` (the ids of user and items), `without_request_time_hr@10` (no time
     of its own), `hour_later_...`, `day_later_...`, `month_later_...` (thirty days; after the last event), beside
