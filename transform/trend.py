@@ -2,7 +2,8 @@
 
 The buckets are equal and cover the training targets' span of time. A day each (less where a shorter window is
 configured), or more where the span is long: there are never more than `MAX_BUCKETS`, so the file grows with the items
-and not with the log.
+and not with the log. A few events long before or after all others, most often errors, do not stretch the span and do
+not count.
 """
 
 import io
@@ -24,16 +25,14 @@ from pipeline import layout
 from pipeline.config.features import Trend
 from transform.features import item_vocabulary
 from transform.raw import RawExamples
+from transform.times import DAY, Span, Times
 
 TREND_FILE: Final = "trend"
 """The Parquet file of the counts; no vocabulary of a feature has this name."""
 MAX_BUCKETS: Final = 1024
-DAY: Final = 86_400
 
 _Batch = tuple[np.ndarray, np.ndarray]
 """Items (bytes) and seconds, aligned."""
-_Span = tuple[int, int] | None
-"""The first and the last second."""
 
 _ITEM, _BUCKET, _COUNT = "item", "bucket", "count"
 _SCHEMA = pa.schema([(_ITEM, pa.binary()), (_BUCKET, pa.int32()), (_COUNT, pa.int64())])
@@ -54,9 +53,9 @@ class Buckets(NamedTuple):
     size: int
 
     @classmethod
-    def of(cls, span: _Span, trend: Trend) -> "Buckets":
+    def of(cls, span: Span, trend: Trend) -> "Buckets":
         """Covers all seconds from the first to the last, both included; no bucket where there is none."""
-        width = max(1, round(DAY * min(1.0, *trend.days)))
+        width = narrowest(trend)
         if span is None:
             return cls(0, width, 0)
         first, last = span
@@ -80,6 +79,11 @@ class TrendCounts:
     item: np.ndarray
     bucket: np.ndarray
     count: np.ndarray
+
+
+def narrowest(trend: Trend) -> int:
+    """The width of a bucket where the log is short: a day, or the shortest window."""
+    return max(1, round(DAY * min(1.0, *trend.days)))
 
 
 def count_trend(raw: RawExamples, trend: Trend) -> None:
@@ -130,8 +134,9 @@ class WriteTrend(experimental.PTransformAnalyzer):
         """Finds the span of time, counts and writes."""
         buckets = (
             batches
-            | "Span" >> beam.Map(_span_of)
-            | "Merge" >> beam.CombineGlobally(_merge_spans)
+            | "Times" >> beam.Map(lambda batch, width: Times.of(batch[1], width), narrowest(self._trend))
+            | "Merge" >> beam.CombineGlobally(Times.merged)
+            | "Span" >> beam.Map(Times.usual_span, max(self._trend.days))
             | "Buckets" >> beam.Map(Buckets.of, self._trend)
         )
         every = beam.pvalue.AsSingleton(buckets)
@@ -144,13 +149,14 @@ class WriteTrend(experimental.PTransformAnalyzer):
 
 
 def count_cells(batch: _Batch, buckets: Buckets) -> pa.Table:
-    """The counts of a batch by item and bucket: columns `item`, `bucket` and `count`."""
-    items, seconds = batch
+    """The counts of a batch by item and bucket: columns `item`, `bucket` and `count`; without what is in no bucket."""
+    bucket = (batch[1] - buckets.start) // buckets.width
+    is_counted = (bucket >= 0) & (bucket < buckets.size)
     cells = pa.table(
         {
-            _ITEM: pa.array(items, pa.binary()),
-            _BUCKET: pa.array(((seconds - buckets.start) // buckets.width).astype(np.int32)),
-            _COUNT: pa.array(np.ones(len(items), np.int64)),
+            _ITEM: pa.array(batch[0][is_counted], pa.binary()),
+            _BUCKET: pa.array(bucket[is_counted].astype(np.int32)),
+            _COUNT: pa.array(np.ones(np.count_nonzero(is_counted), np.int64)),
         }
     )
     return _summed(cells)
@@ -177,16 +183,6 @@ class _SumCells(beam.CombineFn):
 def _summed(cells: pa.Table) -> pa.Table:
     summed = cells.group_by([_ITEM, _BUCKET]).aggregate([(_COUNT, "sum")])
     return summed.rename_columns({f"{_COUNT}_sum": _COUNT}).select(_SCHEMA.names).cast(_SCHEMA)
-
-
-def _span_of(batch: _Batch) -> _Span:
-    seconds = batch[1]
-    return (int(seconds.min()), int(seconds.max())) if len(seconds) else None
-
-
-def _merge_spans(spans: Iterable[_Span]) -> _Span:
-    found = [span for span in spans if span is not None]
-    return (min(first for first, _ in found), max(last for _, last in found)) if found else None
 
 
 def _write(cells: pa.Table, buckets: Buckets, folder: str) -> np.ndarray:

@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 from pipeline.config import parse_config
 from pipeline.config.features import Trend
 from tests.transform.conftest import DTYPES, analyse
-from transform.trend import DAY, MAX_BUCKETS, Buckets, WriteTrend, item_trend
+from transform.times import DAY, Times
+from transform.trend import MAX_BUCKETS, Buckets, WriteTrend, count_cells, item_trend
 
 CONFIG = parse_config("""
 name: shop
@@ -41,6 +42,31 @@ def test_few_buckets_cover_all_seconds(first: int, length: int) -> None:
     assert start <= first
     assert start + (size - 1) * width <= first + length < start + size * width
     assert size <= MAX_BUCKETS
+
+
+def _span(days: np.ndarray, width: int = DAY) -> tuple[int, int] | None:
+    seconds = (np.asarray(days, np.float64) * DAY).astype(np.int64)
+    halves = [Times.of(part, width) for part in (seconds[::2], seconds[1::2], seconds[:0])]
+    return Times.merged(halves).usual_span(30)
+
+
+def test_a_few_events_far_from_all_others_do_not_stretch_the_span() -> None:
+    log = 18_000 + np.arange(310) / 10 + 0.5  # 31 days
+    ends = (int(log[0] * DAY), int(log[-1] * DAY))
+    assert _span(log) == ends
+    assert _span([*log, *[47_482.0] * 5]) == ends  # the year 2100
+    assert _span([0.0, *log, 19_000.25]) == ends
+    near = 18_000 + 59.0
+    assert _span([*log, near]) == (ends[0], int(near * DAY))  # as far as the log is long is no error
+    assert _span([*log, *[47_482.0] * 20]) == (ends[0], 47_482 * DAY)  # nor is what makes six hundredths of it
+    assert _span([1.0, 9_000.0]) == (DAY, 9_000 * DAY)  # of two no one can say
+    assert _span([]) is None
+
+
+def test_what_is_in_no_bucket_is_not_counted() -> None:
+    batch = (column("a", "b", "a", "c"), np.array([-1, 0, 3 * DAY - 1, 3 * DAY]))
+    cells = count_cells(batch, Buckets(0, DAY, 3))
+    assert cells.to_pydict() == {"item": [b"b", b"a"], "bucket": [0, 2], "count": [1, 1]}
 
 
 def column(*items: str) -> np.ndarray:
