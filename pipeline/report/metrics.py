@@ -10,7 +10,7 @@ from pipeline.config import Config
 from pipeline.evaluation.metric_names import EXAMPLES, LIFT, POPULARITY, STANDARD_ERROR, USERS, main_metric
 from pipeline.evaluation.results import Headline, Verdict, blessing_reasons, headlines, read_verdicts
 
-_COUNTS: Final = (USERS, EXAMPLES)
+_COUNTS: Final[tuple[str, ...]] = (USERS, EXAMPLES)
 
 
 def write_metrics(
