@@ -2,6 +2,8 @@
 
 from collections.abc import Iterable
 
+from pipeline.progress import say
+
 
 class LeftOut:
     """The parts of scores that are asked for and not there: nothing is left to fit them to, or to weigh them on.
@@ -17,5 +19,5 @@ class LeftOut:
         """Says that a task's score is without these parts, and keeps it for the run's report."""
         names = list(parts)
         if names:
-            print(f"{task}: without {', '.join(names)}: {reason}")
+            say(f"{task}: without {', '.join(names)}: {reason}")
             self.reasons.setdefault(task, {}).update(dict.fromkeys(names, reason))

@@ -144,7 +144,12 @@ class TrainingLoop:
         if self._stopping and self._evaluate is not None and self._state.has_lost_best:
             with self._averaged():  # the weights that training goes on from may be the best that are left
                 self._keep_best(self._stopping, self._evaluate())
-        progress = Progress(self._total, done_steps=self._steps_done(), is_shown=self._is_chief)
+        progress = Progress(
+            self._total,
+            math.ceil(self._total / self._plan.steps),
+            done_steps=self._steps_done(),
+            is_shown=self._is_chief,
+        )
         train: Figures = {}
         evaluation: Figures = {}
         while self._steps_done() < self._total and not self._has_stopped():
@@ -183,7 +188,7 @@ class TrainingLoop:
             evaluation = self._evaluate() if self._evaluate is not None else {}
             if self._stopping:
                 self._keep_best(self._stopping, evaluation)
-        progress.end_epoch(epoch, {f"train {name}": loss for name, loss in train.items()} | evaluation)
+        progress.end_epoch(epoch, self._steps_done(), train, self._telling(evaluation))
         sparsity = self._pruning.figures() if self._pruning else {}
         self._train_log.write(train | learning_rates(self._optimizer) | sparsity | diagnosis, self._steps_done())
         self._eval_log.write(evaluation, self._steps_done())
@@ -244,6 +249,12 @@ class TrainingLoop:
 
     def _steps_done(self) -> int:
         return int(self._model.step.numpy())
+
+    def _telling(self, evaluation: Figures) -> Figures:
+        """What of an epoch is told on a line: the sum of the losses, what training is stopped by, NDCG, the tasks'."""
+        metric = self._stopping.metric if self._stopping else None
+        kept = (name for name in evaluation if name in ("loss", metric) or name.startswith("ndcg@") or "/" in name)
+        return {name: evaluation[name] for name in kept}
 
     def _keep_best(self, stopping: EarlyStopping, evaluation: Figures) -> None:
         metric = stopping.metric or default_metric(evaluation, self._model.config.evaluation.ks)

@@ -1,4 +1,4 @@
-"""A line that says how far training is."""
+"""Lines that say how far training is."""
 
 import math
 import sys
@@ -6,12 +6,15 @@ import time
 from collections.abc import Mapping
 from typing import TextIO
 
+from pipeline.progress import LASTING, PASSING
+
 
 class Progress:
-    """Prints one line that is written over in a terminal, and plain lines elsewhere.
+    """Prints one line that is written over in a terminal, and plain lines elsewhere, as `pipeline.progress` says.
 
     Args:
         total_steps: of the whole training.
+        epochs: of the whole training; early stopping may end it sooner.
         done_steps: those that a resumed training need not repeat.
         stream: standard output when missing.
         interval: seconds between two lines; plain lines come ten times as rarely.
@@ -21,6 +24,7 @@ class Progress:
     def __init__(
         self,
         total_steps: int,
+        epochs: int,
         done_steps: int = 0,
         stream: TextIO | None = None,
         interval: float = 1.0,
@@ -31,6 +35,7 @@ class Progress:
         self._interval = interval if self._is_terminal else 10 * interval
         self._is_shown = is_shown
         self._total = total_steps
+        self._epochs = epochs
         self._first = done_steps
         self._start = self._last = time.monotonic()
         self._events = 0.0
@@ -43,21 +48,29 @@ class Progress:
     def show(self, epoch: int, step: int, losses: Mapping[str, float]) -> None:
         """Shows the state after a step (counted from 1) with the losses by task."""
         self._last = time.monotonic()
-        text = f"epoch {epoch} step {step}/{self._total} {format_figures(losses)} {self._speed(step)}"
-        self._stream.write(f"\r\x1b[K{text}" if self._is_terminal else f"{text}\n")
+        speed = f"{self._events / self._seconds():.0f} examples/s"
+        place = f"epoch {epoch} of {self._epochs}, step {step} of {self._total}"
+        text = f"{place}: {format_figures(losses)}; {speed}, {self._left(step)}"
+        self._stream.write(f"\r\x1b[K{text}" if self._is_terminal else f"{PASSING}{text}\n")
         self._stream.flush()
 
-    def end_epoch(self, epoch: int, figures: Mapping[str, float]) -> None:
-        """Prints an epoch's figures on a line that stays."""
+    def end_epoch(self, epoch: int, step: int, train: Mapping[str, float], evaluation: Mapping[str, float]) -> None:
+        """Prints an epoch's losses and figures after its last step, on a line that stays."""
         if not self._is_shown:
             return
-        self._stream.write(("\r\x1b[K" if self._is_terminal else "") + f"epoch {epoch}: {format_figures(figures)}\n")
+        parts = [f"{name} {format_figures(found)}" for name, found in (("train", train), ("eval", evaluation)) if found]
+        text = f"epoch {epoch} of {self._epochs}: {'; '.join([*parts, self._left(step)])}"
+        self._stream.write(f"\r\x1b[K{text}\n" if self._is_terminal else f"{LASTING}{text}\n")
         self._stream.flush()
 
-    def _speed(self, step: int) -> str:
-        seconds = max(self._last - self._start, 1e-9)
-        left = (self._total - step) * seconds / max(1, step - self._first)
-        return f"{self._events / seconds:.0f} examples/s, {int(left) // 60}:{int(left) % 60:02d} left"
+    def _seconds(self) -> float:
+        return max(time.monotonic() - self._start, 1e-9)
+
+    def _left(self, step: int) -> str:
+        """The time that is left if every epoch is trained, at the speed so far."""
+        left = int((self._total - step) * self._seconds() / max(1, step - self._first))
+        hours = f"{left // 3600}:{left // 60 % 60:02d}" if left >= 3600 else str(left // 60)
+        return f"{hours}:{left % 60:02d} left"
 
 
 def format_figures(figures: Mapping[str, float]) -> str:

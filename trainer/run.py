@@ -17,6 +17,7 @@ from pipeline import layout
 from pipeline.calls import ANSWERS_FILE
 from pipeline.config import Config, parse_config
 from pipeline.config.override import changed_config
+from pipeline.progress import say
 from trainer.agreement import measured_by_chief
 from trainer.arguments import RunArguments
 from trainer.attributes import load_attributes
@@ -71,7 +72,9 @@ def train_and_export(arguments: RunArguments, strategy: tf.distribute.Strategy) 
     evaluation = result.evaluation | job.add_memories(model)
     weights, left_out = model.weights_of_parts(), model.left_out.reasons
     result = dataclasses.replace(result, evaluation=evaluation, weights=weights, left_out=left_out)
+    say("building the index and exporting the model")
     exported = job.export(model)
+    say("asking the exported model for expected answers")
     answers = posixpath.join(arguments.model_run_dir, ANSWERS_FILE)
     write_expected_answers(exported, arguments.custom_config[RAW_EVAL_FILES], answers)
     _write(arguments, RESULT_FILE, dataclasses.asdict(result))
@@ -148,9 +151,14 @@ class TrainingJob:
         """Adds neighbourhoods and habits to a trained model; the eval figures with them, none where there are none."""
         data, train = self._splits
         held_out = data if "eval" not in self._config.training.fit_on and self._has_eval else None
+        say("finding the items' neighbours")
         model.neighbours = build_neighbours(model, train, held_out)
+        say("finding the tasks' habits")
         model.habits = build_habits(model, train, held_out)
-        return Evaluator(model, held_out).evaluate() if held_out and (model.neighbours or model.habits) else {}
+        if held_out is None or not (model.neighbours or model.habits):
+            return {}
+        say("evaluating with neighbours and habits")
+        return Evaluator(model, held_out).evaluate()
 
     def sample_queries(self, model: RecommenderModel) -> np.ndarray:
         """Queries of the eval split, of the training data where it is empty: float32 [at most 1024, D]."""

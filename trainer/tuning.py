@@ -16,6 +16,7 @@ from tfx.components.tuner.component import TunerFnResult
 from pipeline.config import Config, dump_config, parse_config
 from pipeline.config.override import changed_config
 from pipeline.config.tuner import Parameter, TunerConfig
+from pipeline.progress import say
 from trainer.arguments import RunArguments
 from trainer.distribution import make_strategy
 from trainer.improvement import figure_of, is_lower_better
@@ -58,7 +59,7 @@ class TrainingTuner(BaseTuner):
             FailedTrialError: a loss is not finite with these values.
         """
         values = trial.hyperparameters.values
-        print(f"trial {int(trial.trial_id) + 1} of {self._search.trials}: {values}")
+        say(f"trial {int(trial.trial_id) + 1} of {self._search.trials}: {values}")
         config = trial_config(self._config, self._search, values)
         try:
             evaluation = self._train(config, posixpath.join(self.project_dir, "logs", trial.trial_id))

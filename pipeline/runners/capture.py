@@ -1,8 +1,10 @@
 """The output of components, of C++ and of their child processes into a file; the terminal stays for a person."""
 
+import io
 import os
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from pathlib import Path
@@ -50,7 +52,23 @@ def _writer(descriptor: int) -> TextIO:
 
     It stays open: loggers that are set up meanwhile keep it.
     """
-    return os.fdopen(descriptor, "w", buffering=1, encoding="utf-8", errors="backslashreplace", closefd=False)
+    raw = io.BufferedWriter(io.FileIO(descriptor, "w", closefd=False))
+    return _Dated(raw, encoding="utf-8", errors="backslashreplace", line_buffering=True)
+
+
+class _Dated(io.TextIOWrapper):
+    """Each line begins with date and time of day. (C++ libraries and child processes write past it.)"""
+
+    _begins = True
+
+    def write(self, text: str) -> int:
+        if text:
+            now = time.strftime("%Y-%m-%d %H:%M:%S ")
+            lines = text.split("\n")
+            dated = [now * (bool(line) and (place > 0 or self._begins)) + line for place, line in enumerate(lines)]
+            self._begins = not lines[-1]
+            super().write("\n".join(dated))
+        return len(text)
 
 
 @contextmanager

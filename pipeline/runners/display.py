@@ -1,5 +1,10 @@
-"""One line for each component: its name, state, seconds and main figure, live while it runs."""
+"""One line for each component: its name, state, seconds and main figure, live while it runs.
 
+Where the output is no terminal (CI, nohup) nothing is written over: each line stays and begins with the time of day,
+what a component says of its progress is a line, and one that says nothing for long has a line that it still runs.
+"""
+
+import threading
 import time
 from collections.abc import Callable
 from typing import Literal, Self, TextIO
@@ -18,25 +23,33 @@ STYLES: dict[State, str] = {
     "skipped": "yellow",
     "failed": "bold red",
 }
+HEARTBEAT_SECONDS = 30.0
 
 
 class Display:
-    """The lines of a run. Where the stream is no terminal, only finished lines are written."""
+    """The lines of a run."""
 
-    def __init__(self, stream: TextIO, names: list[str], live: bool = True):
+    def __init__(self, stream: TextIO, names: list[str], live: bool = True, heartbeat: float = HEARTBEAT_SECONDS):
         """Prepares the lines.
 
         Args:
           stream: Where the lines go.
           names: All components, for the width of the first column.
-          live: Show the running component's time as it passes.
+          live: Show the running component's time and progress; else finished lines only.
+          heartbeat: Seconds without a line after which a component that runs has one, where `stream` is no terminal.
         """
-        self._console = Console(file=stream, highlight=False)
+        self._is_terminal = stream.isatty()
+        self._console = Console(file=stream, highlight=False, force_terminal=self._is_terminal)
         self._width = max(map(len, names), default=0)
         self._name = ""
-        self._started = 0.0
+        self._started = self._last = 0.0
         self._detail: Callable[[], str] = str
-        self._is_live = live and self._console.is_terminal
+        self._news: Callable[[], list[str]] = list
+        self._is_live = live and self._is_terminal
+        self._follows = live and not self._is_terminal
+        self._heartbeat = heartbeat
+        self._lock, self._ended = threading.Lock(), threading.Event()
+        self._follower = threading.Thread(target=self._follow, daemon=True)
         self._live = Live(
             console=self._console,
             get_renderable=self._running,
@@ -48,37 +61,70 @@ class Display:
     def __enter__(self) -> Self:
         if self._is_live:
             self._live.start()
+        if self._follows:
+            self._follower.start()
         return self
 
     def __exit__(self, *error: object) -> None:
         if self._is_live:
             self._name = ""
             self._live.stop()
+        if self._follows:
+            self._ended.set()
+            self._follower.join()
 
     def say(self, text: str, style: str = "") -> None:
         """Prints a line of its own."""
-        self._console.print(Text(visible(text), style), soft_wrap=True)
+        with self._lock:
+            self._print(Text(visible(text), style))
 
     def warn(self, text: str) -> None:
         """Prints a warning of the component whose line is the last."""
         self.say(f"{'':<{self._width}}  warning: {text}", "yellow")
 
-    def start(self, name: str, detail: Callable[[], str] = str) -> None:
-        """The component runs from now on; `detail` is asked for its progress again and again."""
-        self._started, self._detail, self._name = time.monotonic(), detail, name
+    def start(self, name: str, detail: Callable[[], str] = str, news: Callable[[], list[str]] = list) -> None:
+        """The component runs from now on.
+
+        Args:
+          name: The component.
+          detail: Asked for its progress again and again.
+          news: Asked again and again for what it said since, where the output is no terminal.
+        """
+        with self._lock:
+            self._started = self._last = time.monotonic()
+            self._detail, self._news, self._name = detail, news, name
 
     def finish(self, state: State, figure: str = "") -> float:
         """The component ended so; returns its seconds."""
-        seconds = time.monotonic() - self._started
-        line = self._line(self._name, state, seconds, figure)
-        self._name = ""
-        self._console.print(line, soft_wrap=True)
+        with self._lock:
+            self._tell_news()
+            seconds = time.monotonic() - self._started
+            name, self._name = self._name, ""
+            self._print(self._line(name, state, seconds, figure))
         return seconds
 
+    def _follow(self) -> None:
+        while not self._ended.wait(min(1.0, self._heartbeat / 4)):
+            with self._lock:
+                self._tell_news()
+                if self._name and time.monotonic() - self._last >= self._heartbeat:
+                    self._tell_running(self._detail())
+
+    def _tell_news(self) -> None:
+        for text in self._news() if self._name and self._follows else ():
+            self._tell_running(text)
+
+    def _tell_running(self, text: str) -> None:
+        self._last = time.monotonic()
+        self._print(self._line(self._name, "running", self._last - self._started, text))
+
+    def _print(self, line: Text) -> None:
+        clock = "" if self._is_terminal else time.strftime("%H:%M:%S  ")
+        self._console.print(Text(clock).append_text(line), soft_wrap=True)
+
     def _running(self) -> Text:
-        if not self._name:
-            return Text("")
-        return self._line(self._name, "running", time.monotonic() - self._started, self._detail())
+        name = self._name
+        return self._line(name, "running", time.monotonic() - self._started, self._detail()) if name else Text("")
 
     def _line(self, name: str, state: State, seconds: float, figure: str) -> Text:
         line = Text(f"{name:<{self._width}}  ")

@@ -29,16 +29,6 @@ def figure(name: str, outputs: Outputs, config: Config) -> str:
         return ""
 
 
-def progress(name: str, log: Path) -> str:
-    """What a running component has reached: the Trainer's or the Tuner's newest line in the log."""
-    if name not in ("Trainer", "Tuner"):
-        return ""
-    with log.open("rb") as file:
-        file.seek(max(0, log.stat().st_size - 20_000))
-        lines = file.read().decode(errors="replace").splitlines()
-    return next((line for line in reversed(lines) if line.startswith("epoch ")), "")
-
-
 def blessing_problem(outputs: Mapping[str, Outputs]) -> str:
     """Why the Evaluator or the InfraValidator withheld its blessing; empty where both gave it."""
     if "Evaluator" in outputs and not _blessed(outputs["Evaluator"]):
@@ -108,12 +98,19 @@ def _vocabularies(outputs: Outputs, config: Config) -> str:
 
 def _training(outputs: Outputs, config: Config) -> str:
     result = json.loads((Path(outputs["model_run"][0].uri) / "training.json").read_text())
-    trained = [f"{result['epochs']} epochs", *_numbers(result["train"])]
-    return "; eval ".join(", ".join(part) for part in (trained, _numbers(result["evaluation"])) if part)
+    epochs, best = result["epochs"], result["best_epoch"]
+    trained = f"epoch {best} of {epochs} kept" if best else f"{epochs} epochs"
+    figures = _told(result["evaluation"], config)
+    return f"{trained}; eval {', '.join(figures)}" if figures else trained
 
 
-def _numbers(figures: Mapping[str, float | None]) -> list[str]:
-    return [f"{n} {'undefined' if v is None else format(v, '.3f')}" for n, v in list(figures.items())[:3]]
+def _told(evaluation: Mapping[str, float | None], config: Config) -> list[str]:
+    """What the epoch was chosen by, then the figure that tells most of each task, of the weights that were kept."""
+    stopping = config.training.stopping
+    metric = (stopping and stopping.metric) or f"ndcg@{max(config.evaluation.ks, default=0)}"
+    names = [metric if metric in evaluation else "loss", *task_metrics(config)]
+    found = {name: evaluation[name] for name in names if name in evaluation}
+    return [f"{name} {'undefined' if value is None else format(value, '.3f')}" for name, value in found.items()]
 
 
 def _evaluation(outputs: Outputs, config: Config) -> str:

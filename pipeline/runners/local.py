@@ -22,11 +22,11 @@ from pipeline.push.withdraw import version_fault, version_numbers, withdrawn_fol
 from pipeline.runners.capture import captured
 from pipeline.runners.display import Display, State
 from pipeline.runners.failure import headline
-from pipeline.runners.figures import Outputs, blessing_problem, figure, progress, pushed_version
+from pipeline.runners.figures import Outputs, blessing_problem, figure, pushed_version
+from pipeline.runners.follow import LogFollower
 from pipeline.warnings import read_warnings
 
 Figure = Callable[[str, Outputs], str]
-Progress = Callable[[str, Path], str]
 
 
 class RunError(Exception):
@@ -92,7 +92,7 @@ def run_local(config: Config, verbose: bool = False) -> Outcome:
         figures[name] = figure(name, outputs, config)
         return figures[name]
 
-    outcome = run_pipeline(build, Path(home), verbose, describe, progress)
+    outcome = run_pipeline(build, Path(home), verbose, describe)
     with captured(outcome.log, verbose):
         _judge(outcome)
         _report(config, outcome, figures)
@@ -158,7 +158,6 @@ def run_pipeline(
     home: Path,
     verbose: bool = False,
     figure: Figure = lambda name, outputs: "",
-    progress: Progress = lambda name, log: "",
 ) -> Outcome:
     """Runs a `tfx.dsl.Pipeline` with its metadata, lock and logs in `home`.
 
@@ -167,7 +166,6 @@ def run_pipeline(
       home: The folder of `metadata.sqlite` and `logs/`.
       verbose: Show the whole log on the terminal.
       figure: The main figure of a finished component, from its id and its outputs.
-      progress: What a running component has reached, from its id and the log.
 
     Raises:
       ConfigError: the folder cannot be written to.
@@ -177,7 +175,7 @@ def run_pipeline(
     outcome = Outcome(run_id, home / "logs" / f"{run_id}.log")
     began = time.monotonic()
     with _only_run(home), captured(outcome.log, verbose) as terminal:
-        run = _Run(outcome, terminal, not verbose, figure, progress)
+        run = _Run(outcome, terminal, not verbose, figure)
         run.everything(build, home / "metadata.sqlite")
     outcome.seconds = time.monotonic() - began
     return outcome
@@ -208,10 +206,9 @@ class _Run:
         terminal: TextIO,
         live: bool,
         figure: Figure,
-        progress: Progress,
     ):
         self._outcome, self._terminal, self._live = outcome, terminal, live
-        self._figure, self._progress = figure, progress
+        self._figure = figure
 
     def everything(self, build: Callable[[], Any], metadata_path: Path) -> None:
         """Builds, compiles and runs, until all components ran or one failed."""
@@ -233,7 +230,8 @@ class _Run:
 
     def _one(self, display: Display, node: Any) -> bool:
         """Runs a node; tells whether to go on."""
-        display.start(node.name, lambda: self._progress(node.name, self._outcome.log))
+        said = LogFollower(self._outcome.log)
+        display.start(node.name, said.newest, said.news)
         try:
             state, outputs = node.launch()
         except Exception as error:

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from pipeline import layout
 from pipeline.config.habits import NETWORK
+from pipeline.progress import say
 from trainer.data import WindowData
 from trainer.habits.habits import Habits
 from trainer.model import RecommenderModel
@@ -46,7 +47,7 @@ def _weights(name: str, habits: Habits, parts: NDArray[np.float64], label: NDArr
     before, after = (link.error(start + parts @ w, label) for w in (np.eye(len(weights))[0], weights))
     chosen = dict(zip((NETWORK, *habits.names), weights.tolist(), strict=True))
     said = ", ".join(f"{part} {weight:.3g}" for part, weight in chosen.items())
-    print(f"{name}: {said}; {link.measure} on eval {before:.4f} -> {after:.4f}")
+    say(f"{name}: {said}; {link.measure} on eval {before:.4f} -> {after:.4f}")
     return chosen
 
 

@@ -7,6 +7,7 @@ from typing import Final, NamedTuple, get_args
 import scipy.sparse as sp
 
 from pipeline.config.neighbours import NeighbourKind, NeighboursConfig
+from pipeline.progress import say
 from trainer.data import WindowData
 from trainer.model import RecommenderModel
 from trainer.neighbours.links import cosine_links, regression_links, transition_links
@@ -90,5 +91,5 @@ def _weights(
         return {}
     weights = dict(zip(kinds, choice.weights, strict=True))
     said = ", ".join(f"{name} {weight:.3g}" for name, weight in weights.items())
-    print(f"neighbours: {said}; ndcg@{TOP} on eval {choice.gain_without:.4f} -> {choice.gain:.4f}")
+    say(f"neighbours: {said}; ndcg@{TOP} on eval {choice.gain_without:.4f} -> {choice.gain:.4f}")
     return weights

@@ -1,9 +1,13 @@
 import os
+import re
 import subprocess
+import sys
 
 import pytest
 
+from pipeline.progress import say
 from pipeline.runners.capture import captured
+from pipeline.runners.follow import LogFollower
 
 
 def shout(word: str) -> None:
@@ -20,6 +24,34 @@ def test_descriptors_and_children_write_to_the_file_and_come_back(tmp_path, capf
     shout("outside")
     assert log.read_text() == "inside one\ninside two\ninside child\n"
     assert capfd.readouterr() == ("for a person\noutside one\noutside child\n", "outside two\n")
+
+
+def test_what_python_writes_has_the_time(tmp_path):
+    log = tmp_path / "run.log"
+    with captured(log):
+        print("one", end=" ")
+        print("line\n\nand another")
+        sys.stderr.write("an error\r")
+    stamp = r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d "
+    assert re.fullmatch(f"{stamp}one line\n\n{stamp}and another\n{stamp}an error\r", log.read_bytes().decode())
+
+
+def test_what_components_say_is_read_in_the_log(tmp_path, capfd):
+    log = tmp_path / "run.log"
+    log.write_text("progress: of the component before\n")
+    said = LogFollower(log)
+    assert (said.newest(), said.news()) == ("", [])
+    with captured(log):
+        say("epoch 1 of 2")
+        print("now: epoch 2 of 2, step 5\nnothing of progress: here")
+    assert said.newest() == "epoch 2 of 2, step 5"
+    assert said.news() == ["epoch 1 of 2"]
+    with log.open("ab") as file:
+        file.write(b"progress: of a ch")
+    assert said.news() == []
+    with log.open("ab") as file:
+        file.write(b"ild\n")
+    assert (said.news(), said.news()) == (["of a child"], [])
 
 
 def test_verbose_shows_the_file_on_the_terminal_too(tmp_path, capfd):

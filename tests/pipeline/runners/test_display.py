@@ -14,7 +14,40 @@ def test_without_a_terminal_there_is_one_line_for_each_finished_component():
         for state, figure in (("done", "loss 0.5"), ("cached", "")):
             display.start("Trainer")
             assert 0 <= display.finish(state, figure) < 1
-    assert stream.getvalue() == "Trainer     done        0.0 s  loss 0.5\nTrainer     cached      0.0 s\n"
+    assert without_clock(stream) == ["Trainer     done        0.0 s  loss 0.5", "Trainer     cached      0.0 s"]
+
+
+def without_clock(stream: io.StringIO) -> list[str]:
+    """The lines, each of which begins with the time of day."""
+    lines = [re.fullmatch(r"\d\d:\d\d:\d\d  (.*)", line) for line in stream.getvalue().splitlines()]
+    return [line[1] for line in lines]
+
+
+def test_without_a_terminal_what_a_component_says_is_a_line_and_silence_has_a_heartbeat():
+    stream, said = io.StringIO(), [["epoch 1 of 2"], *[[]] * 20]
+    with Display(stream, ["Trainer"], heartbeat=0.2) as display:
+        display.start("Trainer", lambda: "step 5", lambda: said.pop(0) if said else ["the last words"])
+        end = time.monotonic() + 30
+        while "the last words" not in stream.getvalue():
+            assert time.monotonic() < end
+            time.sleep(0.05)
+        display.finish("done")
+    shown = [re.sub(r" +\d+\.\d s", "", line) for line in without_clock(stream)]
+    assert shown[0] == "Trainer  running  epoch 1 of 2"
+    assert shown[1] == "Trainer  running  step 5", "nothing was said for long"
+    assert shown[-2:] == ["Trainer  running  the last words", "Trainer  done"]
+    assert "\r" not in stream.getvalue()
+    assert "\x1b" not in stream.getvalue()
+
+
+def test_colours_are_not_forced_on_a_file(monkeypatch):
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    test_a_long_figure_stays_on_its_line()
+    stream = io.StringIO()
+    with Display(stream, ["a"]) as display:
+        display.start("a")
+        display.finish("failed")
+    assert "\x1b" not in stream.getvalue()
 
 
 def test_a_warning_stands_below_its_component():
@@ -23,7 +56,7 @@ def test_a_warning_stands_below_its_component():
         display.start("Trainer")
         display.finish("done")
         display.warn("3 of [30] items " + "word " * 50)
-    assert stream.getvalue().splitlines()[1] == "         warning: 3 of [30] items " + "word " * 50
+    assert without_clock(stream)[1] == "         warning: 3 of [30] items " + "word " * 50
 
 
 def test_a_long_figure_stays_on_its_line():
