@@ -50,7 +50,7 @@ def execute(arguments: argparse.Namespace) -> int:
     console = plain_console()
     console = console if console.is_terminal else plain_console(width=_PIPE_WIDTH)
     by_version = {p.version: p for p in pushed}
-    console.print(_outcomes(config, states, by_version, figures))
+    console.print(outcomes(config, states, by_version, figures))
     console.print(_lineage(config, [p for p in pushed if p.version in states]))
     for line in _file_notes(paths.serving(config), states):
         print(line)
@@ -105,9 +105,10 @@ def _figures(uri: str) -> Figures:
     return {(split, name): value for split, of in headlines(uri).items() for name, value in of.figures.items()}
 
 
-def _outcomes(
+def outcomes(
     config: Config, states: Mapping[int, str], pushed: Mapping[int, "Pushed"], figures: Mapping[int, Figures]
 ) -> Table:
+    """A row for each version: what became of it, and its main figures on every split that was evaluated."""
     from pipeline.evaluation.metric_names import main_metric
 
     main = main_metric(config)[0]

@@ -1,6 +1,7 @@
 """The three passes, as ML Metadata and the serving folder saw them."""
 
 import json
+import re
 from pathlib import Path
 
 from pipeline.config import dump_config, load_config
@@ -35,6 +36,24 @@ def test_the_terminal_shows_a_line_for_each_component_and_no_log(passes: Passes)
     assert "popularity" in passes.cold.output
     assert "WARNING" not in passes.cold.output
     assert "Traceback" not in passes.cold.output
+
+
+def test_without_a_terminal_each_epoch_and_what_follows_has_a_line(passes: Passes) -> None:
+    shown = passes.cold.output
+    running = r"^\d\d:\d\d:\d\d  Trainer +running +\d+\.\d s  "
+    epoch = r"epoch \d+ of 12: train retrieval .*; eval loss .*; \d+:\d\d left$"
+    assert len(re.findall(running + epoch, shown, re.M)) > 1
+    for phase in ("finding the items' neighbours", "finding the tasks' habits", "building the index and exporting"):
+        assert re.search(running + phase, shown, re.M), phase
+    assert re.search(r"  Trainer +done +\d+\.\d s  epoch \d+ of \d+ kept; eval ndcg@\d+ 0\.", shown)
+    assert re.search(r"  Evaluator +done .* s  eval: ndcg@5 .*; test: ndcg@5 .*; blessed", shown)
+
+
+def test_figures_for_programs_are_beside_the_report(passes: Passes) -> None:
+    found = json.loads((passes.home.runs / "metrics.json").read_text())
+    assert set(found["splits"]) == {"eval", "test"}
+    for split in found["splits"].values():
+        assert {"value", "standard_error", "popularity", "lift"} == set(split["metrics"]["ndcg@10"])
 
 
 def test_the_second_pass_runs_nothing_and_the_third_everything_that_reads_the_span(passes: Passes) -> None:

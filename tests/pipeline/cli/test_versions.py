@@ -3,7 +3,9 @@ from pathlib import Path
 import pytest
 
 from pipeline.cli import exits, main
-from pipeline.cli.versions import version_states
+from pipeline.cli.console import plain_console
+from pipeline.cli.versions import outcomes, version_states
+from pipeline.config import load_config
 from serving.manifest import MANIFEST, make_manifest
 
 CONFIG = """
@@ -60,6 +62,17 @@ def test_damaged_versions_are_named(config: str, tmp_path: Path, capfd: pytest.C
     assert "pushed without manifest.sha256, so not checked: 5\n" in shown
     assert main(["serve", "--config", config]) == exits.FAILED
     assert f"error: version 7 is damaged: {newest}/saved_model.pb is not" in capfd.readouterr().err
+
+
+def test_figures_of_eval_and_test_stand_side_by_side(config: str, capsys: pytest.CaptureFixture[str]) -> None:
+    found = {("test", "ndcg@10"): 0.15, ("eval", "ndcg@10"): 0.17, ("test", "rating/rmse"): 0.9, ("test", "hr@10"): 0.3}
+    table = outcomes(load_config(config), {7: "newest", 5: "kept"}, {}, {7: found})
+    assert [column.header for column in table.columns[5:]] == [
+        *("eval:\nndcg@10", "test:\nndcg@10", "test:\nrating/rmse", "run")
+    ]
+    plain_console(width=160).print(table)
+    first, second = (line.split() for line in capsys.readouterr().out.splitlines() if "not in the metadata" in line)
+    assert (first[-3:], second[-1]) == (["0.170", "0.150", "0.900"], "metadata")
 
 
 def test_versions_of_nothing(config: str, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
