@@ -74,15 +74,27 @@ def load_catalogue(file_pattern: str | Sequence[str], tft_output: tft.TFTransfor
 
     Raises:
         FileNotFoundError: patterns are given and no file matches.
+        ValueError: the vocabulary, which holds the whole catalogue, lacks an item of it.
     """
     item_ids = item_vocabulary(tft_output)
     features = [f for f in model_features(config, tft_output) if f.section == "item"]
     batches = list(_read(_files(file_pattern), features))
     index = np.concatenate([np.zeros(0, np.int64), *(b.pop(layout.CATALOGUE_ID).values for b in batches)])
+    _check_all_known(index, len(item_ids), config)
     columns = {f.name: _join([b[f.name] for b in batches]) for f in features}
     tables = {f.name: _table(f, columns[f.name], index, len(item_ids)) for f in features}
     trend = item_trend(tft_output) if config.trend else None
     return Catalogue(item_ids, item_frequencies(tft_output).astype(np.float32), tables, trend)
+
+
+def _check_all_known(index: NDArray[np.int64], size: int, config: Config) -> None:
+    """Raises ValueError for items that got lost between ingest and the vocabulary; rare ones of a log alone may."""
+    lost = int(np.count_nonzero(index == size))
+    if lost and (config.data.items is not None or config.features.item_id.min_count == 1):
+        raise ValueError(
+            f"{lost} of {len(index)} items of the catalogue are not in the vocabulary of items, which has {size}: "
+            "Transform lost their ids"
+        )
 
 
 @dataclass(frozen=True)

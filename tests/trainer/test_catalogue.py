@@ -7,7 +7,7 @@ import tensorflow as tf
 from pipeline.config import parse_config
 from trainer.catalogue import CatalogueTable, load_catalogue
 
-CONFIG = parse_config("""
+TEXT = """
 name: shop
 data:
   folder: data
@@ -20,7 +20,8 @@ features:
     - {name: tags, kind: multi_valued}
     - {name: price, kind: numeric}
   trend: {days: []}
-""")
+"""
+CONFIG = parse_config(TEXT)
 VOCABULARIES = {
     "item_id": [b"c", b"a", b"d", b"b"],
     "item_id_frequency": [b"9 c", b"5 a", b"5 d", b"0 b"],
@@ -51,18 +52,31 @@ def write(path, examples):
             writer.write(serialized)
 
 
-@pytest.fixture
-def catalogue(tmp_path):
+def write_items(tmp_path):
     write(tmp_path / "items-1.gz", [example(2, item_brand=[1], item_tags=[2, 0], item_price=[0.5]), example(0)])
     write(
         tmp_path / "items-2.gz",
         [
             example(3, item_brand=[0], item_tags=[1], item_price=[-1.5]),
             example(3, item_brand=[1], item_tags=[2, 2, 2], item_price=[9.0]),
-            example(4, item_brand=[1], item_tags=[1, 1, 1, 1], item_price=[9.0]),
+            example(4, item_brand=[1], item_tags=[1, 1, 1, 1], item_price=[9.0]),  # not in the vocabulary
         ],
     )
-    return load_catalogue(str(tmp_path / "items-*.gz"), TFT_OUTPUT, CONFIG)
+    return str(tmp_path / "items-*.gz")
+
+
+@pytest.fixture
+def catalogue(tmp_path):
+    """Of a log alone, whose rare items are in no vocabulary."""
+    text = TEXT.replace("  items: {path: items.csv, id: item}\n", "")
+    rare = parse_config(text.replace("features:\n", "features:\n  item_id: {min_count: 2}\n"))
+    return load_catalogue(write_items(tmp_path), TFT_OUTPUT, rare)
+
+
+def test_an_item_of_the_table_that_the_vocabulary_lost_is_an_error(tmp_path):
+    message = "1 of 5 items of the catalogue are not in the vocabulary of items, which has 4: Transform lost their ids"
+    with pytest.raises(ValueError, match=message):
+        load_catalogue(write_items(tmp_path), TFT_OUTPUT, CONFIG)
 
 
 def test_values_stand_in_the_rows_of_their_items(catalogue):
