@@ -1,8 +1,10 @@
 """The state of a training on disk: a run that was killed goes on where it was."""
 
+import json
 import math
 import posixpath
 from collections.abc import Mapping
+from typing import Any
 
 import tensorflow as tf
 from absl import logging
@@ -13,7 +15,7 @@ from trainer.optimizers import Optimizer
 
 
 class TrainingState:
-    """Weights, optimizer and counters, saved together; the best epoch's weights besides.
+    """Weights, optimizer and counters, saved together; besides them the best epoch's weights, and those at the end.
 
     Args:
         folder: where they are kept. None: nothing is saved.
@@ -45,10 +47,12 @@ class TrainingState:
         self.has_lost_best = False
         self.warnings: list[str] = []
         self._folder, self._is_writer = folder, is_writer
+        self._result = tf.Variable("", dtype=tf.string, trainable=False, name="result")
         best = {"best": self.best, "best_epoch": self.best_epoch}
         last = tf.train.Checkpoint(model=model, optimizer=optimizer, epoch=self.epoch, **best, **extras)
         self._last = self._files(last, "last")
         self._best = self._files(tf.train.Checkpoint(model=model, **best), "best")
+        self._trained = self._files(tf.train.Checkpoint(model=model, result=self._result), "trained")
         self._best_figures = self._files(tf.train.Checkpoint(**best), "best")
 
     def restore(self) -> bool:
@@ -82,6 +86,16 @@ class TrainingState:
         if best_epoch and self._best.restore(at_most=best_epoch) is None:
             self._tell("the last epoch's weights took the place of the best epoch's, of which none are whole")
             self._forget_best()
+
+    def save_trained(self, result: Mapping[str, Any]) -> None:
+        """Saves the weights that training ended with, and how it ended: values that JSON holds."""
+        self._result.assign(json.dumps(result))
+        if self._is_writer:
+            self._trained.save(int(self.epoch))
+
+    def restore_trained(self) -> dict[str, Any] | None:
+        """Gives the model the weights that training ended with, and tells how; None where it has not ended."""
+        return None if self._trained.restore() is None else json.loads(self._result.numpy())
 
     def remove(self) -> None:
         """Removes the folder."""

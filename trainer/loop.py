@@ -5,7 +5,7 @@ import posixpath
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from functools import partial
 
 import tensorflow as tf
@@ -131,12 +131,19 @@ class TrainingLoop:
     def run(self) -> TrainingResult:
         """Trains to the end, from the last checkpoint where there is one.
 
+        Once it has ended its weights are kept until `remove_checkpoints`: a later run has them without training.
+
         Raises:
             ValueError: early stopping names a figure that the eval split does not give.
             FloatingPointError: a loss is not finite.
             RuntimeError: the workers of a training do not read the same files.
         """
         start = time.monotonic()
+        ended = self._state.restore_trained()
+        check_alike(self._strategy, {"trained": int(ended is not None)})
+        if ended is not None:
+            logging.info("Training had ended after epoch %d; its weights are taken as they are.", ended["epochs"])
+            return TrainingResult(**{**ended, "warnings": (*ended["warnings"], *self._state.warnings)})
         if self._state.restore():
             logging.info("Resumed after epoch %d, step %d.", int(self._state.epoch), self._steps_done())
         counts = {"windows": self._plan.windows, "steps": self._total, "steps done": self._steps_done()}
@@ -164,7 +171,7 @@ class TrainingLoop:
         if self._evaluate is not None and (self._stopping or not evaluation):
             evaluation = self._evaluate()
         best_epoch = int(self._state.best_epoch)
-        return TrainingResult(
+        result = TrainingResult(
             epochs=int(self._state.epoch),
             steps=steps,
             train=train,
@@ -173,6 +180,8 @@ class TrainingLoop:
             seconds=time.monotonic() - start,
             warnings=tuple(self._state.warnings),
         )
+        self._state.save_trained(asdict(result))
+        return result
 
     def remove_checkpoints(self) -> None:
         """Removes what only a resume needs."""

@@ -15,8 +15,10 @@ from tfx.components.trainer.fn_args_utils import FnArgs
 
 from pipeline import layout
 from pipeline.calls import ANSWERS_FILE
-from pipeline.config import Config, parse_config
+from pipeline.config import Config, dump_config, parse_config
+from pipeline.config.dump import TRAINING
 from pipeline.config.override import changed_config
+from pipeline.fingerprint import AFTER_TRAINING, TRAINER_CODE, code_fingerprint
 from pipeline.progress import say
 from trainer.agreement import measured_by_chief
 from trainer.arguments import RunArguments
@@ -113,7 +115,7 @@ class TrainingJob:
             data,
             plan_batches(config.training, summary, strategy.num_replicas_in_sync),
             evaluate=measured_by_chief(strategy, self._evaluator()),
-            checkpoint_folder=_checkpoint_folder(arguments, data.files),
+            checkpoint_folder=checkpoint_folder(arguments, data.files),
             log_folder=arguments.model_run_dir,
             distillation=self._distillation(),
         )
@@ -216,8 +218,9 @@ def items_beside(pattern: str) -> list[str]:
     return [items] if tf.io.gfile.glob(items) else []
 
 
-def _checkpoint_folder(arguments: RunArguments, files: list[str]) -> str:
-    """A folder for exactly this training: the same data, configuration, hyperparameters and code find it again."""
-    custom_config, tuned = arguments.custom_config, (arguments.hyperparameters or {}).get("values")
-    key = json.dumps([custom_config["config"], tuned, custom_config["fingerprint"], files], sort_keys=True)
-    return posixpath.join(custom_config["checkpoint_folder"], hashlib.sha256(key.encode()).hexdigest()[:16])
+def checkpoint_folder(arguments: RunArguments, files: list[str]) -> str:
+    """A folder for exactly this training: the same data, and what the epochs read of the configuration and run of the
+    code, find it again. What comes after them may have changed since: trained weights are as good as before."""
+    code = code_fingerprint(*TRAINER_CODE, without=AFTER_TRAINING)
+    key = json.dumps([dump_config(configured(arguments), *TRAINING), code, files])
+    return posixpath.join(arguments.custom_config["checkpoint_folder"], hashlib.sha256(key.encode()).hexdigest()[:16])

@@ -6,16 +6,19 @@ from typing import Any
 from pipeline.config.config import Config
 
 _COLUMNS = ("features.user", "features.item", "features.context", "features.outcome")
-_EVENTS = ("data", "positive", "cleaning", "split", *_COLUMNS, "tasks")
+_LABELS = ("tasks.*.kind", "tasks.*.label", "tasks.*.where", "tasks.*.session", "tasks.*.attribute")
+_EVENTS = ("data", "positive", "cleaning", "split", *_COLUMNS, *_LABELS)
 INGEST = (*_EVENTS, "model.history.max_events", "model.history.min_context")
-DISTRIBUTIONS = ("data", "features", "tasks", "pipeline.drift", "pipeline.skew")
-TRANSFORM = ("data", "features", "tasks", "model.user_min_count")
-_FITTED = (*INGEST, "features", "model", "training", "evaluation.ks", "evaluation.mask_seen", "evaluation.cold_items")
-TRAINER = (*_FITTED, "serving", "-serving.infra")
-TUNER = (*_FITTED, "tuner")
-EVALUATOR = ("data", "features", "tasks", "evaluation", "split", "serving.index")
-INFRA = ("data", "features", "tasks", "serving")
-"""The keys that a component reads (not those after a minus): what else changes does not run it again."""
+DISTRIBUTIONS = ("data", "features", *_LABELS, "pipeline.drift", "pipeline.skew")
+TRANSFORM = ("data", "features", *_LABELS, "model.user_min_count")
+_FITTED = (*INGEST, "features", "tasks", "model", "training", "evaluation.ks", "evaluation.mask_seen")
+TRAINER = (*_FITTED, "evaluation.cold_items", "serving", "-serving.infra")
+_WEIGHED_AFTERWARDS = ("-tasks.*.habits", "-model.neighbours")
+TRAINING = (*_FITTED, *_WEIGHED_AFTERWARDS, "-training.checkpoint_every_epochs")
+TUNER = (*_FITTED, *_WEIGHED_AFTERWARDS, "tuner")
+INFRA = ("data", "features", *_LABELS, "serving")
+"""The keys that a component reads (not those after a minus): what else changes does not run it again. `TRAINING` are
+those that the Trainer's epochs read: what else changes leaves trained weights as they are."""
 
 
 def dump_config(config: Config, *keys: str) -> str:
@@ -23,8 +26,8 @@ def dump_config(config: Config, *keys: str) -> str:
 
     Args:
       config: The configuration.
-      *keys: Dotted keys to keep, such as `model.history`, or after a minus to drop; `name` and `data` are always
-        kept. None: all.
+      *keys: Dotted keys to keep, such as `model.history`, or after a minus to drop; `*` stands for any name. `name` and
+        `data` are always kept. None: all.
     """
     values = config.model_dump(mode="json", exclude_unset=True)
     if keys:
@@ -46,20 +49,22 @@ def _pick(values: dict[str, Any], keys: tuple[str, ...]) -> dict[str, Any]:
 def _drop_key(values: dict[str, Any], path: list[str]) -> None:
     """Leaves the nested dictionaries of the source alone."""
     head, *rest = path
-    if head not in values:
-        return
-    if rest:
-        values[head] = dict(values[head])
-        _drop_key(values[head], rest)
-    else:
-        del values[head]
+    for name in _named(values, head):
+        if not rest:
+            del values[name]
+        elif isinstance(values[name], dict):
+            values[name] = dict(values[name])
+            _drop_key(values[name], rest)
 
 
 def _copy_key(source: dict[str, Any], target: dict[str, Any], path: list[str]) -> None:
     head, *rest = path
-    if head not in source:
-        return
-    if not rest:
-        target[head] = source[head]
-    elif isinstance(source[head], dict):
-        _copy_key(source[head], target.setdefault(head, {}), rest)
+    for name in _named(source, head):
+        if not rest:
+            target[name] = source[name]
+        elif isinstance(source[name], dict):
+            _copy_key(source[name], target.setdefault(name, {}), rest)
+
+
+def _named(values: dict[str, Any], head: str) -> list[str]:
+    return list(values) if head == "*" else [head] if head in values else []

@@ -98,6 +98,18 @@ def test_a_killed_training_ends_with_the_same_weights(files, tmp_path, whole):
     assert result.train == pytest.approx(expected_result.train, rel=1e-5)
 
 
+def test_a_training_that_had_ended_is_not_repeated(files, tmp_path):
+    losses = iter([{"loss": value} for value in (2.0, 1.0, 3.0, 1.0)])  # of three epochs, and of the best one again
+    training = {"early_stopping": {}, "checkpoint_every_epochs": 2, **QUICK}
+    loop, model = make_loop(files, tmp_path, evaluate=lambda: next(losses), **training)
+    ended, expected = loop.run(), weights(model)
+    again, model = make_loop(files, tmp_path, evaluate=kill_in_epoch(1), **training)
+    assert again.run() == ended
+    assert (ended.epochs, ended.best_epoch) == (3, 2)
+    for name, values in weights(model).items():
+        np.testing.assert_array_equal(values, expected[name], err_msg=name)
+
+
 def test_a_killed_training_goes_on_with_its_balancing(files, tmp_path):
     def balanced(folder, evaluate=lambda: {"loss": 0.0}):
         return make_loop(files, tmp_path / folder, evaluate=evaluate, epochs=2, batch_size=5, balancing="gradnorm")

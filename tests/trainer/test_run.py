@@ -11,8 +11,9 @@ from pipeline.infra.replay import differences
 from tests.trainer.served import history, serialized, shop, transform_graph
 from tests.trainer.small import encoder_config, write_rows
 from trainer.arguments import RunArguments
-from trainer.run import TrainingJob, run_fn
+from trainer.run import TrainingJob, checkpoint_folder, run_fn
 
+TUNED = {"training.batch_size": 4}
 ITEM_PAIRS = [(n % 8, (n + 1) % 8) for n in range(12)]
 
 
@@ -41,10 +42,10 @@ def write_raw(folder):
         writer.write(serialized(row)[0].numpy())
 
 
-def arguments(folder, checkpoints, tuned):
+def arguments(folder, checkpoints, tuned, code="f", **like):
     """What TFX tells a training on the data and the graph in the folder, with the Tuner's values."""
     config = shop(
-        tasks={"retrieval": {"kind": "retrieval"}, "like": {"kind": "binary", "label": "rating >= 4"}},
+        tasks={"retrieval": {"kind": "retrieval"}, "like": {"kind": "binary", "label": "rating >= 4", **like}},
         model=encoder_config("decay").model.model_dump(),
         serving={},
         training={"epochs": 1, "batch_size": 8, "fit_on": ["train", "eval"]},
@@ -62,7 +63,7 @@ def arguments(folder, checkpoints, tuned):
         custom_config={
             "config": dump_config(config),
             "checkpoint_folder": str(checkpoints),
-            "fingerprint": "f",
+            "fingerprint": code,
             "raw_eval_files": str(folder / "raw/*"),
         },
     )
@@ -70,11 +71,22 @@ def arguments(folder, checkpoints, tuned):
 
 @pytest.fixture(scope="module")
 def job(tmp_path_factory):
+    """A run whose export failed, and which then went on with other code and another key of what follows the epochs."""
     folder = tmp_path_factory.mktemp("run")
     write_splits(folder / "examples")
     write_raw(folder / "raw")
-    run_fn(arguments(folder, folder / "checkpoints", {"training.batch_size": 4}))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("trainer.run.export_model", fail)
+        with pytest.raises(OSError, match="no space left"):
+            run_fn(arguments(folder, folder / "checkpoints", TUNED))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("trainer.loop.TrainingLoop._epoch", fail)
+        run_fn(arguments(folder, folder / "checkpoints", TUNED, code="g", habits={"weights": {"levels": 1.0}}))
     return folder
+
+
+def fail(*arguments, **named):
+    raise OSError("no space left")
 
 
 def test_the_result_is_written_beside_the_logs(job):
@@ -82,6 +94,7 @@ def test_the_result_is_written_beside_the_logs(job):
     assert (result["epochs"], result["steps"]) == (1, 4)  # 16 windows by the tuned batch size
     assert set(result["train"]) == {"retrieval", "like"}
     assert {"loss", "ndcg@3", "like/auc"} <= set(result["evaluation"])
+    assert result["weights"] == {"like": {"levels": 1.0}}
     assert list((job / "logs" / "train").iterdir())
     assert json.loads((job / "logs" / "index.json").read_text())["kind"] == "exact"
 
@@ -96,11 +109,28 @@ def test_checkpoints_are_gone(job):
     assert list((job / "checkpoints").iterdir()) == []
 
 
-def test_a_killed_training_is_not_resumed_with_other_hyperparameters(job, tmp_path):
-    for dimension, folders in ((8, 1), (4, 2)):
-        told = RunArguments.of(arguments(job, tmp_path, {"model.dimension": dimension}))
-        TrainingJob(told, tf.distribute.get_strategy()).train()  # killed before it could remove its checkpoints
-        assert len(list(tmp_path.iterdir())) == folders
+def test_a_run_that_failed_after_its_epochs_ends_as_one_that_did_not(job, tmp_path):
+    training = TrainingJob(RunArguments.of(arguments(job, tmp_path, TUNED)), tf.distribute.get_strategy())
+    expected, result = training.train(), json.loads((job / "logs" / "training.json").read_text())
+    assert result["train"] == pytest.approx(expected.train, rel=1e-5)
+    assert result["evaluation"]["retrieval_loss"] == pytest.approx(expected.evaluation["retrieval_loss"], rel=1e-5)
+    signature = tf.saved_model.load(str(job / "model")).signatures["embed_candidate"]
+    ids = [f"i{n}" for n in range(8)]
+    vectors = {tuple(np.round(vector, 4)) for vector in signature(item_id=tf.constant(ids))["embedding"].numpy()}
+    assert vectors == {
+        tuple(np.round(vector, 4)) for vector in training.exportable_model().candidate_embeddings().numpy()
+    }
+
+
+def test_other_keys_of_the_epochs_are_another_training(job, tmp_path):
+    def folder(tuned, **like):
+        told = RunArguments.of(arguments(job, tmp_path, tuned, **like))
+        return checkpoint_folder(told, ["train.gz"])
+
+    one = folder({})
+    assert folder({}, habits=None) == folder({}, code="g") == folder({"model.neighbours": None}) == one
+    others = [folder({"model.dimension": 4}), folder({}, weight=2.0), folder({"training.seed": 1})]
+    assert len({one, *others}) == 4
 
 
 def test_every_signature_has_an_expected_answer_which_the_export_gives_too(job):
