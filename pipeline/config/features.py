@@ -39,10 +39,15 @@ class MultiValued(Categorical):
 
 
 class Text(Categorical):
-    """Words: lower-cased, split at everything that is no letter or digit. Not for event features."""
+    """Words: lower-cased, split at everything that is no letter or digit, whether letters and their accents are written
+    as one character or as several (Unicode's normalisation form C). `C++`, `C#` and `Disney+` keep their signs. Of
+    Chinese, Japanese, Thai, Lao, Khmer and Burmese, which put no blanks between words, every two neighbouring
+    characters are one: `手機殼` is `手機` and `機殼`. The exported model does this itself, so requests may hold text as
+    it is. Ids and categories are taken as they are written. Not for event features."""
 
     kind: Literal["text"]  # type: ignore[assignment]
     max_tokens: int = Field(default=16, gt=0)
+    """The first words alone count. Where two characters are one, a title soon has more than there are by default."""
 
 
 class Numeric(Feature):
