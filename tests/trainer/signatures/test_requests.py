@@ -1,8 +1,11 @@
 import numpy as np
 import pytest
+import tensorflow as tf
 
 from tests.trainer.served import ITEMS, serialized
 from tests.trainer.signatures.test_evaluate import WINDOWS, request, unseen, window
+from tests.trainer.small import small_config, small_model
+from trainer.signatures.requests import RequestForms
 
 FORMS = ("everything", "without_request_time", "ids_alone", "hour_later", "day_later", "month_later")
 LATE = window("u0", ["i5", "i6"], "i4", ["i5", "i6"], user_gender=["F"], outcome_rating=["4", "1", "5"])
@@ -53,3 +56,11 @@ def test_ranks_and_predictions_are_those_of_the_request_that_a_service_sends(cal
 def test_forms_differ(answer):
     assert len(set(np.round(answer["request_rating"][-1], 6))) == len(FORMS)
     assert "request_order" not in answer
+
+
+def test_a_share_of_the_users_is_asked_for_and_always_the_same():
+    users = tf.constant([f"user {n}" for n in range(20_000)])
+    half, most = (RequestForms(small_model(small_config()), None, None, s)._is_asked(users).numpy() for s in (0.5, 0.8))
+    assert abs(half.mean() - 0.5) < 0.02
+    assert abs(most.mean() - 0.8) < 0.02
+    assert most[half].all()
