@@ -10,7 +10,8 @@ from pipeline.config.keys import suggestion
 from pipeline.config.locate import Location, Problem
 from pipeline.config.tasks import LabelledTask
 from pipeline.expressions import Expression
-from pipeline.ingest.tables import TableError, column_names, table_files
+from pipeline.ingest.headers import check_rows, file_columns, hint, twice
+from pipeline.ingest.tables import TableError, table_files
 
 Use = tuple[Location, str]
 """A key of the configuration and the column that it names."""
@@ -55,14 +56,18 @@ def _has_files(config: Config, table: Table) -> bool:
 
 def _check_table(config: Config, location: Location, table: Table, uses: Iterable[Use]) -> Iterator[Problem]:
     try:
-        columns = column_names(config.data.folder, table)
+        files = table_files(config.data.folder, table)
+        columns = file_columns(files[0], table)
+        check_rows(files, table)
     except TableError as error:
         yield (*location, "path"), str(error)
         return
     for use, column in uses:
         if column not in columns:
             allowed = f"Columns of {Path(table.path).name}: {', '.join(columns)}"
-            yield use, f"no such column: {column!r}. {suggestion(column, columns)}{allowed}"
+            yield use, f"no such column: {column!r}. {hint(columns, table)}{suggestion(column, columns)}{allowed}"
+        elif columns.count(column) > 1:
+            yield use, f"{Path(table.path).name}: {twice(column)}"
 
 
 def _interaction_columns(config: Config) -> Iterator[Use]:

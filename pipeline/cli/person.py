@@ -70,14 +70,14 @@ def _history(plan: Plan, user: str) -> pa.Table:
 
 def _user_features(plan: Plan, user: str, events: pa.Table) -> dict[str, list[Value]]:
     """From the users table, or from the user's newest event where there is none."""
-    table, unit = plan.config.data.users, plan.config.data.interactions.time_unit
+    table = plan.config.data.users
     if table is None:
         newest = events.slice(max(0, events.num_rows - 1))
         values = {column.name: newest[column.name].to_pylist() for column in plan.user}
     else:
         sources = plan.entity_sources(table, plan.user)
         rows = find_rows(plan.config.data.folder, table, table.id, [user], sources).slice(0, 1)
-        values = {column.name: read_column(column, rows, unit).values.to_pylist() for column in plan.user}
+        values = {column.name: read_column(column, rows).values.to_pylist() for column in plan.user}
     features = {name: [value for row in rows for value in _present(row)] for name, rows in values.items()}
     return {name: present for name, present in features.items() if present}
 

@@ -1,8 +1,9 @@
 """Tables, their columns, cleaning and splitting: what ingest reads and how."""
 
-from typing import Literal, Self
+from datetime import datetime
+from typing import Annotated, Any, Final, Literal, Self
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import AfterValidator, Field, field_validator, model_validator
 
 from pipeline.config.base import Section
 
@@ -11,37 +12,125 @@ TimeUnit = Literal["s", "ms", "us", "ns", "iso8601"]
 SplitMethod = Literal["global_time", "leave_last_out", "random", "user_hash"]
 
 
-class Table(Section):
-    """One table: a file or a glob, relative to `data.folder`, local or on an object store.
+def _check_time_format(value: str) -> str:
+    """Raises ValueError for a format that `strptime` does not know."""
+    if "%" not in value:
+        raise ValueError('should hold directives of strptime, such as "%d/%m/%Y %I:%M:%S %p"')
+    try:
+        datetime.strptime("", value)
+    except ValueError as error:
+        if "does not match" not in str(error):
+            raise ValueError(f"is no format of strptime ({error})") from error
+    return value
 
-    `path` may hold TFX's `{SPAN}` and `{VERSION}`; the newest span is read.
+
+TimeFormat = Annotated[str, AfterValidator(_check_time_format)]
+
+MISSING: Final = ("NULL", "null", "\\N", "NaN", "nan", "<NA>", "None")
+"""What databases, pandas and Spark write for a value that is missing."""
+
+
+class Table(Section):
+    """One table: a file, a glob or a folder of parts, relative to `data.folder`, local or on an object store.
+
+    `path` may hold TFX's `{SPAN}` and `{VERSION}`; the newest span is read. A path that names a file or folder as it
+    stands is that, whatever `*`, `?` and `[` it holds. Of a folder, as Spark and Hive write tables, all files are read
+    but those whose names begin with `_` or `.`; folders such as `date=2024-05-01` in the path are columns.
     """
 
     path: str
     format: TableFormat | None = None
-    """Found from the extension when missing (.csv, .parquet, .jsonl, .tfrecord, each also with .gz)."""
-    separator: str = ","
-    """CSV only: one ASCII character. A tab is written "\\t", in double quotes."""
+    """Found from the extension when missing (.csv, .tsv, .parquet, .jsonl, .tfrecord, each also with .gz). `jsonl`
+    reads JSON lines, one array of objects, and objects over several lines."""
+    columns: tuple[str, ...] | None = Field(default=None, min_length=1)
+    """CSV only: the names of the columns, in their order, of files without a header. Missing: the first line names
+    them."""
+    separator: str | None = Field(default=None, min_length=1)
+    """CSV only: one or more characters, such as `"::"`. A tab is written "\\t", in double quotes. Missing: a comma,
+    in a .tsv a tab."""
     quote: str | None = '"'
     """CSV only: one ASCII character around values that hold separators. null: quotes are plain text."""
+    escape: str | None = None
+    """CSV only: one ASCII character, such as `"\\\\"`, after which a quote or a separator is plain text. Missing: a
+    quote in a quoted value is written twice."""
     multiline: bool = False
     """CSV only: whether quoted values may span lines. If not, the first that does stops the run: most often a stray
     quote took the rows up to the next quote for its text."""
     encoding: str = "utf-8"
-    """CSV and JSON lines only."""
+    """CSV and JSON lines only. A byte order mark is read by itself."""
+    decimal: Literal[".", ","] = "."
+    """What stands before the decimals of numbers that are text."""
+    missing: tuple[str, ...] = MISSING
+    """Words that stand for a missing value, as they are written, in every column: of ids, categories, lists, texts,
+    numbers and times. Blank is always missing. `NA`, `N/A` and `none` are left out, since they may be values (Namibia's
+    country code); in numbers and times, where they can be none, they are missing too."""
+    time_unit: TimeUnit | None = None
+    """Of features of the kind `time`. Missing, without `time_format` too: as in the interactions."""
+    time_format: TimeFormat | None = None
+    """Of times that are text and not ISO 8601, as strptime has it: `"%d/%m/%Y %I:%M:%S %p"`. Times without a zone are
+    UTC."""
 
-    @field_validator("separator", "quote")
+    @field_validator("quote", "escape")
     @classmethod
     def _one_character(cls, value: str | None) -> str | None:
         if value is not None and (len(value) != 1 or not value.isascii() or value in "\0\r\n"):
-            raise ValueError('should be one ASCII character, no line end (a tab is "\\t", in double quotes)')
+            raise ValueError("should be one ASCII character, no line end")
         return value
 
+    @field_validator("separator")
+    @classmethod
+    def _in_one_line(cls, value: str | None) -> str | None:
+        if value is not None and (set(value) & set("\0\r\n") or (value.startswith("\\") and len(value) > 1)):
+            raise ValueError('should be plain characters, no line end (a tab is "\\t", in double quotes)')
+        return value
+
+    @field_validator("missing", mode="before")
+    @classmethod
+    def _words(cls, value: Any) -> Any:
+        if not isinstance(value, list | tuple):
+            return value
+        unquoted = [word for word in value if word is None or isinstance(word, bool)]
+        if unquoted:
+            raise ValueError(f"should be words; to YAML one of them is {unquoted[0]!r}: put it in quotes")
+        return [str(word) if isinstance(word, int | float) else word for word in value]
+
     @model_validator(mode="after")
-    def _quote_is_no_separator(self) -> Self:
-        if self.quote == self.separator:
+    def _marks_differ(self) -> Self:
+        if self.quote is not None and self.quote in self.delimiter:
             raise ValueError(f"`quote` should not be `separator`. Received: {self.quote!r} for both")
+        if self.escape is not None and self.escape in (self.quote or "") + self.delimiter:
+            raise ValueError(f"`escape` should be neither `quote` nor `separator`. Received: {self.escape!r}")
         return self
+
+    @model_validator(mode="after")
+    def _columns_differ(self) -> Self:
+        twice = [name for name in self.columns or () if (self.columns or ()).count(name) > 1]
+        if twice:
+            raise ValueError(f"`columns` should not name a column twice. Received: {twice[0]!r}")
+        return self
+
+    @model_validator(mode="after")
+    def _one_form_of_times(self) -> Self:
+        if self.time_format is not None and "time_unit" in self.model_fields_set:
+            raise ValueError(f"`time_unit` should be left out beside `time_format`. Received: {self.time_unit!r}")
+        return self
+
+    @property
+    def times(self) -> str | None:
+        """As `InteractionTable.times`; None: as there."""
+        return self.time_format or self.time_unit
+
+    @property
+    def ids(self) -> tuple[str, ...]:
+        """The columns of ids, which other tables name too."""
+        return ()
+
+    @property
+    def delimiter(self) -> str:
+        """What stands between the values of a CSV file's rows."""
+        if self.separator is not None:
+            return self.separator
+        return "\t" if self.path.removesuffix(".gz").endswith(".tsv") else ","
 
 
 class InteractionTable(Table):
@@ -52,12 +141,29 @@ class InteractionTable(Table):
     time: str | None = "timestamp"
     """Missing (null): the events of a user stand in the order of their rows."""
     time_unit: TimeUnit = "s"
+    """Of times that are numbers, since 1970; `iso8601`: of text such as 2024-05-01T12:30:00Z or 2024-05-01 12:30 UTC.
+    Not beside `time_format`."""
+
+    @property
+    def ids(self) -> tuple[str, ...]:
+        """The columns of users and items."""
+        return self.user, self.item
+
+    @property
+    def times(self) -> str:
+        """How times are written: a `TimeUnit`, or a format of strptime, which holds a `%`."""
+        return self.time_format or self.time_unit
 
 
 class EntityTable(Table):
     """One row per item or user."""
 
     id: str
+
+    @property
+    def ids(self) -> tuple[str, ...]:
+        """The id's column."""
+        return (self.id,)
 
 
 class DataConfig(Section):

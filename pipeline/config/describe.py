@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable
+from datetime import date
 from typing import Any
 
 from pydantic import ValidationError
@@ -44,6 +45,24 @@ def _rule(error: Any) -> str:
     return text if "Received" in text else f"{text}. Received: {_short(error['input'])}"
 
 
+def _no_text(error: Any) -> str:
+    found = error["input"]
+    if isinstance(found, bool):
+        return f"should be text, and to YAML (on, off, yes, no, true, false) it is {found}. Put it in quotes"
+    if found is None or isinstance(found, int | float | date):
+        return f"should be text, and to YAML it is {type(found).__name__} {found!r}. Put it in quotes"
+    return _other(error)
+
+
+def _wrong_name(error: Any) -> str:
+    place, found = error["loc"], str(error["input"])
+    hint = ""
+    if place[0] == "features" and place[-1] == "name":
+        name = "_".join(re.findall(r"[a-z0-9]+", found.lower())).lstrip("0123456789_") or "feature"
+        hint = f"Give the feature a name such as {name!r}; `column: {found}` reads it. "
+    return f"should match the pattern {error['ctx']['pattern']!r}. {hint}Received: {_short(found)}"
+
+
 def _other(error: Any) -> str:
     text = error["msg"].replace("Input should be", "should be").replace("String should", "should")
     return f"{text}. Received: {_short(error['input'])}"
@@ -62,4 +81,6 @@ _WORDS: dict[str, Callable[[Any], str]] = {
     "union_tag_invalid": _wrong_choice,
     "union_tag_not_found": _no_kind,
     "value_error": _rule,
+    "string_type": _no_text,
+    "string_pattern_mismatch": _wrong_name,
 }

@@ -5,6 +5,7 @@ from typing import Annotated, Literal
 from pydantic import Field, model_validator
 
 from pipeline.config.base import LONGEST_NAME, Section
+from pipeline.config.data import TimeFormat, TimeUnit
 
 
 class Feature(Section):
@@ -60,11 +61,26 @@ class Numeric(Feature):
 
 
 class Time(Feature):
-    """A point in time: hour of day, day of week (UTC), or both as one of 168 categories. All tables hold it in
-    `data.interactions.time_unit`, requests in seconds since 1970."""
+    """A point in time: hour of day, day of week (UTC), or both as one of 168 categories. Requests hold it in seconds
+    since 1970."""
 
     kind: Literal["time"]
     part: Literal["hour", "weekday", "hour_of_week"] = "hour_of_week"
+    time_unit: TimeUnit | None = None
+    """Missing: that of the table."""
+    time_format: TimeFormat | None = None
+    """Missing: that of the table."""
+
+    @model_validator(mode="after")
+    def _one_form_of_times(self) -> "Time":
+        if self.time_format is not None and self.time_unit is not None:
+            raise ValueError(f"`time_unit` should be left out beside `time_format`. Received: {self.time_unit!r}")
+        return self
+
+    @property
+    def times(self) -> str | None:
+        """How the column is written, as the table's `times`; None: as the table's others."""
+        return self.time_format or self.time_unit
 
 
 class Cross(Feature):

@@ -19,8 +19,14 @@ def allowed_keys(location: Sequence[str | int]) -> list[str]:
 
 def suggestion(found: str, allowed: Iterable[str]) -> str:
     """`Did you mean ...? ` where something allowed is spelt alike, else nothing."""
-    close = difflib.get_close_matches(found, list(allowed), n=1)
-    return f"Did you mean `{close[0]}`? " if close else ""
+    by_letters = {_letters(name): name for name in reversed(list(allowed))}
+    close = difflib.get_close_matches(_letters(found), by_letters, n=1)
+    return f"Did you mean `{by_letters[close[0]]}`? " if close else ""
+
+
+def _letters(name: str) -> str:
+    """The name whatever its case and what stands between its words."""
+    return "".join(filter(str.isalnum, name.casefold())) or name
 
 
 def _is_section(candidates: list[Any]) -> bool:

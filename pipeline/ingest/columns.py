@@ -10,7 +10,7 @@ import pyarrow as pa
 
 from pipeline import layout
 from pipeline.config import Config
-from pipeline.config.data import EntityTable
+from pipeline.config.data import EntityTable, Table
 from pipeline.config.features import AnyFeature, Cross, MultiValued, Numeric, Text, Time
 from pipeline.config.tasks import BinaryTask, EventTask, LabelledTask
 from pipeline.expressions import Expression
@@ -33,8 +33,11 @@ class Column:
       name: In the examples, prefix included.
       source: The table's column.
       kind: How its values are read; `list` is text cut at `separator`.
-      separator: Only for `list`.
+      separator: Of `list`; of a text feature what a list's values are joined by.
       is_token: Whether a value is an entry of a vocabulary, which holds no line ends.
+      times: How the table writes times: a `TimeUnit` or a format of strptime; only for `time`.
+      decimal: What stands before the decimals of numbers that are text; only for `number`.
+      missing: The table's words for a missing value, for those in a `list`.
     """
 
     name: str
@@ -42,6 +45,9 @@ class Column:
     kind: Kind
     separator: str = ""
     is_token: bool = False
+    times: str = "s"
+    decimal: str = "."
+    missing: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -83,20 +89,20 @@ class Plan:
     @cached_property
     def user(self) -> tuple[Column, ...]:
         """User features: columns of the users table, or of the interactions where there is none."""
-        return _columns(self.config.features.user, layout.user_feature)
+        return self._columns(self.config.features.user, layout.user_feature, self.config.data.users)
 
     @cached_property
     def item(self) -> tuple[Column, ...]:
         """Catalogue features."""
-        return _columns(self.config.features.item, layout.item_feature)
+        return self._columns(self.config.features.item, layout.item_feature, self.config.data.items)
 
     @cached_property
     def event(self) -> tuple[Column, ...]:
         """Context and outcome features, and the sessions of tasks."""
         features = self.config.features
-        context = _columns(features.context, layout.context_feature)
+        context = self._columns(features.context, layout.context_feature)
         sessions = tuple(Column(layout.session(task), source, "text") for task, source in self.config.sessions.items())
-        return context + _columns(features.outcome, layout.outcome_feature) + sessions
+        return context + self._columns(features.outcome, layout.outcome_feature) + sessions
 
     @cached_property
     def user_from_events(self) -> tuple[Column, ...]:
@@ -152,25 +158,30 @@ class Plan:
         """All columns of the items or users table that are read."""
         return _sources([table.id], columns)
 
+    def _columns(
+        self, features: Iterable[AnyFeature], name: Callable[[str], str], table: Table | None = None
+    ) -> tuple[Column, ...]:
+        """One column for each feature; a cross needs the columns that it is of, as text. Without a table of their own
+        they stand in the interactions."""
+        features, table = tuple(features), table or self.config.data.interactions
+        own = [self._column(feature, name, table) for feature in features if not isinstance(feature, Cross)]
+        crossed = [c for feature in features if isinstance(feature, Cross) for c in feature.of]
+        taken = {column.name for column in own}
+        return (*own, *(Column(name(c), c, "text") for c in dict.fromkeys(crossed) if name(c) not in taken))
+
+    def _column(self, feature: AnyFeature, name: Callable[[str], str], table: Table) -> Column:
+        name_, source = name(feature.name), feature.source
+        if isinstance(feature, MultiValued):
+            return Column(name_, source, "list", feature.separator, is_token=True, missing=table.missing)
+        if isinstance(feature, Numeric):
+            return Column(name_, source, "number", decimal=table.decimal)
+        if isinstance(feature, Time):
+            times = feature.times or table.times or self.config.data.interactions.times
+            return Column(name_, source, "time", times=times)
+        if isinstance(feature, Text):
+            return Column(name_, source, "text", separator=" ")
+        return Column(name_, source, "text", is_token=True)
+
 
 def _sources(named: Iterable[str], columns: Iterable[Column]) -> tuple[str, ...]:
     return tuple(dict.fromkeys([*named, *(column.source for column in columns)]))
-
-
-def _columns(features: Iterable[AnyFeature], name: Callable[[str], str]) -> tuple[Column, ...]:
-    """One column for each feature; a cross needs the columns that it is of, as text."""
-    features = tuple(features)
-    own = [_column(feature, name) for feature in features if not isinstance(feature, Cross)]
-    crossed = [c for feature in features if isinstance(feature, Cross) for c in feature.of]
-    taken = {column.name for column in own}
-    return (*own, *(Column(name(c), c, "text") for c in dict.fromkeys(crossed) if name(c) not in taken))
-
-
-def _column(feature: AnyFeature, name: Callable[[str], str]) -> Column:
-    if isinstance(feature, MultiValued):
-        return Column(name(feature.name), feature.source, "list", feature.separator, is_token=True)
-    if isinstance(feature, Numeric):
-        return Column(name(feature.name), feature.source, "number")
-    if isinstance(feature, Time):
-        return Column(name(feature.name), feature.source, "time")
-    return Column(name(feature.name), feature.source, "text", is_token=not isinstance(feature, Text))

@@ -10,7 +10,9 @@ from typing import BinaryIO, Final
 import numpy as np
 
 from pipeline.config.data import Table
-from pipeline.ingest.tables import csv_lines, csv_rows, file_columns, goes_on, open_file, open_quote
+from pipeline.ingest.dialect import csv_lines, csv_rows
+from pipeline.ingest.headers import goes_on, header, open_quote
+from pipeline.ingest.tables import open_file
 
 _LF: Final = 10
 _CR: Final = 13
@@ -75,7 +77,7 @@ def check_quotes(path: str, table: Table) -> None:
         found = _first_open(csv_lines(file, table, "replace"), table, table.quote)
     if found is not None:
         line, place, value = found
-        columns = file_columns(path, table)
+        columns = header(path, table)
         column = f"column {columns[place]!r}" if place < len(columns) else f"value {place + 1}"
         raise open_quote(path, line, column, value)
 

@@ -1,14 +1,18 @@
 """TFX's driver for files, with a span of its own for each table."""
 
+import hashlib
 from typing import Any
 
 from tfx.components.example_gen import driver, utils
+from tfx.dsl.io import fileio
 from tfx.orchestration import data_types
 from tfx.types import standard_component_specs as specs
 from tfx.utils import proto_utils
 from tfx.v1 import proto
 
+from pipeline.config import Config
 from pipeline.ingest.settings import is_tfx_split, read_config, read_input, tables
+from pipeline.ingest.tables import table_files
 
 
 class IngestDriver(driver.FileBasedDriver):
@@ -25,7 +29,7 @@ class IngestDriver(driver.FileBasedDriver):
         pipeline_info: data_types.PipelineInfo,
         component_info: data_types.ComponentInfo,
     ) -> dict[str, Any]:
-        """Overrides TFX's. Raises ValueError where no file of a table matches its span pattern."""
+        """Overrides TFX's. Raises ValueError where no file of a table matches."""
         resolved = super().resolve_exec_properties(exec_properties, pipeline_info, component_info)
         config, inputs = read_config(resolved), read_input(resolved)
         fingerprints = [resolved[utils.FINGERPRINT_PROPERTY_NAME]]
@@ -34,9 +38,21 @@ class IngestDriver(driver.FileBasedDriver):
                 split = proto.Input.Split(name=name, pattern=table.path)
                 fingerprints.append(_resolve(resolved[specs.INPUT_BASE_KEY], split))
                 inputs.splits.append(split)
+        fingerprints.append(_fingerprint(config, inputs, resolved[specs.INPUT_BASE_KEY]))
         resolved[specs.INPUT_CONFIG_KEY] = proto_utils.proto_to_json(inputs)
         resolved[utils.FINGERPRINT_PROPERTY_NAME] = "\n".join(fingerprints)
         return resolved
+
+
+def _fingerprint(config: Config, inputs: proto.Input, folder: str) -> str:
+    """Of the files that are read: TFX's patterns do not see those in folders."""
+    patterns = {split.name: split.pattern for split in inputs.splits}
+    digest = hashlib.sha256()
+    for name, table in tables(config):
+        for path in table_files(folder, table.model_copy(update={"path": patterns[name]})):
+            found = fileio.stat(path)
+            digest.update(f"{name} {path} {found.length} {found.mtime_nsec}\n".encode())
+    return f"files:{digest.hexdigest()}"
 
 
 def _resolve(folder: str, split: proto.Input.Split) -> str:

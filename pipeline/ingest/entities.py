@@ -6,27 +6,25 @@ from typing import Final
 import numpy as np
 import pyarrow as pa
 
-from pipeline.config.data import TimeUnit
 from pipeline.ingest.columns import Column
 from pipeline.ingest.events import FILE, ROW, read_column
 from pipeline.ingest.findings import Counts, Findings
 from pipeline.ingest.line_ends import holds_line_end
 from pipeline.ingest.reading import Batch
-from pipeline.ingest.samples import add_malformed, expected_of, first_samples, tell_span
-from pipeline.ingest.values import as_text, is_valid
+from pipeline.ingest.samples import EXACT_ID, add_malformed, expected_of, first_samples, tell_span
+from pipeline.ingest.values import as_id, is_valid
 
 ID: Final = "id"
 
 
 def clean_entities(
-    columns: tuple[Column, ...], key: str, unit: TimeUnit, name: str, batch: Batch, file: int, first_row: int
+    columns: tuple[Column, ...], key: str, name: str, batch: Batch, file: int, first_row: int
 ) -> tuple[pa.Table, Findings]:
     """Reads rows of a table of items or users. A row without id is dropped; a value that cannot be read is missing.
 
     Args:
       columns: The features.
       key: The id's column.
-      unit: Of features of kind `time`.
       name: The table's name in the counts.
       batch: The rows.
       file: The index of their file, `first_row` the place of the first of them in it.
@@ -44,11 +42,13 @@ def clean_entities(
             findings.counts[name, kind, reason if kind == "dropped" else column] += number
             findings.samples[name, reason] = first_samples(batch, rows, file, first_row, column, expected)
 
-    ids = as_text(batch.rows[key])
-    is_missing, is_broken = ~is_valid(ids), holds_line_end(ids)
+    read = as_id(batch.rows[key])
+    ids, is_rounded = read.values, read.is_unparsable
+    is_missing, is_broken = ~is_valid(ids) & ~is_rounded, holds_line_end(ids)
+    count("dropped", f"rounded {key}", is_rounded, key, EXACT_ID)
     count("dropped", f"missing {key}", is_missing, key, "an id")
     count("dropped", f"line end in {key}", is_broken, key, "an id in one line")
-    has_id = ~(is_missing | is_broken)
+    has_id = ~(is_rounded | is_missing | is_broken)
     table = {
         ID: ids,
         FILE: pa.array(np.full(size, file, np.int64)),
@@ -56,10 +56,10 @@ def clean_entities(
     }
     is_bad = ~has_id
     for column in columns:
-        parsed = read_column(column, batch.rows, unit)
+        parsed = read_column(column, batch.rows)
         table[column.name] = parsed.values
         lost = parsed.is_unparsable & has_id
-        count("unparsable", f"unparsable {column.source}", lost, column.source, expected_of(column, unit))
+        count("unparsable", f"unparsable {column.source}", lost, column.source, expected_of(column))
         is_bad |= parsed.is_unparsable
         if column.kind == "time":
             tell_span(findings, name, column.source, parsed.values)

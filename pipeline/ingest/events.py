@@ -9,21 +9,34 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from pipeline import layout
-from pipeline.config.data import Outlier, TimeUnit
+from pipeline.config.data import Outlier
 from pipeline.expressions import Expression
 from pipeline.ingest.columns import TYPES, Column, Plan
 from pipeline.ingest.findings import Findings
 from pipeline.ingest.judgements import Judgement, LabelJudgement
 from pipeline.ingest.line_ends import holds_line_end
 from pipeline.ingest.reading import Batch
-from pipeline.ingest.samples import add_malformed, as_date, expected_of, expected_time, first_samples, tell_span
+from pipeline.ingest.samples import (
+    EXACT_ID,
+    WITHIN_FLOAT32,
+    add_malformed,
+    as_date,
+    expected_of,
+    expected_time,
+    first_samples,
+    tell_span,
+)
 from pipeline.ingest.values import (
     Parsed,
+    as_float32,
+    as_id,
+    as_joined_text,
     as_list,
     as_nanoseconds,
     as_number,
     as_text,
     as_time,
+    beyond_float32,
     is_valid,
     null_where,
     split_seconds,
@@ -89,11 +102,7 @@ def clean_events(plan: Plan, batch: Batch, file: int, first_row: int) -> tuple[p
       null where missing; and what was found.
     """
     config, rows = plan.config.data.interactions, _Rows(batch, file, first_row)
-    keys = {USER: as_text(batch.rows[config.user]), ITEM: as_text(batch.rows[config.item])}
-    for name, column in ((USER, config.user), (ITEM, config.item)):
-        rows.drop(f"missing {column}", ~is_valid(keys[name]), True, column, "an id")
-        rows.drop(f"line end in {column}", holds_line_end(keys[name]), True, column, "an id in one line")
-    keys |= _times(plan, batch, rows)
+    keys = {USER: _ids(config.user, batch, rows), ITEM: _ids(config.item, batch, rows)} | _times(plan, batch, rows)
     numbers = _numbers(plan, batch, rows)
     table = _clip(plan, batch.rows, numbers, rows)
     judged, judgements = _judgements(plan, table, numbers, rows)
@@ -114,26 +123,36 @@ def _features(plan: Plan, table: pa.Table, rows: _Rows) -> dict[str, pa.Array]:
     """The feature columns by name; a row with a value that cannot be read is bad and stays."""
     is_bad, values = np.zeros(len(table), bool), {}
     for column in plan.event + plan.user_from_events:
-        parsed = read_column(column, table, plan.config.data.interactions.time_unit)
-        is_bad |= rows.lose(column, parsed.is_unparsable, expected_of(column, plan.config.data.interactions.time_unit))
+        parsed = read_column(column, table)
+        is_bad |= rows.lose(column, parsed.is_unparsable, expected_of(column))
         values[column.name] = parsed.values
     if number := int(is_bad.sum()):
         rows.findings.counts[_TABLE, "bad_rows"] += number
     return values
 
 
-def read_column(column: Column, table: pa.Table, unit: TimeUnit) -> Parsed:
+def read_column(column: Column, table: pa.Table) -> Parsed:
     """Reads one feature column: text, float32, int64 seconds or lists of text, null where missing."""
     raw = table[column.source]
     if column.kind == "number":
-        numbers = as_number(raw)
-        return Parsed(numbers.values.cast(pa.float32()), numbers.is_unparsable)
+        return as_float32(raw, column.decimal)
     if column.kind == "time":
-        return as_time(raw, unit)
-    values = as_list(raw, column.separator) if column.kind == "list" else as_text(raw)
+        return as_time(raw, column.times)
+    if column.kind == "list":
+        values = as_list(raw, column.separator, column.missing)
+    else:
+        values = as_joined_text(raw, column.separator) if column.separator else as_text(raw)
     is_unparsable = holds_line_end(values) if column.is_token else np.zeros(len(table), bool)
     values = null_where(values, is_unparsable) if is_unparsable.any() else values
     return Parsed(values.cast(TYPES[column.kind]), is_unparsable)
+
+
+def _ids(column: str, batch: Batch, rows: _Rows) -> pa.Array:
+    ids = as_id(batch.rows[column])
+    rows.drop(f"rounded {column}", ids.is_unparsable, True, column, EXACT_ID)
+    rows.drop(f"missing {column}", ~is_valid(ids.values), True, column, "an id")
+    rows.drop(f"line end in {column}", holds_line_end(ids.values), True, column, "an id in one line")
+    return ids.values
 
 
 def _times(plan: Plan, batch: Batch, rows: _Rows) -> dict[str, pa.Array]:
@@ -141,8 +160,8 @@ def _times(plan: Plan, batch: Batch, rows: _Rows) -> dict[str, pa.Array]:
     if config.time is None:
         nanoseconds = pa.array(np.zeros(len(batch.rows), np.int64))
     else:
-        times = as_nanoseconds(batch.rows[config.time], config.time_unit)
-        expected = expected_time(config.time_unit)
+        times = as_nanoseconds(batch.rows[config.time], config.times)
+        expected = expected_time(config.times)
         rows.drop(f"unparsable {config.time}", times.is_unparsable, True, config.time, expected)
         rows.drop(f"missing {config.time}", ~is_valid(times.values), True, config.time, expected)
         nanoseconds = times.values
@@ -156,9 +175,10 @@ def _numbers(plan: Plan, batch: Batch, rows: _Rows) -> dict[str, np.ndarray]:
     """The columns that must hold numbers, float64, NaN where missing."""
     numbers = {}
     for name in plan.number_columns:
-        parsed = as_number(batch.rows[name])
+        parsed = as_number(batch.rows[name], plan.config.data.interactions.decimal)
         rows.drop(f"unparsable {name}", parsed.is_unparsable, True, name, "a number")
         numbers[name] = parsed.values.to_numpy(zero_copy_only=False)
+        rows.drop(f"{name} beyond float32", beyond_float32(numbers[name]), True, name, WITHIN_FLOAT32)
     return numbers
 
 
@@ -187,7 +207,8 @@ def _judgements(
     plan: Plan, table: pa.Table, numbers: Mapping[str, np.ndarray], rows: _Rows
 ) -> tuple[dict[str, pa.Array], list[Judgement]]:
     """Positives, labels and weights by the configured expressions, and what is to be told of them. A label that is no
-    chance is a bad row's where a chance is predicted: its cross-entropy would have no least value."""
+    chance is a bad row's where a chance is predicted: its cross-entropy would have no least value. So is one that
+    float32 cannot hold."""
     is_positive = _holds(plan.positive, table, numbers)
     judged, judgements = {POSITIVE: pa.array(is_positive)}, []
     if plan.positive:
@@ -203,6 +224,8 @@ def _judgements(
                 reason, is_outside = f"label of `{label.task}` outside 0..1", (values < 0) | (values > 1)
                 column = label.label.columns[0] if label.label.columns else ""
                 rows.drop(reason, is_labelled & is_outside, True, column, f"0 to 1 in `{label.label.text}`")
+            is_beyond = is_labelled & beyond_float32(values)
+            rows.drop(f"label of `{label.task}` beyond float32", is_beyond, True, "", WITHIN_FLOAT32)
             judgements.append(
                 LabelJudgement(f"tasks.{label.task}.label", label.label, values != 0, is_labelled, values)
             )

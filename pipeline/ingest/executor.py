@@ -24,9 +24,9 @@ from pipeline.ingest import report, verdicts
 from pipeline.ingest.columns import Plan
 from pipeline.ingest.findings import as_json
 from pipeline.ingest.graph import Files, Ingest
-from pipeline.ingest.reading import check_columns
+from pipeline.ingest.headers import check_columns, check_rows, file_columns
 from pipeline.ingest.settings import read_config, read_input, tables
-from pipeline.ingest.tables import file_columns, table_files
+from pipeline.ingest.tables import table_files
 from pipeline.warnings import KEY as WARNINGS
 
 SPLITS: Final = (*layout.WINDOW_SPLITS, layout.ITEMS_SPLIT)
@@ -87,7 +87,8 @@ def find_files(config: Config, exec_properties: Mapping[str, Any]) -> Files:
 
 
 def check_tables(plan: Plan, files: Files) -> None:
-    """Raises `TableError` where the first file of a table is not what the configuration says, before any work."""
+    """Raises `TableError` where the first file of a table is not what the configuration says, or none of its files has
+    a row, before any work."""
     data = plan.config.data
     wanted = {"interactions": plan.event_sources}
     if data.items:
@@ -96,7 +97,8 @@ def check_tables(plan: Plan, files: Files) -> None:
         wanted["users"] = plan.entity_sources(data.users, plan.user)
     for name, table in tables(plan.config):
         path = files[name][0]
-        check_columns(path, wanted[name], file_columns(path, table))
+        check_columns(path, table, wanted[name], file_columns(path, table))
+        check_rows(files[name], table)
 
 
 def _judge(path: str, config: Config) -> None:

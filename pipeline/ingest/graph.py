@@ -127,8 +127,7 @@ class Ingest(beam.PTransform):
         return items["items"]
 
     def _read_entities(self, pipeline: Any, name: str, table: EntityTable, columns: tuple[Column, ...]) -> Any:
-        unit = self._plan.config.data.interactions.time_unit
-        clean = partial(clean_entities, columns, table.id, unit, name)
+        clean = partial(clean_entities, columns, table.id, name)
         return self._read(pipeline, name, ID, clean, self._plan.entity_sources(table, columns)).rows
 
     def _read(self, pipeline: Any, name: str, key: str, clean: Any, columns: tuple[str, ...]) -> Any:

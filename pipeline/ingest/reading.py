@@ -1,10 +1,9 @@
 """The rows of a table's files in batches of Arrow columns, whatever the format."""
 
-import gzip
 import itertools
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
-from typing import Any, BinaryIO, Final, NamedTuple
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import BinaryIO, Final, NamedTuple
 
 import numpy as np
 import pyarrow as pa
@@ -13,19 +12,17 @@ from pyarrow import csv
 
 from pipeline.config.data import Table
 from pipeline.ingest.csv_lines import CountedLines, check_quotes
-from pipeline.ingest.tables import (
-    TableError,
-    broken_gzip,
-    file_columns,
-    open_file,
-    parse_json,
-    table_format,
-    undecodable,
-)
+from pipeline.ingest.dialect import one_character, plain_csv, with_separators
+from pipeline.ingest.encodings import as_utf8
+from pipeline.ingest.float_ids import as_floats, float_ids
+from pipeline.ingest.headers import check_columns, header, readable, with_folders
+from pipeline.ingest.json_rows import json_values
+from pipeline.ingest.literals import as_array
+from pipeline.ingest.missing import without_missing
+from pipeline.ingest.tables import TableError, open_file, partitions, table_format, undecodable
 
 BATCH_ROWS: Final = 1 << 17
 CSV_BLOCK_BYTES: Final = 1 << 23
-
 
 MALFORMED_SAMPLES: Final = 5
 """So many lines of a file that are no rows are kept to be shown."""
@@ -50,17 +47,20 @@ class Batch:
     """Consecutive rows of one file.
 
     Attributes:
-      rows: The wanted columns, in types of the file's choice; from CSV all text.
+      rows: The wanted columns, in types of the file's choice; from CSV all text. Null where a value is one of the
+        table's words for missing.
       malformed: Rows that stood among or before them and are no rows: a wrong number of fields, broken JSON.
       lines: The line of each row in the file, counted from 1, int64 [n]; None where a format has no lines, or values
         or blanks make more lines than rows.
       samples: Some of the malformed, the first `MALFORMED_SAMPLES` of the file.
+      written: The rows as the file has them, words for missing too; None: as `rows`.
     """
 
     rows: pa.Table
     malformed: int
     lines: np.ndarray | None = None
     samples: tuple[Malformed, ...] = ()
+    written: pa.Table | None = None
 
 
 def read_batches(path: str, table: Table, columns: Sequence[str]) -> Iterator[Batch]:
@@ -78,30 +78,45 @@ def read_batches(path: str, table: Table, columns: Sequence[str]) -> Iterator[Ba
       TableError: If the file cannot be read to its end, a CSV or Parquet file lacks a column, or the rows of a CSV file
         are fewer than its lines because a quote was left open.
     """
-    kind = table_format(table)
-    check_columns(path, columns, file_columns(path, table) if kind in ("csv", "parquet") else columns)
-    with open_file(path) as file:
+    kind = table_format(table, path)
+    folders, found = partitions(path), list(columns)
+    if kind in ("csv", "parquet"):
+        found = header(path, table)
+        check_columns(path, table, columns, with_folders(path, found))
+        folders = {name: value for name, value in folders.items() if name not in found}
+    own = [column for column in columns if column not in folders] or found[:1]
+    batches = _read(path, table, own)
+    first = next(batches, None)
+    if first is None:
+        return
+    floats = float_ids(table, first.rows, lambda columns: (b.rows for b in _read(path, table, columns)))
+    for batch in itertools.chain([first], batches):
+        written = _with_constants(batch.rows, folders, columns)
+        yield replace(batch, rows=as_floats(without_missing(written, table.missing), floats), written=written)
+
+
+def _read(path: str, table: Table, columns: list[str]) -> Iterator[Batch]:
+    """The rows as the file has them. Raises `TableError`."""
+    kind = table_format(table, path)
+    with open_file(path) as file, readable(path, table):
         try:
-            yield from _READERS[kind](path, file, table, list(columns))
-        except (gzip.BadGzipFile, EOFError) as error:
-            raise broken_gzip(path, error) from error
-        except (UnicodeError, LookupError) as error:
-            raise undecodable(path, table, str(error)) from error
+            yield from _READERS[kind](path, file, table, columns)
         except (pa.ArrowException, OSError) as error:
             if "UTF8" in str(error):
                 raise undecodable(path, table, str(error)) from error
             raise TableError(f"{path}: cannot be read as {kind} ({error})") from error
 
 
-def check_columns(path: str, wanted: Sequence[str], found: Sequence[str]) -> None:
-    """Raises `TableError` for the columns that a file lacks."""
-    absent = [column for column in wanted if column not in found]
-    if absent:
-        raise TableError(f"{path}: has no column {', '.join(map(repr, absent))}. Columns: {', '.join(found)}")
+def _with_constants(rows: pa.Table, constants: Mapping[str, str | None], columns: Sequence[str]) -> pa.Table:
+    """The columns in their order; those that the file's folders name are the same in all rows."""
+    for name in constants.keys() & set(columns):
+        value = pa.scalar(constants[name], pa.string())
+        rows = rows.append_column(name, pa.repeat(value, len(rows)))
+    return rows if rows.column_names == list(columns) else rows.select(columns)
 
 
 def _read_csv(path: str, file: BinaryIO, table: Table, columns: list[str]) -> Iterator[Batch]:
-    lines, rows = CountedLines(file), 0
+    lines, rows = CountedLines(plain_csv(as_utf8(file, table), table)), 0
     try:
         for batch in _csv_batches(lines, table, columns):
             rows += len(batch.rows) + batch.malformed
@@ -109,7 +124,7 @@ def _read_csv(path: str, file: BinaryIO, table: Table, columns: list[str]) -> It
     except pa.ArrowInvalid:
         check_quotes(path, table)  # such as an open quote at the end of a block
         raise
-    if lines.count > 1 + rows or not has_plain_line_ends(table):  # the header is a line, too
+    if lines.count > rows + (table.columns is None):  # the header is a line, too
         check_quotes(path, table)
 
 
@@ -125,45 +140,42 @@ def _csv_batches(file: CountedLines, table: Table, columns: list[str]) -> Iterat
 
     reader = csv.open_csv(
         file,
-        read_options=csv.ReadOptions(encoding=table.encoding, block_size=CSV_BLOCK_BYTES, use_threads=False),
+        read_options=csv.ReadOptions(column_names=table.columns, block_size=CSV_BLOCK_BYTES, use_threads=False),
         parse_options=csv.ParseOptions(
-            delimiter=table.separator,
+            delimiter=one_character(table),
             quote_char=table.quote or False,
+            escape_char=table.escape or False,
             newlines_in_values=table.multiline,
             invalid_row_handler=skip,
         ),
         convert_options=csv.ConvertOptions(column_types=dict.fromkeys(columns, pa.string()), include_columns=columns),
     )
-    has_lines = not table.multiline and has_plain_line_ends(table)
+    first_line = 2 if table.columns is None else 1
     rows = malformed = 0
     for batch in itertools.chain(reader, [None]):  # what is malformed at the end comes after the last batch
         found = pa.table({column: pa.array([], pa.string()) for column in columns}) if batch is None else batch
-        is_exact = has_lines and not file.has_blank
-        lines = _line_numbers(rows, len(found), numbers) if is_exact else None
-        samples = tuple(_malformed_csv(row, is_exact) for row in skipped)
+        is_exact = not table.multiline and not file.has_blank
+        lines = _line_numbers(first_line, rows, len(found), numbers) if is_exact else None
+        samples = tuple(_malformed_csv(row, is_exact, table) for row in skipped)
         skipped.clear()
         if len(found) or len(numbers) > malformed:
-            yield Batch(
-                found if batch is None else pa.Table.from_batches([batch]), len(numbers) - malformed, lines, samples
-            )
+            values = found if batch is None else with_separators(pa.Table.from_batches([batch]), table)
+            yield Batch(values, len(numbers) - malformed, lines, samples)
         rows, malformed = rows + len(found), len(numbers)
 
 
-def _line_numbers(first: int, size: int, skipped: list[int]) -> np.ndarray:
-    """The lines of rows, of which `first` stood before them, among skipped lines; the header is line 1."""
+def _line_numbers(first_line: int, first: int, size: int, skipped: list[int]) -> np.ndarray:
+    """The lines of rows, of which `first` stood before them, among skipped lines."""
     places = np.arange(first, first + size)
-    rows_before = np.asarray(skipped, np.int64) - 2 - np.arange(len(skipped))
-    return places + 2 + np.searchsorted(rows_before, places, side="right")
+    rows_before = np.asarray(skipped, np.int64) - first_line - np.arange(len(skipped))
+    return places + first_line + np.searchsorted(rows_before, places, side="right")
 
 
-def _malformed_csv(row: csv.InvalidRow, is_exact: bool) -> Malformed:
-    problem = f"has {row.actual_columns} values, the header {row.expected_columns}"
-    return Malformed(row.number if is_exact else None, row.text, problem)
-
-
-def has_plain_line_ends(table: Table) -> bool:
-    """Whether a line end is one byte in the table's encoding: not in UTF-16."""
-    return "\n".encode(table.encoding) == b"\n"
+def _malformed_csv(row: csv.InvalidRow, is_exact: bool, table: Table) -> Malformed:
+    names = "the header" if table.columns is None else "`columns`"
+    text = row.text.replace(one_character(table), table.delimiter)
+    problem = f"has {row.actual_columns} values, {names} {row.expected_columns}"
+    return Malformed(row.number if is_exact else None, text, problem)
 
 
 def _read_parquet(path: str, file: BinaryIO, table: Table, columns: list[str]) -> Iterator[Batch]:
@@ -172,27 +184,16 @@ def _read_parquet(path: str, file: BinaryIO, table: Table, columns: list[str]) -
 
 
 def _read_json(path: str, file: BinaryIO, table: Table, columns: list[str]) -> Iterator[Batch]:
-    lines = ((number, line) for number, line in enumerate(file, start=1) if not line.isspace())
+    values = json_values(file, table)
     left = MALFORMED_SAMPLES
-    while chunk := list(itertools.islice(lines, BATCH_ROWS)):
-        texts = [line.decode(table.encoding) for _, line in chunk]
-        values = [parse_json(text) for text in texts]
-        is_row = np.fromiter((isinstance(value, dict) for value in values), bool, len(values))
-        rows = [value for value in values if isinstance(value, dict)]
-        arrays = [_as_array([row.get(column) for row in rows]) for column in columns]
-        numbers = np.fromiter((number for number, _ in chunk), np.int64, len(chunk))
-        bad = np.flatnonzero(~is_row)[:left].tolist()
-        left -= len(bad)
-        samples = tuple(Malformed(int(numbers[n]), texts[n].strip(), "is no JSON object") for n in bad)
-        yield Batch(pa.table(arrays, names=columns), len(values) - len(rows), numbers[is_row], samples)
-
-
-def _as_array(values: list[Any]) -> pa.Array:
-    """An Arrow array even where the rows differ in type or a number has more than 64 bits: then all is text."""
-    try:
-        return pa.array(values)
-    except (pa.ArrowInvalid, pa.ArrowTypeError, OverflowError):
-        return pa.array([value if value is None else str(value) for value in values], pa.string())
+    while chunk := list(itertools.islice(values, BATCH_ROWS)):
+        rows = [found for found in chunk if isinstance(found.value, dict)]
+        arrays = [as_array([row.value.get(column) for row in rows]) for column in columns]
+        lines = np.fromiter((row.line for row in rows), np.int64, len(rows))
+        bad = (found for found in chunk if not isinstance(found.value, dict))
+        samples = tuple(Malformed(v.line, v.text.strip(), "is no JSON object") for v in itertools.islice(bad, left))
+        left -= len(samples)
+        yield Batch(pa.table(arrays, names=columns), len(chunk) - len(rows), lines, samples)
 
 
 def _read_tfrecord(path: str, file: BinaryIO, table: Table, columns: list[str]) -> Iterator[Batch]:

@@ -6,12 +6,13 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from pipeline.config.data import TimeUnit
 from pipeline.ingest.columns import Column
 from pipeline.ingest.findings import SAMPLES, Findings, Sample, shown
 from pipeline.ingest.reading import Batch
 
 MALFORMED = "malformed row"
+EXACT_ID = "an id as text or an integer: a float of this size is rounded"
+WITHIN_FLOAT32 = "a number that float32 holds, at most 3.4e38"
 _UNITS = {"s": "seconds", "ms": "milliseconds", "us": "microseconds", "ns": "nanoseconds"}
 
 
@@ -39,13 +40,14 @@ def first_samples(
       column: The column that is wrong.
       expected: What should stand there.
     """
+    written = batch.rows if batch.written is None else batch.written
     return [
         Sample(
             file,
             first_row + place,
             None if batch.lines is None else int(batch.lines[place]),
             column,
-            shown(batch.rows[column][place].as_py()) if column else "",
+            shown(written[column][place].as_py()) if column else "",
             expected,
         )
         for place in np.flatnonzero(rows)[:SAMPLES].tolist()
@@ -59,17 +61,19 @@ def tell_span(findings: Findings, table: str, column: str, seconds: pa.Array) ->
         findings.widen((table, column), ends["min"], ends["max"])
 
 
-def expected_of(column: Column, unit: TimeUnit) -> str:
+def expected_of(column: Column) -> str:
     """What a feature's values should be."""
     if column.kind == "time":
-        return expected_time(unit)
-    return "a number" if column.kind == "number" else "text in one line"
+        return expected_time(column.times)
+    return "a number that float32 holds" if column.kind == "number" else "text in one line"
 
 
-def expected_time(unit: TimeUnit) -> str:
-    """What a time should look like."""
-    if unit in _UNITS:
-        return f"{_UNITS[unit]} since 1970 (`time_unit: {unit}`)"
+def expected_time(times: str) -> str:
+    """What a time of a `TimeUnit` or a format of strptime should look like."""
+    if times in _UNITS:
+        return f"{_UNITS[times]} since 1970 (`time_unit: {times}`)"
+    if times != "iso8601":
+        return f"a time such as {datetime(2024, 5, 1, 12, 30).strftime(times)} (`time_format: {times!r}`)"
     return "a time such as 2024-05-01T12:30:00Z (`time_unit: iso8601`)"
 
 

@@ -67,7 +67,7 @@ def time_hint(samples: Iterable[Report], config: Config, table: str) -> str:
     log = config.data.interactions
     reason = f"unparsable {log.time}"
     values = [s["value"] for s in samples if table == "interactions" and s["reason"] == reason]
-    unit = suggested_unit(values, log.time_unit) if values else None
+    unit = suggested_unit(values, log.times) if values else None
     return f"{values[0]!r}: `time_unit: {unit}`?" if unit else ""
 
 
@@ -128,19 +128,20 @@ def _implausible_times(report: Report, config: Config, now: float) -> Iterator[s
         first, last = span
         runs = f"the log's times ({log.time}) run from {as_date(first)} to {as_date(last)}"
         if last < EARLIEST:
-            yield f"{runs}, {_length(last - first)}: {_other_unit(first, last, log.time_unit, log.time or '', now)}"
+            yield f"{runs}, {_length(last - first)}: {_other_unit(first, last, log.times, log.time or '', now)}"
         elif last > now + 86_400:
             yield f"{runs}, which is in the future"
         elif first == last and report["interactions"].get("kept", 0) > 1:
             yield f"all events have the same time ({log.time}): {as_date(first)}"
     for table, columns in spans.items():
         for column, (first, last) in columns.items():
-            unit = unit_of_span(first, last, log.time_unit, now)
-            if (table, column) != ("interactions", log.time) and 0 <= first < last < EARLIEST and unit:
+            times = getattr(config.data, table).times or log.times
+            other = unit_of_span(first, last, times, now)
+            if (table, column) != ("interactions", log.time) and 0 <= first < last < EARLIEST and other:
                 where = f"the times of {column} in {file_name(config, table)}"
                 yield (
                     f"{where} run from {as_date(first)} to {as_date(last)}: "
-                    f"{_other_unit(first, last, log.time_unit, column, now)}"
+                    f"{_other_unit(first, last, times, column, now)}"
                 )
 
 

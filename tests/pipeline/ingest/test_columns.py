@@ -1,3 +1,4 @@
+from pipeline.config.data import MISSING
 from pipeline.ingest.columns import Column, Plan
 from tests.pipeline.ingest.reference import config_of
 
@@ -20,9 +21,9 @@ def test_every_kind_of_feature_becomes_columns():
     }
     plan = Plan(config_of(data=TABLES, features=features))
     assert plan.item == (
-        Column("item_genres", "genres", "list", ",", is_token=True),
+        Column("item_genres", "genres", "list", ",", is_token=True, missing=MISSING),
         Column("item_published", "year", "number"),
-        Column("item_title", "title", "text"),
+        Column("item_title", "title", "text", " "),
         Column("item_added", "added", "time"),
         Column("item_year", "year", "text"),  # of the cross; `title` is there already
     )

@@ -9,7 +9,7 @@ COLUMNS = (Column("item_year", "year", "number"), Column("item_genres", "genres"
 
 def _clean(rows, malformed=0):
     table = pa.table([pa.array(column) for column in zip(*rows, strict=True)], names=("id", "year", "genres"))
-    kept, findings = clean_entities(COLUMNS, "id", "s", "items", Batch(table, malformed), 0, 5)
+    kept, findings = clean_entities(COLUMNS, "id", "items", Batch(table, malformed), 0, 5)
     return kept, findings.counts
 
 
@@ -39,7 +39,7 @@ def test_ids_and_values_with_line_ends_are_refused():
     rows = [("a", "1999", "x|y\nz"), ("b\nc", "2000", "x"), ("d\r", "2001", "x"), ("e", "2002", "x")]
     columns = (COLUMNS[0], Column("item_genres", "genres", "list", "|", is_token=True))
     table = pa.table([pa.array(column) for column in zip(*rows, strict=True)], names=("id", "year", "genres"))
-    kept, findings = clean_entities(columns, "id", "s", "items", Batch(table, 0), 0, 5)
+    kept, findings = clean_entities(columns, "id", "items", Batch(table, 0), 0, 5)
     assert kept["id"].to_pylist() == ["a", "e"]
     assert kept["item_genres"].to_pylist() == [None, ["x"]]
     assert findings.counts == {

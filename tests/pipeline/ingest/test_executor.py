@@ -272,4 +272,4 @@ def test_tables_without_rows(tmp_path):
     }
     tasks = {"rating": {"label": "1"}, "like": {"label": "1"}}
     split = {"method": "global_time"}
-    _fails(tmp_path, IngestError, "interactions.csv has no rows", tasks=tasks, split=split, **overrides)
+    _fails(tmp_path, TableError, "interactions.csv: has no rows", tasks=tasks, split=split, **overrides)

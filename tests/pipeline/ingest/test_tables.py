@@ -6,7 +6,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from pipeline.config.data import Table
-from pipeline.ingest.tables import TableError, column_names, file_size, table_files, table_format
+from pipeline.ingest.headers import column_names
+from pipeline.ingest.tables import TableError, file_size, table_files, table_format
 
 
 @pytest.mark.parametrize(

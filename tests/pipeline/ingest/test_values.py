@@ -11,7 +11,7 @@ from pipeline.ingest.values import as_list, as_nanoseconds, as_number, as_text, 
 @pytest.mark.parametrize(
     ("column", "expected"),
     [
-        (pa.array(["a", " ", "", None, " b"]), ["a", None, None, None, " b"]),
+        (pa.array(["a", " ", "", None, " b"]), ["a", None, None, None, "b"]),
         (pa.array([7, None]), ["7", None]),
         (pa.array([7.0, 2.5, math.nan, None]), ["7", "2.5", None, None]),
         (pa.array([True, None]), ["true", None]),
