@@ -47,5 +47,6 @@ def _is_float(rows: pa.Table, name: str, missing: Sequence[str]) -> bool:
         return False
     text = without_missing(rows.select([name]), missing)[name].drop_null()
     return all(
-        bool(pc.all(pc.match_substring_regex(part, _FLOAT)).as_py()) for part in (text[:_DECIDING], text[_DECIDING:])
+        bool(pc.all(pc.match_substring_regex(part, _FLOAT), min_count=0).as_py())
+        for part in (text[:_DECIDING], text[_DECIDING:])
     )

@@ -224,7 +224,7 @@ def test_what_cannot_have_happened_yet_is_bad():
 
 
 def test_ids_and_categories_that_no_vocabulary_holds_are_bad():
-    columns = _columns(5, item_id=["a\nb", "a", "b", "c", "d"], user_id=["u", "u\r", "u", "u", "u"])
+    columns = _columns(5, item_id=["a\nb", "a", "b", "c", "d"], user_id=["u", "u\rv", "u", "u", "u"])
     columns |= {"kind": ["x", "x", "x\r\ny", None, "y"], "note": ["a\nb"] * 5}
     context = [{"name": "kind", "kind": "categorical"}, {"name": "both", "kind": "cross", "of": ["note", "kind"]}]
     table, findings = _found(columns, features={"context": context})
