@@ -91,11 +91,10 @@ class _Reader:
             self._entities("users", data.users, self.plan.user)
 
     def _entities(self, name: str, table: EntityTable, columns: tuple[Column, ...]) -> None:
-        unit = self.plan.config.data.interactions.time_unit
         sources = self.plan.entity_sources(table, columns)
-        self._read(name, table, sources, partial(clean_entities, columns, table.id, unit, name))
+        self._read(name, table, sources, partial(clean_entities, columns, table.id, name))
         known: list[pa.Array] = []
-        clean = partial(clean_entities, (), table.id, unit, name)
+        clean = partial(clean_entities, (), table.id, name)
         limit = None if self._limit is None else MAX_IDS
         rows = 0
         for file, path, batch, first in self._batches(name, table, [table.id]):
@@ -150,12 +149,13 @@ def head(batch: Batch, size: int) -> Batch:
     """The first rows of a batch, and what of the malformed lines stands among them."""
     if len(batch.rows) <= size:
         return batch
-    rows = batch.rows.take(pa.array(np.arange(size)))
+    first = pa.array(np.arange(size))
+    rows, written = batch.rows.take(first), None if batch.written is None else batch.written.take(first)
     if batch.lines is None:
-        return Batch(rows, len(batch.samples), None, batch.samples)
+        return Batch(rows, len(batch.samples), None, batch.samples, written)
     lines = batch.lines[:size]
     samples = tuple(sample for sample in batch.samples if sample.line is None or sample.line < lines[-1])
-    return Batch(rows, len(samples), lines, samples)
+    return Batch(rows, len(samples), lines, samples, written)
 
 
 def _judge(check: RowCheck, config: Config, reader: _Reader) -> None:

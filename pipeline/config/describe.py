@@ -60,7 +60,7 @@ def _wrong_name(error: Any) -> str:
     if place[0] == "features" and place[-1] == "name":
         name = "_".join(re.findall(r"[a-z0-9]+", found.lower())).lstrip("0123456789_") or "feature"
         hint = f"Give the feature a name such as {name!r}; `column: {found}` reads it. "
-    return f"should match the pattern {error['ctx']['pattern']!r}. {hint}Received: {_short(found)}"
+    return f"should match pattern {error['ctx']['pattern']!r}. {hint}Received: {_short(found)}"
 
 
 def _other(error: Any) -> str:

@@ -5,6 +5,7 @@ from collections.abc import Callable
 import pyarrow as pa
 
 from pipeline.ingest.findings import Findings
+from pipeline.ingest.literals import ListError
 from pipeline.ingest.reading import Batch
 from pipeline.ingest.tables import TableError
 
@@ -16,6 +17,8 @@ def cleaned(clean: Clean, path: str, batch: Batch, file: int, first_row: int) ->
     """The batch's clean rows. Raises `TableError` for a column of a type that cannot be read as configured."""
     try:
         return clean(batch, file, first_row)
+    except ListError as error:
+        raise TableError(f"{path}: {error}. Write what should be the values into the column") from error
     except (pa.ArrowInvalid, pa.ArrowTypeError, pa.ArrowNotImplementedError) as error:
         types = ", ".join(f"{field.name} ({field.type})" for field in batch.rows.schema)
         raise TableError(

@@ -36,7 +36,7 @@ def test_a_cell_that_is_a_list(cell, expected):
 
 @pytest.mark.parametrize("cell", ['[{"id": 16, "name": "Animation"}]', "[{'id': 16}]", "[['a'], ['b']]"])
 def test_lists_of_objects_are_refused(cell):
-    with pytest.raises(ListError, match="a list holds (dict|list)s, not values"):
+    with pytest.raises(ListError, match=r"a list holds (dict|list)s, not values"):
         as_list(pa.array([cell]), "|")
 
 
