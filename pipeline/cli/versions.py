@@ -90,8 +90,12 @@ def _read(config: Config, log: Path) -> tuple[list["Pushed"], dict[int, Figures]
     """The history, and each version's figures where its evaluation still stands. What TFMA prints goes to the log."""
     from pipeline.push.history import read_history
     from pipeline.runners.capture import captured
+    from pipeline.runners.metadata_file import metadata_problem
 
-    pushed = read_history(Path(paths.home(config)) / "metadata.sqlite")
+    metadata = Path(paths.home(config)) / "metadata.sqlite"
+    if problem := metadata_problem(metadata, is_written=False):
+        raise exits.CommandError(problem)
+    pushed = read_history(metadata)
     with captured(log):
         figures = {p.version: _figures(p.evaluation) for p in pushed if p.evaluation}
     return pushed, figures

@@ -24,6 +24,7 @@ from pipeline.runners.display import Display, State
 from pipeline.runners.failure import headline
 from pipeline.runners.figures import Outputs, blessing_problem, figure, pushed_version
 from pipeline.runners.follow import LogFollower
+from pipeline.runners.metadata_file import metadata_problem
 from pipeline.warnings import read_warnings
 
 Figure = Callable[[str, Outputs], str]
@@ -169,14 +170,18 @@ def run_pipeline(
 
     Raises:
       ConfigError: the folder cannot be written to.
-      RunError: another run in the same folder is under way.
+      RunError: another run in the same folder is under way, or the metadata cannot be used.
     """
     run_id = datetime.now().strftime("%Y%m%d-%H%M%S-%f")[:-3]
     outcome = Outcome(run_id, home / "logs" / f"{run_id}.log")
     began = time.monotonic()
-    with _only_run(home), captured(outcome.log, verbose) as terminal:
-        run = _Run(outcome, terminal, not verbose, figure)
-        run.everything(build, home / "metadata.sqlite")
+    metadata = home / "metadata.sqlite"
+    with _only_run(home):
+        if problem := metadata_problem(metadata):
+            raise RunError(problem)
+        with captured(outcome.log, verbose) as terminal:
+            run = _Run(outcome, terminal, not verbose, figure)
+            run.everything(build, metadata)
     outcome.seconds = time.monotonic() - began
     return outcome
 
@@ -216,9 +221,14 @@ class _Run:
             display.say(f"run {self._outcome.run_id}, log {self._outcome.log}", "dim")
             display.start("starting")
             try:
+                from pipeline.runners.leftovers import remove_leftovers
                 from pipeline.runners.node import compile_nodes  # imports TFX, which is not silent: into the log
 
-                plan = compile_nodes(build(), metadata_path, self._outcome.run_id)
+                pipeline = build()
+                plan = compile_nodes(pipeline, metadata_path, self._outcome.run_id)
+                root, connection = Path(pipeline.pipeline_info.pipeline_root), pipeline.metadata_connection_config
+                for text in remove_leftovers(root, connection, self._outcome.run_id):
+                    display.warn(text)
             except Exception as error:
                 self._fail(display, "starting", error)
                 return

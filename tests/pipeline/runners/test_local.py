@@ -6,11 +6,13 @@ import time
 from types import SimpleNamespace
 
 import pytest
+from ml_metadata.proto import metadata_store_pb2
 from tfx.types import standard_artifacts
 
 from pipeline import paths
 from pipeline.cli import exits, main
 from pipeline.config import parse_config
+from pipeline.lineage import open_store
 from pipeline.runners import local
 from pipeline.runners.local import Outcome, RunError, run_local, run_pipeline
 from tests.pipeline.runners.tiny import run_tiny
@@ -64,11 +66,41 @@ def test_a_run_that_was_killed_goes_on_from_the_cache(tmp_path):
     (log,) = (tmp_path / "logs").iterdir()
     for said in ("python says hello", "descriptor two says hello", "a child says hello"):
         assert said in log.read_text()
+    component = tmp_path / "artifacts" / "describe"
+    assert _folders(tmp_path, "2") == [f"{component}/.system/executor_execution/2", f"{component}/words/2"]
+    (component / "words" / "2" / "beam-temp-value-1").write_text("half")
     (tmp_path / "go").touch()
     assert run_tiny(tmp_path, "wait").states == {"count": "cached", "describe": "done"}
+    assert _folders(tmp_path, "2") == []
+    assert list(tmp_path.glob("artifacts/*/.system/stateful_working_dir/*")) == []
+    store = open_store(tmp_path / "metadata.sqlite")
+    states = [execution.last_known_state for execution in store.get_executions()]
+    assert states == [
+        metadata_store_pb2.Execution.State.Value(s) for s in ("COMPLETE", "CANCELED", "CACHED", "COMPLETE")
+    ]
 
 
-def until(condition, seconds=120):
+def _folders(home, execution):
+    return sorted(str(path) for path in home.glob(f"artifacts/**/{execution}"))
+
+
+def test_metadata_that_are_damaged_stop_the_run_and_go_as_the_message_says(home, capfd):
+    run_tiny(home, "good")
+    database = home / "metadata.sqlite"
+    database.write_bytes(database.read_bytes()[:5000])
+    with pytest.raises(RunError, match=rf"^{database}: the metadata are damaged .*`mv {database} {database}.damaged`"):
+        run_tiny(home, "good")
+    database.rename(f"{database}.damaged")
+    again = run_tiny(home, "good")
+    assert again.states == {"count": "done", "describe": "done"}
+    (aside,) = home.glob("artifacts-before-*")
+    assert (aside / "count").is_dir()
+    shown = capfd.readouterr().out
+    assert f"warning: no metadata tell of the artifacts in {home}/artifacts: they were moved to {aside}." in shown
+    assert run_tiny(home, "good").states == {"count": "cached", "describe": "cached"}
+
+
+def until(condition, seconds=300):
     end = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < end
