@@ -60,7 +60,7 @@ class _Loader(yaml.SafeLoader):
         except (ValueError, TypeError, AttributeError, IndexError, OverflowError) as error:
             raise _refused(node, f"{_short(node)} is no {str(node.tag).rpartition(':')[2]}") from error
         if isinstance(value, int) and abs(value) > _LARGEST:
-            raise _refused(node, f"{_short(node)} is beyond 64 bits")
+            raise _refused(node, f"{_short(node)} is beyond 64 bits: at most {_LARGEST}")
         if isinstance(value, str) and not _is_text(value):
             raise _refused(node, f"{_short(node)} holds a character that no UTF-8 text or file name has")
         return value
