@@ -64,8 +64,11 @@ def execute(arguments: argparse.Namespace) -> int:
 @contextmanager
 def _plain_warnings() -> Iterator[None]:
     """What the client warns of is printed as the command line's own warnings are."""
+    from serving.client import RequestWarning
+
     with warnings.catch_warnings():
-        warnings.simplefilter("always")
+        warnings.simplefilter("ignore")  # Python's own, of files and of what packages will change
+        warnings.simplefilter("always", RequestWarning)
         warnings.showwarning = lambda message, *_, **__: warn(str(message))
         yield
 
