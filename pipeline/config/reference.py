@@ -16,9 +16,9 @@ _INTRODUCTION = """# The configuration file
 Every key of the YAML file. A key without a default has to be given. Unknown keys are errors. Written from
 `pipeline/config/` by `python -m pipeline.config.reference > docs/configuration.md`.
 
-Keys are text and stand once in their section, integers have 64 bits at most, other numbers are finite. A file has at most
-1 MiB, 50 levels and 10,000 values, each alias counted as all that it stands for; an expression 10,000 characters and 100
-operations inside each other.
+Keys are text and stand once in their section, integers have 64 bits at most, other numbers are finite. A file has
+at most 1 MiB, 50 levels and 10,000 values, each alias counted as all that it stands for; an expression at most 10,000
+characters and 100 operations inside each other.
 """
 
 
