@@ -31,6 +31,7 @@ from trainer.index.base import Index
 from trainer.index.build import build_index
 from trainer.signatures.filters import Filters, without_items
 from trainer.signatures.inputs import Extras
+from trainer.signatures.moments import Query
 from trainer.signatures.retrieval import Retrieval
 from trainer.towers.state import QueryState
 
@@ -111,12 +112,13 @@ class Search(tf.Module):
     def _best(self, query: tf.Tensor, extras: Extras) -> tf.Tensor:
         retrieval, nothing = Retrieval(self.index, None), tf.zeros([tf.shape(query)[0], 0], tf.int64)
         # Without neighbourhoods a search reads the query alone.
-        state, k = cast(QueryState, SimpleNamespace(embedding=query)), tf.constant(TOP)
+        state = cast(QueryState, SimpleNamespace(embedding=query))
+        asked, k = Query(state, tf.zeros([tf.shape(query)[0]], tf.int64)), tf.constant(TOP)
 
         def among() -> tuple[tf.Tensor, tf.Tensor]:
-            return retrieval.search_among(state, k, without_items(self.filters.mask(extras), nothing))
+            return retrieval.search_among(asked, k, without_items(self.filters.mask(extras), nothing))
 
-        return tf.cond(self.filters.is_filtered(extras), among, lambda: retrieval.search(state, k, nothing))[1]
+        return tf.cond(self.filters.is_filtered(extras), among, lambda: retrieval.search(asked, k, nothing))[1]
 
 
 def _served(search: Search) -> Search:

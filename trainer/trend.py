@@ -52,6 +52,10 @@ class TrendTable(tf.Module):
         start, width, size = self._buckets
         return tf.clip_by_value((time - start) // width, 0, size)
 
+    def is_past(self, time: tf.Tensor) -> tf.Tensor:
+        """Whether the features as of a time are not the newest: int64 [...] seconds, 0 where unknown -> bool [...]."""
+        return (time != 0) & (self.bucket(time) < self._buckets.size)
+
     def of_all(self, bucket: tf.Tensor) -> tf.Tensor:
         """The features of the catalogue: int64 [R] buckets -> float [R, W, V]."""
         first = tf.gather(self._starts, tf.maximum(bucket - self._windows[-1], 0))

@@ -9,6 +9,7 @@ from tests.trainer.signatures.test_evaluate import WINDOWS
 from trainer.export import ExportedModel
 from trainer.index import build
 from trainer.model import RecommenderModel
+from trainer.signatures.moments import Query
 
 REQUESTS = [{"user_id": ["u0"], "item_id": ["i1"], "k": [4]}, {"exclude_item_id": ITEMS[:7]}, {"k": [8]}, {}]
 
@@ -53,10 +54,10 @@ def test_evaluation_says_what_the_index_finds(exported, call):
 
 def test_a_missed_item_lowers_the_recall(exported, shop_model, call):
     best = np.array([[0, 1, 2, -1]])
-    state = shop_model.encode(exported.functions.reader.window(exported.functions.reader.raw(serialized({})))).newest()
+    query = Query.of(shop_model, exported.functions.reader.window(exported.functions.reader.raw(serialized({}))))
     recommender = exported.functions.recommender
     nothing = np.zeros((1, 0), np.int64)
-    found = exported.index.search(state.embedding, np.int32(4), nothing)[1].numpy()[0]
+    found = exported.index.search(query.state.embedding, np.int32(4), nothing)[1].numpy()[0]
     share = np.isin([0, 1, 2], found).mean()
-    assert recommender.index_recall(state, best, nothing).numpy() == pytest.approx([share])
-    assert recommender.index_recall(state, np.array([[-1]]), nothing).numpy().tolist() == [1]
+    assert recommender.index_recall(query, best, nothing).numpy() == pytest.approx([share])
+    assert recommender.index_recall(query, np.array([[-1]]), nothing).numpy().tolist() == [1]

@@ -8,10 +8,10 @@ from trainer.list_figures import ListFigures
 from trainer.model import RecommenderModel
 from trainer.ranks import target_ranks, top_items
 from trainer.signatures.blocks import CELLS, in_row_blocks
+from trainer.signatures.moments import Query
 from trainer.signatures.reader import Features, RequestReader, first_value
 from trainer.signatures.recommend import Recommender
 from trainer.signatures.requests import RequestForms
-from trainer.towers.state import QueryState
 from trainer.windows import Window, dense_windows, missing_value
 
 _MAX_TOP = 100
@@ -66,10 +66,11 @@ class Evaluation:
         window = dense_windows(features, self._model.spec)
         target = window[layout.ITEM_ID][:, -1]
         asked = hide_newest(window, self._model)
-        state = self._model.encode_newest(asked)
+        query = Query.of(self._model, asked)
+        state = query.state
         predictions = {n: values[:, 0] for n, values in self._model.rank(state, target[:, tf.newaxis]).items()}
         seen = tf.sparse.to_dense(features[layout.SEEN_ITEM_ID], self._size)
-        ranks = {} if self._model.retrieval_name is None else self._ranks(state, window, seen)
+        ranks = {} if self._model.retrieval_name is None else self._ranks(query, target, seen)
         user = first_value(raw[layout.USER_ID], "")
         return {
             **ranks,
@@ -79,15 +80,13 @@ class Evaluation:
             **self._about(raw, window),
         }
 
-    def _ranks(self, state: QueryState, window: Window, seen: tf.Tensor) -> dict[str, tf.Tensor]:
+    def _ranks(self, query: Query, target: tf.Tensor, seen: tf.Tensor) -> dict[str, tf.Tensor]:
         """What is said of the whole catalogue: a model that only predicts labels would pay much for it."""
-        target = window[layout.ITEM_ID][:, -1]
         kinds = _RANKING | ({_INDEX_RECALL: tf.float32} if self._has_approximate_index else {})
-        time = window[layout.TIME][:, -1]
         trends = 0 if self._model.trend is None else self._model.trend.width
         rows = max(1, CELLS // (self._size * (1 + trends)))
         kinds |= dict.fromkeys(_COLD_RANKS, tf.float32) if self._cold else {}
-        ranking = in_row_blocks(self._ranking, (state, time, target, seen), rows, kinds)
+        ranking = in_row_blocks(self._ranking, (query, target, seen), rows, kinds)
         return {
             **ranking,
             **self._lists(ranking["top_items"]),
@@ -107,20 +106,19 @@ class Evaluation:
             labels[f"target_{layout.weight(task)}"] *= tf.reduce_sum(shares, axis=1)
         return labels
 
-    def _ranking(self, state: QueryState, time: tf.Tensor, target: tf.Tensor, seen: tf.Tensor) -> dict[str, tf.Tensor]:
-        scores = self._recommender.catalogue_scores(state, time)
+    def _ranking(self, query: Query, target: tf.Tensor, seen: tf.Tensor) -> dict[str, tf.Tensor]:
+        scores = self._recommender.catalogue_scores(query)
         popularity = tf.tile(self._frequencies[tf.newaxis], [tf.shape(target)[0], 1])
         mask, k = self._config.mask_seen, min(max(self._config.ks), _MAX_TOP)
         best = top_items(scores, k, seen, mask)
         recall = {}
         if self._has_approximate_index:
-            # The index holds the newest trend: what it misses is judged by that.
-            now = (
-                best
-                if self._model.trend is None
-                else top_items(self._recommender.catalogue_scores(state), k, seen, mask)
+            # Where the moment is past every item is scored: what the index misses is judged by requests of now.
+            now = query.of_now()
+            wanted = (
+                best if self._model.trend is None else top_items(self._recommender.catalogue_scores(now), k, seen, mask)
             )
-            recall[_INDEX_RECALL] = self._recommender.index_recall(state, now, seen if mask else seen[:, :0])
+            recall[_INDEX_RECALL] = self._recommender.index_recall(now, wanted, seen if mask else seen[:, :0])
         cold = {}
         if self._cold is not None:
             ranks = [self._cold.ranks(values, target, seen) for values in (scores, popularity)]

@@ -5,6 +5,7 @@ import tensorflow as tf
 from pipeline import layout
 from trainer.model import RecommenderModel
 from trainer.signatures.blocks import in_row_blocks
+from trainer.signatures.moments import Query
 from trainer.signatures.reader import RequestReader
 from trainer.signatures.recommend import COUNT, SCORE, Answer, Recommender, padded_answer
 from trainer.windows import Window, row_lengths
@@ -49,7 +50,7 @@ class Explainer:
         ids = tf.sparse.to_dense(candidates, "")
         item = self._reader.item_index.lookup(ids)
         count = tf.cast(row_lengths(candidates), tf.int32)
-        scores = self._recommender.scores_of(self._model.encode_newest(window), item)
+        scores = self._recommender.scores_of(Query.of(self._model, window), item)
         parts = {f"utility_{name}": part for name, part in self._recommender.utility_parts(scores).items()}
         answer = padded_answer(count, ids, {SCORE: scores[SCORE], **parts})
         effects = scores[SCORE][..., tf.newaxis] - self._scores_without(window, item)
@@ -66,8 +67,7 @@ class Explainer:
         copies = {name: tf.repeat(values, length, axis=0) for name, values in window.items()}
         is_left_out = tf.tile(tf.eye(length, dtype=tf.bool), [tf.shape(item)[0], 1])
         copies[layout.IS_POSITIVE] &= ~is_left_out
-        state = self._model.encode_newest(copies)
-        scores = self._recommender.scores_of(state, tf.repeat(item, length, axis=0))[SCORE]
+        scores = self._recommender.scores_of(Query.of(self._model, copies), tf.repeat(item, length, axis=0))[SCORE]
         scores = tf.reshape(scores, [tf.shape(item)[0], length, tf.shape(item)[1]])
         return {SCORE: tf.transpose(scores, [0, 2, 1])}
 

@@ -12,6 +12,7 @@ from trainer.signatures.blocks import CELLS, in_row_blocks
 from trainer.signatures.diversity import Diversity
 from trainer.signatures.filters import Filters, without_items
 from trainer.signatures.inputs import Extras
+from trainer.signatures.moments import Query
 from trainer.signatures.reader import Request, RequestReader
 from trainer.signatures.retrieval import Found, Retrieval
 from trainer.towers.state import QueryState
@@ -52,7 +53,7 @@ class Recommender:
         diversity: Diversity | None = None,
     ) -> None:
         self._model = model
-        self._retrieval = None if index is None else Retrieval(index, model.neighbours)
+        self._retrieval = None if index is None else Retrieval(index, model.neighbours, model.trend)
         self._ids = item_ids
         self._size = int(item_ids.shape[0])
         self._reader = reader
@@ -63,25 +64,25 @@ class Recommender:
 
     def recommend(self, request: Request) -> Answer:
         """The best items by utility with every task's score: the signature `recommend`."""
-        state = self._model.encode_newest(request.window)
+        query = Query.of(self._model, request.window)
         width = self._width(request)
         if self._diversity is not None:
-            return self._diverse(self._diversity, state, width, request)
-        retrieval, item = self._candidates(state, self._candidate_count(width), request)
-        scores = self._task_scores(state, item, retrieval)
+            return self._diverse(self._diversity, query, width, request)
+        retrieval, item = self._candidates(query, self._candidate_count(width), request)
+        scores = self._task_scores(query, item, retrieval)
         utility, order = tf.math.top_k(tf.where(item >= 0, self._utility(scores), float("-inf")), width)
         item, *ordered = (tf.gather(values, order, batch_dims=1) for values in (item, *scores.values()))
         return self._answer(request.k, item, {SCORE: utility, **dict(zip(scores, ordered, strict=True))})
 
-    def _diverse(self, diversity: Diversity, state: QueryState, width: tf.Tensor, request: Request) -> Answer:
+    def _diverse(self, diversity: Diversity, query: Query, width: tf.Tensor, request: Request) -> Answer:
         """The answer where requests may ask for unlike items; to one that does not, what it would be without."""
         asked = diversity.asked(request.extras)
         usual = self._candidate_count(width)
         length = tf.minimum(diversity.shortlist(asked, width), self._size)
-        retrieval, item = self._candidates(state, tf.maximum(usual, length), request)
+        retrieval, item = self._candidates(query, tf.maximum(usual, length), request)
         is_looked_at = (tf.range(tf.shape(item)[1]) < usual) | asked.is_diverse()[:, tf.newaxis]
         item = tf.where(is_looked_at, item, -1)
-        scores = self._task_scores(state, item, retrieval)
+        scores = self._task_scores(query, item, retrieval)
         utility, order = tf.math.top_k(tf.where(item >= 0, self._utility(scores), float("-inf")), length)
 
         def chosen() -> tf.Tensor:
@@ -105,34 +106,34 @@ class Recommender:
 
     def retrieve(self, request: Request) -> Answer:
         """The best items by the retrieval score alone: the signature `retrieve`."""
-        state = self._model.encode_newest(request.window)
-        score, item = self._search(self._found_retrieval(), state, self._width(request), request)
+        query = Query.of(self._model, request.window)
+        score, item = self._search(self._found_retrieval(), query, self._width(request), request)
         return self._answer(request.k, item, {SCORE: score})
 
     def rank(self, examples: tf.Tensor) -> Answer:
         """The scores of the requests' own candidates, in the requests' order: the signature `rank`."""
         raw = self._reader.raw(examples, also=(layout.CANDIDATE_ITEM_ID,))
         candidates = raw.pop(layout.CANDIDATE_ITEM_ID)
-        state = self._model.encode_newest(self._reader.window(raw))
+        query = Query.of(self._model, self._reader.window(raw))
         ids = tf.sparse.to_dense(candidates, "")
         item = self._reader.item_index.lookup(ids)
-        return padded_answer(tf.cast(row_lengths(candidates), tf.int32), ids, self.scores_of(state, item))
+        return padded_answer(tf.cast(row_lengths(candidates), tf.int32), ids, self.scores_of(query, item))
 
-    def scores_of(self, state: QueryState, item: tf.Tensor) -> Answer:
+    def scores_of(self, query: Query, item: tf.Tensor) -> Answer:
         """The utility of items int64 [B, N] in [0, V] and every score of them, float [B, N] by name."""
-        retrieval = None if self._retrieval is None else self._retrieval.scores_of(state, item)
-        scores = self._task_scores(state, item, retrieval)
+        retrieval = None if self._retrieval is None else self._retrieval.scores_of(query, item)
+        scores = self._task_scores(query, item, retrieval)
         return {SCORE: self._utility(scores), **scores}
 
     def utility_parts(self, scores: Answer) -> Answer:
         """What each score contributes to the utility: their sum."""
         return {name: weight * scores[name] for name, weight in self._weights.items()}
 
-    def index_recall(self, state: QueryState, best: tf.Tensor, unwanted: tf.Tensor) -> tf.Tensor:
+    def index_recall(self, query: Query, best: tf.Tensor, unwanted: tf.Tensor) -> tf.Tensor:
         """The share of the best items that the index finds too.
 
         Args:
-            state: the queries.
+            query: the queries, of now: for those of another time every item is scored.
             best: int64 [B, K], the best items by `catalogue_scores` without the unwanted ones, -1 where fewer.
             unwanted: int64 [B, E]; entries outside [0, V) are padding.
 
@@ -141,29 +142,25 @@ class Recommender:
         """
         retrieval, k = self._found_retrieval(), tf.shape(best)[1]
 
-        def found_items(row: tuple[QueryState, tf.Tensor]) -> tf.Tensor:
-            state, unwanted = tf.nest.map_structure(lambda values: values[tf.newaxis], row)
-            return retrieval.search(state, k, unwanted)[1][0]
+        def found_items(row: tuple[Query, tf.Tensor]) -> tf.Tensor:
+            query, unwanted = tf.nest.map_structure(lambda values: values[tf.newaxis], row)
+            return retrieval.search(query, k, unwanted)[1][0]
 
         # One by one, as most requests come: of many at once an index may score everything.
-        found = tf.map_fn(found_items, (state, unwanted), fn_output_signature=tf.TensorSpec([None], tf.int64))
+        found = tf.map_fn(found_items, (query, unwanted), fn_output_signature=tf.TensorSpec([None], tf.int64))
         is_found = tf.reduce_any(best[:, :, tf.newaxis] == found[:, tf.newaxis], axis=2) & (best >= 0)
         hits, total = (tf.math.count_nonzero(values, axis=1, dtype=tf.float32) for values in (is_found, best >= 0))
         return tf.where(total > 0, hits / tf.maximum(total, 1), 1)
 
-    def catalogue_scores(self, state: QueryState, time: tf.Tensor | None = None) -> tf.Tensor:
-        """float [B, V]: the retrieval scores of all items; their utility where there is no retrieval task.
-
-        Trend is that of now, or as of `time` int64 [B], seconds.
-        """
+    def catalogue_scores(self, query: Query) -> tf.Tensor:
+        """float [B, V]: the retrieval scores of all items; their utility where there is no retrieval task."""
         if self._retrieval is not None:
-            if time is None:
-                return self._retrieval.scores(state)
-            towers = self._model.scores_as_of(time, state.embedding, self._retrieval.index.scores)
-            return self._model.with_neighbours(towers, state)
+            return self._retrieval.scores(query)
         starts = tf.range(0, self._size, self._block, dtype=tf.int64)
-        blocks = tf.map_fn(lambda start: self._block_utility(state, start), starts, fn_output_signature=tf.float32)
-        return tf.reshape(tf.transpose(blocks, [1, 0, 2]), [tf.shape(state.embedding)[0], -1])[:, : self._size]
+        blocks = tf.map_fn(
+            lambda start: self._block_utility(query.state, start), starts, fn_output_signature=tf.float32
+        )
+        return tf.reshape(tf.transpose(blocks, [1, 0, 2]), [tf.shape(query.moment)[0], -1])[:, : self._size]
 
     def _found_retrieval(self) -> Retrieval:
         if self._retrieval is None:
@@ -178,14 +175,14 @@ class Recommender:
         """The answer's K: the largest k of the batch, 1 in an empty one."""
         return tf.minimum(tf.maximum(tf.reduce_max(request.k), 1), self._size)
 
-    def _candidates(self, state: QueryState, width: tf.Tensor, request: Request) -> tuple[tf.Tensor | None, tf.Tensor]:
+    def _candidates(self, query: Query, width: tf.Tensor, request: Request) -> tuple[tf.Tensor | None, tf.Tensor]:
         """What to rank: retrieval scores float [B, N], None without the task, and items int64 [B, N], -1 for none."""
         if self._retrieval is None:
-            scores = self.catalogue_scores(state)
+            scores = self.catalogue_scores(query)
             if self._filters is not None:
                 scores = tf.where(self._filters.mask(request.extras), scores, float("-inf"))
             return None, top_items(scores, width, request.exclude, mask_seen=True)
-        return self._search(self._retrieval, state, width, request)
+        return self._search(self._retrieval, query, width, request)
 
     def _candidate_count(self, width: tf.Tensor) -> tf.Tensor:
         """How many items are ranked for answers of `width`."""
@@ -193,27 +190,27 @@ class Recommender:
             return width
         return tf.maximum(width, self._model.config.serving.candidates)
 
-    def _search(self, retrieval: Retrieval, state: QueryState, k: tf.Tensor, request: Request) -> Found:
+    def _search(self, retrieval: Retrieval, query: Query, k: tf.Tensor, request: Request) -> Found:
         """The best items that each request allows. A batch in which a request has a condition is searched exactly."""
         filters = self._filters
         if filters is None:
-            return retrieval.search(state, k, request.exclude)
+            return retrieval.search(query, k, request.exclude)
 
-        def among(state: QueryState, exclude: tf.Tensor, extras: Extras) -> Answer:
+        def among(query: Query, exclude: tf.Tensor, extras: Extras) -> Answer:
             is_wanted = without_items(filters.mask(extras), exclude)
-            score, item = retrieval.search_among(state, k, is_wanted)
+            score, item = retrieval.search_among(query, k, is_wanted)
             return {SCORE: score, layout.ITEM_ID: item}
 
         def filtered() -> Found:
             rows, kinds = max(1, CELLS // self._size), {SCORE: tf.float32, layout.ITEM_ID: tf.int64}
-            found = in_row_blocks(among, (state, request.exclude, request.extras), rows, kinds)
+            found = in_row_blocks(among, (query, request.exclude, request.extras), rows, kinds)
             return found[SCORE], found[layout.ITEM_ID]
 
         is_filtered = filters.is_filtered(request.extras)
-        return tf.cond(is_filtered, filtered, lambda: retrieval.search(state, k, request.exclude))
+        return tf.cond(is_filtered, filtered, lambda: retrieval.search(query, k, request.exclude))
 
-    def _task_scores(self, state: QueryState, item: tf.Tensor, retrieval: tf.Tensor | None) -> Answer:
-        scores = self._model.rank(state, tf.where(item < 0, tf.cast(self._size, tf.int64), item))
+    def _task_scores(self, query: Query, item: tf.Tensor, retrieval: tf.Tensor | None) -> Answer:
+        scores = self._model.rank(query.state, tf.where(item < 0, tf.cast(self._size, tf.int64), item))
         return scores if retrieval is None else {RETRIEVAL_SCORE: retrieval, **scores}
 
     def _utility(self, scores: Answer) -> tf.Tensor:

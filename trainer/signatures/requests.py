@@ -18,6 +18,7 @@ from pipeline.evaluation.request_forms import (
 from trainer.model import RecommenderModel
 from trainer.ranks import target_ranks
 from trainer.signatures.blocks import CELLS, in_row_blocks
+from trainer.signatures.moments import Query
 from trainer.signatures.reader import RequestReader
 from trainer.signatures.recommend import Recommender
 from trainer.windows import Window, missing_value, no_user_features
@@ -25,8 +26,6 @@ from trainer.windows import Window, missing_value, no_user_features
 _ROWS: Final = 512
 """Windows that are encoded at once."""
 _PARTS: Final = 1 << 20
-_BEYOND: Final = 1 << 40
-"""Seconds behind every event: a request without a time is asked with the newest trend."""
 
 
 class RequestForms:
@@ -96,12 +95,11 @@ class RequestForms:
         return {name: tf.transpose(tf.reshape(values, [len(windows), -1])) for name, values in found.items()}
 
     def _block(self, window: Window, target: tf.Tensor, seen: tf.Tensor) -> dict[str, tf.Tensor]:
-        state = self._model.encode_newest(window)
-        predictions = self._model.rank(state, target[:, tf.newaxis])
+        query = Query.of(self._model, window)
+        predictions = self._model.rank(query.state, target[:, tf.newaxis])
         answers = {task: predictions[task][:, 0] for task in self._tasks}
         if self._model.retrieval_name is not None:
-            time = window[layout.TIME][:, -1]
-            scores = self._recommender.catalogue_scores(state, tf.where(time > 0, time, _BEYOND))
+            scores = self._recommender.catalogue_scores(query)
             answers[REQUEST_RANK] = target_ranks(scores, target, seen, self._model.config.evaluation.mask_seen)
         return answers
 

@@ -77,8 +77,8 @@ def test_a_search_among_a_few_finds_the_best_of_them(kind, size, few):
     is_wanted[0, rng.choice(size, 20, replace=False)] = True
     is_wanted[1, [7, 3]] = True
     index.few = few
-    state = SimpleNamespace(embedding=tf.constant(query))
-    scores, items = Retrieval(index, None).search_among(state, tf.constant(20), tf.constant(is_wanted))
+    asked = SimpleNamespace(state=SimpleNamespace(embedding=tf.constant(query)))
+    scores, items = Retrieval(index, None).search_among(asked, tf.constant(20), tf.constant(is_wanted))
     wanted = [np.flatnonzero(row)[np.argsort(-(table[:-1] @ q)[row])] for row, q in zip(is_wanted, query, strict=True)]
     assert items.numpy().tolist() == [[*row.tolist(), *[-1] * (20 - len(row))] for row in wanted]
     exact = ExactIndex(table).scores(query).numpy()
