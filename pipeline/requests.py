@@ -6,10 +6,13 @@ import tensorflow as tf
 
 from pipeline import layout
 
-_ANSWERS: Final = ("outcome_", "label_", "weight_", "is_")
-"""Prefixes of features that are not known before the event."""
+_ANSWERS: Final = ("label_", "weight_", "session_", "is_")
+"""Prefixes of features that no request brings."""
+_KNOWN_LATER: Final = (layout.ITEM_ID, "outcome_")
+"""Beginnings of features that are not known of the last event."""
+_OF_EVENTS: Final = (*_KNOWN_LATER, layout.TIME, "context_")
+"""Beginnings of features with a value for each event."""
 _BOOKKEEPING: Final = frozenset({layout.SEEN_ITEM_ID, layout.TARGET_COUNT, layout.SPLIT})
-_OUTCOME: Final = "outcome_"
 
 
 def read_windows(pattern: str, count: int) -> list[tf.train.Example]:
@@ -19,24 +22,42 @@ def read_windows(pattern: str, count: int) -> list[tf.train.Example]:
 
 
 def as_request(window: tf.train.Example) -> tf.train.Example:
-    """The request of an eval window: its last event has not happened yet."""
+    """The request of an eval window: its last event has not happened yet.
+
+    Events that are not positive are left out: they are no history, and of a request every event is.
+    """
     request = tf.train.Example()
+    positive = values_named(window, layout.IS_POSITIVE)[:-1]
     for name, feature in window.features.feature.items():
         values = values_of(feature)
-        if name in _BOOKKEEPING or not values:
+        if name in _BOOKKEEPING or name.startswith(_ANSWERS) or not values:
             continue
-        if name == layout.ITEM_ID or name.startswith(_OUTCOME):
-            values = values[:-1]
-        elif name.startswith(_ANSWERS):
-            continue
+        if name.startswith(_OF_EVENTS):
+            past = [value for n, value in enumerate(values[:-1]) if n >= len(positive) or positive[n]]
+            values = past if name.startswith(_KNOWN_LATER) else [*past, values[-1]]
         set_values(request, name, values)
     return request
+
+
+def as_of_now(request: tf.train.Example) -> tf.train.Example:
+    """The request without its own time, which is thus now."""
+    now = tf.train.Example()
+    now.CopyFrom(request)
+    events = len(values_named(now, layout.ITEM_ID))
+    set_values(now, layout.TIME, values_named(now, layout.TIME)[:events])
+    return now
 
 
 def values_of(feature: Any) -> list[Any]:
     """A feature's values, whatever their type."""
     kind = feature.WhichOneof("kind")
     return list(getattr(feature, kind).value) if kind else []
+
+
+def values_named(example: tf.train.Example, name: str) -> list[Any]:
+    """The values of the feature with that name; none where the example has no such feature."""
+    features = example.features.feature
+    return values_of(features[name]) if name in features else []
 
 
 def set_values(example: tf.train.Example, name: str, values: list[Any]) -> None:

@@ -209,12 +209,11 @@ class Functions:
 
     def embed_candidate(self, index: Index, item_id: tf.Tensor) -> Answer:
         """The signature `embed_candidate`: string [B] -> `embedding` float [B, D + 1 + W]."""
-        return {"embedding": index.embeddings(self.reader.item_index.lookup(item_id))}
+        return {"embedding": index.embeddings(self.reader.items(item_id))}
 
     def embed_query(self, examples: tf.Tensor) -> Answer:
         """The signature `embed_query`: string [B] -> `embedding` float [B, D + 1 + W]."""
-        window = self.reader.window(self.reader.raw(examples))
-        return {"embedding": self.model.encode_newest(window).embedding}
+        return {"embedding": self.model.encode_newest(self.reader.history(examples)).embedding}
 
 
 def candidate_table(model: RecommenderModel) -> np.ndarray:

@@ -66,6 +66,13 @@ class ServingConfig(Section):
     """Items that retrieval hands to the ranking tasks."""
     default_k: int = Field(default=10, gt=0)
     max_k: int = Field(default=1000, gt=0)
+    max_candidates: int = Field(default=10_000, ge=64)
+    """Candidates of one request of `rank` and `explain`, items of one call of `embed_candidate`, and values of a
+    request's `allow_item_id` or of one of its filters. More are refused (INVALID_ARGUMENT); so below."""
+    max_exclusions: int = Field(default=10_000, ge=64)
+    """Values of a request's `exclude_item_id`. Of a longer history the newest so many events are excluded."""
+    max_rows: int = Field(default=1024, ge=64)
+    """Requests of one call. A server that joins calls needs no fewer than its `max_batch_size`."""
     exclude_history: bool = True
     """Never recommend what the request's history holds."""
     utility: dict[str, float] = Field(default_factory=dict)

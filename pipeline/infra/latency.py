@@ -6,8 +6,11 @@ from collections.abc import Iterator, Sequence
 from itertools import cycle, islice
 from typing import NamedTuple
 
+import tensorflow as tf
+
 from pipeline.config.serving import InfraConfig
 from pipeline.infra.requests import Probe
+from pipeline.requests import as_of_now
 from serving.client import RecommenderClient
 
 
@@ -19,11 +22,13 @@ class Latency(NamedTuple):
 
 
 def measure_latency(client: RecommenderClient, probes: Sequence[Probe], count: int) -> Latency:
-    """The latency of `count` requests, one after the other, over and over the probes. Raises `RecommenderError`."""
+    """The latency of `count` requests of now, one after the other, over and over the probes. Raises
+    `RecommenderError`."""
     milliseconds = []
-    for probe in islice(cycle(probes), count):
+    now = [as_of_now(tf.train.Example.FromString(probe.example)).SerializeToString() for probe in probes]
+    for example in islice(cycle(now), count):
         started = time.perf_counter()
-        client.recommend_examples([probe.example])
+        client.recommend_examples([example])
         milliseconds.append((time.perf_counter() - started) * 1e3)
     return Latency(percentile(milliseconds, 50), percentile(milliseconds, 99))
 

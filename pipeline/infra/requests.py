@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import tensorflow as tf
 
 from pipeline import layout
-from pipeline.requests import as_request, read_windows, set_values, values_of
+from pipeline.requests import as_of_now, as_request, read_windows, set_values, values_named
 
 
 @dataclass(frozen=True)
@@ -21,10 +21,12 @@ class Probe:
 def read_probes(pattern: str, count: int, k: int, exclude_history: bool) -> list[Probe]:
     """The first `count` examples of the gzipped TFRecord files that match the pattern, as requests for `k` items.
 
-    The target event is taken away, and its item excluded by name; the request's own time and context stay. A request
-    that knows nothing is added. `exclude_history`: the model is to leave out what the history holds.
+    The target event is taken away, and its item excluded by name; the request's own context stays, and its own time of
+    every second one: the others are of now. A request that knows nothing is added. `exclude_history`: the model is to
+    leave out what the history holds.
     """
-    probes = [_probe(window, k, exclude_history) for window in read_windows(pattern, count)]
+    windows = enumerate(read_windows(pattern, count))
+    probes = [_probe(window, k, exclude_history, is_now=number % 2 == 0) for number, window in windows]
     nobody = tf.train.Example()
     set_values(nobody, layout.K, [k])
     return [*probes, Probe(nobody.SerializeToString(), k, frozenset())]
@@ -36,10 +38,10 @@ def batches(probes: Sequence[Probe], most: int) -> list[Sequence[Probe]]:
     return [probes[len(probes) * n // count : len(probes) * (n + 1) // count] for n in range(count)]
 
 
-def _probe(window: tf.train.Example, k: int, exclude_history: bool) -> Probe:
-    items = values_of(window.features.feature[layout.ITEM_ID])
-    request = as_request(window)
+def _probe(window: tf.train.Example, k: int, exclude_history: bool, is_now: bool) -> Probe:
+    items = values_named(window, layout.ITEM_ID)
+    request = as_of_now(as_request(window)) if is_now else as_request(window)
     set_values(request, layout.EXCLUDE_ITEM_ID, items[-1:])
     set_values(request, layout.K, [k])
-    forbidden = items if exclude_history else items[-1:]
+    forbidden = [*(values_named(request, layout.ITEM_ID) if exclude_history else ()), *items[-1:]]
     return Probe(request.SerializeToString(), k, frozenset(item.decode() for item in forbidden))

@@ -4,13 +4,14 @@ import tensorflow as tf
 
 from pipeline import layout
 from trainer.model import RecommenderModel
-from trainer.signatures.blocks import in_row_blocks
+from trainer.signatures.blocks import in_column_blocks, in_row_blocks
 from trainer.signatures.moments import Query
-from trainer.signatures.reader import RequestReader
-from trainer.signatures.recommend import COUNT, SCORE, Answer, Recommender, padded_answer
-from trainer.windows import Window, row_lengths
+from trainer.signatures.reader import Candidates, RequestReader
+from trainer.signatures.recommend import SCORE, Answer, Recommender, padded_answer
+from trainer.windows import Window
 
 EVENT_ITEM_ID, EVENT_EFFECT, EVENT_AGE, EVENT_COUNT = "event_item_id", "event_effect", "event_age", "event_count"
+_STRONGEST = {EVENT_EFFECT: tf.float32, EVENT_AGE: tf.int32}
 _ROWS = 512
 """Histories that are encoded at once."""
 
@@ -44,46 +45,58 @@ class Explainer:
             [B, N, E], `event_effect` float [B, N, E] (the score minus what it would be without the event),
             `event_age` int32 [B, N, E] (1 is the newest event of the history), `event_count` int32 [B].
         """
-        raw = self._reader.raw(examples, also=(layout.CANDIDATE_ITEM_ID,))
-        candidates = raw.pop(layout.CANDIDATE_ITEM_ID)
-        window = self._reader.window(raw)
-        ids = tf.sparse.to_dense(candidates, "")
-        item = self._reader.item_index.lookup(ids)
-        count = tf.cast(row_lengths(candidates), tf.int32)
-        scores = self._recommender.scores_of(Query.of(self._model, window), item)
+        asked = self._reader.candidates(examples)
+        scores = self._recommender.scores_in_blocks(Query.of(self._model, asked.window), asked.item)
         parts = {f"utility_{name}": part for name, part in self._recommender.utility_parts(scores).items()}
-        answer = padded_answer(count, ids, {SCORE: scores[SCORE], **parts})
-        effects = scores[SCORE][..., tf.newaxis] - self._scores_without(window, item)
-        return {**answer, **self._strongest(window, effects, answer[COUNT])}
+        answer = padded_answer(asked.count, asked.ids, {SCORE: scores[SCORE], **parts})
+        length = tf.shape(asked.window[layout.ITEM_ID])[1]
+        strongest = in_row_blocks(
+            self._strongest, (asked.window, asked.item, scores[SCORE]), tf.maximum(1, _ROWS // length), _STRONGEST
+        )
+        return {**answer, **self._events_of(asked, length - 1, strongest)}
 
-    def _scores_without(self, window: Window, item: tf.Tensor) -> tf.Tensor:
-        """The utility of items int64 [B, N] without each event of the window [B, L]: float [B, N, L]."""
-        rows = tf.maximum(1, _ROWS // tf.shape(window[layout.ITEM_ID])[1])
-        found = in_row_blocks(self._block_scores_without, (window, item), rows, {SCORE: tf.float32})
-        return found[SCORE]
+    def _strongest(self, window: Window, item: tf.Tensor, score: tf.Tensor) -> Answer:
+        """The events that move the scores most.
 
-    def _block_scores_without(self, window: Window, item: tf.Tensor) -> Answer:
-        length = tf.shape(window[layout.ITEM_ID])[1]
+        Args:
+            window: [R, L].
+            item: int64 [R, N], in [0, V].
+            score: float [R, N], the items' utility.
+
+        Returns:
+            `event_effect` float [R, N, E] and `event_age` int32 [R, N, E], 0 where there are no more events.
+        """
+        rows, length = tf.unstack(tf.shape(window[layout.ITEM_ID]))
         copies = {name: tf.repeat(values, length, axis=0) for name, values in window.items()}
-        is_left_out = tf.tile(tf.eye(length, dtype=tf.bool), [tf.shape(item)[0], 1])
-        copies[layout.IS_POSITIVE] &= ~is_left_out
-        scores = self._recommender.scores_of(Query.of(self._model, copies), tf.repeat(item, length, axis=0))[SCORE]
-        scores = tf.reshape(scores, [tf.shape(item)[0], length, tf.shape(item)[1]])
-        return {SCORE: tf.transpose(scores, [0, 2, 1])}
+        copies[layout.IS_POSITIVE] &= ~tf.tile(tf.eye(length, dtype=tf.bool), [rows, 1])
+        query = Query.of(self._model, copies)
+        is_event = self._is_event(window)[:, tf.newaxis]
 
-    def _strongest(self, window: Window, effects: tf.Tensor, count: tf.Tensor) -> Answer:
-        """The events with the greatest effects [B, N, L] on the first `count` items."""
-        item, length = window[layout.ITEM_ID], tf.shape(effects)[2]
-        is_event = window[layout.IS_POSITIVE] & (item != self._model.spec.item_count)
-        strength = tf.where(is_event[:, tf.newaxis], tf.abs(effects), -1)
-        best, place = tf.math.top_k(strength, tf.minimum(self._events, length))
-        is_shown = (best >= 0) & (tf.range(tf.shape(effects)[1]) < count[:, tf.newaxis])[..., tf.newaxis]
-        known = tf.minimum(item, self._model.spec.item_count - 1)
-        ids = tf.gather(tf.gather(self._ids, known), place, batch_dims=1)
-        shown = tf.minimum(tf.math.count_nonzero(is_event, axis=1, dtype=tf.int32), self._events)
+        def of_items(block: tuple[tf.Tensor, tf.Tensor]) -> Answer:
+            item, score = block
+            without = self._recommender.scores_of(query, tf.repeat(item, length, axis=0))[SCORE]
+            without = tf.transpose(tf.reshape(without, [rows, length, -1]), [0, 2, 1])
+            effects = score[..., tf.newaxis] - without
+            best, place = tf.math.top_k(tf.where(is_event, tf.abs(effects), -1), tf.minimum(self._events, length))
+            age = tf.where(best >= 0, length - 1 - place, 0)
+            return {EVENT_EFFECT: tf.gather(effects, place, batch_dims=2), EVENT_AGE: age}
+
+        columns = tf.maximum(1, self._recommender.pairs // tf.maximum(rows * length, 1))
+        return in_column_blocks(of_items, (item, score), columns, _STRONGEST)
+
+    def _is_event(self, window: Window) -> tf.Tensor:
+        return window[layout.IS_POSITIVE] & (window[layout.ITEM_ID] != self._model.spec.item_count)
+
+    def _events_of(self, asked: Candidates, newest: tf.Tensor, strongest: Answer) -> Answer:
+        """Names the events of the answer, the newest of which stands at the place `newest` - 1."""
+        age = strongest[EVENT_AGE]
+        is_asked = tf.range(tf.shape(age)[1]) < asked.count[:, tf.newaxis]
+        is_shown = (age > 0) & is_asked[..., tf.newaxis]
+        known = tf.gather(self._ids, tf.minimum(asked.window[layout.ITEM_ID], self._model.spec.item_count - 1))
+        count = tf.math.count_nonzero(self._is_event(asked.window), axis=1, dtype=tf.int32)
         return {
-            EVENT_ITEM_ID: tf.where(is_shown, ids, ""),
-            EVENT_EFFECT: tf.where(is_shown, tf.gather(effects, place, batch_dims=2), 0),
-            EVENT_AGE: tf.where(is_shown, length - 1 - place, 0),
-            EVENT_COUNT: shown,
+            EVENT_ITEM_ID: tf.where(is_shown, tf.gather(known, newest - age, batch_dims=1), ""),
+            EVENT_EFFECT: tf.where(is_shown, strongest[EVENT_EFFECT], 0),
+            EVENT_AGE: tf.where(is_shown, age, 0),
+            EVENT_COUNT: tf.minimum(count, self._events),
         }

@@ -37,10 +37,12 @@ class WordTable(tf.Module):
     def mask(self, wanted: tf.Tensor) -> tf.Tensor:
         """The items with any of the values: string [B, N] -> bool [B, V]. An unknown value, `""` too, has no items."""
         rows = tf.shape(wanted, tf.int64)[0]
-        value = tf.reshape(self.index.lookup(wanted), [-1])
+        values = tf.size(self.starts, tf.int64) - 1
+        cell = tf.range(rows)[:, tf.newaxis] * values + self.index.lookup(wanted)
+        cell = tf.unique(tf.reshape(cell, [-1])).y  # a value that is named often has its items once
         lists = tf.RaggedTensor.from_row_splits(self.items, self.starts, validate=False)
-        found = tf.gather(lists, value)
-        row = found.value_rowids() // tf.maximum(tf.shape(wanted, tf.int64)[1], 1)
+        found = tf.gather(lists, cell % values)
+        row = tf.gather(cell // values, found.value_rowids())
         return items_mask(row, tf.cast(found.flat_values, tf.int64), rows, self._size)
 
 

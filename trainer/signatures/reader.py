@@ -8,8 +8,9 @@ import tensorflow_transform as tft
 
 from pipeline import layout
 from trainer.signatures.inputs import Extras, absent, extra_inputs, parsing_specs
+from trainer.signatures.limits import Limits
 from trainer.snapshot import SnapshotTable
-from trainer.windows import Window, WindowSpec, request_windows
+from trainer.windows import Window, WindowSpec, request_windows, row_lengths
 from transform.lookup import item_index_table
 
 Features = dict[str, tf.SparseTensor]
@@ -34,6 +35,22 @@ class Request(NamedTuple):
     extras: Extras
 
 
+class Candidates(NamedTuple):
+    """A batch of requests for given items.
+
+    Attributes:
+        window: as `trainer.windows.request_windows`.
+        ids: string [B, N], in each request's order; "" pads.
+        item: int64 [B, N], their indexes; V for an unknown one and padding.
+        count: int32 [B], how many each request names.
+    """
+
+    window: Window
+    ids: tf.Tensor
+    item: tf.Tensor
+    count: tf.Tensor
+
+
 class RequestReader:
     """Parses requests, applies the Transform graph and lays the windows out.
 
@@ -56,6 +73,7 @@ class RequestReader:
         self._spec = spec
         self._snapshot = snapshot
         self._extras = extra_inputs(spec.config)
+        self._limits = Limits(spec.config.serving)
         self._raw = _variable_length(tft_output.raw_feature_spec())
 
     def raw(self, examples: tf.Tensor, also: Collection[str] = ()) -> Features:
@@ -82,10 +100,26 @@ class RequestReader:
 
     def from_examples(self, examples: tf.Tensor) -> Request:
         """Requests from serialized tf.Examples, string [B]."""
-        raw = self.raw(examples, also=(layout.K, layout.EXCLUDE_ITEM_ID, *self._extras))
+        raw = self.raw(self._limits.rows(examples), also=(layout.K, layout.EXCLUDE_ITEM_ID, *self._extras))
         k = first_value(raw.pop(layout.K), 0)
-        extras = {name: _dense(raw.pop(name), spec) for name, spec in self._extras.items()}
-        return self._request(raw, tf.sparse.to_dense(raw.pop(layout.EXCLUDE_ITEM_ID), ""), k, extras)
+        extras = {name: self._dense(name, raw.pop(name)) for name in self._extras}
+        exclude = self._limits.exclusions(raw.pop(layout.EXCLUDE_ITEM_ID), layout.EXCLUDE_ITEM_ID)
+        return self._request(raw, tf.sparse.to_dense(exclude, ""), k, extras)
+
+    def candidates(self, examples: tf.Tensor) -> Candidates:
+        """Requests with candidates from serialized tf.Examples, string [B]."""
+        raw = self.raw(self._limits.rows(examples), also=(layout.CANDIDATE_ITEM_ID,))
+        candidates = self._limits.candidates(raw.pop(layout.CANDIDATE_ITEM_ID), layout.CANDIDATE_ITEM_ID)
+        ids, count = tf.sparse.to_dense(candidates, ""), tf.cast(row_lengths(candidates), tf.int32)
+        return Candidates(self.window(raw), ids, self.item_index.lookup(ids), count)
+
+    def history(self, examples: tf.Tensor) -> Window:
+        """The windows of requests that ask for nothing else, string [B]."""
+        return self.window(self.raw(self._limits.rows(examples)))
+
+    def items(self, item_id: tf.Tensor) -> tf.Tensor:
+        """The indexes of a call's items: string [B] -> int64 [B], V for an unknown one."""
+        return self.item_index.lookup(self._limits.embedded(item_id, layout.ITEM_ID))
 
     def window(self, raw: Features) -> Window:
         """The requests' windows from their raw features."""
@@ -106,6 +140,10 @@ class RequestReader:
         *extras: tf.Tensor,
     ) -> Request:
         """Requests from plain tensors; their types and shapes are those of the signature `recommend_tensors`."""
+        item_id = self._limits.rows(item_id)
+        exclude_item_id = self._limits.exclusions(exclude_item_id, layout.EXCLUDE_ITEM_ID)
+        own = dict(zip(self._extras, extras, strict=True))
+        own |= {name: self._limits.candidates(v, name) for name, v in own.items() if v.shape.rank == 2}
         is_event = item_id != ""
         is_moment = tf.pad(is_event, [[0, 0], [0, 1]])
         count = tf.reduce_sum(tf.cast(is_event, tf.int32), axis=1, keepdims=True)
@@ -119,7 +157,7 @@ class RequestReader:
         }
         clock = _sparse(tf.where(moments > 0, moments, -1), is_moment)
         raw |= dict.fromkeys(self._spec.config.clock_features, clock)
-        return self._request(raw, exclude_item_id, k, dict(zip(self._extras, extras, strict=True)))
+        return self._request(raw, exclude_item_id, k, own)
 
     def clocks(self, time: tf.Tensor) -> Window:
         """The context features that are read from the time, as of int64 [B] seconds, 0 where unknown: by name [B]."""
@@ -137,10 +175,21 @@ class RequestReader:
         exclude = self.item_index.lookup(exclude_item_id)
         serving = self._spec.config.serving
         if serving.exclude_history:
-            history = tf.sparse.to_dense(features[layout.ITEM_ID], self._spec.item_count)
-            exclude = tf.concat([history, exclude], axis=1)
-        k = tf.cast(tf.where(k > 0, k, tf.cast(serving.default_k, k.dtype)), tf.int32)
-        return Request(request_windows(features, self._spec), exclude, tf.minimum(k, serving.max_k), extras)
+            history = newest_values(features[layout.ITEM_ID], serving.max_exclusions)
+            exclude = tf.concat([tf.sparse.to_dense(history, self._spec.item_count), exclude], axis=1)
+        # Of 64 bits: a greater number than `max_k` must not turn into another one.
+        k = tf.minimum(tf.where(k > 0, k, tf.cast(serving.default_k, k.dtype)), serving.max_k)
+        return Request(request_windows(features, self._spec), exclude, tf.cast(k, tf.int32), extras)
+
+    def _dense(self, name: str, values: tf.SparseTensor) -> tf.Tensor:
+        """Parsed values as the plain tensor that the input `name` describes."""
+        spec = self._extras[name]
+        if spec.shape.rank == 2:
+            return tf.sparse.to_dense(self._limits.candidates(values, name), absent(spec.dtype))
+        first = first_value(values, absent(spec.dtype))
+        if spec.dtype == tf.int32:
+            first = tf.clip_by_value(first, tf.int32.min, tf.int32.max)
+        return tf.cast(first, spec.dtype)
 
 
 def first_value(values: tf.SparseTensor, default: float | str) -> tf.Tensor:
@@ -149,11 +198,15 @@ def first_value(values: tf.SparseTensor, default: float | str) -> tf.Tensor:
     return tf.pad(dense, [[0, 0], [0, 1]], constant_values=tf.cast(default, values.dtype))[:, 0]
 
 
-def _dense(values: tf.SparseTensor, spec: tf.TensorSpec) -> tf.Tensor:
-    """Parsed values as the plain tensor that `spec` describes."""
-    if spec.shape.rank == 1:
-        return tf.cast(first_value(values, absent(spec.dtype)), spec.dtype)
-    return tf.sparse.to_dense(values, absent(spec.dtype))
+def newest_values(values: tf.SparseTensor, most: int) -> tf.SparseTensor:
+    """The last `most` values of each row: [B, *] -> [B, *]. Padded to the longest of a batch, longer ones would take
+    memory by the row."""
+    row, place = values.indices[:, 0], values.indices[:, 1]
+    place -= tf.gather(tf.maximum(row_lengths(values) - most, 0), row)
+    kept = tf.where(place >= 0)[:, 0]
+    indices = tf.stack([tf.gather(row, kept), tf.gather(place, kept)], axis=1)
+    shape = tf.minimum(values.dense_shape, [values.dense_shape.dtype.max, most])
+    return tf.SparseTensor(indices, tf.gather(values.values, kept), shape)
 
 
 def _is_of_request(name: str) -> bool:

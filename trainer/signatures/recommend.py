@@ -8,7 +8,7 @@ from pipeline.config.tasks import RetrievalTask
 from trainer.index.base import Index
 from trainer.model import RecommenderModel
 from trainer.ranks import top_items
-from trainer.signatures.blocks import CELLS, in_row_blocks
+from trainer.signatures.blocks import CELLS, in_column_blocks, in_row_blocks
 from trainer.signatures.diversity import Diversity
 from trainer.signatures.filters import Filters, without_items
 from trainer.signatures.inputs import Extras
@@ -16,7 +16,6 @@ from trainer.signatures.moments import Query
 from trainer.signatures.reader import Request, RequestReader
 from trainer.signatures.retrieval import Found, Retrieval
 from trainer.towers.state import QueryState
-from trainer.windows import row_lengths
 
 SCORE = "score"
 RETRIEVAL_SCORE = "retrieval_score"
@@ -27,6 +26,9 @@ Answer = dict[str, tf.Tensor]
 
 _BLOCK, _ATTENDING_BLOCK = 1024, 64
 """Items that are ranked at once where there is no retrieval task; with target attention each one meets the history."""
+
+PAIR_CELLS = 1 << 23
+"""Numbers held at once for pairs of a query and an item, 32 MiB of each kind."""
 
 
 class Recommender:
@@ -61,6 +63,8 @@ class Recommender:
         self._diversity = diversity
         self._block = _ATTENDING_BLOCK if model.config.model.history.target_attention else _BLOCK
         self._weights = utility_weights(model.config)
+        self.pairs = max(1, PAIR_CELLS // _pair_width(model.config))
+        """Of a query and an item, so many are scored at once where a request names the items."""
 
     def recommend(self, request: Request) -> Answer:
         """The best items by utility with every task's score: the signature `recommend`."""
@@ -112,18 +116,32 @@ class Recommender:
 
     def rank(self, examples: tf.Tensor) -> Answer:
         """The scores of the requests' own candidates, in the requests' order: the signature `rank`."""
-        raw = self._reader.raw(examples, also=(layout.CANDIDATE_ITEM_ID,))
-        candidates = raw.pop(layout.CANDIDATE_ITEM_ID)
-        query = Query.of(self._model, self._reader.window(raw))
-        ids = tf.sparse.to_dense(candidates, "")
-        item = self._reader.item_index.lookup(ids)
-        return padded_answer(tf.cast(row_lengths(candidates), tf.int32), ids, self.scores_of(query, item))
+        asked = self._reader.candidates(examples)
+        scores = self.scores_in_blocks(Query.of(self._model, asked.window), asked.item)
+        return padded_answer(asked.count, asked.ids, scores)
+
+    def scores_in_blocks(self, query: Query, item: tf.Tensor) -> Answer:
+        """As `scores_of`; of many pairs of a query and an item so many at once as `PAIR_CELLS` allows."""
+        kinds = dict.fromkeys([SCORE, *self._score_names()], tf.float32)
+        columns = tf.minimum(tf.shape(item)[1], self.pairs)
+
+        def of_rows(query: Query, item: tf.Tensor) -> Answer:
+            return in_column_blocks(lambda some: self.scores_of(query, some), item, columns, kinds)
+
+        def blocks() -> Answer:
+            rows = tf.maximum(1, self.pairs // tf.maximum(columns, 1))
+            return in_row_blocks(of_rows, (query, item), rows, kinds)
+
+        return tf.cond(tf.size(item) <= self.pairs, lambda: self.scores_of(query, item), blocks)
 
     def scores_of(self, query: Query, item: tf.Tensor) -> Answer:
         """The utility of items int64 [B, N] in [0, V] and every score of them, float [B, N] by name."""
         retrieval = None if self._retrieval is None else self._retrieval.scores_of(query, item)
         scores = self._task_scores(query, item, retrieval)
         return {SCORE: self._utility(scores), **scores}
+
+    def _score_names(self) -> list[str]:
+        return [*([] if self._retrieval is None else [RETRIEVAL_SCORE]), *self._model.config.ranking]
 
     def utility_parts(self, scores: Answer) -> Answer:
         """What each score contributes to the utility: their sum."""
@@ -227,6 +245,12 @@ def utility_weights(config: Config) -> dict[str, float]:
     default = [RETRIEVAL_SCORE] if config.retrieval else list(config.ranking)
     weights = {names[n]: w for n, w in config.serving.utility.items() if w} or dict.fromkeys(default, 1.0)
     return weights
+
+
+def _pair_width(config: Config) -> int:
+    """About how many numbers a pair of a query and an item takes while it is scored."""
+    dimension, history = config.model.dimension, config.model.history
+    return 8 * (dimension + history.max_events) if history.target_attention else 4 * dimension
 
 
 def padded_answer(count: tf.Tensor, ids: tf.Tensor, scores: Answer) -> Answer:

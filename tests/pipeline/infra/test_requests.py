@@ -19,6 +19,14 @@ def test_probes_exclude_the_target_and_end_with_a_request_that_knows_nothing(tmp
     assert read_probes(files, count=1, k=5, exclude_history=False)[0].forbidden == {"b"}
 
 
+def test_every_second_probe_is_asked_now(tmp_path: Path) -> None:
+    windows = [window(["a", "b"], time=[10, 20]), window(["c", "d", "e"], time=[10, 20, 30], is_positive=[1, 0, 1])]
+    now, then, _ = read_probes(write_split(tmp_path, windows), count=2, k=5, exclude_history=True)
+    times = [tf.train.Example.FromString(p.example).features.feature["time"].int64_list.value for p in (now, then)]
+    assert [list(values) for values in times] == [[10], [10, 30]]
+    assert then.forbidden == {"c", "e"}
+
+
 def test_batches_are_of_about_one_size() -> None:
     probes = [Probe(b"", n, frozenset()) for n in range(17)]
     for most, sizes in ((17, [17]), (20, [17]), (4, [3, 3, 4, 3, 4])):

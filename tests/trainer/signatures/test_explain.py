@@ -5,6 +5,7 @@ import pytest
 import tensorflow as tf
 
 from tests.trainer.served import serialized
+from trainer.export import ExportedModel
 
 EVENTS = ["i1", "x", "i2", "i5", "i2"]
 REQUEST = {
@@ -67,3 +68,23 @@ def test_an_empty_batch_and_a_request_without_candidates_are_answered(call):
     assert empty["count"].shape == (0,)
     alone = call("explain", examples=serialized({"item_id": ["i1"]}))
     assert (alone["count"].tolist(), alone["score"].shape) == ([0], (1, 0))
+
+
+def test_explanations_in_blocks_are_those_of_each_candidate_alone(shop_model, shop_graph, shop_config):
+    """Blocks of four pairs of a history and an item: every event left out of every candidate is a block of its own."""
+    explain = ExportedModel(shop_model, shop_graph, shop_config).functions.explainer
+    recommender = explain._recommender
+    rows = [{**REQUEST, "candidate_item_id": ["i7", "i0", "new", "i3", "i4", "i6", "i1"]}, {**REQUEST, "item_id": []}]
+    whole = explain.explain(serialized(*rows))
+    ranked = recommender.rank(serialized(*rows))
+    recommender.pairs = 4
+    for name, values in explain.explain(serialized(*rows)).items():
+        if values.dtype.is_floating:
+            np.testing.assert_allclose(values, whole[name], rtol=1e-4, atol=1e-5)
+        else:
+            assert values.numpy().tolist() == whole[name].numpy().tolist()
+    for name, values in recommender.rank(serialized(*rows)).items():
+        if values.dtype.is_floating:
+            np.testing.assert_allclose(values, ranked[name], rtol=1e-4, atol=1e-5)
+        else:
+            assert values.numpy().tolist() == ranked[name].numpy().tolist()
