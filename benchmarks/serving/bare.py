@@ -12,11 +12,9 @@ from pathlib import Path
 from tensorflow_serving.apis import predict_pb2
 
 from benchmarks.serving.requests import MODEL_NAME, read_requests
-from serving.flags import parse_flags
-from serving.loading import loader
-from serving.metrics import Metrics
-from serving.options import read_options
-from serving.predict import DEFAULT_SIGNATURE, request_feeds
+from serving.server.predict import DEFAULT_SIGNATURE
+from serving.server.servable import load, session_config
+from serving.server.tensors import to_array
 
 
 def main() -> None:
@@ -26,11 +24,13 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=3.0)
     arguments = parser.parse_args()
     base = arguments.folder / MODEL_NAME
-    options = read_options(parse_flags([f"--model_base_path={base}"]))
-    servable = loader(options, Metrics())(MODEL_NAME, 1, str(base / "1"))
-    signature = servable.predicts[DEFAULT_SIGNATURE]
+    servable = load(MODEL_NAME, 1, str(base / "1"), session_config(0, 0))
+    signature = servable.signatures[DEFAULT_SIGNATURE]
     requests = map(predict_pb2.PredictRequest.FromString, read_requests(arguments.folder))
-    feeds = [request_feeds(signature, request) for request in requests]
+    feeds = [
+        {name: to_array(request.inputs[alias], alias) for alias, name in signature.inputs.items()}
+        for request in requests
+    ]
     fetches = list(signature.outputs.values())
     end = time.perf_counter() + arguments.seconds
     milliseconds: list[float] = []

@@ -20,8 +20,8 @@ from tensorflow_serving.apis import predict_pb2, prediction_log_pb2  # isort: sk
 from benchmarks.index.data import clustered
 from benchmarks.serving.requests import MODEL_NAME, write_requests
 from pipeline.config.serving import ServingConfig
-from serving.predict import DEFAULT_SIGNATURE
-from serving.warmup import WARMUP_FILE
+from serving.server.predict import DEFAULT_SIGNATURE
+from serving.server.servable import WARMUP_FILE
 from trainer.index.build import build_index
 
 _DIMENSION = 64

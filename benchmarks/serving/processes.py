@@ -14,9 +14,8 @@ from benchmarks.serving.load import Load, Sample
 from benchmarks.serving.requests import MODEL_NAME
 from pipeline.infra.tensorflow_serving import CandidateError, wait_until_available
 from serving.client import RecommenderClient
-from serving.process import end_process, free_port, server_process
+from serving.server.process import end_process, free_port, server_process, wait_for_address
 
-_LISTENING: Final = b"Running gRPC ModelServer at 0.0.0.0:"
 _START_SECONDS: Final = 120
 _STOCK_THREADS: Final = 512
 _MEMORY: Final = re.compile(r"^(VmHWM|VmRSS):\s+(\d+) kB$", re.MULTILINE)
@@ -33,12 +32,10 @@ class Server(NamedTuple):
 def embedded(folder: Path, log: IO[str], flags: Sequence[str] = ()) -> Iterator[Server]:
     """A server of the model in `folder` until the block ends. Raises `RuntimeError` when it does not start."""
     with server_process([*_model(folder), *flags], log, TF_CPP_MIN_LOG_LEVEL="3") as process:
-        line = b"..."
-        while line and not line.startswith(_LISTENING):
-            line = process.stdout.readline() if process.stdout else b""
-        if not line:
-            raise RuntimeError(f"the server of {folder} ended before it listened; its log says why")
-        yield Server(f"localhost:{int(line.removeprefix(_LISTENING).split()[0])}", process.pid)
+        try:
+            yield Server(wait_for_address(process, _START_SECONDS), process.pid)
+        except EOFError as error:
+            raise RuntimeError(f"the server of {folder} ended before it listened; its log says why") from error
 
 
 @contextmanager

@@ -17,7 +17,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any, Final
 
-import serving.transport  # noqa: F401  (before gRPC is imported)
+import serving.server.transport  # noqa: F401  (before gRPC is imported)
 
 import grpc  # isort: skip
 import grpc.aio
@@ -29,7 +29,7 @@ from benchmarks.serving import processes
 from benchmarks.serving.load import Load
 from benchmarks.serving.report import Row, row_of
 from benchmarks.serving.requests import write_requests
-from serving.process import end_process
+from serving.server.process import end_process
 
 _ANSWER: Final = bytes(1000)
 _REQUEST: Final = bytes(300)

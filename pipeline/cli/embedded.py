@@ -8,7 +8,7 @@ from pathlib import Path
 from pipeline.cli.exits import CommandError
 from pipeline.cli.serve import server_flags
 from pipeline.config import Config
-from serving.process import server_process, socket_folder
+from serving.server.process import server_process, socket_folder
 
 
 @contextmanager

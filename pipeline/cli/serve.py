@@ -15,6 +15,7 @@ from pipeline.config import Config
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Which model, and where it listens."""
     add_config(parser)
+    parser.add_argument("--host", default="127.0.0.1", help="0.0.0.0: every interface (default: %(default)s)")
     parser.add_argument("--port", type=int, default=8500, help="TCP port; 0: any free one (default: %(default)s)")
 
 
@@ -24,9 +25,9 @@ def execute(arguments: argparse.Namespace) -> int:
 
     config = checked_config(arguments.config, with_data=False)
     require_pushed(config, arguments.config)
-    from serving.server import main
+    from serving.server.__main__ import main
 
-    return main([*server_flags(config), f"--port={arguments.port}"])
+    return main([*server_flags(config), f"--host={arguments.host}", f"--port={arguments.port}"])
 
 
 def server_flags(config: Config) -> list[str]:

@@ -6,7 +6,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, Final
+from typing import Final
 
 from pipeline.config.serving import InfraConfig
 from pipeline.infra.tensorflow_serving import CandidateError, last_line, serve_with_tensorflow_serving

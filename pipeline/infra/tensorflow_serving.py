@@ -11,10 +11,10 @@ from typing import IO, Final
 
 from pipeline.config.serving import InfraConfig
 from serving.client import RecommenderClient, RecommenderError
-from serving.process import free_port, program_process
-from serving.server import NOT_STARTED
+from serving.server.process import free_port, program_process
 
 _LOOK_ONCE: Final = ("--max_num_load_retries=0", "--file_system_poll_wait_seconds=0")
+_NOT_STARTED: Final = "Failed to start server. Error: "
 _INSIDE: Final = 8500
 """The port in the container."""
 _DOCKERS_OWN: Final = (125, 126, 127)
@@ -79,7 +79,7 @@ def last_line(process: "subprocess.Popen[bytes]", log: IO[str]) -> str:
     status = process.wait()
     log.seek(0)
     lines = log.read().strip().splitlines()
-    return lines[-1].removeprefix(NOT_STARTED) if lines else f"it ended with status {status}"
+    return lines[-1].removeprefix(_NOT_STARTED) if lines else f"it ended with status {status}"
 
 
 @contextmanager

@@ -1,7 +1,6 @@
 """Tiny SavedModels with the signatures of docs/data-layout.md, and servers on them."""
 
 import os
-import select
 import subprocess
 import sys
 import time
@@ -10,6 +9,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import tensorflow as tf
+
+from serving.server.process import wait_for_address
 
 ITEMS = ("a", "b", "c", "d", "e", "f")
 SCORES = tf.constant([6.0, 5.0, 4.0, 3.0, 2.0, 1.0])
@@ -86,10 +87,10 @@ def save_model(path: Path, offset: float = 0.0) -> Path:
 class RunningServer:
     """A server process that has said where it listens."""
 
-    def __init__(self, process: "subprocess.Popen[bytes]", port: int, log: Path) -> None:
+    def __init__(self, process: "subprocess.Popen[bytes]", address: str, log: Path) -> None:
         self.process = process
-        self.port = port
-        self.address = f"localhost:{port}"
+        self.address = address
+        self.port = int(address.rpartition(":")[2])
         self.log = log
 
 
@@ -109,22 +110,17 @@ def serve(base_path: Path, *flags: str, name: str = "recommender") -> Iterator[R
             env=environment,
         )
         try:
-            yield RunningServer(process, _read_port(process, log), log)
+            yield RunningServer(process, _address(process, log), log)
         finally:
             process.kill()
             process.wait()
 
 
-def _read_port(process: "subprocess.Popen[bytes]", log: Path, timeout: float = 240.0) -> int:
-    stdout = process.stdout
-    assert stdout is not None
-    line = b"..."
-    while line and not line.startswith(b"Running gRPC ModelServer at 0.0.0.0:"):
-        ready, _, _ = select.select([stdout], [], [], timeout)
-        line = stdout.readline() if ready else b""
-    if not line:
-        raise AssertionError(f"the server did not start:\n{log.read_text()}")
-    return int(line.split(b":")[1].split()[0])
+def _address(process: "subprocess.Popen[bytes]", log: Path) -> str:
+    try:
+        return wait_for_address(process, 240)
+    except EOFError as error:
+        raise AssertionError(f"the server did not start:\n{log.read_text()}") from error
 
 
 def eventually(condition: Callable[[], object], timeout: float = 60.0) -> None:

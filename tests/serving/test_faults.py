@@ -24,7 +24,7 @@ import pytest
 
 from pipeline.push.versions import push_version
 from serving.client import RecommenderClient, Request
-from tests.serving.conformance.servers import free_port
+from serving.server.process import free_port
 from tests.serving.models import RunningServer, eventually, save_model, serve
 
 GOOD = 3
@@ -34,6 +34,7 @@ PUSH = "import sys; from pipeline.push.versions import push_version; push_versio
 CALLER = """
 import sys, threading
 from serving.client import RecommenderClient, Request
+from serving.server.process import free_port
 client = RecommenderClient(sys.argv[1], timeout=60)
 def ask():
     while True: client.recommend(Request(k=2))
@@ -61,7 +62,7 @@ def rest_port() -> int:
 def faulty(root: Path, rest_port: int) -> Iterator[RunningServer]:
     """A server that tries a version which fails again and again, with few threads."""
     retries = ("--max_num_load_retries=1000", "--load_retry_interval_micros=100000")
-    threads = (f"--grpc_max_threads={THREADS}", f"--rest_api_num_threads={THREADS}")
+    threads = (f"--grpc_max_threads={THREADS}", f"--rest_max_connections={2 * SLOW_CLIENTS}")
     with serve(root / "recommender", *retries, *threads, f"--rest_api_port={rest_port}") as running:
         yield running
 
@@ -79,7 +80,7 @@ def _answering(client: RecommenderClient) -> int:
 
 
 def _tried_again(server: RunningServer, version: int) -> bool:
-    return len(re.findall(rf"version: {version}}} failed", server.log.read_text())) >= 2
+    return len(re.findall(rf"version {version} failed", server.log.read_text())) >= 2
 
 
 @pytest.mark.parametrize(

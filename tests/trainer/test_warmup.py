@@ -1,11 +1,10 @@
 from collections.abc import Iterator
 
 import tensorflow as tf
-from tensorflow.core.protobuf import config_pb2
 
 from pipeline.calls import WARMUP_FILE, read_calls
-from serving.servable import load
-from serving.warmup import MAX_RECORDS, warm_up
+from serving.server.predict import predict
+from serving.server.servable import load, session_config, warmup_requests
 from tests.trainer.served import ITEMS
 
 
@@ -22,11 +21,10 @@ def _strings(call: object) -> Iterator[bytes]:
 
 
 def test_a_server_answers_every_warm_up_request(saved_model_path: str) -> None:
-    servable = load("shop", 1, saved_model_path, ["serve"], config_pb2.ConfigProto())
-    count = warm_up(servable, saved_model_path)
-    assert 0 < count <= MAX_RECORDS
-    warmed = {call.request.model_spec.signature_name for call in read_calls(f"{saved_model_path}/{WARMUP_FILE}")}
-    assert warmed == set(servable.signatures) - {"evaluate", "evaluation_labels", "__saved_model_init_op"}
+    servable = load("shop", 1, saved_model_path, session_config(0, 0))
+    answers = [predict(servable, request, max_rows=8) for request in warmup_requests(saved_model_path)]
+    warmed = {answer.model_spec.signature_name for answer in answers}
+    assert warmed == set(servable.signatures) - {"evaluate", "evaluation_labels"}
 
 
 def test_warm_up_requests_hold_the_catalogue_and_made_up_words_alone(saved_model_path: str) -> None:
