@@ -98,9 +98,9 @@ class Model:
         return found
 
     def labelled(self, label: str) -> int:
-        """Returns the version that a label names. Raises `ServingError` (NOT_FOUND)."""
+        """Returns the version that a label names. Raises `ServingError` (INVALID_ARGUMENT)."""
         if label not in self.config.version_labels:
-            raise not_found(f"model {self.config.name!r} has no version labelled {label!r}")
+            raise invalid_argument(f"model {self.config.name!r} has no version labelled {label!r}")
         return int(self.config.version_labels[label])
 
     def loaded(self) -> list[int]:

@@ -133,7 +133,7 @@ def test_versions_and_labels_in_a_request(served: Serve) -> None:
     )
     assert repository.servable(spec(version=2)).version == 2
     assert repository.servable(spec(label="stable")).version == 1
-    for wrong, code in ((spec(version=9), "NOT_FOUND"), (spec(label="canary"), "NOT_FOUND")):
+    for wrong, code in ((spec(version=9), "NOT_FOUND"), (spec(label="canary"), "INVALID_ARGUMENT")):
         with pytest.raises(ServingError) as raised:
             repository.servable(wrong)
         assert raised.value.code.name == code

@@ -105,7 +105,7 @@ def test_status_and_metadata(rest: Rest) -> None:
         ("/v1/models/other:predict", {"instances": [1]}, 404, "no model 'other' is served"),
         ("/v1/models/one/versions/9:predict", {"instances": [1]}, 404, "version 9 of model 'one' is not loaded"),
         ("/v1/models/one/versions/9", None, 404, "no such version"),
-        ("/v1/models/one/labels/new", None, 404, "no version labelled 'new'"),
+        ("/v1/models/one/labels/new", None, 400, "no version labelled 'new'"),
         ("/v1/models/one:classify", {"examples": []}, 404, "Not Found"),
         ("/v1/models/one:predict", None, 405, "Method Not Allowed"),
         ("/nowhere", None, 404, "Not Found"),

@@ -123,7 +123,7 @@ def test_unknown_model_version_label_and_signature(server: RunningServer) -> Non
     assert _error(server, request) == (grpc.StatusCode.NOT_FOUND, specific)
     request.model_spec.version_label = "stable"
     label = "model 'recommender' has no version labelled 'stable'"
-    assert _error(server, request) == (grpc.StatusCode.NOT_FOUND, label)
+    assert _error(server, request) == (grpc.StatusCode.INVALID_ARGUMENT, label)
     code, details = _error(server, _request("no_such", examples=[_example()]))
     assert code == grpc.StatusCode.FAILED_PRECONDITION
     assert details.startswith("no signature 'no_such'. The model has: embed_candidate, ")

@@ -1,31 +1,33 @@
-"""TensorFlow Serving's contract, asked of any server.
+"""The server under test: the embedded one, another binary with TensorFlow Serving's flags, or one that runs somewhere."""
 
-    pytest tests/serving/conformance                                          # the embedded server
-    pytest tests/serving/conformance --server-binary=/usr/bin/tensorflow_model_server
-    pytest tests/serving/conformance --server-address=HOST:8500 --rest-address=HOST:8501 --models-root=FOLDER
-
-With an address, the models are written to FOLDER, which the server must see under the same path, and are served by
-HandleReloadConfigRequest; what needs a server with flags of its own is skipped.
-"""
-
+import json
+import shlex
+import subprocess
+import sys
+import time
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
+from urllib.error import HTTPError
+from urllib.request import Request, urlopen
 
 import grpc
 import pytest
+import tensorflow as tf
+from tensorflow_serving.apis import model_service_pb2_grpc, prediction_service_pb2_grpc
 
-from tests.serving.certificates import pems
-from tests.serving.conformance import models
-from tests.serving.conformance.servers import EMBEDDED, Process, Server, config_text, eventually, free_port
+from serving.server.process import free_port
 
-BATCHING = "max_batch_size { value: 4 } batch_timeout_micros { value: 1000 } allowed_batch_sizes: [2, 4]"
+TIMEOUT = 30.0
 OPTIONS = {
     "--server-binary": "a binary that takes TensorFlow Serving's flags",
-    "--server-address": "host:port of a running server's gRPC API",
+    "--server-address": "host:port of a running server's gRPC API, which serves the models under --models-root",
     "--rest-address": "host:port of that server's REST API",
-    "--models-root": "folder to write the models to, which that server sees too",
+    "--models-root": "folder to write the models and their config file `models.config` to",
 }
+VECTOR = tf.TensorSpec([None], tf.float32, name="x")
+Tensors = dict[str, tf.Tensor]
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -33,142 +35,125 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         parser.addoption(name, help=text)
 
 
-@dataclass
-class Lab:
-    """What all tests share: the models, and the processes that start while the first tests run."""
+class HalfPlusTwo(tf.Module):
+    """y = x / 2 + `two`."""
 
-    root: Path
-    binary: str
-    address: str
+    def __init__(self, two: float) -> None:
+        super().__init__()
+        self.two = tf.Variable(two)
+
+    @tf.function(input_signature=[VECTOR])
+    def serving_default(self, x: tf.Tensor) -> Tensors:
+        return {"y": x / 2 + self.two}
+
+
+class Signatures(HalfPlusTwo):
+    """Each method is a signature of its name."""
+
+    @tf.function(
+        input_signature=[tf.TensorSpec([None], tf.int64, name="a"), tf.TensorSpec([None], tf.float32, name="b")]
+    )
+    def two_inputs(self, a: tf.Tensor, b: tf.Tensor) -> Tensors:
+        return {"a": tf.identity(a), "sum": tf.cast(a, tf.float32) + b}
+
+    @tf.function(
+        input_signature=[tf.TensorSpec([None], tf.string, name="text"), tf.TensorSpec([None], tf.string, name="raw")]
+    )
+    def strings(self, text: tf.Tensor, raw: tf.Tensor) -> Tensors:
+        return {"text": tf.identity(text), "raw_bytes": tf.identity(raw)}
+
+    @tf.function(input_signature=[tf.TensorSpec([None, None], tf.float32, name="m")])
+    def matrix(self, m: tf.Tensor) -> Tensors:
+        return {"m": 2 * m}
+
+    @tf.function(input_signature=[VECTOR])
+    def uneven(self, x: tf.Tensor) -> Tensors:
+        return {"once": tf.identity(x), "twice": tf.concat([x, x], 0)}
+
+    @tf.function(input_signature=[VECTOR])
+    def positive(self, x: tf.Tensor) -> Tensors:
+        with tf.control_dependencies([tf.debugging.assert_positive(x, "x is not positive")]):
+            return {"y": tf.identity(x)}
+
+
+def save_models(root: Path) -> None:
+    """Writes `half_plus_two` with versions 1 and 2, `signatures` with version 1, and `models.config`."""
+    for version in (1, 2):
+        model = HalfPlusTwo(float(version))
+        tf.saved_model.save(
+            model, str(root / "half_plus_two" / str(version)), {"serving_default": model.serving_default}
+        )
+    model = Signatures(2.0)
+    names = ("serving_default", "two_inputs", "strings", "matrix", "uneven", "positive")
+    signatures = {name: getattr(model, name) for name in names}
+    tf.saved_model.save(model, str(root / "signatures" / "1"), signatures)
+    half = 'model_version_policy { specific { versions: 1 versions: 2 } } version_labels { key: "stable" value: 1 }'
+    models = (("half_plus_two", half), ("signatures", ""))
+    configs = (
+        f'config {{ name: "{name}" base_path: "{root / name}" model_platform: "tensorflow" {policy} }}'
+        for name, policy in models
+    )
+    (root / "models.config").write_text(f"model_config_list {{ {' '.join(configs)} }}")
+
+
+@dataclass(frozen=True)
+class Server:
+    """The doors of the server under test."""
+
+    channel: grpc.Channel
     rest_address: str
-    processes: list[Process] = field(default_factory=list)
 
-    def start(self, name: str, *flags: str) -> Process:
-        """Starts the binary; it is killed at the end."""
-        process = Process(self.binary, self.root / f"{name}.log", *flags)
-        self.processes.append(process)
-        return process
+    @property
+    def predictions(self) -> Any:
+        return prediction_service_pb2_grpc.PredictionServiceStub(self.channel)
 
-    def need_binary(self) -> None:
-        if self.address:
-            pytest.skip("needs a server with flags of its own: give --server-binary instead of --server-address")
+    @property
+    def models(self) -> Any:
+        return model_service_pb2_grpc.ModelServiceStub(self.channel)
+
+    def rest(self, path: str, body: Any = None) -> tuple[int, Any]:
+        """The status and the JSON of a GET or, with a body, a POST."""
+        data = body if body is None or isinstance(body, bytes) else json.dumps(body).encode()
+        try:
+            with urlopen(Request(f"http://{self.rest_address}{path}", data), timeout=TIMEOUT) as response:
+                return response.status, json.load(response)
+        except HTTPError as error:
+            return error.code, json.load(error)
 
 
 @pytest.fixture(scope="session")
-def lab(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
+def server(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     given = {name: request.config.getoption(name, None) for name in OPTIONS}
     root = Path(given["--models-root"] or tmp_path_factory.mktemp("conformance")).absolute()
-    lab = Lab(
-        root, given["--server-binary"] or EMBEDDED, given["--server-address"] or "", given["--rest-address"] or ""
-    )
-    models.make(root)
-    yield lab
-    for process in lab.processes:
-        process.kill()
+    save_models(root)
+    process = None
+    address, rest = given["--server-address"], given["--rest-address"]
+    if not address:
+        ports = free_port(), free_port()
+        address, rest = (f"localhost:{port}" for port in ports)
+        flags = [f"--model_config_file={root}/models.config", f"--port={ports[0]}", f"--rest_api_port={ports[1]}"]
+        binary = shlex.split(given["--server-binary"] or f"{sys.executable} -m serving.server")
+        if given["--server-binary"]:
+            flags.append("--allow_version_labels_for_unavailable_models=true")
+        process = subprocess.Popen([*binary, *flags], stderr=subprocess.DEVNULL)
+    with grpc.insecure_channel(address) as channel:
+        found = Server(channel, rest)
+        try:
+            _wait(found)
+            yield found
+        finally:
+            if process is not None:
+                process.kill()
+                process.wait()
 
 
-def base_models(root: Path) -> list[dict[str, object]]:
-    specific = {"specific": {"versions": [1, 2]}}
-    return [
-        {"name": "half_plus_two", "base_path": f"{root}/half_plus_two", "model_version_policy": specific},
-        {"name": "signatures", "base_path": f"{root}/signatures"},
-    ]
-
-
-@pytest.fixture(scope="session")
-def running(lab: Lab, flagged_process: tuple[Server, Process] | None, broken: Process | None) -> Server:
-    """The server that most tests share; the others are on their way when it starts."""
-    if lab.address:
-        server = Server(lab.address, lab.rest_address)
-        server.base = base_models(lab.root)
-        server.reload()
-        return server
-    policy = "model_version_policy { specific { versions: 1 versions: 2 } }"
-    half = {"name": "half_plus_two", "base_path": f"{lab.root}/half_plus_two", "policy": policy}
-    (lab.root / "models").write_text(config_text(half, {"name": "signatures", "base_path": f"{lab.root}/signatures"}))
-    (lab.root / "monitoring").write_text("prometheus_config { enable: true }")
-    server = Server(f"localhost:{free_port()}", f"localhost:{free_port()}")
-    server.process = lab.start(
-        "server",
-        *ports(server),
-        f"--model_config_file={lab.root}/models",
-        f"--monitoring_config_file={lab.root}/monitoring",
-        f"--grpc_socket_path={lab.root}/socket",
-        "--rest_api_timeout_in_ms=2000",
-        "--enable_grpc_healthcheck_service=true",
-        "--max_num_load_retries=0",
-        "--some_flag_that_nobody_knows=1",
-        "--rest_api_num_threads",  # a flag only with a value: this one is unknown too
-    )
-    server.base = base_models(lab.root)
-    return server
-
-
-@pytest.fixture(scope="session")
-def server(running: Server) -> Server:
-    """TensorFlow Serving opens its doors once one version of every model answers: the other may still be on its way."""
-    running.wait()
-    eventually(lambda: running.states("half_plus_two") == {1: "AVAILABLE", 2: "AVAILABLE"})
-    return running
-
-
-@pytest.fixture(scope="session")
-def flagged_process(lab: Lab) -> tuple[Server, Process] | None:
-    """A second server: mutual TLS, batching, a polled config file, checked method names, tensor_content."""
-    if lab.address:
-        return None
-    key, certificate = pems()
-    quoted = {"key": _quoted(key), "cert": _quoted(certificate)}
-    (lab.root / "ssl").write_text(
-        f"server_key: {quoted['key']} server_cert: {quoted['cert']} custom_ca: {quoted['cert']} client_verify: true"
-    )
-    (lab.root / "batching").write_text(BATCHING)
-    (lab.root / "polled").write_text(config_text({"name": "signatures", "base_path": f"{lab.root}/signatures"}))
-    server = Server(
-        f"localhost:{free_port()}",
-        f"localhost:{free_port()}",
-        grpc.ssl_channel_credentials(certificate, key, certificate),
-    )
-    server.process = lab.start(
-        "flagged",
-        *ports(server),
-        f"--ssl_config_file={lab.root}/ssl",
-        f"--model_config_file={lab.root}/polled",
-        "--model_config_file_poll_wait_seconds=1",
-        "--enable_batching",
-        f"--batching_parameters_file={lab.root}/batching",
-        "--enable_serialization_as_tensor_content=true",
-        "--enable_signature_method_name_check=true",
-        "--grpc_channel_arguments=grpc.max_connection_age_ms=600000",
-        "--tensorflow_session_parallelism=1",
-        "--rest_api_enable_cors_support=true",
-        "--rest_api_num_threads=3",
-        "--flush_filesystem_caches=false",
-        "--num_request_iterations_for_warmup=2",
-    )
-    return server, server.process
-
-
-@pytest.fixture(scope="session")
-def flagged(lab: Lab, running: Server, flagged_process: tuple[Server, Process] | None) -> Server:
-    lab.need_binary()
-    assert flagged_process is not None
-    flagged_process[0].wait()
-    return flagged_process[0]
-
-
-@pytest.fixture(scope="session")
-def broken(lab: Lab) -> Process | None:
-    """A server whose only model cannot be loaded."""
-    if lab.address:
-        return None
-    base_path = f"--model_base_path={lab.root}/broken"
-    return lab.start("broken", f"--port={free_port()}", "--model_name=broken", base_path, "--max_num_load_retries=0")
-
-
-def ports(server: Server) -> tuple[str, str]:
-    return f"--port={server.grpc_address.split(':')[1]}", f"--rest_api_port={server.rest_address.split(':')[1]}"
-
-
-def _quoted(pem: bytes) -> str:
-    return '"' + pem.decode().replace("\n", "\\n") + '"'
+def _wait(server: Server) -> None:
+    grpc.channel_ready_future(server.channel).result(180)
+    end = time.monotonic() + 180
+    while True:
+        answers = [server.rest(f"/v1/models/{name}") for name in ("half_plus_two", "signatures")]
+        states = [version["state"] for _, answer in answers for version in answer.get("model_version_status", [])]
+        if states == ["AVAILABLE"] * 3:
+            return
+        assert time.monotonic() < end, answers
+        time.sleep(0.2)
