@@ -20,7 +20,7 @@ LOG = logging.getLogger("serving")
 PREDICTION_SERVICE: Final = "tensorflow.serving.PredictionService"
 MODEL_SERVICE: Final = "tensorflow.serving.ModelService"
 _DETAILS: Final = 1024
-"""Characters of an error's text at most: gRPC carries it in a header."""
+"""Bytes of an error's text at most: gRPC carries it in a header, where a byte that is no ASCII takes three."""
 
 Method = tuple[Any, Callable[[Any, Any], Any]]
 """The class of the request, and what answers it."""
@@ -78,11 +78,15 @@ def _answering(message: Any, function: Callable[[Any, Any], Any]) -> Callable[..
         try:
             return function(message.FromString(data), context)
         except ServingError as error:
-            context.abort(error.code, error.message[:_DETAILS])
+            context.abort(error.code, _cut(error.message))
         except DecodeError:
             context.abort(grpc.StatusCode.INVALID_ARGUMENT, f"the bytes are no {message.DESCRIPTOR.full_name}")
         except Exception as error:
             LOG.exception("A request failed in an unforeseen way")
-            context.abort(grpc.StatusCode.INTERNAL, f"{type(error).__name__}: {error}"[:_DETAILS])
+            context.abort(grpc.StatusCode.INTERNAL, _cut(f"{type(error).__name__}: {error}"))
 
     return answer
+
+
+def _cut(message: str) -> str:
+    return message.encode("utf-8", "replace")[:_DETAILS].decode("utf-8", "ignore")

@@ -11,6 +11,7 @@ import tensorflow as tf
 from grpc_health.v1 import health, health_pb2_grpc
 from tensorflow_serving.config import model_server_config_pb2
 
+from serving.manifest import MANIFEST, manifest_fault
 from serving.server.admission import Admission
 from serving.server.errors import ServingError
 from serving.server.flags import UsageError, read_models
@@ -143,6 +144,7 @@ def _loader(flags: argparse.Namespace, models: Sequence[model_server_config_pb2.
         nonlocal threads
         if threads is None:
             threads = 1 if len(models) == 1 and variable_bytes(path) < SMALL else 0
+        _check_files(path)
         servable = load(name, version, path, session_config(threads, flags.tensorflow_inter_op_parallelism))
         if flags.enable_model_warmup:
             count = 0
@@ -156,9 +158,18 @@ def _loader(flags: argparse.Namespace, models: Sequence[model_server_config_pb2.
         try:
             return load_version(name, version, path)
         except (tf.errors.OpError, OSError) as error:
-            raise ServingError(grpc.StatusCode.UNKNOWN, f"{path}: {error}") from error
+            raise ServingError(grpc.StatusCode.DATA_LOSS, f"{path} cannot be read: {error}") from error
 
     return load_any
+
+
+def _check_files(path: str) -> None:
+    """Raises `ServingError` (DATA_LOSS) where a file of the version is not what was pushed."""
+    fault = manifest_fault(path)
+    if fault is None:
+        LOG.info("%s holds no %s: its files are taken as they are", path, MANIFEST)
+    elif fault:
+        raise ServingError(grpc.StatusCode.DATA_LOSS, f"{fault}. Push the model again, or withdraw this version")
 
 
 def _grpc_server(max_message_bytes: int) -> grpc.Server:

@@ -15,6 +15,7 @@ from serving.server.errors import ServingError, invalid_argument
 
 MAX_ELEMENTS: Final = 1 << 18
 """Elements of one input at most: 2 MB of numbers, and some 10 MB of strings."""
+_MAX_REPEATED_BYTES: Final = 4 << 20
 
 _FIELDS: Final[dict[int, str]] = {
     types_pb2.DT_FLOAT: "float_val",
@@ -64,7 +65,7 @@ def to_array(proto: tensor_pb2.TensorProto, name: str) -> np.ndarray:
         except OverflowError as error:
             raise invalid_argument(f"input {name!r}: a value is out of the range of {dtype}") from error
     if len(values) < size:
-        values = np.concatenate([values, np.full(size - len(values), _last(values), dtype)])
+        values = np.concatenate([values, _repeated(values, size - len(values), name)])
     return values.reshape(shape)
 
 
@@ -98,10 +99,13 @@ def _shape(proto: tensor_pb2.TensorProto, name: str) -> tuple[int, ...]:
     return shape
 
 
-def _last(values: np.ndarray) -> Any:
-    if len(values):
-        return values[-1]
-    return b"" if values.dtype.hasobject else 0
+def _repeated(values: np.ndarray, count: int, name: str) -> np.ndarray:
+    """The last value so many times; where there is none, zero or the empty string."""
+    nothing: Any = b"" if values.dtype.hasobject else 0
+    last = values[-1] if len(values) else nothing
+    if values.dtype.hasobject and count * len(last) > _MAX_REPEATED_BYTES:
+        raise invalid_argument(f"input {name!r}: holds {len(values)} strings, and its shape repeats the last too often")
+    return np.full(count, last, values.dtype)
 
 
 def _dtype_name(number: int) -> str:

@@ -1,4 +1,4 @@
-"""The server under test: the embedded one, another binary with TensorFlow Serving's flags, or one that runs somewhere."""
+"""The server under test: the embedded one, another binary with TensorFlow Serving's flags, or one somewhere else."""
 
 import json
 import shlex
