@@ -18,6 +18,8 @@ PIPELINE = [
     "apache-beam>=2.77,<2.78",  # ingest, statistics, evaluation at any size
     "tensorflow-serving-api==2.19.1",  # the protos of the model server
     "grpcio-health-checking",  # the standard health service of the embedded server
+    "aiohttp>=3.10",  # the embedded server's REST API
+    "prometheus_client>=0.20",  # the embedded server's metrics page
     "numpy",
     "scipy",  # sparse matrices of pairs of items
     "pandas",  # reading CSV and JSON lines in batches

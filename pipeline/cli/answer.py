@@ -17,7 +17,8 @@ from pipeline.config import Config
 from pipeline.config.features import Text
 from pipeline.ingest.values import as_text
 from pipeline.visible import one_line
-from serving.messages import Explanation, Influence, Recommendation, Value
+from serving.client import Explanation, Influence, Recommendation
+from serving.client.request import Value
 
 _EVENTS = 10
 _ITEM_COLUMNS = 3

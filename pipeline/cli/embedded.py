@@ -1,14 +1,15 @@
 """The embedded model server for one call, where no server answers."""
 
-import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
+from typing import Final
 
 from pipeline.cli.exits import CommandError
 from pipeline.cli.serve import server_flags
 from pipeline.config import Config
-from serving.server.process import server_process, socket_folder
+from serving.server.process import server_process, socket_folder, wait_for_address
+
+_START_SECONDS: Final = 300.0
 
 
 @contextmanager
@@ -19,14 +20,10 @@ def embedded_server(config: Config) -> Iterator[str]:
         # The one call is over before a server would be warm.
         flags = [*server_flags(config), f"--grpc_socket_path={socket}", "--enable_model_warmup=false"]
         with log.open("w") as errors, server_process(flags, errors) as process:
-            _wait(process, log)
-            yield f"unix:{socket}"
-
-
-def _wait(process: "subprocess.Popen[bytes]", log: Path) -> None:
-    """Returns at the server's first line, which says where it listens; raises `CommandError` when it ends instead."""
-    if process.stdout is not None and process.stdout.readline():
-        return
-    code = process.wait()
-    last = log.read_text(errors="replace").strip().splitlines()[-1:]
-    raise CommandError(f"the model server ended with code {code}: {' '.join(last)}")
+            try:
+                yield wait_for_address(process, _START_SECONDS)
+            except EOFError as error:
+                last = log.read_text(errors="replace").strip().splitlines()[-1:]
+                raise CommandError(f"{error}: {' '.join(last)}") from error
+            except TimeoutError as error:
+                raise CommandError(str(error)) from error

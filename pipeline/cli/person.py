@@ -12,7 +12,7 @@ from pipeline.ingest import events as cleaned
 from pipeline.ingest.columns import Plan
 from pipeline.ingest.events import clean_events, read_column
 from pipeline.ingest.reading import Batch
-from serving.messages import Request, Value
+from serving.client.request import Request, Value
 
 _ABSENT: Final[dict[str, Value]] = {"text": "", "number": float("nan"), "time": -1}
 

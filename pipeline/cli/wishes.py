@@ -10,7 +10,7 @@ from typing import Any
 from pipeline.cli.exits import CommandError
 from pipeline.config import Config
 from pipeline.config.features import Numeric, Time
-from serving.messages import Bound, Request
+from serving.client.request import Bound, Request
 
 _CONDITION = re.compile(r"([a-z][a-z0-9_]*)(>=|<=|=)(.+)", re.DOTALL)
 

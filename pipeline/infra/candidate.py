@@ -1,8 +1,5 @@
 """The candidate model in a server of its own: a process, a UNIX socket, a limit on the time it may take."""
 
-import select
-import subprocess
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -10,10 +7,9 @@ from typing import Final
 
 from pipeline.config.serving import InfraConfig
 from pipeline.infra.tensorflow_serving import CandidateError, last_line, serve_with_tensorflow_serving
-from serving.process import server_process, socket_folder
+from serving.server.process import server_process, socket_folder, wait_for_address
 
 MODEL_NAME: Final = "candidate"
-_LISTENING: Final = b"Running gRPC ModelServer at UNIX socket "
 
 
 @contextmanager
@@ -35,18 +31,11 @@ def serve_candidate(model_path: str, infra: InfraConfig, timeout: float) -> Iter
                 return
             flags = [f"--model_name={MODEL_NAME}", f"--model_base_path={base_path}", f"--grpc_socket_path={socket}"]
             with server_process(flags, log, TF_CPP_MIN_LOG_LEVEL="2") as process:
-                _wait_until_up(process, log, timeout)
-                yield f"unix:{socket}"
-
-
-def _wait_until_up(process: "subprocess.Popen[bytes]", log: IO[str], timeout: float) -> None:
-    stdout = process.stdout
-    end = time.monotonic() + timeout
-    while stdout is not None and time.monotonic() < end:
-        ready, _, _ = select.select([stdout], [], [], end - time.monotonic())
-        line = stdout.readline() if ready else b""
-        if line.startswith(_LISTENING):
-            return
-        if ready and not line:
-            raise CandidateError(f"the server could not load the model: {last_line(process, log)}")
-    raise CandidateError(f"the server did not answer within {timeout:.0f} seconds")
+                try:
+                    address = wait_for_address(process, timeout)
+                except EOFError as error:
+                    found = last_line(process, log)
+                    raise CandidateError(f"the server could not load the model: {found}") from error
+                except TimeoutError as error:
+                    raise CandidateError(str(error)) from error
+                yield address

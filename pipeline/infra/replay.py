@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from tensorflow_serving.apis import prediction_service_pb2_grpc
 
 from pipeline import layout
-from serving.client import OPTIONS
+from serving.client.calls import OPTIONS
 
 Answer = Mapping[str, NDArray[Any]]
 

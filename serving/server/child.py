@@ -1,6 +1,6 @@
 """A server that ends when the process that started it does, also when that one was killed.
 
-`python -m serving.server.child server FLAGS` is `python -m serving.server FLAGS`, `python -m serving.server.child run COMMAND` any
+`python -m serving.server.child server FLAGS` is `python -m serving.server FLAGS`, and with `run COMMAND` it is any
 program. The parent keeps the other end of this process's standard input: it is closed when the parent ends, whatever
 ends it. A copy of that end may live on in a process that the parent had forked, so the parent's id is looked at too.
 """

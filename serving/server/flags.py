@@ -10,7 +10,7 @@ import grpc
 from google.protobuf import text_format
 from tensorflow_serving.config import model_server_config_pb2
 
-from serving.wire import message_classes
+from serving.client.wire import message_classes
 
 _PLATFORM: Final = "tensorflow"
 # Messages that tensorflow-serving-api leaves out.

@@ -87,7 +87,7 @@ class ModelServer:
         flags, lines = self._flags, []
         if flags.grpc_socket_path:
             self._add_port(f"unix:{flags.grpc_socket_path}")
-            lines.append(f"Running gRPC ModelServer at UNIX socket {flags.grpc_socket_path} ...")
+            lines.append(f"Running gRPC ModelServer at unix:{flags.grpc_socket_path} ...")
         if flags.port or not flags.grpc_socket_path:
             port = self._add_port(f"{flags.host}:{flags.port}")
             lines.append(f"Running gRPC ModelServer at {flags.host}:{port} ...")

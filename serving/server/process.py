@@ -6,6 +6,7 @@ import socket
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -17,6 +18,7 @@ _PATIENCE: Final = 10
 """Seconds that a server may take to drain before it is killed."""
 _LONGEST_FOLDER: Final = 70
 """Characters: the path of a UNIX socket has 107 at most."""
+_LISTENING: Final = b"Running gRPC ModelServer at "
 
 
 @contextmanager
@@ -56,7 +58,7 @@ def _child(
 ) -> Iterator["subprocess.Popen[bytes]"]:
     search = os.pathsep.join(filter(None, [str(_ROOT), os.environ.get("PYTHONPATH")]))
     process = subprocess.Popen(
-        [sys.executable, "-m", "serving.child", *arguments],
+        [sys.executable, "-m", "serving.server.child", *arguments],
         stdin=subprocess.PIPE,
         stdout=output,
         stderr=log,

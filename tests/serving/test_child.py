@@ -6,7 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from serving.process import program_process
+from serving.server.process import program_process
 from tests.serving.models import eventually, save_model
 
 SERVER = """
@@ -19,7 +19,7 @@ with serve_candidate(sys.argv[1], InfraConfig(), 300) as address:
 """
 PROGRAM = """
 import os, sys, time
-from serving.process import program_process
+from serving.server.process import program_process
 with open(sys.argv[1], "w") as log, program_process(["sh", "-c", "trap '' TERM; echo $$; sleep 1000"], log):
     if os.fork():  # a child that holds the pipe's other end
         time.sleep(1000)

@@ -6,18 +6,9 @@ import pytest
 import tensorflow as tf
 from tensorflow_serving.apis import predict_pb2
 
-from serving import wire
-from serving.messages import (
-    AnswerError,
-    Explanation,
-    Influence,
-    Recommendation,
-    Request,
-    encode_example,
-    explanations,
-    recommendations,
-    tensor_rows,
-)
+from serving.client import Explanation, Influence, Recommendation, Request, wire
+from serving.client.answers import AnswerError, explanations, recommendations, tensor_rows
+from serving.client.request import encode_example
 
 
 def test_an_example_holds_what_the_request_says() -> None:

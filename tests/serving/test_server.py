@@ -221,7 +221,7 @@ def test_sigterm_behind_the_first_line_ends_the_server(base_path: Path, tmp_path
 
 def test_sigterm_under_load_loses_no_accepted_request_and_a_restart_is_found_again(base_path: Path) -> None:
     save_model(base_path / "1")
-    with serve(base_path) as server, RecommenderClient(server.address, timeout=60.0, attempts=1000) as client:
+    with serve(base_path) as server, RecommenderClient(server.address, timeout=60.0, wait_for_ready=True) as client:
         client.recommend(Request())
         callers = ThreadPoolExecutor(4)
         try:

@@ -9,7 +9,7 @@ from google.protobuf import any_pb2, wrappers_pb2
 from tensorflow.core.protobuf import meta_graph_pb2
 from tensorflow_serving.apis import get_model_metadata_pb2, get_model_status_pb2, model_pb2, predict_pb2
 
-from serving import wire
+from serving.client import wire
 
 OFFICIAL = {
     "google.protobuf": (any_pb2, wrappers_pb2),

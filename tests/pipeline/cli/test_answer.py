@@ -3,7 +3,7 @@ import pytest
 from pipeline.cli.answer import fit, show_explanations, show_history, show_items
 from pipeline.cli.person import Person
 from pipeline.config import parse_config
-from serving.messages import Explanation, Influence, Recommendation
+from serving.client import Explanation, Influence, Recommendation
 
 CONFIG = """
 name: shop

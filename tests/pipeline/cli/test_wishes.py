@@ -6,7 +6,7 @@ import pytest
 from pipeline.cli.exits import CommandError
 from pipeline.cli.wishes import add_wishes, with_wishes
 from pipeline.config import Config, parse_config
-from serving.messages import Request
+from serving.client.request import Request
 
 YAML = """
 name: shop

@@ -7,7 +7,9 @@ from collections.abc import Collection, Iterator, Sequence
 from datetime import UTC, datetime
 from typing import Any, Final
 
-from serving.messages import FEATURES, Metadata, Request
+from serving.client.answers import Metadata
+from serving.client.calls import FEATURES
+from serving.client.request import Request
 
 _DAY: Final = 86_400
 _FAR: Final = 366 * _DAY

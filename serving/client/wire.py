@@ -15,6 +15,9 @@ _SCALARS: Final = {
     for name in ("string", "bytes", "bool", "int32", "int64", "uint32", "uint64", "float", "double")
 }
 
+DT_STRING: Final = 7
+"""TensorFlow's number of the dtype."""
+
 _SERVING: Final = "tensorflow.serving"
 
 # Message -> field -> (number, type); `[t]` is repeated, `{t}` a map from strings to t.
