@@ -34,11 +34,6 @@ _MODELS: Final = {
     "ivf": ("10^6 items, ivf", "--items=1000000", "--index=ivf"),
 }
 _WIDTH: Final = 110
-_BATCHING: Final = """
-max_batch_size { value: 64 } batch_timeout_micros { value: 0 } max_enqueued_batches { value: 1000 }
-num_batch_threads { value: 2 }
-"""
-"""A batch is what came while the threads were busy: nobody waits for company."""
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -50,7 +45,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     for name, *flags in [*run, *(_MODELS[key] for key in options.only)]:
         progress = Progress(console=console, transient=True)
         with tempfile.TemporaryDirectory(prefix="bench-serving-") as folder, progress:
-            loads = 2 * (len(options.callers) + 1) * (2 if options.server_binary else 1)
+            loads = (len(options.callers) + 1) * (2 if options.server_binary else 1)
             task = progress.add_task(f"{name}: the model", total=1 + loads)
             processes.prepare(Path(folder), *flags)
             calls = processes.bare(Path(folder), options.seconds * options.repeat)
@@ -66,39 +61,35 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 def _rows(folder: Path, options: argparse.Namespace) -> Iterator[Row]:
-    parameters = folder / "batching.config"
-    parameters.write_text(_BATCHING)
-    for batching in (False, True):
-        flags = ["--enable_batching", f"--batching_parameters_file={parameters}"] if batching else []
-        with _servers(folder, options.server_binary, flags) as servers:
-            common = {"folder": str(folder), "seconds": options.seconds}
-            reached = [0.0]
-            for callers in options.callers:
-                rows = _best(servers, Load("", **common, callers=callers), options.repeat, batching)
-                reached.append(min(row.per_second for row in rows))
-                yield from rows
-            rate = options.share * max(reached)
-            load = Load("", **common, callers=options.outstanding, rate=rate, arrivals=options.arrivals)
-            yield from _best(servers, load, options.repeat, batching)
+    with _servers(folder, options.server_binary) as servers:
+        common = {"folder": str(folder), "seconds": options.seconds}
+        reached = [0.0]
+        for callers in options.callers:
+            rows = _best(servers, Load("", **common, callers=callers), options.repeat)
+            reached.append(min(row.per_second for row in rows))
+            yield from rows
+        rate = options.share * max(reached)
+        load = Load("", **common, callers=options.outstanding, rate=rate, arrivals=options.arrivals)
+        yield from _best(servers, load, options.repeat)
 
 
 @contextmanager
-def _servers(folder: Path, binary: str | None, flags: Sequence[str]) -> Iterator[dict[str, processes.Server]]:
+def _servers(folder: Path, binary: str | None) -> Iterator[dict[str, processes.Server]]:
     """The embedded server and, where it is given, TensorFlow Serving, by their names."""
     with ExitStack() as stack:
         logs = {name: stack.enter_context((folder / f"{name}.log").open("w+")) for name in (EMBEDDED, STOCK)}
-        servers = {EMBEDDED: stack.enter_context(processes.embedded(folder, logs[EMBEDDED], flags))}
+        servers = {EMBEDDED: stack.enter_context(processes.embedded(folder, logs[EMBEDDED]))}
         if binary:
-            servers[STOCK] = stack.enter_context(processes.stock(binary, folder, logs[STOCK], flags))
+            servers[STOCK] = stack.enter_context(processes.stock(binary, folder, logs[STOCK]))
         yield servers
 
 
-def _best(servers: Mapping[str, processes.Server], load: Load, repetitions: int, batching: bool) -> list[Row]:
+def _best(servers: Mapping[str, processes.Server], load: Load, repetitions: int) -> list[Row]:
     best: dict[str, Row] = {}
     for _ in range(repetitions):
         for name, server in servers.items():
             sample = processes.sample(replace(load, address=server.address))
-            row = row_of(load, sample, batching, processes.megabytes(server.pid)[0], name)
+            row = row_of(load, sample, processes.megabytes(server.pid)[0], name)
             best[name] = min(best.get(name, row), row, key=lambda r: r.p50)
     return list(best.values())
 

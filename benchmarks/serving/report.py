@@ -19,7 +19,6 @@ _FEW: Final = 1000
 class Row:
     """What one server did under one load; latencies in milliseconds."""
 
-    batching: bool
     callers: int
     rate: float
     """Requests a second that were asked for; 0 in a closed loop."""
@@ -38,12 +37,11 @@ class Row:
         return f"open, {self.rate:,.0f}/s" if self.rate else f"{self.callers} callers"
 
 
-def row_of(load: Load, sample: Sample, batching: bool, peak_megabytes: float, server: str = EMBEDDED) -> Row:
+def row_of(load: Load, sample: Sample, peak_megabytes: float, server: str = EMBEDDED) -> Row:
     """The figures of a sample."""
     times = sample.milliseconds
     p50, p99, p999 = (float(np.percentile(times, share, method="inverted_cdf")) for share in (50, 99, 99.9))
     return Row(
-        batching=batching,
         callers=load.callers,
         rate=load.rate,
         requests=len(times),
@@ -61,13 +59,12 @@ def table(title: str, bare: float, rows: Sequence[Row]) -> Table:
     """A row for each load and server; `bare` is the graph call's own median milliseconds."""
     title = f"{title}: milliseconds; the graph call alone: {bare:.2f}"
     made = Table(title=title, title_justify="left", box=None, padding=(0, 2, 0, 0))
-    for column in ("batching", "load", "server"):
+    for column in ("load", "server"):
         made.add_column(column, no_wrap=True)
     for column in ("requests", "failed", "req/s", "p50", "p99", "p99.9", "overhead", "peak MB"):
         made.add_column(column, justify="right", no_wrap=True)
     for row in rows:
         made.add_row(
-            "yes" if row.batching else "no",
             row.load,
             row.server,
             f"{row.requests:,}",

@@ -106,7 +106,7 @@ def _table(options: argparse.Namespace) -> Table:
         turns = [(c, t) for _ in range(options.turns) for c in options.callers for t in _TRANSPORTS]
         for callers, transport in track(turns, "turns", transient=True):
             load = Load(addresses[transport], folder, options.seconds, callers)
-            row = row_of(load, processes.sample(load), batching=False, peak_megabytes=0.0)
+            row = row_of(load, processes.sample(load), peak_megabytes=0.0)
             before = best.setdefault((transport, callers), row)
             best[transport, callers] = min(before, row, key=lambda r: r.p50)
     for (transport, callers), row in best.items():

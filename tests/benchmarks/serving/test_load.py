@@ -76,7 +76,7 @@ def test_a_closed_loop_waits_for_the_answer_and_counts_failures(address: str, tm
     load = Load(address, str(tmp_path), seconds=0.3, callers=2)
     sample = run(load)
     assert set(sample.failures) == {"INVALID_ARGUMENT"}
-    row = row_of(load, sample, batching=False, peak_megabytes=1.0)
+    row = row_of(load, sample, peak_megabytes=1.0)
     assert row.requests == len(sample.milliseconds)
     assert 0 < row.p50 <= row.p99
     assert row.per_second == pytest.approx(row.requests / sample.seconds)

@@ -19,7 +19,7 @@ def test_a_binary_that_ends_is_named(tmp_path: Path) -> None:
 
 
 def test_every_server_has_rows_of_its_own() -> None:
-    embedded = row_of(Load("", "", 1.0, 1), Sample(1.0, [2.0, 1.0, 3.0]), batching=False, peak_megabytes=1.0)
+    embedded = row_of(Load("", "", 1.0, 1), Sample(1.0, [2.0, 1.0, 3.0]), peak_megabytes=1.0)
     console = Console(width=120, file=StringIO())
     with console.capture() as captured:
         console.print(table("model", 0.25, [embedded, replace(embedded, server=STOCK, p50=1.5)]))
