@@ -3,9 +3,8 @@ import warnings
 
 import pytest
 
-from serving.async_client import AsyncRecommenderClient
-from serving.checks import time_troubles
-from serving.client import RecommenderClient, Request, RequestWarning
+from serving.client import AsyncRecommenderClient, RecommenderClient, Request, RequestWarning
+from serving.client.checks import time_troubles
 from tests.serving.models import RunningServer
 
 NOW = 1_700_000_000
