@@ -1,8 +1,7 @@
 """A plain tensorflow-serving-api client, and the command line, get recommendations from the pushed model."""
 
+import os
 import re
-import subprocess
-import sys
 from collections.abc import Iterator
 
 import grpc
@@ -10,22 +9,25 @@ import pytest
 import tensorflow as tf
 from tensorflow_serving.apis import predict_pb2, prediction_service_pb2_grpc
 
-from tests.e2e.conftest import ROOT, Passes
+from serving.server.process import free_port
+from tests.e2e.conftest import Passes
+from tests.serving.fuzz import fuzz, peak_megabytes, unexpected
+from tests.serving.models import RunningServer, serve
 
 
 @pytest.fixture(scope="module")
-def address(passes: Passes) -> Iterator[str]:
-    command = [sys.executable, "-m", "serving.server", "--port=0", "--model_name=recommender"]
-    server = subprocess.Popen(
-        [*command, f"--model_base_path={passes.home.serving}"], cwd=ROOT, stdout=subprocess.PIPE, bufsize=0
-    )
-    assert server.stdout is not None
-    for line in server.stdout:
-        if found := re.search(rb"gRPC ModelServer at \S+:(\d+)", line):
-            yield f"127.0.0.1:{int(found[1])}"
-            break
-    server.terminate()
-    assert server.wait(timeout=30) == 0
+def server(passes: Passes) -> Iterator[tuple[RunningServer, str]]:
+    """A server on the pushed model, and where its REST API is."""
+    port = free_port()
+    with serve(passes.home.serving, f"--rest_api_port={port}") as running:
+        yield running, f"127.0.0.1:{port}"
+        running.process.terminate()
+        assert running.process.wait(timeout=30) == 0
+
+
+@pytest.fixture(scope="module")
+def address(server: tuple[RunningServer, str]) -> str:
+    return server[0].address
 
 
 def test_a_client_of_twenty_lines_asks_with_an_example_and_with_tensors(address: str) -> None:
@@ -72,3 +74,15 @@ def test_an_unreachable_server_is_one_clear_line(passes: Passes) -> None:
     found = passes.home.command("recommend", "--user", "u3", *arguments)
     assert found.code in (0, 1)
     assert "Traceback" not in found.output
+
+
+def test_malformed_requests_to_an_exported_model(server: tuple[RunningServer, str]) -> None:
+    """`FUZZ_REQUESTS=5000` sends as many. What a call may take is bounded: rows, elements, history, candidates."""
+    running, rest_address = server
+    before = peak_megabytes(running.process.pid)
+    codes = fuzz(running.address, rest_address, "recommender", int(os.environ.get("FUZZ_REQUESTS", "200")), seed=2)
+    assert not unexpected(codes), codes
+    assert {"INVALID_ARGUMENT", "REST 400"} <= set(codes), codes
+    assert running.process.poll() is None
+    assert peak_megabytes(running.process.pid) - before < 1500
+    assert "Traceback" not in running.log.read_text()
