@@ -32,7 +32,7 @@ def test_a_good_model_is_blessed(tmp_path: Path, config: Config) -> None:
     write_model_and_answers(tmp_path)
     report, blessing = _validate(tmp_path, config)
     assert (report["reason"], report["blessed"], report["server"]) == ("", True, "embedded")
-    assert (report["requests"], report["signatures"]) == (3, 7)
+    assert (report["requests"], report["signatures"]) == (3, 8)
     assert 0 < report["p50_milliseconds"] <= report["p99_milliseconds"]
     assert blessing.get_int_custom_property("blessed") == 1
     assert (tmp_path / "blessing" / "INFRA_BLESSED").exists()
