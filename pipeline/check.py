@@ -85,6 +85,10 @@ def _tables(config: Config) -> Iterator[Problem]:
     negatives = config.retrieval.negatives if config.retrieval else "none"
     if config.model.batch_norm and config.model.candidate_layers and negatives != "full":
         yield ("model", "batch_norm"), f"of `candidate_layers` needs the negatives `full`. Received: {negatives!r}"
+    log = config.data.interactions
+    for key in ("user", "item"):
+        if log.time is not None and log.time == getattr(log, key):
+            yield ("data", "interactions", "time"), f"should be another column than `{key}`. Received: {log.time!r}"
     if config.split.method == "global_time" and config.data.interactions.time is None:
         yield ("split", "method"), "`global_time` needs a time column, and `data.interactions.time` is null"
     wants_trend = "trend" in config.features.model_fields_set and config.features.trend.days

@@ -6,7 +6,7 @@ from typing import Any, Final
 from pipeline import layout
 from pipeline.config import Config
 from pipeline.ingest.findings import ERRORS
-from pipeline.ingest.verdicts import bad_rows, meeting, no_overlap, no_positive, no_rows
+from pipeline.ingest.verdicts import bad_rows, meeting, no_overlap, no_positive, no_rows, sample_lines
 
 FILE: Final = "ingest.json"
 """In the folder of the Examples artifact."""
@@ -66,10 +66,11 @@ def _empty_splits(report: Mapping[str, Any], config: Config) -> Iterator[str]:
     found, splits = report.get("interactions", {}), report.get("splits", {})
     for split in (*layout.WINDOW_SPLITS, layout.ITEMS_SPLIT):
         if not splits.get(split, {}).get("examples"):
-            yield (
+            message = (
                 f"the split `{split}` is empty with `split.method` {config.split.method}; {found.get('kept', 0)} of "
                 f"{found.get('rows', 0)} rows were kept ({_line(found)}). Use more data, another method or other shares"
             )
+            yield "\n".join([message, *sample_lines(report, config, "interactions")])
             return
 
 

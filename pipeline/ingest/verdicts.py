@@ -159,7 +159,8 @@ def _length(seconds: float) -> str:
 
 
 def _constant_expressions(report: Report, config: Config) -> Iterator[str]:
-    for key, found in report.get("expressions", {}).items():
+    has_events = bool(report["interactions"].get("kept"))
+    for key, found in report.get("expressions", {}).items() if has_events else ():
         expression = _expression(config, key)
         if not expression.columns or (key == "positive" and not found["holds"]):  # the latter stops the run
             continue

@@ -269,6 +269,11 @@ def test_global_time_needs_a_time(write):
     ]
 
 
+def test_times_are_no_ids(write):
+    problem = "4: `data.interactions.time`: should be another column than `item`. Received: 'item_id'"
+    assert problem in problems(write("time: time", "time: item_id"))
+
+
 def test_trend_needs_a_time(write):
     path = write("interactions: {path: events.csv, time: time}", "interactions: {path: events.csv, time: null}")
     text = Path(path).read_text()
