@@ -4,15 +4,16 @@ A quote opens at the start of a value and takes everything up to the next quote,
 To Arrow that is one long value. The lines that were read tell: every row is one.
 """
 
+import re
 from collections.abc import Iterable
 from typing import BinaryIO, Final
 
 import numpy as np
 
 from pipeline.config.data import Table
-from pipeline.ingest.dialect import csv_lines, csv_rows
+from pipeline.ingest.dialect import csv_lines, csv_rows, one_character
 from pipeline.ingest.headers import goes_on, header, open_quote
-from pipeline.ingest.tables import open_file
+from pipeline.ingest.tables import TableError, open_file
 
 _LF: Final = 10
 _CR: Final = 13
@@ -24,11 +25,14 @@ class CountedLines:
     """A binary file for Arrow to read, whose lines are counted on the way.
 
     Attributes:
+      has_mark: Whether the `mark` stands somewhere.
       count: How many lines that are not blank were begun; they end in LF, CRLF or CR.
     """
 
-    def __init__(self, file: BinaryIO) -> None:
+    def __init__(self, file: BinaryIO, mark: bytes = b"\n") -> None:
         self._file = file
+        self._mark, self._before = mark, b""
+        self.has_mark = False
         self._at_start = True
         self._ends = 0
         self._bytes_of_end = 1
@@ -47,6 +51,8 @@ class CountedLines:
     def read(self, size: int = -1) -> bytes:
         """The next bytes."""
         block = self._file.read(size)
+        self.has_mark = self.has_mark or self._mark in block or self._mark in self._before + block[:1]
+        self._before = block[-1:]
         if has_returns := b"\r" in block:
             self._bytes_of_end = 2
         data = np.frombuffer(block, np.uint8)
@@ -80,6 +86,25 @@ def check_quotes(path: str, table: Table) -> None:
         columns = header(path, table)
         column = f"column {columns[place]!r}" if place < len(columns) else f"value {place + 1}"
         raise open_quote(path, line, column, value)
+
+
+def check_escapes(path: str, table: Table) -> None:
+    """Raises `TableError` for the first quote behind a backslash that ends no value, where the table has no `escape`.
+
+    It reads the file once more, line by line: for a file that holds a backslash before a quote.
+    """
+    quote, separator = re.escape(table.quote or ""), re.escape(one_character(table))
+    # A value that begins with a quote, and after a backslash a quote that is neither doubled nor the value's end.
+    escaped = re.compile(
+        rf"(?:^|{separator}){quote}(?:[^{quote}]|{quote}{quote})*?\\{quote}(?!{quote}|{separator}|\s*$)"
+    )
+    with open_file(path) as file:
+        for number, line in enumerate(csv_lines(file, table, "replace"), start=1):
+            if escaped.search(line):
+                raise TableError(
+                    f"{path}, line {number}: a backslash stands before a quote in a value: {line.strip()[:60]!r}. "
+                    'Where it makes the quote plain text, set the table\'s `escape: "\\\\"`'
+                )
 
 
 def _first_open(lines: Iterable[str], table: Table, quote: str) -> tuple[int, int, str] | None:

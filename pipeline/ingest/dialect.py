@@ -24,6 +24,8 @@ class SeparatorError(ValueError):
     """A file cannot be cut at separators of several characters."""
 
 
+_PART: Final = 1 << 20
+"""Bytes read at a time."""
 csv.field_size_limit(sys.maxsize)  # Arrow has no limit of its own
 
 
@@ -68,7 +70,7 @@ def plain_csv(file: BinaryIO, table: Table) -> BinaryIO:
     """The file (UTF-8) with separators of one character, and with escapes that stand for themselves."""
     if has_plain_separator(table) and table.escape != "\\":
         return file
-    return cast(BinaryIO, io.BufferedReader(cast(io.RawIOBase, _Plain(file, table)), 1 << 20))
+    return cast(BinaryIO, io.BufferedReader(cast(io.RawIOBase, _Plain(file, table)), _PART))
 
 
 class _Plain(io.RawIOBase):
@@ -86,7 +88,7 @@ class _Plain(io.RawIOBase):
     def readinto(self, buffer: bytearray) -> int:  # type: ignore[override]
         """Fills the buffer; the number of bytes."""
         while not self._left:
-            part = self._file.read(1 << 20)
+            part = self._file.read(_PART)
             self._left, self._held = self._replaced(self._held + part, is_last=not part)
             if not part:
                 break

@@ -99,7 +99,7 @@ def _spread(line: int, lines: Iterator[str]) -> Iterator[JsonValue]:
                     raise _broken(text, place, line, error) from error
             else:
                 if end < len(text) or not isinstance(value, int | float):  # 12 may go on as 123
-                    yield JsonValue(value, line, text[place : place + 200])
+                    yield JsonValue(value, line, text[place : min(end, place + 200)])
                     line, place = line + text.count("\n", place, end), end
                     continue
         more = "".join(_of_size(lines))

@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 from pyarrow import csv
 
 from pipeline.config.data import Table
-from pipeline.ingest.csv_lines import CountedLines, check_quotes
+from pipeline.ingest.csv_lines import CountedLines, check_escapes, check_quotes
 from pipeline.ingest.dialect import one_character, plain_csv, with_separators
 from pipeline.ingest.encodings import as_utf8
 from pipeline.ingest.float_ids import as_floats, float_ids
@@ -116,12 +116,19 @@ def _with_constants(rows: pa.Table, constants: Mapping[str, str | None], columns
 
 
 def _read_csv(path: str, file: BinaryIO, table: Table, columns: list[str]) -> Iterator[Batch]:
-    lines, rows = CountedLines(plain_csv(as_utf8(file, table), table)), 0
+    has_escapes = table.escape is not None or table.quote is None or table.multiline
+    mark = b"\n" if has_escapes else f"\\{table.quote}".encode()
+    lines, rows, is_checked = CountedLines(plain_csv(as_utf8(file, table), table), mark), 0, has_escapes
     try:
         for batch in _csv_batches(lines, table, columns):
+            if lines.has_mark and not is_checked:
+                check_escapes(path, table)
+                is_checked = True
             rows += len(batch.rows) + batch.malformed
             yield batch
     except pa.ArrowInvalid:
+        if lines.has_mark and not has_escapes:
+            check_escapes(path, table)
         check_quotes(path, table)  # such as an open quote at the end of a block
         raise
     if lines.count > rows + (table.columns is None):  # the header is a line, too

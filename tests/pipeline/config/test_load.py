@@ -5,6 +5,7 @@ import pytest
 
 from pipeline.config import ConfigError, dump_config, load_config, parse_config
 from pipeline.config.dump import INFRA, TRAINER
+from pipeline.config.keys import suggestion
 
 CONFIGS = sorted((Path(__file__).parents[3] / "configs").glob("*.yaml"))
 
@@ -173,3 +174,33 @@ def test_names_that_become_file_names_are_bounded():
     assert "`name`: should have at most 100 characters" in error_of(GOOD.replace("name: shop", f"name: {'s' * 101}"))
     image = error_of(GOOD + "serving: {infra: {image: --privileged}}\n")
     assert "`serving.infra.image`: should match pattern" in image  # Docker would read it as a flag
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "expected"),
+    [
+        (
+            "path: events.csv",
+            "path: events.csv, item: no",
+            "(on, off, yes, no, true, false) it is False. Put it in",
+        ),
+        (
+            "path: events.csv",
+            "path: events.csv, user: 2020-09-22",
+            "it is date datetime.date(2020, 9, 22). Put it in",
+        ),
+        ("label: rating", "label: 1", "should be text, and to YAML it is int 1. Put it in quotes"),
+        ("name: age", "name: Age", "Give the feature a name such as 'age'; `column: Age` reads it. Received: 'Age'"),
+        ("name: age", 'name: "prix €"', "a name such as 'prix'; `column: prix €` reads it"),
+        ("path: events.csv", "path: events.csv, missing: [NULL]", "to YAML one of them is None: put it in quotes"),
+        ("path: events.csv", "path: events.csv, columns: [a, a]", "should not name a column twice. Received: 'a'"),
+        ("path: events.csv", "path: events.csv, escape: ','", "should be neither `quote` nor `separator`"),
+    ],
+)
+def test_what_yaml_made_of_a_name_is_said(old, new, expected):
+    assert expected in error_of(GOOD.replace(old, new, 1))
+
+
+@pytest.mark.parametrize("found", ["USER_ID", "UserId", "user id", "usr_id"])
+def test_a_suggestion_whatever_the_case(found):
+    assert suggestion("user_id", [found, "Item_ID"]) == f"Did you mean `{found}`? "

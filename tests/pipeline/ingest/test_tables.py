@@ -6,8 +6,9 @@ import pyarrow.parquet as pq
 import pytest
 
 from pipeline.config.data import Table
-from pipeline.ingest.headers import column_names
+from pipeline.ingest.headers import check_rows, column_names
 from pipeline.ingest.tables import TableError, file_size, table_files, table_format
+from tests.pipeline.ingest.read_tables import rows
 
 
 @pytest.mark.parametrize(
@@ -122,3 +123,91 @@ def test_broken_gzip_is_an_error_that_names_it(tmp_path):
     (tmp_path / "a.csv.gz").write_bytes(b"user_id,item_id\n")
     with pytest.raises(TableError, match=r"a\.csv\.gz: is not a whole gzip file"):
         column_names(str(tmp_path), Table(path="a.csv.gz"))
+
+
+@pytest.mark.parametrize("name", ["log[1].csv", "a?b.csv", "all*.csv", "data [2024]/log.csv"])
+def test_a_path_that_is_there_is_itself_whatever_it_holds(tmp_path, name):
+    _touch(tmp_path, name, "log1.csv", "allb.csv", "axb.csv")
+    assert table_files(str(tmp_path), Table(path=name)) == [f"{tmp_path}/{name}"]
+
+
+def test_the_folder_of_the_data_is_no_glob(tmp_path):
+    _touch(tmp_path, "d[1]/part-1.csv", "d1/part-2.csv", "d[1]/s3.csv")
+    folder = f"{tmp_path}/d[1]"
+    assert table_files(folder, Table(path="part-*.csv")) == [f"{folder}/part-1.csv"]
+    assert table_files(folder, Table(path="s{SPAN}.csv")) == [f"{folder}/s3.csv"]
+
+
+def _parts(folder, *names):
+    for number, name in enumerate(names):
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        pq.write_table(pa.table({"u": [number]}), folder / name)
+
+
+def test_a_folder_of_parts_is_a_table(tmp_path):
+    _parts(tmp_path, "log.parquet/part-1.snappy.parquet", "log.parquet/part-0.snappy.parquet")
+    _touch(tmp_path, "log.parquet/_SUCCESS", "log.parquet/.part-0.crc", "log.parquet/_temporary/0/part-9.parquet")
+    assert rows(tmp_path, "log.parquet/*") == [(1,), (0,)]
+    (tmp_path / "log.parquet/part-2").write_bytes(b"")
+    for path in ("log.parquet", "log.parquet/", "log*.parquet"):
+        assert rows(tmp_path, path) == [(1,), (0,)]
+
+
+def test_folders_name_columns(tmp_path):
+    _parts(tmp_path, "log/date=2020-09-02/hour=1/a.parquet", "log/date=__HIVE_DEFAULT_PARTITION__/hour=a%3Ab/a.parquet")
+    table = Table(path="log")
+    assert column_names(str(tmp_path), table) == ["u", "date", "hour"]
+    assert rows(tmp_path, "log", ["hour", "date"]) == [("1", "2020-09-02"), ("a:b", None)]
+    assert rows(tmp_path, "log/date=2*/*/*.parquet", ["date", "u"]) == [("2020-09-02", 0)]
+
+
+@pytest.mark.parametrize(("name", "text"), [("a.csv", "u,day\n1,x\n"), ("a.jsonl", '{"u": "1"}\n')])
+def test_folders_name_columns_of_text_formats_too(tmp_path, name, text):
+    (tmp_path / "log/day=3").mkdir(parents=True)
+    (tmp_path / "log/day=3" / name).write_text(text)
+    assert rows(tmp_path, "log", ["day", "u"]) == [("x" if "csv" in name else "3", "1")]
+
+
+def test_a_delta_table_is_refused(tmp_path):
+    _touch(tmp_path, "log/_delta_log/0.json", "log/part-0.csv")
+    with pytest.raises(TableError, match="is a Delta table, whose files hold deleted rows too"):
+        table_files(str(tmp_path), Table(path="log"))
+
+
+@pytest.mark.parametrize(
+    ("path", "message"),
+    [
+        ("evnts.parquet", "no such file. .* holds: events.parquet/, items.csv$"),
+        ("events.parquet/*.csv", "no such file. .*events.parquet holds: part-0.parquet$"),
+        ("day/log.csv", "There is no folder .*/day$"),
+        ("empty", "no such file"),
+    ],
+)
+def test_a_message_names_what_is_there(tmp_path, path, message):
+    _touch(tmp_path, "items.csv", "events.parquet/part-0.parquet")
+    with pytest.raises(TableError, match=message):
+        table_files(str(tmp_path), Table(path=path))
+
+
+@pytest.mark.parametrize(
+    ("path", "remedy"),
+    [
+        ("a.json", "`format: jsonl`"),
+        ("a.xlsx", "save the sheet as CSV"),
+        ("a.csv.zip", "unpack it"),
+        ("a.dat", "`format: csv`"),
+    ],
+)
+def test_an_unknown_extension_names_the_remedy(path, remedy):
+    with pytest.raises(TableError, match=remedy):
+        table_format(Table(path=path))
+
+
+@pytest.mark.parametrize("name", ["a.csv", "a.parquet", "a.jsonl", "a.tfrecord"])
+def test_a_table_without_rows_is_said(tmp_path, name):
+    if name == "a.parquet":
+        pq.write_table(pa.table({"u": pa.array([], pa.int64())}), tmp_path / name)
+    else:
+        (tmp_path / name).write_text({"a.csv": "u,i\n \n", "a.jsonl": "\n", "a.tfrecord": ""}[name])
+    with pytest.raises(TableError, match=rf"{name}: has no rows, nor have its 1 other files"):
+        check_rows([str(tmp_path / name)] * 2, Table(path=name))
