@@ -216,6 +216,6 @@ def test_the_signatures_are_those_of_the_documentation(saved_model):
             set(specs) for specs in (signature.structured_input_signature[1], signature.structured_outputs)
         )
         assert inputs <= set(re.findall(r"`(\w+)`", table)), name
-        if not name.startswith(("evaluat", "interests")):
+        if not name.startswith(("evaluat", "interests", "request_features")):
             tasks = {"rating", "like", "order", "utility_rating", "utility_like", "utility_retrieval_score"}
             assert outputs - tasks <= set(re.findall(r"`(\w+)`", table)), name
