@@ -89,13 +89,14 @@ class Home:
 
 @dataclass(frozen=True)
 class Passes:
-    """The three passes, and what stood in the serving folder after each."""
+    """The three passes, what stood in the serving folder after each, and metrics.json after the first."""
 
     home: Home
     cold: Finished
     cached: Finished
     new_span: Finished
     versions: tuple[list[int], list[int], list[int]]
+    metrics: str
 
 
 @pytest.fixture(scope="session")
@@ -104,7 +105,9 @@ def passes(tmp_path_factory: pytest.TempPathFactory) -> Passes:
     home.add_span(1)
     home.configure()
     cold, after_cold = home.run(), home.versions()
+    assert cold.code == 0, cold.output
+    metrics = (home.runs / "metrics.json").read_text()
     cached, after_cached = home.run(), home.versions()
     home.add_span(2, events=4200, seed=1)
     new_span, after_new_span = home.run(), home.versions()
-    return Passes(home, cold, cached, new_span, (after_cold, after_cached, after_new_span))
+    return Passes(home, cold, cached, new_span, (after_cold, after_cached, after_new_span), metrics)

@@ -41,7 +41,7 @@ def test_the_terminal_shows_a_line_for_each_component_and_no_log(passes: Passes)
 def test_without_a_terminal_each_epoch_and_what_follows_has_a_line(passes: Passes) -> None:
     shown = passes.cold.output
     running = r"^\d\d:\d\d:\d\d  Trainer +running +\d+\.\d s  "
-    epoch = r"epoch \d+ of 12: train retrieval .*; eval loss .*; \d+:\d\d left$"
+    epoch = r"epoch \d+ of 12: train .*retrieval .*; eval loss .*; \d+:\d\d left$"
     assert len(re.findall(running + epoch, shown, re.M)) > 1
     for phase in ("finding the items' neighbours", "finding the tasks' habits", "building the index and exporting"):
         assert re.search(running + phase, shown, re.M), phase
@@ -50,7 +50,8 @@ def test_without_a_terminal_each_epoch_and_what_follows_has_a_line(passes: Passe
 
 
 def test_figures_for_programs_are_beside_the_report(passes: Passes) -> None:
-    found = json.loads((passes.home.runs / "metrics.json").read_text())
+    found = json.loads(passes.metrics)
+    assert found["pushed"].endswith(f"/{passes.versions[0][0]}")
     assert set(found["splits"]) == {"eval", "test"}
     for split in found["splits"].values():
         assert {"value", "standard_error", "popularity", "lift"} == set(split["metrics"]["ndcg@10"])
