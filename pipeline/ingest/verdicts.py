@@ -131,7 +131,7 @@ def _implausible_times(report: Report, config: Config, now: float) -> Iterator[s
             yield f"{runs}, {_length(last - first)}: {_other_unit(first, last, log.times, log.time or '', now)}"
         elif last > now + 86_400:
             yield f"{runs}, which is in the future"
-        elif first == last and report["interactions"].get("kept", 0) > 1:
+        elif first == last and report.get("interactions", {}).get("kept", 0) > 1:
             yield f"all events have the same time ({log.time}): {as_date(first)}"
     for table, columns in spans.items():
         for column, (first, last) in columns.items():
@@ -159,7 +159,7 @@ def _length(seconds: float) -> str:
 
 
 def _constant_expressions(report: Report, config: Config) -> Iterator[str]:
-    has_events = bool(report["interactions"].get("kept"))
+    has_events = bool(report.get("interactions", {}).get("kept"))
     for key, found in report.get("expressions", {}).items() if has_events else ():
         expression = _expression(config, key)
         if not expression.columns or (key == "positive" and not found["holds"]):  # the latter stops the run

@@ -25,6 +25,6 @@ def test_every_server_has_rows_of_its_own() -> None:
         console.print(table("model", 0.25, [embedded, replace(embedded, server=STOCK, p50=1.5)]))
     lines = [line.split() for line in captured.get().splitlines()[2:]]
     assert lines == [
-        ["no", "1", "callers", "embedded", "3", "0", "3", "2.00", "3.00", "1.75", "1"],
-        ["no", "1", "callers", "stock", "3", "0", "3", "1.50", "3.00", "1.25", "1"],
+        ["1", "callers", "embedded", "3", "0", "3", "2.00", "3.00", "1.75", "1"],
+        ["1", "callers", "stock", "3", "0", "3", "1.50", "3.00", "1.25", "1"],
     ]

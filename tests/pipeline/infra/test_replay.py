@@ -50,7 +50,7 @@ def test_the_same_model_answers_alike_on_every_signature(folder: Path, address: 
     with RecommenderClient(address, MODEL_NAME, timeout=60.0) as client:
         signatures = list(client.metadata().signatures)
     assert len(calls) == 8
-    assert len(signatures) == 9  # and `__saved_model_init_op`
+    assert len(signatures) == 8
     assert list(replay_faults(address, MODEL_NAME, calls, signatures)) == []
 
 
