@@ -11,7 +11,7 @@ from pipeline.ingest.events import FILE, ROW, read_column
 from pipeline.ingest.findings import Counts, Findings
 from pipeline.ingest.line_ends import holds_line_end
 from pipeline.ingest.reading import Batch
-from pipeline.ingest.samples import EXACT_ID, add_malformed, expected_of, first_samples, tell_span
+from pipeline.ingest.samples import AN_ID, EXACT_ID, add_malformed, expected_of, first_samples, tell_span
 from pipeline.ingest.values import as_id, is_valid
 
 ID: Final = "id"
@@ -46,7 +46,7 @@ def clean_entities(
     ids, is_rounded = read.values, read.is_unparsable
     is_missing, is_broken = ~is_valid(ids) & ~is_rounded, holds_line_end(ids)
     count("dropped", f"rounded {key}", is_rounded, key, EXACT_ID)
-    count("dropped", f"missing {key}", is_missing, key, "an id")
+    count("dropped", f"missing {key}", is_missing, key, AN_ID)
     count("dropped", f"line end in {key}", is_broken, key, "an id in one line")
     has_id = ~(is_rounded | is_missing | is_broken)
     table = {

@@ -17,6 +17,7 @@ from pipeline.ingest.judgements import Judgement, LabelJudgement
 from pipeline.ingest.line_ends import holds_line_end
 from pipeline.ingest.reading import Batch
 from pipeline.ingest.samples import (
+    AN_ID,
     EXACT_ID,
     WITHIN_FLOAT32,
     add_malformed,
@@ -150,7 +151,7 @@ def read_column(column: Column, table: pa.Table) -> Parsed:
 def _ids(column: str, batch: Batch, rows: _Rows) -> pa.Array:
     ids = as_id(batch.rows[column])
     rows.drop(f"rounded {column}", ids.is_unparsable, True, column, EXACT_ID)
-    rows.drop(f"missing {column}", ~is_valid(ids.values), True, column, "an id")
+    rows.drop(f"missing {column}", ~is_valid(ids.values), True, column, AN_ID)
     rows.drop(f"line end in {column}", holds_line_end(ids.values), True, column, "an id in one line")
     return ids.values
 

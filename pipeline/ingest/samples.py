@@ -11,6 +11,7 @@ from pipeline.ingest.findings import SAMPLES, Findings, Sample, shown
 from pipeline.ingest.reading import Batch
 
 MALFORMED = "malformed row"
+AN_ID = "an id, no word of the table's `missing`"
 EXACT_ID = "an id as text or an integer: a float of this size is rounded"
 WITHIN_FLOAT32 = "a number that float32 holds, at most 3.4e38"
 _UNITS = {"s": "seconds", "ms": "milliseconds", "us": "microseconds", "ns": "nanoseconds"}
