@@ -81,8 +81,8 @@ def test_both_hold_the_same_numbers(folder, ended):
 
 def test_only_the_chief_prints_and_writes(folder, ended):
     (printed, _), (nothing, _), _ = ended
-    epochs = [line for line in printed.splitlines() if "loss" in line]
-    assert [line.split(":")[0] for line in epochs] == ["epoch 2", "epoch 3", "epoch 4", "epoch 5"]
+    epochs = [line.split(": ")[1] for line in printed.splitlines() if line.startswith("progress: ")]
+    assert epochs == [f"epoch {number} of 6" for number in (2, 3, 4, 5)]
     assert nothing == ""
     assert len(list((folder / "logs" / "train").iterdir())) == 2  # of the process that was killed, and of the chief
 

@@ -37,6 +37,7 @@ def config() -> Config:
     training = {
         "epochs": len(LOSSES),
         "strategy": "multi_worker",
+        "hide": None,  # what is hidden is drawn anew by every replica
         "optimizer": {**OPTIMIZER, "clip_norm": 0.5, "schedule": "plateau", "plateau": {"patience": 1}},
         "averaging": {"decay": 0.6},
         "early_stopping": {"patience": 2},
