@@ -6,6 +6,7 @@
 from typing import Final
 
 USER_ID: Final = "user_id"
+USER_KEY: Final = "user_key"
 ITEM_ID: Final = "item_id"
 TIME: Final = "time"
 IS_POSITIVE: Final = "is_positive"

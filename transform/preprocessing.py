@@ -60,7 +60,13 @@ def preprocessing_fn(inputs: dict[str, tf.SparseTensor], custom_config: dict[str
 def _unchanged(config: Config, raw: RawExamples) -> dict[str, tf.SparseTensor]:
     sessions = {n: _session(n, raw) for n in map(layout.session, config.sessions)}
     floats = {n: raw.floats(n) for n in config.label_features}
-    return {n: raw.integers(n) for n in _UNCHANGED} | sessions | floats
+    return {n: raw.integers(n) for n in _UNCHANGED} | sessions | floats | {layout.USER_KEY: _user_key(raw)}
+
+
+def _user_key(raw: RawExamples) -> tf.SparseTensor:
+    """A fingerprint of the user's id, which tells users apart that the vocabulary does not know."""
+    users = raw.strings(layout.USER_ID)
+    return users.with_values(tf.strings.to_hash_bucket_fast(users.values, _FINGERPRINTS))
 
 
 def _session(name: str, raw: RawExamples) -> tf.SparseTensor:
