@@ -7,11 +7,13 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext
 from dataclasses import asdict, dataclass, field
 from functools import partial
+from typing import Final
 
 import tensorflow as tf
 from absl import logging
 
 from pipeline.config.training import EarlyStopping, TrainingConfig
+from pipeline.evaluation.metric_names import STANDARD_ERROR
 from trainer.agreement import check_alike, meet
 from trainer.averaging import WeightAverage
 from trainer.batch_plan import BatchPlan
@@ -20,7 +22,7 @@ from trainer.data import WindowData
 from trainer.diagnostics import Diagnostics
 from trainer.distillation import Distillation
 from trainer.distribution import is_chief, is_multi_worker
-from trainer.improvement import default_metric, figure_of, is_better
+from trainer.improvement import default_metric, figure_of, is_better, is_lower_better
 from trainer.model import RecommenderModel
 from trainer.optimizers import learning_rates, make_optimizer
 from trainer.precision import LossScale, rewrite_of, rewritten
@@ -30,9 +32,14 @@ from trainer.replica_step import ReplicaStep
 from trainer.schedules import Plateau
 from trainer.share import Share
 from trainer.summaries import ScalarLog
+from trainer.task_stopping import TaskStopping
 from trainer.windows import Window
 
 Figures = dict[str, float]
+
+_NOISE: Final = 0.25
+"""Two epochs' figures of the same users differ by about so much of a standard error though neither is better. The later
+one is kept then: the learning rate has fallen further, so its weights lie still."""
 
 
 @dataclass(frozen=True)
@@ -49,6 +56,9 @@ class TrainingResult:
         weights: by task, of the parts that its scores are the sum of, where it is not the network's alone.
         left_out: by task, the parts that are asked for and missing, and why.
         warnings: what a person should look at; see `pipeline.warnings`.
+        errors: the standard errors, over users, of figures in `evaluation`.
+        sample: what `evaluation` was measured on, see `trainer.user_sample.Coverage`; empty without an eval split.
+        choices: how the weights were chosen, in sentences.
     """
 
     epochs: int
@@ -60,6 +70,9 @@ class TrainingResult:
     weights: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
     left_out: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     warnings: tuple[str, ...] = ()
+    errors: Figures = field(default_factory=dict)
+    sample: Mapping[str, int] = field(default_factory=dict)
+    choices: tuple[str, ...] = ()
 
 
 class TrainingLoop:
@@ -73,7 +86,8 @@ class TrainingLoop:
         strategy: splits every global batch among its replicas.
         data: of training.
         plan: how an epoch of `data` is divided into global batches.
-        evaluate: the figures of an epoch by name, the same in all processes. None: there is no eval split.
+        evaluate: the figures of an epoch by name, the same in all processes, and their standard errors as
+            `stderr_<name>`. None: there is no eval split.
         checkpoint_folder: for this training alone.
         log_folder: of TensorBoard. None: nothing is logged, nor measured for it.
         distillation: the losses of a student. None: there is no teacher.
@@ -112,11 +126,13 @@ class TrainingLoop:
         self._replica_step = ReplicaStep(model, self._optimizer, distillation, loss_scale)
         batch_spec = self._batches(epoch=0).element_spec
         self._diagnostics = Diagnostics(model, strategy, batch_spec) if log_folder else None
+        self._task_stopping = _task_stopping(self._stopping, model)
         extras: dict[str, tf.Module | None] = {
             "plateau": self._plateau,
             "average": self._average,
             "pruning": self._pruning,
             "loss_scale": loss_scale,
+            "task_stopping": self._task_stopping,
         }
         kept = {name: extra for name, extra in extras.items() if extra is not None}
         self._is_chief = is_chief(strategy)
@@ -150,7 +166,7 @@ class TrainingLoop:
         check_alike(self._strategy, counts)
         if self._stopping and self._evaluate is not None and self._state.has_lost_best:
             with self._averaged():  # the weights that training goes on from may be the best that are left
-                self._keep_best(self._stopping, self._evaluate())
+                self._keep_best(self._stopping, *self._measured())
         progress = Progress(
             self._total,
             math.ceil(self._total / self._plan.steps),
@@ -169,7 +185,7 @@ class TrainingLoop:
             self._average.assign()
             self._prune()
         if self._evaluate is not None and (self._stopping or not evaluation):
-            evaluation = self._evaluate()
+            evaluation, _ = self._measured()
         best_epoch = int(self._state.best_epoch)
         result = TrainingResult(
             epochs=int(self._state.epoch),
@@ -194,15 +210,17 @@ class TrainingLoop:
         self._state.epoch.assign_add(1)
         epoch = int(self._state.epoch)
         with self._averaged():
-            evaluation = self._evaluate() if self._evaluate is not None else {}
+            evaluation, errors = self._measured()
             if self._stopping:
-                self._keep_best(self._stopping, evaluation)
+                self._keep_best(self._stopping, evaluation, errors)
         progress.end_epoch(epoch, self._steps_done(), train, self._telling(evaluation))
         sparsity = self._pruning.figures() if self._pruning else {}
         self._train_log.write(train | learning_rates(self._optimizer) | sparsity | diagnosis, self._steps_done())
         self._eval_log.write(evaluation, self._steps_done())
         if self._plateau is not None:
             self._plateau.end_epoch(evaluation)
+        if self._task_stopping is not None:
+            self._task_stopping.end_epoch(evaluation)
         if epoch % self._config.checkpoint_every_epochs == 0:
             self._state.save()
         return train, evaluation
@@ -265,11 +283,21 @@ class TrainingLoop:
         kept = (name for name in evaluation if name in ("loss", metric) or name.startswith("ndcg@") or "/" in name)
         return {name: evaluation[name] for name in kept}
 
-    def _keep_best(self, stopping: EarlyStopping, evaluation: Figures) -> None:
+    def _measured(self) -> tuple[Figures, Figures]:
+        """The figures of the present weights and their standard errors."""
+        found = self._evaluate() if self._evaluate is not None else {}
+        errors = {n.removeprefix(STANDARD_ERROR): e for n, e in found.items() if n.startswith(STANDARD_ERROR)}
+        return {n: value for n, value in found.items() if not n.startswith(STANDARD_ERROR)}, errors
+
+    def _keep_best(self, stopping: EarlyStopping, evaluation: Figures, errors: Figures) -> None:
+        """Keeps weights that are better than all before, or as good within what is noise."""
         metric = stopping.metric or default_metric(evaluation, self._model.config.evaluation.ks)
         value = figure_of(evaluation, metric, "training.early_stopping.metric")
-        if is_better(metric, value, float(self._state.best)):
+        best, noise = float(self._state.best), _NOISE * errors.get(metric, 0.0)
+        if is_better(metric, value, best):
             self._state.save_best(value)
+        elif is_better(metric, value, best + (noise if is_lower_better(metric) else -noise)):
+            self._state.save_best(best)
 
     def _has_stopped(self) -> bool:
         if self._stopping is None:
@@ -277,6 +305,12 @@ class TrainingLoop:
         epochs = -(-self._total // self._plan.steps)
         waited = int(self._state.epoch) - int(self._state.best_epoch)
         return waited >= self._stopping.patience_in(epochs)
+
+
+def _task_stopping(stopping: EarlyStopping | None, model: RecommenderModel) -> TaskStopping | None:
+    """None where nothing stops early, or no task but one learns."""
+    patience = stopping.task_patience if stopping else None
+    return TaskStopping(model, patience) if patience and len(model.config.tasks) > 1 else None
 
 
 def _checked(losses: Figures) -> Figures:

@@ -79,6 +79,7 @@ class RecommenderModel(tfrs.Model):
         self.habits: list[Habits] = []
         self.left_out = LeftOut()
         self.adversary = _adversary(config, self.candidates, randomness)
+        self.reaches = _reaches((*self.heads, *self.classifiers))
         self.head_dropouts = {n: Dropout(t.dropout, randomness, f"{n}_dropout") for n, t in config.ranking.items()}
         self._make_weights()
 
@@ -296,14 +297,27 @@ class RecommenderModel(tfrs.Model):
         hidden = {own: tf.gather_nd(state.hidden[own], targets.place)}
         attended = self._attended_targets(name, targets, window, state, items, attended)
         pair = self.interaction(hidden, items.vectors(targets.item), attended)[own]
+        pair = self._reaching(name, pair)
         output = head(self.head_dropouts[name](pair, training=training), targets.item)
         return LossSum.of(head.losses_of(output, targets), targets.weight)
 
     def _class_sum(self, name: str, window: Window, state: QueryState) -> LossSum:
         head = self.classifiers[name]
         targets = head.targets(window, self.candidates.table.lookup(window[layout.ITEM_ID])[head.feature])
-        logits = head(tf.gather_nd(state.hidden[self.sharing.state_of(name)], targets.place))
+        logits = head(self._reaching(name, tf.gather_nd(state.hidden[self.sharing.state_of(name)], targets.place)))
         return LossSum.of(head.losses_of(logits, targets.classes), targets.weight)
+
+    def _reaching(self, name: str, values: tf.Tensor) -> tf.Tensor:
+        """The values as they are; how much of a task's gradient goes on from them is what `reaches` says."""
+        still = tf.stop_gradient(values)
+        return still + self.reaches[name] * (values - still)
+
+
+def _reaches(tasks: Sequence[str]) -> dict[str, tf.Variable]:
+    """By task 1 as long as its gradient reaches what it shares with others, and 0 from then on."""
+    return {
+        name: tf.Variable(1.0, trainable=False, name=f"{name}_reaches", aggregation=_FIRST_REPLICA) for name in tasks
+    }
 
 
 def _trend_table(config: Config, catalogue: Catalogue) -> TrendTable | None:

@@ -14,16 +14,23 @@ Precision = Literal["float32", "mixed_bfloat16", "mixed_float16"]
 
 
 class EarlyStopping(Section):
-    """Stops when the metric on the eval split has not improved for `patience` epochs; the best weights are kept."""
+    """Stops when the metric on the eval split has not improved for `patience` epochs; the best weights are kept, of
+    epochs that differ by no more than noise (a quarter of the standard error) the last."""
 
     metric: str | None = None
-    """Missing: `ndcg@K` of the greatest K of `evaluation.ks` where a task retrieves and users have a history, since its
-    loss turns worse long before its order does; else `loss`. Of what is printed: `loss`, `<task>_loss`, `ndcg@10`,
+    """Missing: `ndcg@K` of the greatest K of `evaluation.ks` where a task retrieves, since its loss turns worse long
+    before its order does; else `loss`. Averages are over a random sample of the eval users, warm and cold in their
+    shares. Of what is printed: `loss`, `<task>_loss`, `ndcg@10`,
     `recall@10`, `hr@10`, `<task>/rmse`, `<task>/auc`, `<task>/accuracy`, `<task>/pairwise_accuracy`. `loss` sums the
     losses by the tasks' configured weights, whatever the balancing."""
     patience: int | None = Field(default=None, ge=1)
     """Missing: half of the training's epochs, 5 at least. While the learning rate is high a training may be worse for
     some epochs than it was before, and better again once the rate falls."""
+
+    task_patience: int | None = Field(default=3, ge=1)
+    """Beside retrieval a task is often learned by heart while the rest still learns. When its own eval loss has not
+    improved for so many epochs its gradient ends at its head, which goes on following the towers that the other tasks
+    train. `null`: all tasks train what they share to the end."""
 
     def patience_in(self, epochs: int) -> int:
         """The epochs without an improvement after which a training of so many epochs stops."""
