@@ -18,6 +18,7 @@ _CACHED_BYTES = 1 << 30
 """Files that together are smaller than this on disk are read once and kept in memory, still serialized."""
 _SHUFFLED_WINDOWS = 1 << 16
 _READ_BATCH = 256
+_LENGTH = "length"
 
 
 class WindowData:
@@ -26,6 +27,10 @@ class WindowData:
     Args:
         patterns: globs of gzipped TFRecord files of transformed examples.
         spec: the windows' layout.
+
+    Attributes:
+        files: their paths.
+        records: the serialized windows, always in the same order.
 
     Raises:
         FileNotFoundError: no file matches.
@@ -36,9 +41,9 @@ class WindowData:
         if not self.files:
             raise FileNotFoundError(f"transformed examples should be at {', '.join(patterns)}: no file matches")
         self._spec = spec
-        self._records = tf.data.TFRecordDataset(self.files, "GZIP", num_parallel_reads=min(4, len(self.files)))
+        self.records = tf.data.TFRecordDataset(self.files, "GZIP", num_parallel_reads=min(4, len(self.files)))
         if sum(tf.io.gfile.stat(f).length for f in self.files) < _CACHED_BYTES:
-            self._records = self._records.cache()
+            self.records = self.records.cache()
 
     def training_batches(self, plan: BatchPlan, seed: int, epoch: int, share: Share | None = None) -> tf.data.Dataset:
         """One epoch of window batches in an order that depends on seed and epoch only; the last ones may be smaller.
@@ -49,7 +54,7 @@ class WindowData:
             epoch: counted from 0.
             share: the parts of each batch that this process reads; the whole when missing.
         """
-        records = self._records.shuffle(_SHUFFLED_WINDOWS, _epoch_seed(seed, epoch), reshuffle_each_iteration=False)
+        records = self.records.shuffle(_SHUFFLED_WINDOWS, _epoch_seed(seed, epoch), reshuffle_each_iteration=False)
         if not plan.bounds:
             return self._own(records.batch(plan.sizes[0]), share)
         measured = records.batch(_READ_BATCH).map(self._with_lengths, num_parallel_calls=2).unbatch()
@@ -62,7 +67,26 @@ class WindowData:
         Besides the window's features, as in the training batches: `seen_item_id` int64 [B, S], padded with V, and
         `is_cold_user` int64 [B], 0 where the split lacks it.
         """
-        return self._windows(self._records.batch(batch_size))
+        return self.windows_of(self.records.batch(batch_size))
+
+    def windows_of(self, batches: tf.data.Dataset) -> tf.data.Dataset:
+        """From batches of records to window batches as `evaluation_batches` says."""
+        windows = batches.map(self._parse, num_parallel_calls=2, deterministic=True)
+        options = tf.data.Options()
+        options.experimental_distribute.auto_shard_policy = tf.data.experimental.AutoShardPolicy.OFF
+        # Nothing here is left to tune, and an iterator that is let go waits for its tuner: seconds, at times minutes.
+        options.autotune.enabled = False
+        return windows.with_options(options).prefetch(2)
+
+    def sampling_features(self, serialized: tf.Tensor) -> dict[str, tf.Tensor]:
+        """What tells the users and the newest events of records [B] apart: int64 [B] by name, -1 where absent; labels
+        by their bits."""
+        newest = (layout.ITEM_ID, layout.TIME, layout.IS_POSITIVE)
+        integers = {n: tf.io.RaggedFeature(tf.int64) for n in (layout.USER_KEY, layout.IS_COLD_USER, *newest)}
+        floats = {n: tf.io.RaggedFeature(tf.float32) for n in self._spec.config.label_features}
+        found = tf.io.parse_example(serialized, integers | floats)
+        length = {_LENGTH: tf.cast(found[layout.ITEM_ID].row_lengths(), tf.int64)}
+        return {name: _newest(values) for name, values in found.items()} | length
 
     def summary(self) -> DataSummary:
         """Reads everything once."""
@@ -79,16 +103,7 @@ class WindowData:
 
     def _own(self, batches: tf.data.Dataset, share: Share | None) -> tf.data.Dataset:
         """Cut before they are parsed: a worker parses its own share only."""
-        return self._windows(batches if share is None else share.of(batches))
-
-    def _windows(self, batches: tf.data.Dataset) -> tf.data.Dataset:
-        """From batches of records."""
-        windows = batches.map(self._parse, num_parallel_calls=2, deterministic=True)
-        options = tf.data.Options()
-        options.experimental_distribute.auto_shard_policy = tf.data.experimental.AutoShardPolicy.OFF
-        # Nothing here is left to tune, and an iterator that is let go waits for its tuner: seconds, at times minutes.
-        options.autotune.enabled = False
-        return windows.with_options(options).prefetch(2)
+        return self.windows_of(batches if share is None else share.of(batches))
 
     @cached_property
     def _parse(self) -> Callable[[tf.Tensor], Window]:
@@ -139,6 +154,15 @@ def _parsing_spec(spec: WindowSpec) -> Iterator[tuple[str, tf.io.VarLenFeature]]
     for feature in spec.features:
         if feature.section != "item":
             yield feature.name, tf.io.VarLenFeature(tf.float32 if feature.form == "number" else tf.int64)
+
+
+def _newest(values: tf.RaggedTensor) -> tf.Tensor:
+    """The last value of each row, -1 where there is none: int64 [B]."""
+    flat = values.flat_values
+    flat = tf.cast(tf.bitcast(flat, tf.int32) if flat.dtype == tf.float32 else flat, tf.int64)
+    limits = values.row_limits()
+    padded = tf.concat([tf.constant([-1], tf.int64), flat], axis=0)
+    return tf.gather(padded, tf.where(values.row_lengths() > 0, limits, 0))
 
 
 def _epoch_seed(seed: int, epoch: int) -> int:

@@ -6,6 +6,7 @@ import json
 import math
 import posixpath
 from collections.abc import Callable, Mapping
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -39,6 +40,7 @@ from trainer.model import RecommenderModel
 from trainer.neighbours.build import build_neighbours
 from trainer.quantised_tables import quantise_tables
 from trainer.snapshot import Snapshot, load_snapshot
+from trainer.user_sample import UserSample, eval_sample
 from trainer.windows import WindowSpec
 from transform.features import model_features, user_vocabulary_size
 
@@ -71,9 +73,7 @@ def train_and_export(arguments: RunArguments, strategy: tf.distribute.Strategy) 
     job = TrainingJob(arguments, strategy)
     result = job.train()
     model = job.exportable_model()
-    evaluation = result.evaluation | job.add_memories(model)
-    weights, left_out = model.weights_of_parts(), model.left_out.reasons
-    result = dataclasses.replace(result, evaluation=evaluation, weights=weights, left_out=left_out)
+    result = job.with_memories(model, result)
     say("building the index and exporting the model")
     exported = job.export(model)
     say("asking the exported model for expected answers")
@@ -149,18 +149,30 @@ class TrainingJob:
             asked_share=min(1.0, self._config.evaluation.requests / max(1, self._eval_windows)),
         )
 
-    def add_memories(self, model: RecommenderModel) -> dict[str, float]:
-        """Adds neighbourhoods and habits to a trained model; the eval figures with them, none where there are none."""
-        data, train = self._splits
-        held_out = data if "eval" not in self._config.training.fit_on and self._has_eval else None
+    def with_memories(self, model: RecommenderModel, result: TrainingResult) -> TrainingResult:
+        """Adds neighbourhoods and habits to a trained model; the result with what was chosen, on whom, and the figures
+        of the whole model."""
+        is_held_out = "eval" not in self._config.training.fit_on and self._has_eval
+        sample, train = self._sample if is_held_out else None, self._splits[1]
+        choices: list[str] = []
+
+        def tell(choice: str) -> None:
+            choices.append(choice)
+            say(choice)
+
         say("finding the items' neighbours")
-        model.neighbours = build_neighbours(model, train, held_out)
+        model.neighbours = build_neighbours(model, train, sample, tell)
         say("finding the tasks' habits")
-        model.habits = build_habits(model, train, held_out)
-        if held_out is None or not (model.neighbours or model.habits):
-            return {}
-        say("evaluating with neighbours and habits")
-        return Evaluator(model, held_out).evaluate()
+        model.habits = build_habits(model, train, sample, tell)
+        result = dataclasses.replace(
+            result, weights=model.weights_of_parts(), choices=tuple(choices), left_out=model.left_out.reasons
+        )
+        if sample is None:
+            return result
+        say(f"evaluating {sample.coverage}")
+        figures, errors = Evaluator(model, sample).measure()
+        known = {name: error for name, error in errors.items() if not math.isnan(error)}
+        return dataclasses.replace(result, evaluation=figures, errors=known, sample=dataclasses.asdict(sample.coverage))
 
     def sample_queries(self, model: RecommenderModel) -> np.ndarray:
         """Queries of the eval split, of the training data where it is empty: float32 [at most 1024, D]."""
@@ -191,7 +203,16 @@ class TrainingJob:
 
     def _evaluator(self) -> Callable[[], dict[str, float]] | None:
         """Nothing to evaluate with where the eval split is empty."""
-        return Evaluator(self._model, self._splits[0]).evaluate if self._has_eval else None
+        return (lambda: self._epoch_evaluator.evaluate()) if self._has_eval else None
+
+    @cached_property
+    def _sample(self) -> UserSample:
+        """Drawn by the process that asks for it: with several workers the chief alone."""
+        return eval_sample(self._splits[0], self._config)
+
+    @cached_property
+    def _epoch_evaluator(self) -> Evaluator:
+        return Evaluator(self._model, self._sample)
 
 
 def _write(arguments: RunArguments, name: str, values: dict[str, Any]) -> None:

@@ -9,6 +9,8 @@ from pipeline.config.features import FeaturesConfig
 
 NETWORK: Final = "network"
 """The part that is the network's own prediction."""
+LEVELS: Final = "levels"
+"""The part that is the bias model: the levels of user and item."""
 
 
 class HabitsConfig(Section):
@@ -41,8 +43,9 @@ class HabitsConfig(Section):
     """Added to the sum of the weights of near items: with few of them the mean is drawn to the levels."""
     weights: dict[str, float] | None = None
     """Of `network`, `levels`, `cosine`, `agreement`, `factors`, `mood_60` and so on, the attributes by name. Missing:
-    those that predict the eval split best after training; without an eval split, or where it is trained on, the
-    network is alone then."""
+    found after training by a regression on a random sample of the eval users, drawn to the levels alone as strongly as
+    cross-validation over users says, and not below 0 unless that is better by more than a standard error. Without an
+    eval split, or where it is trained on, the network is alone."""
 
     @property
     def moods(self) -> dict[str, int]:
@@ -52,7 +55,7 @@ class HabitsConfig(Section):
     @property
     def parts(self) -> tuple[str, ...]:
         """The names of what can be weighed, beside the attributes."""
-        return (NETWORK, "levels", "cosine", "agreement", "factors", *self.moods)
+        return (NETWORK, LEVELS, "cosine", "agreement", "factors", *self.moods)
 
     def looks_for(self, part: str) -> bool:
         """Whether `cosine`, `agreement` or `factors` is there; what configured weights leave out is not looked for."""

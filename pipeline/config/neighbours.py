@@ -34,8 +34,9 @@ class NeighboursConfig(Section):
     damping: float = Field(default=0.3, ge=0, le=1)
     """Counts of transitions are divided by the frequency of where they lead to, to this power."""
     weights: dict[NeighbourKind, float] | None = None
-    """Of each kind in the score. Missing: chosen on the eval split after training, by NDCG@100; a kind that does not
-    help is left out, both where there is no eval split or it is trained on."""
+    """Of each kind in the score. Missing: chosen after training by the NDCG@100 of a random sample of the eval users,
+    warm and cold in their shares. A kind that does not help is left out, and the run says with which figures; so are
+    all kinds where there is no eval split or it is trained on."""
 
     def looks_for(self, kind: NeighbourKind) -> bool:
         """Whether the kind is there; what configured weights leave out is not looked for."""

@@ -100,17 +100,26 @@ def _training(outputs: Outputs, config: Config) -> str:
     result = json.loads((Path(outputs["model_run"][0].uri) / "training.json").read_text())
     epochs, best = result["epochs"], result["best_epoch"]
     trained = f"epoch {best} of {epochs} kept" if best else f"{epochs} epochs"
-    figures = _told(result["evaluation"], config)
-    return f"{trained}; eval {', '.join(figures)}" if figures else trained
+    figures = _told(result["evaluation"], config, result.get("errors", {}))
+    told = f"{trained}; eval {', '.join(figures)}" if figures else trained
+    return f"{told}; {_sampled(result['sample'])}" if result.get("sample") else told
 
 
-def _told(evaluation: Mapping[str, float | None], config: Config) -> list[str]:
-    """What the epoch was chosen by, then the figure that tells most of each task, of the weights that were kept."""
+def _sampled(sample: Mapping[str, int]) -> str:
+    """`chosen on 197 users (81 warm, 116 cold)`."""
+    warm, cold = sample["warm"], sample["cold"]
+    return f"chosen on {warm + cold:,} users ({warm:,} warm, {cold:,} cold)"
+
+
+def _told(evaluation: Mapping[str, float | None], config: Config, errors: Mapping[str, float]) -> list[str]:
+    """What the epoch was chosen by, then the figure that tells most of each task, of the weights that were kept; with
+    their standard errors."""
     stopping = config.training.stopping
     metric = (stopping and stopping.metric) or f"ndcg@{max(config.evaluation.ks, default=0)}"
     names = [metric if metric in evaluation else "loss", *task_metrics(config)]
     found = {name: evaluation[name] for name in names if name in evaluation}
-    return [f"{name} {'undefined' if value is None else format(value, '.3f')}" for name, value in found.items()]
+    known = {name: f" ± {error:.3f}" for name, error in errors.items()}
+    return [f"{n} {'undefined' if v is None else format(v, '.3f')}{known.get(n, '')}" for n, v in found.items()]
 
 
 def _evaluation(outputs: Outputs, config: Config) -> str:

@@ -8,8 +8,10 @@ import tensorflow as tf
 
 from pipeline.config import Config, parse_config
 from trainer.catalogue import Catalogue
+from trainer.data import WindowData
 from trainer.model import RecommenderModel
 from trainer.tasks import LabelStatistics
+from trainer.user_sample import UserSample, sample_users
 from trainer.windows import WindowSpec
 from transform.features import ModelFeature
 from transform.trend import Buckets, TrendCounts
@@ -125,7 +127,8 @@ def draw_row(rng: np.random.Generator, length: int, **features: list) -> dict[st
         "is_positive": [1] * length,
         "is_target": [1] * length,
     }
-    return {**row, **features}
+    row |= features
+    return {"user_key": row["user_id"], **row}
 
 
 def draw_rows(seed: int, count: int, longest: int = 8) -> list[dict[str, list]]:
@@ -142,6 +145,11 @@ def draw_eval_rows(seed: int, count: int) -> list[dict[str, list]]:
     return [
         {**r, "is_target": m, "seen_item_id": s, "is_cold_user": [0]} for r, m, s in zip(rows, marks, seen, strict=True)
     ]
+
+
+def sampled(data: WindowData) -> UserSample:
+    """Every window of a split of few."""
+    return sample_users(data, windows=1000, seed=0)
 
 
 def sparse_features(rows: list[dict[str, list]]) -> dict[str, tf.SparseTensor]:

@@ -11,6 +11,7 @@ from tests.trainer.small import (
     draw_rows,
     encoder_config,
     many_tasks_config,
+    sampled,
     small_model,
     sparse_features,
     write_rows,
@@ -128,7 +129,7 @@ def test_the_epochs_figures_are_those_of_the_predictions(tmp_path):
     model = small_model(many_tasks_config())
     rows = draw_eval_rows(2, 20)
     data = WindowData([write_rows(tmp_path / "eval.gz", rows)], model.spec)
-    found = Evaluator(model, data).evaluate()
+    found = Evaluator(model, sampled(data)).evaluate()
     (window,) = data.evaluation_batches(20)
     state, item = model.encode(window).newest(), window["item_id"][:, -1]
     probabilities, shares = model.interests(state)["taste"].numpy(), model.class_shares(item)["taste"].numpy()

@@ -44,5 +44,5 @@ class Blend:
         known = self.with_network(network, parts)
         total = tf.zeros_like(network) + self.start
         for name, weight in (self.weights or {}).items():
-            total += weight * known[name]
+            total += weight * known[name] if weight else 0.0
         return self.link.answer(total)

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from pipeline.config.habits import NETWORK, HabitsConfig
 from pipeline.config.tasks import PointwiseTask
+from pipeline.progress import say
 from trainer.data import WindowData
 from trainer.habits.agreement import agreement_links
 from trainer.habits.attributes import ItemAttributes, item_attributes
@@ -20,10 +21,11 @@ from trainer.habits.labels import TrainLabels, read_labels
 from trainer.habits.levels import fit_levels
 from trainer.habits.outcomes import OutcomeLabels, outcome_labels
 from trainer.habits.taste import Taste
-from trainer.habits.weights import choose_weights
+from trainer.habits.weights import Say, choose_weights
 from trainer.model import RecommenderModel
 from trainer.neighbours.links import cosine_links
 from trainer.neighbours.scores import NeighbourTable
+from trainer.user_sample import UserSample
 
 _HABITS: Final = "habits"
 """All parts of a task at once, where it has none."""
@@ -47,7 +49,7 @@ class _Task(NamedTuple):
         return self.told.feature if self.told else (self.name,), self.config.model_copy(update={"weights": None}), parts
 
 
-def build_habits(model: RecommenderModel, train: WindowData, held_out: WindowData | None) -> list[Habits]:
+def build_habits(model: RecommenderModel, train: WindowData, sample: UserSample | None, say: Say = say) -> list[Habits]:
     """Finds the habits of the tasks that predict labels and chooses the parts' weights. Says what it did.
 
     What is left out, and why, is kept in the model's `left_out`.
@@ -55,18 +57,19 @@ def build_habits(model: RecommenderModel, train: WindowData, held_out: WindowDat
     Args:
         model: trained, without habits.
         train: the windows that it was trained on.
-        held_out: the eval split; None where it is empty or trained on.
+        sample: of the eval split; None where it is empty or trained on.
+        say: is told what was chosen and why.
 
     Returns:
         Those that a task counts on: none does that has none configured, or nothing left to choose the weights on.
     """
     groups: dict[Hashable, list[_Task]] = defaultdict(list)
-    for task in _tasks(model, train, held_out is not None):
+    for task in _tasks(model, train, sample is not None):
         groups[task.known_from].append(task)
     found = [_habits_of(group, model) for group in groups.values()]
     unweighed = [habits for habits in found if any(blend.weights is None for blend in habits.blends.values())]
-    if held_out is not None and unweighed:
-        choose_weights(model, unweighed, held_out)
+    if sample is not None and unweighed:
+        choose_weights(model, unweighed, sample, say)
     for habits in found:
         unknown = [name for name, blend in habits.blends.items() if blend.weights is None]
         for name in unknown:

@@ -11,8 +11,6 @@ from pipeline.config.tasks import PointwiseTask, RegressionTask
 
 _Floats = NDArray[np.float64]
 
-_PRIOR_EVENTS: Final = 5
-"""The weights are drawn to the first part alone as by so many events that say something."""
 _SMALLEST: Final = 1e-6
 """Probabilities have a finite logarithm from here on."""
 
@@ -31,11 +29,28 @@ class Link(Protocol):
     def answer(self, total: tf.Tensor) -> tf.Tensor:
         """What the parts' sum predicts."""
 
-    def weights(self, parts: _Floats, label: _Floats, start: float) -> _Floats:
-        """The weights [P] of parts [E, P] that predict labels [E] best beside `start`, drawn to the first alone."""
+    def weights(
+        self, parts: _Floats, label: _Floats, start: float, prior: _Floats, spread: float, signs: bool
+    ) -> _Floats:
+        """The most likely weights [P] of parts [E, P] for labels [E].
+
+        Args:
+            parts: what the weights multiply.
+            label: what is to be predicted.
+            start: what the weighted parts are added to.
+            prior: float [P], what the weights are expected to be.
+            spread: the standard deviation around that.
+            signs: whether they may be below 0.
+        """
+
+    def losses(self, total: _Floats, label: _Floats) -> _Floats:
+        """Of the parts' sums [E] for labels [E]: what is summed over events."""
+
+    def summed(self, losses: _Floats) -> float:
+        """The losses of events as one figure, `measure`."""
 
     def error(self, total: _Floats, label: _Floats) -> float:
-        """Of the parts' sums [E] for labels [E]."""
+        """`summed` of the losses."""
 
 
 class LabelLink:
@@ -45,6 +60,7 @@ class LabelLink:
 
     def __init__(self, least: float | None, most: float | None) -> None:
         self._least, self._most = least, most
+        self._bounds = -np.inf if least is None else least, np.inf if most is None else most
 
     def of(self, prediction: tf.Tensor) -> tf.Tensor:
         """The prediction itself."""
@@ -55,14 +71,30 @@ class LabelLink:
         total = total if self._least is None else tf.maximum(total, self._least)
         return total if self._most is None else tf.minimum(total, self._most)
 
-    def weights(self, parts: _Floats, label: _Floats, start: float) -> _Floats:
-        """Least squares, drawn to the first part alone (Breiman 1996)."""
-        alone = np.eye(parts.shape[1])[0]
-        return alone + np.linalg.solve(parts.T @ parts + _prior(parts), parts.T @ (label - start - parts @ alone))
+    def weights(
+        self, parts: _Floats, label: _Floats, start: float, prior: _Floats, spread: float, signs: bool
+    ) -> _Floats:
+        """Least squares with a normal prior, without weights below 0 where these are not wanted (Lawson and Hanson,
+        "Solving least squares problems", 1974)."""
+        pull = float(np.var(label)) / spread**2 + _SMALLEST
+        precision = parts.T @ parts + pull * np.eye(len(prior))
+        wanted = parts.T @ (label - start) + pull * prior
+        if signs:
+            return np.asarray(np.linalg.solve(precision, wanted))
+        root = np.linalg.cholesky(precision)
+        return np.asarray(optimize.nnls(root.T, np.linalg.solve(root, wanted))[0])
+
+    def losses(self, total: _Floats, label: _Floats) -> _Floats:
+        """The squared errors inside the bounds."""
+        return np.asarray((label - np.clip(total, *self._bounds)) ** 2)
+
+    def summed(self, losses: _Floats) -> float:
+        """The root of the mean."""
+        return float(np.sqrt(np.mean(losses)))
 
     def error(self, total: _Floats, label: _Floats) -> float:
         """The root of the mean squared error."""
-        return float(np.sqrt(np.mean((label - total) ** 2)))
+        return self.summed(self.losses(total, label))
 
 
 class LogOddsLink:
@@ -79,29 +111,33 @@ class LogOddsLink:
         """The probability."""
         return tf.sigmoid(total)
 
-    def weights(self, parts: _Floats, label: _Floats, start: float) -> _Floats:
-        """The most likely ones, drawn to the first part alone (Hosmer and Lemeshow, "Applied logistic regression")."""
-        alone, prior = np.eye(parts.shape[1])[0], _prior(parts) / 4  # the greatest variance of a yes
+    def weights(
+        self, parts: _Floats, label: _Floats, start: float, prior: _Floats, spread: float, signs: bool
+    ) -> _Floats:
+        """Logistic regression with a normal prior (Hosmer and Lemeshow, "Applied logistic regression")."""
 
         def loss(weights: _Floats) -> tuple[float, _Floats]:
-            total, away = start + parts @ weights, weights - alone
-            slope = parts.T @ (special.expit(total) - label) + prior @ away
-            return len(label) * self.error(total, label) + float(away @ prior @ away) / 2, slope
+            total, away = start + parts @ weights, (weights - prior) / spread
+            slope = parts.T @ (special.expit(total) - label) + away / spread
+            return float(self.losses(total, label).sum() + away @ away / 2), slope
 
-        return np.asarray(optimize.minimize(loss, alone, jac=True, method="L-BFGS-B").x)
+        bounds = [(None if signs else 0.0, None)] * len(prior)
+        first = prior if signs else np.maximum(prior, 0)
+        return np.asarray(optimize.minimize(loss, first, jac=True, method="L-BFGS-B", bounds=bounds).x)
+
+    def losses(self, total: _Floats, label: _Floats) -> _Floats:
+        """The negative logarithms of what the labels were given."""
+        return np.asarray(np.logaddexp(0, total) - label * total)
+
+    def summed(self, losses: _Floats) -> float:
+        """Their mean."""
+        return float(np.mean(losses))
 
     def error(self, total: _Floats, label: _Floats) -> float:
         """The mean negative logarithm of what the label was given."""
-        return float(np.mean(np.logaddexp(0, total) - label * total))
+        return self.summed(self.losses(total, label))
 
 
 def link_of(task: PointwiseTask) -> Link:
     """What the task's kind wants."""
     return LabelLink(task.min, task.max) if isinstance(task, RegressionTask) else LogOddsLink()
-
-
-def _prior(parts: _Floats) -> _Floats:
-    """[P, P]. A part that is 0 for most events is as large as it is for the others: their few say little of it."""
-    squares = parts**2
-    size = (squares**2).sum(axis=0) / np.maximum(squares.sum(axis=0), 1e-9)
-    return np.asarray(_PRIOR_EVENTS * np.diag(size + 1e-9))

@@ -1,6 +1,6 @@
 """Neighbourhoods for a trained model."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from typing import Final, NamedTuple, get_args
 
@@ -14,11 +14,17 @@ from trainer.neighbours.links import cosine_links, regression_links, transition_
 from trainer.neighbours.log import TrainLog, read_log
 from trainer.neighbours.scores import Neighbours, NeighbourTable
 from trainer.neighbours.weights import TOP, choose_weights
+from trainer.user_sample import UserSample
+
+Say = Callable[[str], object]
+"""What a sentence goes to."""
 
 _KINDS: Final[tuple[NeighbourKind, ...]] = get_args(NeighbourKind)
 
 
-def build_neighbours(model: RecommenderModel, train: WindowData, held_out: WindowData | None) -> Neighbours | None:
+def build_neighbours(
+    model: RecommenderModel, train: WindowData, sample: UserSample | None, say: Say = say
+) -> Neighbours | None:
     """Finds the items' neighbours and chooses the weights, if they are not configured. Says what it did.
 
     What is left out, and why, is kept in the model's `left_out`.
@@ -26,7 +32,8 @@ def build_neighbours(model: RecommenderModel, train: WindowData, held_out: Windo
     Args:
         model: trained, without neighbourhoods.
         train: the windows that it was trained on.
-        held_out: the eval split; None where it is empty or trained on.
+        sample: of the eval split; None where it is empty or trained on.
+        say: is told what was chosen and why.
 
     Returns:
         None where none are configured, where none help, or where nothing is left to choose the weights on.
@@ -37,7 +44,7 @@ def build_neighbours(model: RecommenderModel, train: WindowData, held_out: Windo
     spec = model.spec
     wanted = [kind for kind in _KINDS if config.looks_for(kind)]
     tell = partial(model.left_out.tell, model.retrieval_name)
-    if config.weights is None and held_out is None:
+    if config.weights is None and sample is None:
         tell(wanted, "no eval split is held out to weigh them on; `model.neighbours.weights` may weigh them")
         return None
     log = read_log(train, spec.item_count, spec.user_count, config.window, config.decay)
@@ -45,10 +52,9 @@ def build_neighbours(model: RecommenderModel, train: WindowData, held_out: Windo
     kinds = {name: kind for name, kind in found.items() if kind.links.nnz}
     tell([kind for kind in wanted if kind not in found], "the log has no order")
     tell([kind for kind in found if kind not in kinds], "the train log links no two items")
-    weights = _weights(config, model, kinds, held_out)
+    weights = _weights(config, model, kinds, sample, say)
     if kinds and not weights:
-        tell(kinds, "no eval window has a target of a user with a history to weigh them on")
-    tell([name for name, weight in weights.items() if not weight], "what it adds does not rank the eval targets better")
+        tell(kinds, "no eval window has a target to weigh them on")
     tables = joined_tables(kinds, weights)
     return Neighbours(tables, spec.item_count, weights) if tables else None
 
@@ -81,15 +87,22 @@ def _kinds(config: NeighboursConfig, log: TrainLog, has_order: bool) -> Iterator
 
 
 def _weights(
-    config: NeighboursConfig, model: RecommenderModel, kinds: Mapping[str, Kind], held_out: WindowData | None
+    config: NeighboursConfig, model: RecommenderModel, kinds: Mapping[str, Kind], sample: UserSample | None, say: Say
 ) -> Mapping[str, float]:
     if config.weights is not None:
         return {str(name): weight for name, weight in config.weights.items() if name in kinds}
     tables = [NeighbourTable(*kind, name=name) for name, kind in kinds.items()]
-    choice = choose_weights(model, tables, held_out) if tables and held_out else None
+    choice = choose_weights(model, tables, sample) if tables and sample else None
     if choice is None:
         return {}
     weights = dict(zip(kinds, choice.weights, strict=True))
-    said = ", ".join(f"{name} {weight:.3g}" for name, weight in weights.items())
-    say(f"neighbours: {said}; ndcg@{TOP} on eval {choice.gain_without:.4f} -> {choice.gain:.4f}")
+    measured = f"ndcg@{TOP} of {choice.users:,} eval users"
+    for name, weight, alone in zip(kinds, choice.weights, choice.gain_alone, strict=True):
+        if not weight:
+            others = f"{choice.gain_without:.4f} by the towers, {choice.gain:.4f} as chosen"
+            model.left_out.tell(str(model.retrieval_name), [name], f"{measured}: {alone:.4f} with it, {others}")
+    if any(choice.weights):
+        said = ", ".join(f"{name} {weight:.3g}" for name, weight in weights.items() if weight)
+        gain = f"{choice.gain - choice.gain_without:+.4f} ± {choice.error:.4f}"
+        say(f"neighbours: {said}; {measured} {choice.gain_without:.4f} -> {choice.gain:.4f} ({gain})")
     return weights

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import scipy.sparse as sp
 
-from tests.trainer.small import USERS, draw_row, small_config, small_model, small_spec, write_rows
+from tests.trainer.small import USERS, draw_row, sampled, small_config, small_model, small_spec, write_rows
 from trainer.data import WindowData
 from trainer.habits.agreement import agreement_links
 from trainer.habits.build import build_habits
@@ -15,6 +15,7 @@ from trainer.habits.labels import TrainLabels
 from trainer.habits.levels import fit_levels
 from trainer.habits.link import LabelLink, LogOddsLink
 from trainer.habits.outcomes import outcome_labels
+from trainer.habits.stacking import Events, stack
 from trainer.neighbours.build import build_neighbours
 from trainer.neighbours.links import cosine_links, regression_links, transition_links
 from trainer.snapshot import load_snapshot
@@ -54,8 +55,8 @@ def test_all_fits_of_labels_are_finite(kind, seed):
     factors = fit_factors(above, had, 1 + seed * 3)
     parts = np.stack([labels.label - labels.label.mean(), np.zeros(len(labels.label))], axis=1)
     weights = [
-        LabelLink(1, 5).weights(parts, labels.label, 3.0),
-        LogOddsLink().weights(np.sign(parts), (labels.label > 3).astype(float), 0.0),
+        stack(LabelLink(1, 5), Events(parts, labels.label, labels.user), 3.0, 0).weights,
+        stack(LogOddsLink(), Events(np.sign(parts), (labels.label > 3).astype(float), labels.user), 0.0, 0).weights,
     ]
     told = outcome_labels(labels, [STARS])
     tables = [*factors, levels.user, levels.item, *weights, *([told.label] if told else [])]
@@ -77,7 +78,8 @@ def write(folder, settings, **features):
     train = [draw_row(rng, 2, user_id=[n], **own[n]) for n in range(USERS)]
     held_out = [{**row, "is_target": [0, 1], "seen_item_id": [], "is_cold_user": [0]} for row in train[:4]]
     paths = [write_rows(folder / f"{split}.gz", rows) for split, rows in (("train", train), ("eval", held_out))]
-    return (WindowData([path], spec) for path in paths)
+    train, held_out = (WindowData([path], spec) for path in paths)
+    return train, sampled(held_out)
 
 
 def test_equal_labels_have_no_habits_and_one_item_no_neighbours(tmp_path, capsys):

@@ -4,7 +4,7 @@ import scipy.sparse as sp
 import tensorflow as tf
 
 from tests.trainer.neighbours.test_log import row
-from tests.trainer.small import ITEMS, small_config, small_model, small_spec, write_rows
+from tests.trainer.small import ITEMS, sampled, small_config, small_model, small_spec, write_rows
 from trainer.data import WindowData
 from trainer.metrics import Evaluator
 from trainer.neighbours.build import Kind, build_neighbours, joined_tables
@@ -26,7 +26,7 @@ def write(folder, settings):
     rows = [row(user, list(pair)) for user, pair in enumerate([*NEXT.items()] * 3)]
     held_out = [{**r, "seen_item_id": r["item_id"][:1], "is_cold_user": [0], "is_target": [0, 1]} for r in rows[:3]]
     train = WindowData([write_rows(folder / "train.gz", rows)], spec)
-    return train, WindowData([write_rows(folder / "eval.gz", held_out)], spec)
+    return train, sampled(WindowData([write_rows(folder / "eval.gz", held_out)], spec))
 
 
 def test_the_weights_that_rank_the_eval_targets_best_are_chosen(tmp_path, capsys):
@@ -39,7 +39,7 @@ def test_the_weights_that_rank_the_eval_targets_best_are_chosen(tmp_path, capsys
     found = Evaluator(model, held_out).evaluate()
     assert found["ndcg@3"] == 1 > without["ndcg@3"]
     assert found["retrieval_loss"] == without["retrieval_loss"]
-    assert "ndcg@100 on eval" in capsys.readouterr().out
+    assert "ndcg@100 of 3 eval users" in capsys.readouterr().out
     weights = model.weights_of_parts()
     assert list(weights) == ["retrieval"]
     assert list(weights["retrieval"]) == ["network", "cosine", "regression", "transitions"]
@@ -87,9 +87,6 @@ def test_nothing_to_choose_on_nothing_added(tmp_path):
     settings = config()
     train, _ = write(tmp_path, settings)
     assert build_neighbours(small_model(settings), train, None) is None
-    cold = [{**row(0, [0, 4]), "seen_item_id": [0], "is_cold_user": [1]}]
-    data = WindowData([write_rows(tmp_path / "cold.gz", cold)], small_spec(settings))
-    assert build_neighbours(small_model(settings), train, data) is None
 
 
 def test_kinds_that_do_not_help_weigh_nothing(tmp_path):
@@ -103,7 +100,12 @@ def test_kinds_that_do_not_help_weigh_nothing(tmp_path):
     scores[[0, 4]] = -np.inf
     known = {**window, "item_id": [0, int(np.argmax(scores))]}
     data = WindowData([write_rows(tmp_path / "b.gz", [known])], small_spec(settings))
-    assert build_neighbours(model, train, data) is None
+    assert build_neighbours(model, train, sampled(data)) is None
+    assert list(model.left_out.reasons["retrieval"]) == ["cosine", "regression", "transitions"]
+    # The first place by the towers is the best there is.
+    for why in model.left_out.reasons["retrieval"].values():
+        assert why.startswith("ndcg@100 of 1 eval users: ")
+        assert why.endswith("1.0000 by the towers, 1.0000 as chosen")
 
 
 def test_kinds_of_one_decay_become_one_table():
