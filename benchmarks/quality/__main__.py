@@ -30,7 +30,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     for name in options.only or studies:
         results: dict[str, list[Result]] = {}
         for variant in options.variants or studies[name].variants:
-            results[variant] = [_run(name, variant, seed) for seed in options.seeds]
+            results[variant] = [run_one(name, variant, seed) for seed in options.seeds]
             console.print(_table(studies[name], results))
         _write(options.output / f"{name}.json", studies[name], options.seeds, results)
         if studies[name].peers and not options.without_peers:
@@ -48,7 +48,8 @@ def _parser(names: list[str]) -> argparse.ArgumentParser:
     return parser
 
 
-def _run(study: str, variant: str, seed: int) -> Result:
+def run_one(study: str, variant: str, seed: int) -> Result:
+    """Trains one variant in a process of its own."""
     with tempfile.NamedTemporaryFile(suffix=".json") as file:
         command = [sys.executable, "-m", "benchmarks.quality.one", study, variant, str(seed), file.name]
         subprocess.run(command, check=True)

@@ -19,13 +19,18 @@ def main(study: str, variant: str, seed: str, output: str) -> int:
     if outcome.failed:
         print(f"{outcome.failed} failed: {outcome.message}; the whole log: {outcome.log}", file=sys.stderr)
         return 1
-    from pipeline.evaluation.results import headline
+    from pipeline.evaluation.results import headline, read_metrics
 
     wanted = (("Evaluator", "evaluation"), ("Trainer", "model_run"), ("InteractionExampleGen", "examples"))
     evaluation, run, examples = (outcome.outputs[component][key][0].uri for component, key in wanted)
     training = json.loads(Path(run, "training.json").read_text())
     figures = {split: headline(evaluation, split) for split in config.evaluation.splits}
-    result = {"figures": figures, "training": training, "verdict": outcome.verdict, "examples": examples}
+    slices: dict[str, dict[str, float]] = {}
+    for figure in read_metrics(evaluation):
+        if figure.split == "test":
+            slices.setdefault(figure.slice, {})[figure.metric] = figure.value
+    result = {"figures": figures, "slices": slices, "training": training, "verdict": outcome.verdict}
+    result["examples"] = examples
     Path(output).write_text(json.dumps(result))
     return 0
 
