@@ -221,16 +221,17 @@ def _judgements(
         if label.label is not None:
             values, is_present = _evaluate(label.label, table, numbers)
             is_labelled = is_labelled & is_present
+            column = label.label.columns[0] if label.label.columns else ""
             if label.is_chance:
                 reason, is_outside = f"label of `{label.task}` outside 0..1", (values < 0) | (values > 1)
-                column = label.label.columns[0] if label.label.columns else ""
                 rows.drop(reason, is_labelled & is_outside, True, column, f"0 to 1 in `{label.label.text}`")
             is_beyond = is_labelled & beyond_float32(values)
-            rows.drop(f"label of `{label.task}` beyond float32", is_beyond, True, "", WITHIN_FLOAT32)
+            rows.drop(f"label of `{label.task}` beyond float32", is_beyond, True, column, WITHIN_FLOAT32)
             judgements.append(
                 LabelJudgement(f"tasks.{label.task}.label", label.label, values != 0, is_labelled, values)
             )
-            judged[layout.label(label.task)] = pa.array(np.where(is_labelled, values, 0).astype(np.float32))
+            labels = np.where(is_labelled & ~is_beyond, values, 0).astype(np.float32)
+            judged[layout.label(label.task)] = pa.array(labels)
         judged[layout.weight(label.task)] = pa.array(is_labelled.astype(np.float32))
     return judged, judgements
 

@@ -241,7 +241,8 @@ def _text_to_numpy(text: pa.Array) -> np.ndarray:
         return _to_numpy(pc.cast(text, pa.float64()))
     except pa.ArrowInvalid:  # a value that is no number: the slow way tells which
         words = text.to_pandas()
-        return pd.to_numeric(words.replace(TRUTHS), errors="coerce").to_numpy(np.float64)
+        words = words.mask(words.isin(TRUTHS), words.map(TRUTHS))
+        return pd.to_numeric(words, errors="coerce").to_numpy(np.float64)
 
 
 def _from_iso8601(text: pa.Array) -> Parsed:

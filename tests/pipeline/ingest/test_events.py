@@ -277,3 +277,12 @@ def test_a_time_feature_that_cannot_be_read_is_counted():
     table, findings = _found(_columns(3, at=["7", "soon", ""]), features={"context": context})
     assert table["context_at"].to_pylist() == [7, None, None]
     assert findings.counts["interactions", "unparsable", "at"] == findings.counts["interactions", "bad_rows"] == 1
+
+
+@pytest.mark.filterwarnings("error")
+def test_a_label_that_float32_cannot_hold_is_shown_with_its_column():
+    tasks = {"watch": {"kind": "regression", "label": "seconds * 10"}}
+    table, findings = _found(_columns(3, seconds=["1e38", "true", "7"]), tasks=tasks)
+    assert table["label_watch"].to_pylist() == [10, 70]
+    (sample,) = findings.samples["interactions", "label of `watch` beyond float32"]
+    assert (sample.column, sample.value) == ("seconds", "1e38")
