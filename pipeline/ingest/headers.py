@@ -183,11 +183,11 @@ def _parquet(path: str, file: BinaryIO) -> pq.ParquetFile:
 
 def _json_columns(path: str, file: BinaryIO, table: Table) -> list[str]:
     found = list(itertools.islice(json_values(file, table), HEADER_ROWS))
-    columns = _union(value.value for value in found if isinstance(value.value, dict))
+    columns = _union(value for value, _, _ in found if isinstance(value, dict))
     if found and not columns:
         raise TableError(
             f'{path}: holds no object such as {{"user": 1}} in its first {len(found)} rows. '
-            f"Line {found[0].line}: {found[0].text[:80]!r}"
+            f"Line {found[0][1]}: {found[0][2][:80]!r}"
         )
     return columns
 

@@ -3,12 +3,14 @@
 import itertools
 import json
 from collections.abc import Iterator
-from typing import Any, BinaryIO, Final, NamedTuple
+from json.scanner import make_scanner
+from typing import Any, BinaryIO, Final
 
 from pipeline.config.data import Table
 from pipeline.ingest.encodings import as_utf8
 
 _DECODER: Final = json.JSONDecoder()
+_SCAN: Final = make_scanner(_DECODER)  # type: ignore[arg-type]
 _BETWEEN: Final = " \t\r\n,\ufeff"
 _PART: Final = 1 << 20
 _HEAD: Final = 1 << 16
@@ -19,18 +21,9 @@ class JsonError(ValueError):
     """A file is no JSON from some line on, so that what follows cannot be told apart. The message names the line."""
 
 
-class JsonValue(NamedTuple):
-    """A value and where it stands.
-
-    Attributes:
-      value: As Python has it; None where it is no JSON.
-      line: Of its beginning, counted from 1.
-      text: Of the file; of a value over several lines its beginning.
-    """
-
-    value: Any
-    line: int
-    text: str
+JsonValue = tuple[Any, int, str]
+"""A value as Python has it, None where it is no JSON; the line of its beginning, counted from 1; and its text, of one
+over several lines the beginning. A plain tuple: there is one for each row."""
 
 
 def json_values(file: BinaryIO, table: Table) -> Iterator[JsonValue]:
@@ -64,11 +57,17 @@ def json_values(file: BinaryIO, table: Table) -> Iterator[JsonValue]:
 
 
 def _one_a_line(lines: Iterator[tuple[int, str]]) -> Iterator[JsonValue]:
-    return (JsonValue(_parsed(line), number, line) for number, line in lines if not line.isspace())
+    return ((_parsed(line), number, line) for number, line in lines if not line.isspace())
 
 
 def _parsed(text: str) -> Any:
     """The value; None where it is no JSON."""
+    try:
+        value, end = _SCAN(text, 0)  # what `json.loads` calls, in half its time
+    except (StopIteration, ValueError):
+        end = 0
+    if end == len(text) or (end and text[end:].isspace()):
+        return value
     try:
         return json.loads(text)
     except ValueError:
@@ -99,7 +98,7 @@ def _spread(line: int, lines: Iterator[str]) -> Iterator[JsonValue]:
                     raise _broken(text, place, line, error) from error
             else:
                 if end < len(text) or not isinstance(value, int | float):  # 12 may go on as 123
-                    yield JsonValue(value, line, text[place : min(end, place + 200)])
+                    yield value, line, text[place : min(end, place + 200)]
                     line, place = line + text.count("\n", place, end), end
                     continue
         more = "".join(_of_size(lines))
@@ -113,7 +112,7 @@ def _spread(line: int, lines: Iterator[str]) -> Iterator[JsonValue]:
 def _last(text: str, place: int, line: int) -> JsonValue:
     """What ends with the file. Raises `JsonError`."""
     try:
-        return JsonValue(_DECODER.raw_decode(text, place)[0], line, text[place : place + 200])
+        return _DECODER.raw_decode(text, place)[0], line, text[place : place + 200]
     except json.JSONDecodeError as error:
         raise _broken(text, place, line, error) from error
 

@@ -3,7 +3,7 @@
 import itertools
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import BinaryIO, Final, NamedTuple
+from typing import Any, BinaryIO, Final, NamedTuple
 
 import numpy as np
 import pyarrow as pa
@@ -191,16 +191,22 @@ def _read_parquet(path: str, file: BinaryIO, table: Table, columns: list[str]) -
 
 
 def _read_json(path: str, file: BinaryIO, table: Table, columns: list[str]) -> Iterator[Batch]:
-    values = json_values(file, table)
-    left = MALFORMED_SAMPLES
-    while chunk := list(itertools.islice(values, BATCH_ROWS)):
-        rows = [found for found in chunk if isinstance(found.value, dict)]
-        arrays = [as_array([row.value.get(column) for row in rows]) for column in columns]
-        lines = np.fromiter((row.line for row in rows), np.int64, len(rows))
-        bad = (found for found in chunk if not isinstance(found.value, dict))
-        samples = tuple(Malformed(v.line, v.text.strip(), "is no JSON object") for v in itertools.islice(bad, left))
-        left -= len(samples)
-        yield Batch(pa.table(arrays, names=columns), len(chunk) - len(rows), lines, samples)
+    values, left = json_values(file, table), MALFORMED_SAMPLES
+    while True:
+        rows: list[dict[str, Any]] = []
+        lines: list[int] = []
+        bad: list[Malformed] = []
+        for value, line, text in itertools.islice(values, BATCH_ROWS):
+            if isinstance(value, dict):
+                rows.append(value)
+                lines.append(line)
+            else:
+                bad.append(Malformed(line, text.strip(), "is no JSON object"))
+        if not rows and not bad:
+            return
+        arrays = [as_array([row.get(column) for row in rows]) for column in columns]
+        yield Batch(pa.table(arrays, names=columns), len(bad), np.array(lines, np.int64), tuple(bad[:left]))
+        left -= len(bad[:left])
 
 
 def _read_tfrecord(path: str, file: BinaryIO, table: Table, columns: list[str]) -> Iterator[Batch]:
