@@ -189,7 +189,10 @@ def _values(report: Report, key: str) -> str:
     columns = report.get("values", {}).get(key, {})
     return "".join(
         f"; {column} holds "
-        + ", ".join(f"{value!r} ({number:,})" if value else f"nothing ({number:,})" for value, number in values.items())
+        + ", ".join(
+            f"{value!r} ({number:,})" if value else f"nothing ({number:,})"
+            for value, number in sorted(values.items(), key=lambda entry: -entry[1])
+        )
         for column, values in columns.items()
     )
 

@@ -273,3 +273,31 @@ def test_tables_without_rows(tmp_path):
     tasks = {"rating": {"label": "1"}, "like": {"label": "1"}}
     split = {"method": "global_time"}
     _fails(tmp_path, TableError, "interactions.csv: has no rows", tasks=tasks, split=split, **overrides)
+
+
+def test_purchases_beside_views_stay_and_a_catalogue_of_other_ids_stops_the_run(tmp_path):
+    """One run: events that a label tells apart, a row of the year 2100, an items table that the log does not meet."""
+    events = [(f"u{n % 4}", f"i{n % 5}", 1_600_000_000 + 60 * (n // 5)) for n in range(40)]
+    rows = [(*event, kind) for event in events for kind in ("view", "view", "buy")]
+    lines = [",".join(map(str, row)) for row in [*rows, ("u0", "i0", 4_102_444_800, "buy")]]
+    (tmp_path / "interactions.csv").write_text("\n".join(["user_id,item_id,timestamp,kind", *lines]))
+    (tmp_path / "items.csv").write_text("item_id\nI0\nI1\n")
+    overrides = {"data": {"users": None}, "features": {"user": [], "item": [], "context": [], "outcome": []}}
+    tasks = {"rating": {"label": "1"}, "like": {"label": "kind == 'buy'", "where": "kind == 'Buy' or kind != 'x'"}}
+    message = r"^0 of 5 items of the log are in items\.csv \(log: 'i0', table: 'I0'\)"
+    _fails(tmp_path, IngestError, message, tasks=tasks, **overrides)
+    report = json.loads((tmp_path / "out" / "ingest.json").read_text())
+    assert report["interactions"] == {
+        "rows": 121,
+        "kept": 80,
+        "bad_rows": 1,
+        "dropped": {"duplicate": 40, "future timestamp": 1},
+    }
+    assert report["expressions"]["tasks.like.label"] == {"of": 120, "holds": 40}
+    assert report["overlap"] == {
+        "items": {"of": 5, "met": 0, "of_events": 80, "met_events": 0, "log": "i0", "table": "I0"}
+    }
+    assert [(s["line"], s["value"]) for s in report["samples"]] == [(122, "4102444800")]
+    assert report["warnings"] == [
+        "`tasks.like.where` (kind == 'Buy' or kind != 'x') holds for all 120 events; kind holds 'view' (80), 'buy' (40)"
+    ]
