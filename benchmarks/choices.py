@@ -71,7 +71,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = _parser(variants).parse_args(arguments)
     write_missing()
     rows: list[Row] = []
-    console = wide_console(180)
+    console = wide_console(140)
     for variant in options.only or variants:
         results = [run_one(STUDY, variant, seed) for seed in options.seeds]
         rows += rows_of(variant, results)

@@ -14,8 +14,6 @@ from trainer.data import WindowData
 
 WINDOWS: Final = 8192
 """About so many windows are sampled: an epoch of a large log takes longer than to look at them."""
-MOST: Final = 32
-"""So many of a user at most: more of the same user say little more, and cost as much as those of another."""
 COMPARED: Final = 10
 """So many windows of a user where a task compares these."""
 _SCAN_BATCH: Final = 1024
@@ -89,8 +87,8 @@ def eval_sample(data: WindowData, config: Config) -> UserSample:
 def sample_users(data: WindowData, windows: int, seed: int, per_user: int = 1) -> UserSample:
     """Draws users, and of each as many windows as fit.
 
-    The heaviest users give `MOST`, or fewer where the split has too many windows, all at most the same number. Where
-    that alone does not do, users are drawn, as large a share of the warm as of the cold ones (stratified sampling with
+    Where the split has too many windows the heaviest users give fewer, all of them at most the same number. Where that
+    alone does not do, users are drawn, as large a share of the warm as of the cold ones (stratified sampling with
     proportional allocation; Cochran, "Sampling techniques", 1977). Which ones depends on the seed and on what the
     windows hold, by hashes, so every process draws the same. The split is read twice, and 18 bytes of each window
     and the sample itself are held.
@@ -169,7 +167,7 @@ def _drawn_users(count: NDArray[np.int64], is_cold: NDArray[np.bool_], draw: _Ke
 
 def _most_windows(count: NDArray[np.int64], windows: int, per_user: int) -> int:
     """The greatest number of windows a user that keeps all users' together at most so many; `per_user` at least."""
-    low, high = per_user, max(min(int(count.max(initial=per_user)), MOST), per_user)
+    low, high = per_user, max(int(count.max(initial=per_user)), per_user)
     while low < high:
         middle = (low + high + 1) // 2
         low, high = (middle, high) if np.minimum(count, middle).sum() <= windows else (low, middle - 1)
