@@ -44,7 +44,6 @@ def parse_flags(arguments: Sequence[str] | None = None) -> argparse.Namespace:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m serving.server", description=__doc__, allow_abbrev=False)
-    add = parser.add_argument
     models = parser.add_argument_group("models")
     models.add_argument("--model_name", default="default", help="where no --model_config_file is given")
     models.add_argument("--model_base_path", default="", help="absolute path or URI of the folder of its versions")
@@ -71,7 +70,7 @@ def _parser() -> argparse.ArgumentParser:
     bounds.add_argument("--tensorflow_intra_op_parallelism", type=int, default=0, help="threads of one operation")
     bounds.add_argument("--tensorflow_inter_op_parallelism", type=int, default=0, help="operations at the same time")
     bounds.add_argument("--drain_seconds", type=float, default=30.0, help="for requests under way after SIGTERM")
-    add("--version", action="store_true", help="print the versions and exit")
+    parser.add_argument("--version", action="store_true", help="print the versions and exit")
     return parser
 
 

@@ -186,7 +186,6 @@ class RestApi:
         return spec
 
     async def _page(self, request: web.Request) -> web.Response:
-        self._metrics.set_versions(self._repository.loaded())
         return web.Response(body=self._metrics.page(), headers={"Content-Type": CONTENT_TYPE_LATEST})
 
 
