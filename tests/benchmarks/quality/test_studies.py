@@ -33,7 +33,7 @@ def test_a_variants_changes_come_after_those_of_all(tmp_path):
 
 def test_peers_are_compared_in_states_that_they_know():
     states = {name: study.peers for name, study in read_studies().items() if study.peers}
-    assert set(states) == {"movielens", "global-time", "ratings", "sparse"}
+    assert set(states) == {"movielens", "global-time", "ratings", "sparse", "choices"}
     assert {state for known in states.values() for state in known} <= set(get_args(State))
 
 
