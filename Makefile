@@ -22,7 +22,8 @@ test: bootstrap
 lint: bootstrap
 	$(PYTHON) -m ruff check .
 	$(PYTHON) -m ruff format --check .
-	$(PYTHON) -m mypy benchmarks pipeline transform trainer serving tfx_runner.py
+	$(PYTHON) -m mypy benchmarks config pipeline transform trainer serving tfx_runner.py
+	.venv/bin/lint-imports
 
 bench-quality: bootstrap
 	$(PYTHON) -m benchmarks.quality

@@ -36,14 +36,14 @@ BENCH = [
     "myfm==0.4.0",  # the Bayesian factorisation machine, the best published rating peer; relation blocks make it quick
     "threadpoolctl",  # BLAS on one thread where `implicit` has its own
 ]
-DEV = ["pytest", "pytest-xdist", "hypothesis", "ruff", "mypy", "types-PyYAML"]
+DEV = ["pytest", "pytest-xdist", "hypothesis", "ruff", "mypy", "types-PyYAML", "import-linter"]
 
 setup(
     name="tfx-recommender",
     version="0.1.0",
     description="A TFX pipeline from an interaction log to a TensorFlow Recommenders model behind gRPC",
     python_requires=">=3.11,<3.14",
-    packages=find_packages(include=["pipeline*", "transform*", "trainer*", "serving*"]),
+    packages=find_packages(include=["config*", "pipeline*", "transform*", "trainer*", "serving*"]),
     package_data={"pipeline": ["report/*.html"]},
     py_modules=["tfx_runner"],
     install_requires=CLIENT,  # `serving.client` runs wherever the package is installed; all else is an extra

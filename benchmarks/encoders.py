@@ -17,9 +17,9 @@ import trainer  # noqa: F401  (selects Keras 2 before TensorFlow is imported)
 
 import tensorflow as tf  # isort: skip
 
-from pipeline.config.model import ENCODERS, HistoryConfig
-from trainer.encoders.history import HistoryEncoder
-from trainer.randomness import Randomness
+from config.model import ENCODERS, HistoryConfig
+from trainer.distributed.randomness import Randomness
+from trainer.layers.encoders.history import HistoryEncoder
 
 _SUMS = ("attention+decay", "mingru+decay", "gru+decay")
 _WARM_UP = 5

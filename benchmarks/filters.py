@@ -24,16 +24,16 @@ import tensorflow as tf  # isort: skip
 
 from benchmarks.console import wide_console
 from benchmarks.index.data import clustered
-from pipeline import layout
-from pipeline.config.serving import ServingConfig
-from trainer.attributes import Attributes, Numbers, Words
-from trainer.index.base import Index
-from trainer.index.build import build_index
-from trainer.signatures.filters import Filters, without_items
-from trainer.signatures.inputs import Extras
-from trainer.signatures.moments import Query
-from trainer.signatures.retrieval import Retrieval
-from trainer.towers.state import QueryState
+from config import feature_names
+from config.serving import ServingConfig
+from trainer.data.attributes import Attributes, Numbers, Words
+from trainer.export.index.build import build_index
+from trainer.export.index.exact import Index
+from trainer.export.signatures.filters import Filters, without_items
+from trainer.export.signatures.inputs import Extras
+from trainer.export.signatures.moments import Query
+from trainer.export.signatures.retrieval import Retrieval
+from trainer.model.query_tower import QueryState
 
 DIMENSION, TOP, ALLOWED = 64, 100, 1000
 _SERVING = {"filters": ["year", "genre", "tag"], "allow_list": True}
@@ -78,8 +78,8 @@ def _words(rng: np.random.Generator, size: int, count: int) -> Words:
 
 
 def _nothing_asked() -> Extras:
-    words = [layout.any_of("genre"), layout.any_of("tag"), layout.ALLOW_ITEM_ID]
-    numbers = [layout.at_least("year"), layout.at_most("year")]
+    words = [feature_names.any_of("genre"), feature_names.any_of("tag"), feature_names.ALLOW_ITEM_ID]
+    numbers = [feature_names.at_least("year"), feature_names.at_most("year")]
     return dict.fromkeys(words, tf.constant([[""]])) | dict.fromkeys(numbers, tf.constant([float("nan")]))
 
 
@@ -87,10 +87,10 @@ def _asked(size: int) -> Iterator[Extras]:
     """What each case asks for."""
     allowed = np.random.default_rng(1).choice(size, min(ALLOWED, size), replace=False)
     yield {}
-    yield {layout.at_least("year"): tf.constant([1950.0])}
-    yield {layout.any_of("genre"): tf.constant([["0007"]])}
-    yield {layout.any_of("tag"): tf.constant([["0007"]])}
-    yield {layout.ALLOW_ITEM_ID: tf.constant([[str(number) for number in allowed]])}
+    yield {feature_names.at_least("year"): tf.constant([1950.0])}
+    yield {feature_names.any_of("genre"): tf.constant([["0007"]])}
+    yield {feature_names.any_of("tag"): tf.constant([["0007"]])}
+    yield {feature_names.ALLOW_ITEM_ID: tf.constant([[str(number) for number in allowed]])}
 
 
 class Search(tf.Module):

@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from pipeline.config import Config, parse_config
+from config import Config, parse_config
 from pipeline.runners.local import run_local
 from trainer.run import RESULT_FILE
 

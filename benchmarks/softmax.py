@@ -3,7 +3,7 @@
     python -m benchmarks.softmax
     python -m benchmarks.softmax --items 1682 13670 --repeats 20 --rounds 3
 
-`plain` is the definition as TensorFlow differentiates it, `blocks` is `trainer.softmax`. Every figure is of a process
+`plain` is the definition as TensorFlow differentiates it, `blocks` is ours. Every figure is of a process
 of its own: its peak memory is what the process holds at most less what it held before, its times (of the wall, and of
 all processors together, which other work on the machine changes least) the best of the repeats. The forms take turns
 in every round.
@@ -25,7 +25,7 @@ import trainer  # noqa: F401  (selects Keras 2 before TensorFlow is imported)
 
 import tensorflow as tf  # isort: skip
 
-from trainer.softmax import BLOCKED, Choices, weighed_log_sum
+from trainer.losses.softmax import BLOCKED, Choices, weighed_log_sum
 
 FORMS = ("plain", "blocks")
 _HISTORY = 105

@@ -3,7 +3,7 @@
     python -m benchmarks.trend
     python -m benchmarks.trend --items 1682 4000 --moments 150 --events 900000
 
-`kept` looks features up, `added up` sums the cells of its own moments (`trainer.past_trend`); `longer vectors` is
+`kept` looks features up, `added up` sums the cells of its own moments (`trainer.model.popularity`); `longer vectors` is
 the plain way, one product of queries and candidates with a factor for each moment and window. The forms take turns;
 every figure is the median of the repeats, in milliseconds.
 """
@@ -20,8 +20,8 @@ import trainer  # noqa: F401  (selects Keras 2 before TensorFlow is imported)
 
 import tensorflow as tf  # isort: skip
 
-from trainer.past_trend import PastTrend, make_past_trend
-from trainer.softmax import BLOCKED, Choices, OwnFeatures, weighed_log_sum
+from trainer.losses.softmax import BLOCKED, Choices, OwnFeatures, weighed_log_sum
+from trainer.model.popularity import PastTrend, make_past_trend
 from transform.trend import Buckets, TrendCounts
 
 TARGETS, DIMENSION = 800, 65

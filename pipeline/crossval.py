@@ -8,8 +8,7 @@ from dataclasses import dataclass
 
 from pydantic import ValidationError
 
-from pipeline import paths
-from pipeline.config import Config, ConfigError
+from config import Config, ConfigError, paths
 
 Figures = Mapping[str, float]
 

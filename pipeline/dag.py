@@ -5,8 +5,7 @@ from collections.abc import Callable
 from tfx import v1 as tfx
 from tfx.types import BaseChannel
 
-from pipeline import paths
-from pipeline.config import Config
+from config import Config, paths
 from pipeline.evaluation.baseline import blessed_before
 from pipeline.evaluation.component import make_evaluator
 from pipeline.infra.component import make_infra_validator

@@ -4,7 +4,7 @@ from collections import Counter
 
 import numpy as np
 
-from pipeline.config import load_config
+from config import load_config
 from tests.synthetic import DIRTY_ROWS, UNTOUCHED_ITEMS, make_events, write_config, write_tables
 
 

@@ -9,10 +9,10 @@ from multiprocessing import connection, get_context, parent_process
 from absl import logging
 from tfx.components.trainer.fn_args_utils import FnArgs
 
-from pipeline.cluster import Cluster
-from trainer.agreement import losses_explained, meet, said_by_chief
+from config.cluster import Cluster
 from trainer.arguments import RunArguments
-from trainer.distribution import make_strategy
+from trainer.distributed.collectives import losses_explained, meet, said_by_chief
+from trainer.distributed.strategies import make_strategy
 from trainer.run import configured, train_and_export
 
 

@@ -8,10 +8,9 @@ from tfx.dsl.components.base import base_component, executor_spec
 from tfx.types import standard_artifacts, standard_component_specs
 from tfx.types.component_spec import ChannelParameter
 
-from pipeline import paths
-from pipeline.config import Config, dump_config
-from pipeline.config.dump import TRAINER, TUNER
-from pipeline.fingerprint import TRAINER_CODE, code_fingerprint
+from config import Config, dump_config, paths
+from config.dump import TRAINER, TUNER
+from config.fingerprint import TRAINER_CODE, code_fingerprint
 from trainer.executor import RAW_EXAMPLES, Executor
 
 

@@ -14,34 +14,33 @@ import tensorflow as tf
 import tensorflow_transform as tft
 from tfx.components.trainer.fn_args_utils import FnArgs
 
-from pipeline import layout
-from pipeline.calls import ANSWERS_FILE
-from pipeline.config import Config, dump_config, parse_config
-from pipeline.config.dump import TRAINING
-from pipeline.config.override import changed_config
-from pipeline.fingerprint import AFTER_TRAINING, TRAINER_CODE, code_fingerprint
-from pipeline.progress import say
-from trainer.agreement import measured_by_chief
+from config import Config, dump_config, feature_names, parse_config
+from config.dump import TRAINING
+from config.fingerprint import TRAINING_CODE, code_fingerprint
+from config.load import changed_config
+from config.progress import say
 from trainer.arguments import RunArguments
-from trainer.attributes import load_attributes
-from trainer.batch_plan import plan_batches
-from trainer.catalogue import load_catalogue
-from trainer.data import WindowData
-from trainer.distillation import Distillation, load_teacher
-from trainer.distribution import make_strategy
+from trainer.data.attributes import load_attributes
+from trainer.data.batching import plan_batches
+from trainer.data.catalogue import load_catalogue
+from trainer.data.dataset import WindowData
+from trainer.data.user_sample import UserSample, eval_sample
+from trainer.data.windows import WindowSpec
+from trainer.distributed.collectives import measured_by_chief
+from trainer.distributed.strategies import make_strategy
 from trainer.executor import RAW_EVAL_FILES
-from trainer.expected import write_expected_answers
-from trainer.export import Exported, export_model
-from trainer.habits.build import build_habits
-from trainer.index.build import INDEX_FILE
-from trainer.loop import TrainingLoop, TrainingResult
-from trainer.metrics import Evaluator
-from trainer.model import RecommenderModel
-from trainer.neighbours.build import build_neighbours
-from trainer.quantised_tables import quantise_tables
-from trainer.snapshot import Snapshot, load_snapshot
-from trainer.user_sample import UserSample, eval_sample
-from trainer.windows import WindowSpec
+from trainer.export.golden_responses import write_expected_answers
+from trainer.export.index.build import INDEX_FILE
+from trainer.export.prediction_log import ANSWERS_FILE
+from trainer.export.quantised_tables import quantise_tables
+from trainer.export.saved_model import Exported, export_model
+from trainer.export.user_snapshot import Snapshot, load_snapshot
+from trainer.model.recommender import RecommenderModel
+from trainer.stacking.fit_baseline import build_habits
+from trainer.stacking.fit_neighbours import build_neighbours
+from trainer.training.distillation import Distillation, load_teacher
+from trainer.training.loop import TrainingLoop, TrainingResult
+from trainer.training.validation import Evaluator
 from transform.features import model_features, user_vocabulary_size
 
 RESULT_FILE = "training.json"
@@ -235,13 +234,13 @@ def items_pattern(arguments: RunArguments) -> list[str]:
 def items_beside(pattern: str) -> list[str]:
     """The catalogue beside another split, if there is one: `<uri>/Split-train/*` -> `<uri>/Split-items/*`."""
     folder = posixpath.dirname(posixpath.dirname(pattern))
-    items = posixpath.join(folder, f"Split-{layout.ITEMS_SPLIT}", "*")
+    items = posixpath.join(folder, f"Split-{feature_names.ITEMS_SPLIT}", "*")
     return [items] if tf.io.gfile.glob(items) else []
 
 
 def checkpoint_folder(arguments: RunArguments, files: list[str]) -> str:
     """A folder for exactly this training: the same data, and what the epochs read of the configuration and run of the
     code, find it again. What comes after them may have changed since: trained weights are as good as before."""
-    code = code_fingerprint(*TRAINER_CODE, without=AFTER_TRAINING)
+    code = code_fingerprint(*TRAINING_CODE)
     key = json.dumps([dump_config(configured(arguments), *TRAINING), code, files])
     return posixpath.join(arguments.custom_config["checkpoint_folder"], hashlib.sha256(key.encode()).hexdigest()[:16])

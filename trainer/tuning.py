@@ -13,14 +13,14 @@ from keras_tuner.engine.trial import Trial
 from tfx.components.trainer.fn_args_utils import FnArgs
 from tfx.components.tuner.component import TunerFnResult
 
-from pipeline.config import Config, dump_config, parse_config
-from pipeline.config.override import changed_config
-from pipeline.config.tuner import Parameter, TunerConfig
-from pipeline.progress import say
+from config import Config, dump_config, parse_config
+from config.load import changed_config
+from config.progress import say
+from config.tuner import Parameter, TunerConfig
 from trainer.arguments import RunArguments
-from trainer.distribution import make_strategy
-from trainer.improvement import figure_of, is_lower_better
+from trainer.distributed.strategies import make_strategy
 from trainer.run import TrainingJob
+from trainer.training.improvement import figure_of, is_lower_better
 
 
 def tuner_fn(fn_args: FnArgs) -> TunerFnResult:

@@ -2,13 +2,13 @@
 
 import tensorflow as tf
 
-from pipeline.config.training import TrainingConfig
-from pipeline.fingerprint import TRAINER_CODE, code_fingerprint
-from trainer.agreement import losses_explained, meet, said_by_chief
+from config.fingerprint import TRAINER_CODE, code_fingerprint
+from config.training import TrainingConfig
 from trainer.arguments import RunArguments
-from trainer.distribution import make_strategy
-from trainer.loop import TrainingResult
+from trainer.distributed.collectives import losses_explained, meet, said_by_chief
+from trainer.distributed.strategies import make_strategy
 from trainer.run import TrainingJob
+from trainer.training.loop import TrainingResult
 
 
 def train_with_chief() -> TrainingResult:

@@ -3,10 +3,9 @@
 from tfx import v1 as tfx
 from tfx.types import BaseChannel
 
-from pipeline import layout
-from pipeline.config import Config, dump_config
-from pipeline.config.dump import TRANSFORM
-from pipeline.fingerprint import code_fingerprint
+from config import Config, dump_config, feature_names
+from config.dump import TRANSFORM
+from config.fingerprint import code_fingerprint
 
 
 def make_transform(config: Config, examples: BaseChannel, schema: BaseChannel) -> tfx.components.Transform:
@@ -20,12 +19,13 @@ def make_transform(config: Config, examples: BaseChannel, schema: BaseChannel) -
         schema=schema,
         preprocessing_fn="transform.preprocessing.preprocessing_fn",
         splits_config=tfx.proto.SplitsConfig(
-            analyze=["train", layout.ITEMS_SPLIT], transform=[*layout.WINDOW_SPLITS, layout.ITEMS_SPLIT]
+            analyze=["train", feature_names.ITEMS_SPLIT],
+            transform=[*feature_names.WINDOW_SPLITS, feature_names.ITEMS_SPLIT],
         ),
         disable_analyzer_cache=True,
         disable_statistics=True,
         custom_config={
             "config": dump_config(config, *TRANSFORM),
-            "fingerprint": code_fingerprint("transform", "pipeline/config"),
+            "fingerprint": code_fingerprint("transform", "config"),
         },
     )

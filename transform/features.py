@@ -7,9 +7,8 @@ from typing import Final, Literal
 import numpy as np
 import tensorflow_transform as tft
 
-from pipeline import layout
-from pipeline.config import Config
-from pipeline.config.features import AnyFeature, Categorical, Cross, MultiValued, Numeric, Text, Time
+from config import Config, feature_names
+from config.features import AnyFeature, Categorical, Cross, MultiValued, Numeric, Text, Time
 
 Section = Literal["user", "context", "outcome", "item"]
 Form = Literal["category", "categories", "number"]
@@ -24,10 +23,10 @@ TIME_PARTS: Final = {"hour": 24, "weekday": 7, "hour_of_week": 168}
 """The number of categories of each part of time."""
 
 RAW_NAME: Final = {
-    "user": layout.user_feature,
-    "context": layout.context_feature,
-    "outcome": layout.outcome_feature,
-    "item": layout.item_feature,
+    "user": feature_names.user_feature,
+    "context": feature_names.context_feature,
+    "outcome": feature_names.outcome_feature,
+    "item": feature_names.item_feature,
 }
 """From a section and a feature's name to the name in the examples."""
 

@@ -3,13 +3,13 @@
 import tensorflow as tf
 import tensorflow_transform as tft
 
-from pipeline import layout
+from config import feature_names
 from transform.counting import VocabularyFile
 from transform.features import ITEM_FREQUENCIES, ITEM_VOCABULARY, USER_VOCABULARY
 from transform.raw import RawExamples
 from transform.vocabularies import TokenCounts
 
-_ITEM_FEATURES = (layout.ITEM_ID, layout.SEEN_ITEM_ID, layout.CATALOGUE_ID)
+_ITEM_FEATURES = (feature_names.ITEM_ID, feature_names.SEEN_ITEM_ID, feature_names.CATALOGUE_ID)
 
 
 def item_counts(raw: RawExamples, min_count: int, is_listed: bool) -> TokenCounts:
@@ -18,10 +18,10 @@ def item_counts(raw: RawExamples, min_count: int, is_listed: bool) -> TokenCount
     Without a table the catalogue is the log's own items: then all of them only where `min_count` is 1. The weights,
     which order the vocabulary, are the numbers of positive training targets.
     """
-    items = raw.strings(layout.ITEM_ID)
-    events = tf.sparse.retain(items, raw.flag(layout.IS_TARGET, items))
-    positives = tf.cast(raw.flag(layout.IS_POSITIVE, events), tf.int64)
-    catalogue = raw.strings(layout.CATALOGUE_ID).values
+    items = raw.strings(feature_names.ITEM_ID)
+    events = tf.sparse.retain(items, raw.flag(feature_names.IS_TARGET, items))
+    positives = tf.cast(raw.flag(feature_names.IS_POSITIVE, events), tf.int64)
+    catalogue = raw.strings(feature_names.CATALOGUE_ID).values
     stays = is_listed or min_count == 1
     enough = tf.fill(tf.shape(catalogue), tf.constant(min_count if stays else 0, tf.int64))
     return TokenCounts(
@@ -46,12 +46,12 @@ def item_indexes(raw: RawExamples, path: tf.Tensor) -> dict[str, tf.SparseTensor
 
 def user_counts(raw: RawExamples, min_count: int) -> TokenCounts:
     """The vocabulary of users with at least `min_count` training events, by their number."""
-    users = raw.strings(layout.USER_ID)
+    users = raw.strings(feature_names.USER_ID)
     events = tf.gather(raw.targets_per_row(), users.indices[:, 0])
     return TokenCounts(VocabularyFile(USER_VOCABULARY, min_count=min_count), users.values, events, events)
 
 
 def user_indexes(raw: RawExamples, path: tf.Tensor) -> tf.SparseTensor:
     """Looks user ids up: int64 in [0, U], U for unknown users."""
-    users = raw.strings(layout.USER_ID)
+    users = raw.strings(feature_names.USER_ID)
     return tft.apply_vocabulary(users, path, num_oov_buckets=1)

@@ -4,9 +4,8 @@ from typing import Any
 
 import tensorflow as tf
 
-from pipeline import layout
-from pipeline.config import Config, parse_config
-from pipeline.config.features import Categorical, Cross, MultiValued, Numeric, Text, Time
+from config import Config, feature_names, parse_config
+from config.features import Categorical, Cross, MultiValued, Numeric, Text, Time
 from transform.counting import VocabularyFile
 from transform.features import ITEM_VOCABULARY, RAW_NAME, USER_VOCABULARY, Section, configured
 from transform.ids import item_counts, item_indexes, user_counts, user_indexes
@@ -20,7 +19,13 @@ from transform.trend import count_trend
 from transform.vocabularies import TokenCounts, vocabulary_indexes, vocabulary_paths
 
 _FINGERPRINTS = (1 << 63) - 1
-_UNCHANGED = (layout.TIME, layout.IS_POSITIVE, layout.IS_TARGET, layout.IS_COLD_USER, layout.TARGET_COUNT)
+_UNCHANGED = (
+    feature_names.TIME,
+    feature_names.IS_POSITIVE,
+    feature_names.IS_TARGET,
+    feature_names.IS_COLD_USER,
+    feature_names.TARGET_COUNT,
+)
 
 
 def preprocessing_fn(inputs: dict[str, tf.SparseTensor], custom_config: dict[str, Any]) -> dict[str, tf.SparseTensor]:
@@ -51,21 +56,21 @@ def preprocessing_fn(inputs: dict[str, tf.SparseTensor], custom_config: dict[str
     if config.trend is not None:
         count_trend(raw, config.trend)
     outputs = _unchanged(config, raw) | item_indexes(raw, paths[ITEM_VOCABULARY])
-    outputs[layout.USER_ID] = user_indexes(raw, paths[USER_VOCABULARY])
+    outputs[feature_names.USER_ID] = user_indexes(raw, paths[USER_VOCABULARY])
     for name, (_, feature, values) in strings.items():
         outputs[name] = values.with_values(vocabulary_indexes(values.values, paths[name], feature.oov_buckets))
     return outputs | _without_vocabulary(config, raw)
 
 
 def _unchanged(config: Config, raw: RawExamples) -> dict[str, tf.SparseTensor]:
-    sessions = {n: _session(n, raw) for n in map(layout.session, config.sessions)}
+    sessions = {n: _session(n, raw) for n in map(feature_names.session, config.sessions)}
     floats = {n: raw.floats(n) for n in config.label_features}
-    return {n: raw.integers(n) for n in _UNCHANGED} | sessions | floats | {layout.USER_KEY: _user_key(raw)}
+    return {n: raw.integers(n) for n in _UNCHANGED} | sessions | floats | {feature_names.USER_KEY: _user_key(raw)}
 
 
 def _user_key(raw: RawExamples) -> tf.SparseTensor:
     """A fingerprint of the user's id, which tells users apart that the vocabulary does not know."""
-    users = raw.strings(layout.USER_ID)
+    users = raw.strings(feature_names.USER_ID)
     return users.with_values(tf.strings.to_hash_bucket_fast(users.values, _FINGERPRINTS))
 
 
@@ -115,5 +120,5 @@ def _transform(section: Section, feature: Cross | Numeric | Time, raw: RawExampl
 def _analysed(section: Section, values: tf.SparseTensor, raw: RawExamples) -> tf.Tensor:
     """The flat values that full-pass statistics see: of an event only where it is a target, so each event once."""
     if section in ("context", "outcome"):
-        return tf.boolean_mask(values.values, raw.flag(layout.IS_TARGET, values))
+        return tf.boolean_mask(values.values, raw.flag(feature_names.IS_TARGET, values))
     return values.values

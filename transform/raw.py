@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 import tensorflow as tf
 
-from pipeline import layout
+from config import feature_names
 
 
 class RawExamples:
@@ -56,7 +56,7 @@ class RawExamples:
 
     def targets_per_row(self) -> tf.Tensor:
         """The number of training targets in each window: int64 [B]."""
-        targets = self.integers(layout.IS_TARGET)
+        targets = self.integers(feature_names.IS_TARGET)
         return tf.math.unsorted_segment_sum(targets.values, targets.indices[:, 0], self._rows)
 
     def _numeric(self, name: str, dtype: tf.DType) -> tf.SparseTensor:

@@ -21,8 +21,8 @@ import tensorflow as tf
 import tensorflow_transform as tft
 from tensorflow_transform.beam import experimental
 
-from pipeline import layout
-from pipeline.config.features import Trend
+from config import feature_names
+from config.features import Trend
 from transform.features import item_vocabulary
 from transform.raw import RawExamples
 from transform.times import DAY, Span, Times
@@ -88,10 +88,12 @@ def narrowest(trend: Trend) -> int:
 
 def count_trend(raw: RawExamples, trend: Trend) -> None:
     """Counts the positive training targets of the analysed data; the file travels with the graph as an asset."""
-    items = raw.strings(layout.ITEM_ID)
-    events = tf.sparse.retain(items, raw.flag(layout.IS_TARGET, items) & raw.flag(layout.IS_POSITIVE, items))
+    items = raw.strings(feature_names.ITEM_ID)
+    events = tf.sparse.retain(
+        items, raw.flag(feature_names.IS_TARGET, items) & raw.flag(feature_names.IS_POSITIVE, items)
+    )
     tft.experimental.ptransform_analyzer(
-        inputs=[events.values, raw.integers_at(layout.TIME, events)],
+        inputs=[events.values, raw.integers_at(feature_names.TIME, events)],
         ptransform=WriteTrend(trend),
         output_dtypes=[tf.string],
         output_shapes=[[]],

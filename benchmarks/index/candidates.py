@@ -14,8 +14,8 @@ import tensorflow as tf  # isort: skip
 import tensorflow_recommenders as tfrs  # isort: skip
 
 from benchmarks.index.data import Floats
-from pipeline.config.serving import ServingConfig
-from trainer.index.build import build_index
+from config.serving import ServingConfig
+from trainer.export.index.build import build_index
 
 K = 100
 Search = Callable[[Floats], NDArray[Any]]

@@ -11,7 +11,7 @@ import scipy.sparse as sp
 import tensorflow as tf
 from tfx_bsl.coders.example_coder import ExamplesToRecordBatchDecoder
 
-from pipeline import layout
+from config import feature_names
 
 
 @dataclass(frozen=True)
@@ -89,11 +89,11 @@ def read_log(uri: str, label: str) -> Log:
     Raises:
       FileNotFoundError, ValueError: If a split has no files or no examples.
     """
-    tables = {split: read_split(uri, split) for split in (*layout.WINDOW_SPLITS, layout.ITEMS_SPLIT)}
-    train, catalogue = tables["train"], tables[layout.ITEMS_SPLIT]
+    tables = {split: read_split(uri, split) for split in (*feature_names.WINDOW_SPLITS, feature_names.ITEMS_SPLIT)}
+    train, catalogue = tables["train"], tables[feature_names.ITEMS_SPLIT]
     items = _items(train, catalogue)
-    users = pc.unique(_concat([_flat(tables[split], layout.USER_ID) for split in layout.WINDOW_SPLITS]))
-    events = {split: _events(tables[split], users, items, label) for split in layout.WINDOW_SPLITS}
+    users = pc.unique(_concat([_flat(tables[split], feature_names.USER_ID) for split in feature_names.WINDOW_SPLITS]))
+    events = {split: _events(tables[split], users, items, label) for split in feature_names.WINDOW_SPLITS}
     return Log(
         users=users,
         items=items,
@@ -129,13 +129,13 @@ def _batches(files: list[str]) -> Iterator[pa.Table]:
 
 def _items(train: pa.Table, catalogue: pa.Table) -> pa.Array:
     """All items by falling number of positive train events, then by id, both descending."""
-    counted = _flat(train, layout.ITEM_ID).filter(
+    counted = _flat(train, feature_names.ITEM_ID).filter(
         pc.and_(
-            pc.equal(_flat(train, layout.IS_TARGET), 1),
-            pc.equal(_flat(train, layout.IS_POSITIVE), 1),
+            pc.equal(_flat(train, feature_names.IS_TARGET), 1),
+            pc.equal(_flat(train, feature_names.IS_POSITIVE), 1),
         )
     )
-    once = pc.unique(_concat([_flat(catalogue, layout.CATALOGUE_ID), _flat(train, layout.ITEM_ID)]))
+    once = pc.unique(_concat([_flat(catalogue, feature_names.CATALOGUE_ID), _flat(train, feature_names.ITEM_ID)]))
     counts = np.bincount(pc.index_in(counted, value_set=once).to_numpy(), minlength=len(once))
     table = pa.table({"id": once, "count": counts})
     return table.sort_by([("count", "descending"), ("id", "descending")])["id"].combine_chunks()
@@ -143,18 +143,18 @@ def _items(train: pa.Table, catalogue: pa.Table) -> pa.Array:
 
 def _events(table: pa.Table, users: pa.Array, items: pa.Array, label: str) -> tuple[Events, np.ndarray]:
     """All events of all windows, and their windows."""
-    item = pc.index_in(_flat(table, layout.ITEM_ID), value_set=items).fill_null(len(items)).to_numpy()
-    window = np.repeat(np.arange(len(table)), _lengths(table, layout.ITEM_ID))
-    user = pc.index_in(_flat(table, layout.USER_ID), value_set=users).to_numpy()[window]
+    item = pc.index_in(_flat(table, feature_names.ITEM_ID), value_set=items).fill_null(len(items)).to_numpy()
+    window = np.repeat(np.arange(len(table)), _lengths(table, feature_names.ITEM_ID))
+    user = pc.index_in(_flat(table, feature_names.USER_ID), value_set=users).to_numpy()[window]
     zeros = np.zeros(len(item))
-    time = _values(table, layout.TIME, zeros)
-    labels = _values(table, layout.label(label), zeros)
-    weights = _values(table, layout.weight(label), zeros)
+    time = _values(table, feature_names.TIME, zeros)
+    labels = _values(table, feature_names.label(label), zeros)
+    weights = _values(table, feature_names.weight(label), zeros)
     return Events(
         user.astype(np.int64),
         item.astype(np.int64),
         time.astype(np.int64),
-        _values(table, layout.IS_POSITIVE, zeros) == 1,
+        _values(table, feature_names.IS_POSITIVE, zeros) == 1,
         np.where(weights > 0, labels, np.nan).astype(np.float32),
     ), window
 
@@ -162,7 +162,7 @@ def _events(table: pa.Table, users: pa.Array, items: pa.Array, label: str) -> tu
 def _train_events(events: tuple[Events, np.ndarray], table: pa.Table) -> Events:
     """Each train event once, where it is a target; windows of a user in the order of their targets' times."""
     every, window = events
-    target = _flat(table, layout.IS_TARGET).to_numpy() == 1
+    target = _flat(table, feature_names.IS_TARGET).to_numpy() == 1
     kept, window = every[target], window[target]
     first, last = np.zeros(len(table), np.int64), np.zeros(len(table), np.int64)
     first[window[::-1]] = kept.time[::-1]
@@ -175,8 +175,8 @@ def _targets(events: tuple[Events, np.ndarray], table: pa.Table, items: pa.Array
     every, window = events
     last = np.flatnonzero(np.r_[window[1:] != window[:-1], len(window) > 0])
     order = np.lexsort((every.time[last], every.user[last]))
-    seen = _membership(table, layout.SEEN_ITEM_ID, items)
-    cold = _flat(table, layout.IS_COLD_USER).to_numpy() == 1
+    seen = _membership(table, feature_names.SEEN_ITEM_ID, items)
+    cold = _flat(table, feature_names.IS_COLD_USER).to_numpy() == 1
     return Targets(every[last[order]], seen[order], cold[order])
 
 

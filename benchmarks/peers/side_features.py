@@ -8,7 +8,7 @@ import pyarrow.compute as pc
 import scipy.sparse as sp
 
 from benchmarks.peers.examples import Log
-from pipeline import layout
+from config import feature_names
 
 MIN_COUNT: Final = 5
 """Values of fewer rows say little; unique ones (titles) are but another id."""
@@ -18,18 +18,20 @@ BINS: Final = 10
 
 def user_features(log: Log) -> sp.csr_matrix:
     """One row per user, one column per value of a user feature: float32 [U, F]. Users without features: zeros."""
-    return _features(log.user_rows, layout.USER_ID, layout.user_feature(""), log.users)
+    return _features(log.user_rows, feature_names.USER_ID, feature_names.user_feature(""), log.users)
 
 
 def item_features(log: Log) -> sp.csr_matrix:
     """One row per item, one column per value of a catalogue feature: float32 [V, F]. Unknown items: zeros."""
-    return _features(log.item_rows, layout.CATALOGUE_ID, layout.item_feature(""), log.items)
+    return _features(log.item_rows, feature_names.CATALOGUE_ID, feature_names.item_feature(""), log.items)
 
 
 def _features(table: pa.Table, key: str, prefix: str, ids: pa.Array) -> sp.csr_matrix:
     owner = pc.index_in(pc.list_flatten(table[key].combine_chunks()), value_set=ids).to_numpy()
     owners, first = np.unique(owner, return_index=True)  # a user's features are the same in all windows
-    columns = [name for name in table.column_names if name.startswith(prefix) and name not in (key, layout.ITEM_ID)]
+    columns = [
+        name for name in table.column_names if name.startswith(prefix) and name not in (key, feature_names.ITEM_ID)
+    ]
     blocks = [_one_hot(table[name].combine_chunks().take(first), owners, len(ids)) for name in columns]
     return sp.hstack([sp.csr_matrix((len(ids), 0), dtype=np.float32), *blocks], format="csr")
 

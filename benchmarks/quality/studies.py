@@ -7,8 +7,8 @@ from typing import Any, Final
 
 import yaml
 
-from pipeline.config import Config, parse_config
-from pipeline.evaluation.request_forms import WORDS, of_form
+from config import Config, parse_config
+from trainer.metrics.request_forms import WORDS, of_form
 
 STUDIES: Final = Path(__file__).with_name("studies.yaml")
 ROOT: Final = "runs/quality"

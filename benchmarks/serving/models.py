@@ -19,10 +19,10 @@ from tensorflow_serving.apis import predict_pb2, prediction_log_pb2  # isort: sk
 
 from benchmarks.index.data import clustered
 from benchmarks.serving.requests import MODEL_NAME, write_requests
-from pipeline.config.serving import ServingConfig
+from config.serving import ServingConfig
 from serving.server.predict import DEFAULT_SIGNATURE
 from serving.server.servable import WARMUP_FILE
-from trainer.index.build import build_index
+from trainer.export.index.build import build_index
 
 _DIMENSION = 64
 _REQUESTS = 256

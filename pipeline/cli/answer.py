@@ -10,11 +10,11 @@ from rich import box
 from rich.cells import cell_len
 from rich.table import Table
 
+from config import Config
+from config.features import Text
 from pipeline.cli.console import plain_console
 from pipeline.cli.person import Person
 from pipeline.cli.rows import find_rows
-from pipeline.config import Config
-from pipeline.config.features import Text
 from pipeline.ingest.values import as_text
 from pipeline.visible import one_line
 from serving.client import Explanation, Influence, Recommendation

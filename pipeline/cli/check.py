@@ -24,10 +24,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def execute(arguments: argparse.Namespace) -> int:
     """Prints what the tables hold and `FILE: ok`, or raises `ConfigError` with every problem."""
-    from pipeline.check import checked_config
-    from pipeline.check_rows import FIRST_ROWS, check_rows
+    from config import ConfigError
+    from pipeline.checks.configuration import checked_config
+    from pipeline.checks.rows import FIRST_ROWS, check_rows
     from pipeline.cli.row_tables import row_lines, row_tables
-    from pipeline.config import ConfigError
     from pipeline.ingest.tables import TableError
 
     config = checked_config(arguments.config, writes=True)

@@ -7,9 +7,9 @@ import argparse
 import sys
 from pathlib import Path
 
+from config import ConfigError
 from pipeline.cli import exits
 from pipeline.cli.options import add_config
-from pipeline.config import ConfigError
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -23,8 +23,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def execute(arguments: argparse.Namespace) -> int:
     """Compiles; raises `ConfigError`, or `CommandError` without kfp."""
-    from pipeline.check import checked_config
-    from pipeline.check_folders import why_unwritable
+    from pipeline.checks.configuration import checked_config
+    from pipeline.checks.folders import why_unwritable
 
     config = checked_config(arguments.config, with_data=False)
     if problem := why_unwritable(str(Path(arguments.output).parent)):

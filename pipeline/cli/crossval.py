@@ -14,11 +14,11 @@ from typing import Literal
 from rich import box
 from rich.table import Table
 
+from config import Config, ConfigError
 from pipeline import crossval
 from pipeline.cli import exits
 from pipeline.cli.console import plain_console
 from pipeline.cli.options import add_config, positive
-from pipeline.config import Config, ConfigError
 from pipeline.crossval import Summary
 
 FILE = "crossval.json"
@@ -37,7 +37,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def execute(arguments: argparse.Namespace) -> int:
     """Runs the folds and prints a table; raises `ConfigError`, or `CommandError` when a fold fails."""
-    from pipeline.check import checked_config
+    from pipeline.checks.configuration import checked_config
 
     if arguments.folds < 2:
         raise ConfigError(f"`--folds` should be at least 2. Received: {arguments.folds}")

@@ -6,9 +6,9 @@ Writes the tables that `data.dataset` names into `data.folder`; does nothing whe
 import argparse
 from pathlib import Path
 
+from config import ConfigError
 from pipeline.cli import exits
 from pipeline.cli.options import add_config
-from pipeline.config import ConfigError
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -18,7 +18,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def execute(arguments: argparse.Namespace) -> int:
     """Fetches and says what, where and under which terms; raises `ConfigError` or `CommandError`."""
-    from pipeline.check import checked_config
+    from pipeline.checks.configuration import checked_config
 
     config = checked_config(arguments.config, with_data=False)
     if config.data.dataset is None:

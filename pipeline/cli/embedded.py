@@ -4,9 +4,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Final
 
+from config import Config
 from pipeline.cli.exits import CommandError
 from pipeline.cli.serve import server_flags
-from pipeline.config import Config
 from serving.server.process import server_process, socket_folder, wait_for_address
 
 _START_SECONDS: Final = 300.0

@@ -1,8 +1,8 @@
 """A whole local run, or the error that a person sees."""
 
+from config import Config
 from pipeline.cli import exits
 from pipeline.cli.console import warn
-from pipeline.config import Config
 from pipeline.runners.local import Outcome, RunError, run_local
 
 

@@ -5,8 +5,8 @@ import os
 import sys
 from collections.abc import Sequence
 
+from config import ConfigError
 from pipeline.cli import check, compile, crossval, data, exits, recommend, rollback, run, serve, versions, worker
-from pipeline.config import ConfigError
 
 COMMANDS = {
     "run": run,

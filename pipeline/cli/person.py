@@ -6,8 +6,8 @@ from typing import Any, Final
 
 import pyarrow as pa
 
+from config import Config
 from pipeline.cli.rows import find_rows
-from pipeline.config import Config
 from pipeline.ingest import events as cleaned
 from pipeline.ingest.columns import Plan
 from pipeline.ingest.events import clean_events, read_column

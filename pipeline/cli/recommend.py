@@ -13,12 +13,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pipeline import paths
+from config import Config, paths
 from pipeline.cli import exits
 from pipeline.cli.console import warn
 from pipeline.cli.options import add_config, positive
 from pipeline.cli.wishes import add_wishes, with_wishes
-from pipeline.config import Config
 
 if TYPE_CHECKING:
     from serving.client import RecommenderClient
@@ -40,7 +39,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def execute(arguments: argparse.Namespace) -> int:
     """Asks and prints; raises `ConfigError` or `CommandError`."""
-    from pipeline.check import checked_config
+    from pipeline.checks.configuration import checked_config
 
     config = checked_config(arguments.config)
     from pipeline.cli.answer import show_explanations, show_history, show_items

@@ -5,7 +5,7 @@ The version is moved, in one step, to a folder beside the serving folder (`<fold
 
 import argparse
 
-from pipeline import paths
+from config import paths
 from pipeline.cli import exits
 from pipeline.cli.options import add_config, positive
 
@@ -23,7 +23,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def execute(arguments: argparse.Namespace) -> int:
     """Withdraws and says what answers now; raises `ConfigError` or `CommandError`."""
-    from pipeline.check import checked_config
+    from pipeline.checks.configuration import checked_config
     from pipeline.push.withdraw import WithdrawError, version_numbers, withdraw, withdrawn_folder
 
     base_path = paths.serving(checked_config(arguments.config, with_data=False))

@@ -5,8 +5,8 @@ from collections.abc import Iterator
 from rich import box
 from rich.table import Table
 
-from pipeline.check_rows import RowCheck
-from pipeline.config import Config
+from config import Config
+from pipeline.checks.rows import RowCheck
 from pipeline.ingest.samples import as_date
 from pipeline.ingest.verdicts import TABLES, describe, file_name, meeting, reasons
 

@@ -5,7 +5,7 @@ from collections.abc import Collection, Sequence
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from pipeline.config.data import Table
+from config.data import Table
 from pipeline.ingest.reading import read_batches
 from pipeline.ingest.tables import table_files
 from pipeline.ingest.values import as_text

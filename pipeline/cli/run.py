@@ -20,7 +20,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def execute(arguments: argparse.Namespace) -> int:
     """Runs and reports; raises `ConfigError`, or `CommandError` when the run cannot start."""
-    from pipeline.check import checked_config
+    from pipeline.checks.configuration import checked_config
     from pipeline.cli.finished import finished_run
 
     config = checked_config(arguments.config, writes=True)

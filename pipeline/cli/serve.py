@@ -6,10 +6,9 @@ Newer versions are picked up while it serves. It speaks TensorFlow Serving's int
 import argparse
 from pathlib import Path
 
-from pipeline import paths
+from config import Config, paths
 from pipeline.cli import exits
 from pipeline.cli.options import add_config
-from pipeline.config import Config
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -21,7 +20,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def execute(arguments: argparse.Namespace) -> int:
     """Serves until it is told to stop; raises `ConfigError` or `CommandError`."""
-    from pipeline.check import checked_config
+    from pipeline.checks.configuration import checked_config
 
     config = checked_config(arguments.config, with_data=False)
     require_pushed(config, arguments.config)

@@ -13,13 +13,12 @@ from typing import TYPE_CHECKING
 from rich import box
 from rich.table import Table
 
-from pipeline import paths
+from config import Config, dump_config, paths
+from config.dump import TRAINER
+from config.fingerprint import TRAINER_CODE, code_fingerprint
 from pipeline.cli import exits
 from pipeline.cli.console import plain_console
 from pipeline.cli.options import add_config
-from pipeline.config import Config, dump_config
-from pipeline.config.dump import TRAINER
-from pipeline.fingerprint import TRAINER_CODE, code_fingerprint
 
 if TYPE_CHECKING:
     from pipeline.push.history import Pushed
@@ -38,7 +37,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def execute(arguments: argparse.Namespace) -> int:
     """Prints two tables; raises `ConfigError`, or `CommandError` when nothing was pushed."""
-    from pipeline.check import checked_config
+    from pipeline.checks.configuration import checked_config
 
     config = checked_config(arguments.config, with_data=False)
     with tempfile.TemporaryDirectory() as folder:
@@ -113,7 +112,7 @@ def outcomes(
     config: Config, states: Mapping[int, str], pushed: Mapping[int, "Pushed"], figures: Mapping[int, Figures]
 ) -> Table:
     """A row for each version: what became of it, and its main figures on every split that was evaluated."""
-    from pipeline.evaluation.metric_names import main_metric
+    from trainer.metrics.names import main_metric
 
     main = main_metric(config)[0]
     measured = {key for found in figures.values() for key in found if key[1] == main or key[1].endswith(_TASK_METRICS)}

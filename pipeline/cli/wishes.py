@@ -7,9 +7,9 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
+from config import Config
+from config.features import Numeric, Time
 from pipeline.cli.exits import CommandError
-from pipeline.config import Config
-from pipeline.config.features import Numeric, Time
 from serving.client.request import Bound, Request
 
 _CONDITION = re.compile(r"([a-z][a-z0-9_]*)(>=|<=|=)(.+)", re.DOTALL)

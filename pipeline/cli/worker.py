@@ -19,7 +19,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def execute(arguments: argparse.Namespace) -> int:
     """Trains; raises `ConfigError`, or `CommandError` where the training cannot be finished."""
-    from pipeline.cluster import Cluster
+    from config.cluster import Cluster
 
     cluster = Cluster.of_worker(os.environ)
     print(f"{cluster} waits for the chief, {cluster.addresses[0]}", flush=True)

@@ -14,8 +14,8 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from pipeline.evaluation.joined import joined
-from pipeline.evaluation.user_figures import Floats, Integers, Targets, figures_by_user
+from trainer.metrics.ordering import joined
+from trainer.metrics.ranking import Floats, Integers, Targets, figures_by_user
 
 Places = npt.NDArray[np.uint8]
 _NEVER = 255

@@ -14,10 +14,10 @@ from tfx.dsl.input_resolution.strategies.latest_blessed_model_strategy import La
 from tfx.types import standard_artifacts
 from tfx.utils import path_utils
 
-from pipeline.config import Config, ConfigError, parse_config
-from pipeline.evaluation.request_forms import request_forms
+from config import Config, ConfigError, parse_config
 from pipeline.ingest.columns import Plan
 from pipeline.lineage import Lineage, custom_config
+from trainer.metrics.request_forms import request_forms
 
 MODEL = "model"
 BLESSING = "model_blessing"

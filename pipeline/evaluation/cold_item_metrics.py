@@ -8,7 +8,7 @@ import tensorflow_model_analysis as tfma
 
 from pipeline.evaluation.accumulator import Averages, Events, Memory, UserAverages
 from pipeline.evaluation.folds import Outputs, computation
-from pipeline.evaluation.metric_names import (
+from trainer.metrics.names import (
     COLD_PLACES,
     COLD_USERS,
     LIFT,
@@ -17,7 +17,7 @@ from pipeline.evaluation.metric_names import (
     cold_item_metrics,
     ranking_metrics,
 )
-from pipeline.evaluation.user_figures import Targets
+from trainer.metrics.ranking import Targets
 
 _KINDS = ("", POPULARITY, LIFT)
 _RANKS = (("target_rank", "popularity_rank"), ("cold_rank", "popularity_cold_rank"))

@@ -3,7 +3,7 @@
 from tfx import types
 from tfx import v1 as tfx
 
-from pipeline.config import Config
+from config import Config
 from pipeline.evaluation.eval_config import make_eval_config
 
 _EXTRACTORS = "pipeline.evaluation.extractors"

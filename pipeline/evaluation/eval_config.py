@@ -6,12 +6,14 @@ from typing import Any
 from tensorflow_model_analysis import constants
 from tensorflow_model_analysis.proto import config_pb2
 
-from pipeline import layout
-from pipeline.config import Config
+from config import Config, feature_names
+from config.fingerprint import code_fingerprint
 from pipeline.evaluation.cold_item_metrics import ColdItemMetrics
 from pipeline.evaluation.gates import Bound, bounds, headline_slice
 from pipeline.evaluation.list_metrics import ListMetrics
-from pipeline.evaluation.metric_names import (
+from pipeline.evaluation.request_metrics import RequestMetrics, RequestTaskMetrics
+from pipeline.evaluation.tfma_metrics import IndexRecall, RetrievalMetrics, RowCount, TaskMetrics
+from trainer.metrics.names import (
     COLD_USERS,
     EXAMPLES,
     LIFT,
@@ -20,15 +22,12 @@ from pipeline.evaluation.metric_names import (
     index_recall_metric,
     list_metrics,
 )
-from pipeline.evaluation.request_forms import (
+from trainer.metrics.request_forms import (
     request_figure,
     request_forms,
     request_ranking_metrics,
     request_task_metrics,
 )
-from pipeline.evaluation.request_metrics import RequestMetrics, RequestTaskMetrics
-from pipeline.evaluation.tfma_metrics import IndexRecall, RetrievalMetrics, RowCount, TaskMetrics
-from pipeline.fingerprint import code_fingerprint
 
 
 def make_eval_config(config: Config) -> Any:
@@ -72,7 +71,7 @@ def _model_spec(config: Config) -> Any:
 
 def _slices(config: Config) -> list[Any]:
     """Each split whole; its warm and its cold users; of these, every configured slice."""
-    split, cold = layout.SPLIT, layout.IS_COLD_USER
+    split, cold = feature_names.SPLIT, feature_names.IS_COLD_USER
     keys = [(split,), (split, cold), *((split, cold, name) for name in config.evaluation.slices)]
     return [config_pb2.SlicingSpec(feature_keys=key) for key in keys]
 

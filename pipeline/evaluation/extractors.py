@@ -13,9 +13,9 @@ import apache_beam as beam
 import numpy as np
 import tensorflow_model_analysis as tfma
 
-from pipeline import layout
+from config import feature_names
 
-_EVENT_PREFIX = layout.context_feature("")
+_EVENT_PREFIX = feature_names.context_feature("")
 _MAX_ROWS = 512
 """A batch's rows at most: the model scores rows x catalogue at once."""
 

@@ -6,8 +6,8 @@ new, so there the headline is all users.
 
 from typing import Literal, NamedTuple
 
-from pipeline.config import Config
-from pipeline.evaluation.metric_names import EXAMPLES, LIFT, baseline_gate, direction
+from config import Config
+from trainer.metrics.names import EXAMPLES, LIFT, baseline_gate, direction
 
 Kind = Literal["value", "change"]
 

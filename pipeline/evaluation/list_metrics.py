@@ -8,8 +8,8 @@ import numpy as np
 import tensorflow_model_analysis as tfma
 
 from pipeline.evaluation.folds import Outputs, computation
-from pipeline.evaluation.metric_names import POPULARITY
-from pipeline.evaluation.user_figures import Floats
+from trainer.metrics.names import POPULARITY
+from trainer.metrics.ranking import Floats
 
 _KINDS = ("", POPULARITY)
 
@@ -17,7 +17,7 @@ _KINDS = ("", POPULARITY)
 class ListMetrics(tfma.metrics.Metric):
     """The mean of each figure of the model's lists and, as `popularity_<name>`, of those of the most popular items.
 
-    `trainer.list_figures` has the definitions. Lists of which a figure is undefined do not count; a model that does
+    `trainer.metrics.lists` has the definitions. Lists of which a figure is undefined do not count; a model that does
     not answer it has NaN.
 
     Args:

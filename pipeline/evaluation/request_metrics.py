@@ -9,10 +9,10 @@ import tensorflow_model_analysis as tfma
 
 from pipeline.evaluation.accumulator import Events, Memory, UserAverages
 from pipeline.evaluation.folds import Fold, Outputs, computation
-from pipeline.evaluation.metric_names import STANDARD_ERROR, ranking_metrics
-from pipeline.evaluation.request_forms import REQUEST_RANK, request_output
-from pipeline.evaluation.task_figures import Answers, BinaryFigures, RegressionFigures
-from pipeline.evaluation.user_figures import Floats, Targets
+from trainer.metrics.names import STANDARD_ERROR, ranking_metrics
+from trainer.metrics.prediction import Answers, BinaryFigures, RegressionFigures
+from trainer.metrics.ranking import Floats, Targets
+from trainer.metrics.request_forms import REQUEST_RANK, request_output
 
 _FOLDS: Final[dict[str, type[Fold]]] = {"rmse": RegressionFigures, "auc": BinaryFigures}
 

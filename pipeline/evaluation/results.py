@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from pipeline.evaluation.metric_names import STANDARD_ERROR
+from trainer.metrics.names import STANDARD_ERROR
 
 _CANDIDATE = ("", "candidate")
 _GROUPS = {"0": "warm", "1": "cold"}

@@ -6,8 +6,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from pipeline import paths
-from pipeline.config import Config, load_config
+from config import Config, load_config, paths
 from pipeline.evaluation.results import figure_text, headline
 
 

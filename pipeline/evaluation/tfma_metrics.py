@@ -7,9 +7,8 @@ import numpy as np
 import tensorflow_model_analysis as tfma
 
 from pipeline.evaluation.accumulator import Averages, Events, Memory, UserAverages
-from pipeline.evaluation.class_figures import ClassFigures
 from pipeline.evaluation.folds import Outputs, computation
-from pipeline.evaluation.metric_names import (
+from trainer.metrics.names import (
     EXAMPLES,
     LIFT,
     MAX_TOP_ITEMS,
@@ -18,9 +17,9 @@ from pipeline.evaluation.metric_names import (
     USERS,
     ranking_metrics,
 )
-from pipeline.evaluation.order_figures import OrderFigures, Scores
-from pipeline.evaluation.task_figures import Answers, BinaryFigures, RegressionFigures
-from pipeline.evaluation.user_figures import Floats, Targets
+from trainer.metrics.ordering import OrderFigures, Scores
+from trainer.metrics.prediction import Answers, BinaryFigures, ClassFigures, RegressionFigures
+from trainer.metrics.ranking import Floats, Targets
 
 _KINDS = ("", POPULARITY, LIFT)
 

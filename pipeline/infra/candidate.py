@@ -5,7 +5,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
-from pipeline.config.serving import InfraConfig
+from config.serving import InfraConfig
 from pipeline.infra.tensorflow_serving import CandidateError, last_line, serve_with_tensorflow_serving
 from serving.server.process import server_process, socket_folder, wait_for_address
 

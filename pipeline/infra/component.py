@@ -6,9 +6,9 @@ from tfx.dsl.components.base import base_component, executor_spec
 from tfx.types import standard_artifacts
 from tfx.types.component_spec import ChannelParameter, ExecutionParameter
 
-from pipeline.config import Config, dump_config
-from pipeline.config.dump import INFRA
-from pipeline.fingerprint import INFRA_CODE, code_fingerprint
+from config import Config, dump_config
+from config.dump import INFRA
+from config.fingerprint import INFRA_CODE, code_fingerprint
 from pipeline.infra.executor import Executor
 
 

@@ -12,11 +12,11 @@ from tfx.dsl.io import fileio
 from tfx.types import artifact_utils
 from tfx.utils import io_utils, path_utils
 
-from pipeline.calls import ANSWERS_FILE, read_calls
-from pipeline.config import parse_config
+from config import parse_config
 from pipeline.infra.requests import read_probes
 from pipeline.infra.validation import Verdict, validate
-from trainer.index.build import INDEX_FILE
+from trainer.export.index.build import INDEX_FILE
+from trainer.export.prediction_log import ANSWERS_FILE, read_calls
 
 # The names that TFX's Pusher and other readers of the artifact look for.
 _BLESSED_PROPERTY: Final = "blessed"

@@ -8,10 +8,10 @@ from typing import NamedTuple
 
 import tensorflow as tf
 
-from pipeline.config.serving import InfraConfig
+from config.serving import InfraConfig
 from pipeline.infra.requests import Probe
-from pipeline.requests import as_of_now
 from serving.client import RecommenderClient
+from trainer.export.eval_requests import as_of_now
 
 
 class Latency(NamedTuple):

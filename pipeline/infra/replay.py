@@ -9,7 +9,7 @@ import tensorflow as tf
 from numpy.typing import NDArray
 from tensorflow_serving.apis import prediction_service_pb2_grpc
 
-from pipeline import layout
+from config import feature_names
 from serving.client.calls import OPTIONS
 
 Answer = Mapping[str, NDArray[Any]]
@@ -88,9 +88,9 @@ class _Ranking(NamedTuple):
 
 
 def _rankings(answer: Answer) -> Iterator[_Ranking]:
-    if {layout.ITEM_ID, "score"} <= set(answer):
+    if {feature_names.ITEM_ID, "score"} <= set(answer):
         values = [name for name, value in sorted(answer.items()) if value.ndim == 2 and value.dtype.kind == "f"]
-        yield _Ranking(layout.ITEM_ID, "score", values)
+        yield _Ranking(feature_names.ITEM_ID, "score", values)
     for name in sorted(answer):
         if (probability := f"{name}_probability") in answer:
             yield _Ranking(name, probability, [probability])

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 
 import tensorflow as tf
 
-from pipeline import layout
-from pipeline.requests import as_of_now, as_request, read_windows, set_values, values_named
+from config import feature_names
+from trainer.export.eval_requests import as_of_now, as_request, read_windows, set_values, values_named
 
 
 @dataclass(frozen=True)
@@ -28,7 +28,7 @@ def read_probes(pattern: str, count: int, k: int, exclude_history: bool) -> list
     windows = enumerate(read_windows(pattern, count))
     probes = [_probe(window, k, exclude_history, is_now=number % 2 == 0) for number, window in windows]
     nobody = tf.train.Example()
-    set_values(nobody, layout.K, [k])
+    set_values(nobody, feature_names.K, [k])
     return [*probes, Probe(nobody.SerializeToString(), k, frozenset())]
 
 
@@ -39,9 +39,9 @@ def batches(probes: Sequence[Probe], most: int) -> list[Sequence[Probe]]:
 
 
 def _probe(window: tf.train.Example, k: int, exclude_history: bool, is_now: bool) -> Probe:
-    items = values_named(window, layout.ITEM_ID)
+    items = values_named(window, feature_names.ITEM_ID)
     request = as_of_now(as_request(window)) if is_now else as_request(window)
-    set_values(request, layout.EXCLUDE_ITEM_ID, items[-1:])
-    set_values(request, layout.K, [k])
-    forbidden = [*(values_named(request, layout.ITEM_ID) if exclude_history else ()), *items[-1:]]
+    set_values(request, feature_names.EXCLUDE_ITEM_ID, items[-1:])
+    set_values(request, feature_names.K, [k])
+    forbidden = [*(values_named(request, feature_names.ITEM_ID) if exclude_history else ()), *items[-1:]]
     return Probe(request.SerializeToString(), k, frozenset(item.decode() for item in forbidden))

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Final
 
-from pipeline.config.serving import InfraConfig
+from config.serving import InfraConfig
 from serving.client import RecommenderClient, RecommenderError
 from serving.server.process import free_port, program_process
 

@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from tfx.utils import io_utils
 
-from pipeline.config import Config
+from config import Config
 from pipeline.infra.candidate import MODEL_NAME, serve_candidate
 from pipeline.infra.checks import answer_faults, approximate_batch_faults, batch_faults, metadata_faults
 from pipeline.infra.latency import latency_faults, measure_latency
@@ -17,7 +17,7 @@ from pipeline.infra.replay import replay_faults
 from pipeline.infra.requests import Probe, batches
 from pipeline.infra.tensorflow_serving import CandidateError
 from serving.client import RecommenderClient, RecommenderError
-from trainer.index.sample import FEW
+from trainer.export.index.sample import FEW
 
 LOAD_TIMEOUT: Final = 300.0
 CALL_TIMEOUT: Final = 60.0

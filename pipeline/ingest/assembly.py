@@ -7,7 +7,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from pipeline import layout
+from config import feature_names
 from pipeline.ingest import splits
 from pipeline.ingest.columns import TYPES, Plan
 from pipeline.ingest.entities import ID, distinct
@@ -78,7 +78,7 @@ class Assembly:
     def examples(self) -> Iterator[tuple[str, bytes]]:
         """Pairs of split and serialized tf.Example; `findings` are complete when they are all drawn."""
         encoder = WindowEncoder(self._plan, self._table, self._events, self._order, self._limits, self._user_rows)
-        for part, split in enumerate(layout.WINDOW_SPLITS):
+        for part, split in enumerate(feature_names.WINDOW_SPLITS):
             windows = self._windows(part)
             self._count(split, part, windows)
             for example in encoder.encode(windows):

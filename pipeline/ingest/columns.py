@@ -8,12 +8,11 @@ from typing import Final, Literal
 
 import pyarrow as pa
 
-from pipeline import layout
-from pipeline.config import Config
-from pipeline.config.data import EntityTable, Table
-from pipeline.config.features import AnyFeature, Cross, MultiValued, Numeric, Text, Time
-from pipeline.config.tasks import BinaryTask, EventTask, LabelledTask
-from pipeline.expressions import Expression
+from config import Config, feature_names
+from config.data import EntityTable, Table
+from config.expressions import Expression
+from config.features import AnyFeature, Cross, MultiValued, Numeric, Text, Time
+from config.tasks import BinaryTask, EventTask, LabelledTask
 
 Kind = Literal["text", "number", "time", "list"]
 
@@ -89,20 +88,22 @@ class Plan:
     @cached_property
     def user(self) -> tuple[Column, ...]:
         """User features: columns of the users table, or of the interactions where there is none."""
-        return self._columns(self.config.features.user, layout.user_feature, self.config.data.users)
+        return self._columns(self.config.features.user, feature_names.user_feature, self.config.data.users)
 
     @cached_property
     def item(self) -> tuple[Column, ...]:
         """Catalogue features."""
-        return self._columns(self.config.features.item, layout.item_feature, self.config.data.items)
+        return self._columns(self.config.features.item, feature_names.item_feature, self.config.data.items)
 
     @cached_property
     def event(self) -> tuple[Column, ...]:
         """Context and outcome features, and the sessions of tasks."""
         features = self.config.features
-        context = self._columns(features.context, layout.context_feature)
-        sessions = tuple(Column(layout.session(task), source, "text") for task, source in self.config.sessions.items())
-        return context + self._columns(features.outcome, layout.outcome_feature) + sessions
+        context = self._columns(features.context, feature_names.context_feature)
+        sessions = tuple(
+            Column(feature_names.session(task), source, "text") for task, source in self.config.sessions.items()
+        )
+        return context + self._columns(features.outcome, feature_names.outcome_feature) + sessions
 
     @cached_property
     def user_from_events(self) -> tuple[Column, ...]:
@@ -128,8 +129,8 @@ class Plan:
     @cached_property
     def telling(self) -> tuple[str, ...]:
         """What tells clean events of the same user, item and time from each other: what tasks and features read."""
-        labels = [layout.label(label.task) for label in self.labels if label.label is not None]
-        weights = [layout.weight(label.task) for label in self.labels]
+        labels = [feature_names.label(label.task) for label in self.labels if label.label is not None]
+        weights = [feature_names.weight(label.task) for label in self.labels]
         return ("positive", *labels, *weights, *(column.name for column in self.event))
 
     @cached_property

@@ -4,8 +4,7 @@ from tfx.components.example_gen.component import FileBasedExampleGen
 from tfx.dsl.components.base import executor_spec
 from tfx.v1 import proto
 
-from pipeline import layout
-from pipeline.config import Config
+from config import Config, feature_names
 from pipeline.ingest.driver import IngestDriver
 from pipeline.ingest.executor import IngestExecutor
 from pipeline.ingest.settings import custom_config, is_tfx_split, tables
@@ -42,6 +41,6 @@ def _inputs(config: Config) -> proto.Input:
 
 def _outputs() -> proto.Output:
     """Names the splits; the executor divides by other rules than TFX's hash buckets."""
-    names = (*layout.WINDOW_SPLITS, layout.ITEMS_SPLIT)
+    names = (*feature_names.WINDOW_SPLITS, feature_names.ITEMS_SPLIT)
     splits = [proto.SplitConfig.Split(name=name, hash_buckets=1) for name in names]
     return proto.Output(split_config=proto.SplitConfig(splits=splits))

@@ -12,7 +12,7 @@ import apache_beam as beam
 import numpy as np
 import pyarrow as pa
 
-from pipeline.config.data import Core
+from config.data import Core
 from pipeline.ingest.beam_counters import count_in_beam
 from pipeline.ingest.buckets import from_bytes, hash_column, to_bytes
 from pipeline.ingest.events import ITEM, USER

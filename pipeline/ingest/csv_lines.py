@@ -10,7 +10,7 @@ from typing import BinaryIO, Final
 
 import numpy as np
 
-from pipeline.config.data import Table
+from config.data import Table
 from pipeline.ingest.dialect import csv_lines, csv_rows, one_character
 from pipeline.ingest.headers import goes_on, header, open_quote
 from pipeline.ingest.tables import TableError, open_file

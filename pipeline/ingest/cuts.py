@@ -11,7 +11,7 @@ from typing import Any, Final
 import apache_beam as beam
 import numpy as np
 
-from pipeline.config.data import SplitConfig
+from config.data import SplitConfig
 from pipeline.ingest.splits import Cuts, time_ranks
 from pipeline.ingest.values import MAX_TIME
 

@@ -10,7 +10,7 @@ from typing import BinaryIO, Final, TextIO, cast
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from pipeline.config.data import Table
+from config.data import Table
 from pipeline.ingest.encodings import as_utf8
 
 _STAND_IN: Final = "\x1f"

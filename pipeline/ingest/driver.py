@@ -10,7 +10,7 @@ from tfx.types import standard_component_specs as specs
 from tfx.utils import proto_utils
 from tfx.v1 import proto
 
-from pipeline.config import Config
+from config import Config
 from pipeline.ingest.settings import is_tfx_split, read_config, read_input, tables
 from pipeline.ingest.tables import table_files
 

@@ -4,7 +4,7 @@ import codecs
 import io
 from typing import BinaryIO, Final, cast
 
-from pipeline.config.data import Table
+from config.data import Table
 
 _MARKS: Final = (  # UTF-32's begins with UTF-16's
     (codecs.BOM_UTF8, "utf-8"),

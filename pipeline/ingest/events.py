@@ -8,9 +8,9 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from pipeline import layout
-from pipeline.config.data import Outlier
-from pipeline.expressions import Expression
+from config import feature_names
+from config.data import Outlier
+from config.expressions import Expression
 from pipeline.ingest.columns import TYPES, Column, Plan
 from pipeline.ingest.findings import Findings
 from pipeline.ingest.judgements import Judgement, LabelJudgement
@@ -231,8 +231,8 @@ def _judgements(
                 LabelJudgement(f"tasks.{label.task}.label", label.label, values != 0, is_labelled, values)
             )
             labels = np.where(is_labelled & ~is_beyond, values, 0).astype(np.float32)
-            judged[layout.label(label.task)] = pa.array(labels)
-        judged[layout.weight(label.task)] = pa.array(is_labelled.astype(np.float32))
+            judged[feature_names.label(label.task)] = pa.array(labels)
+        judged[feature_names.weight(label.task)] = pa.array(is_labelled.astype(np.float32))
     return judged, judgements
 
 

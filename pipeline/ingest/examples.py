@@ -8,7 +8,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from tfx_bsl.coders.example_coder import RecordBatchToExamplesEncoder
 
-from pipeline import layout
+from config import feature_names
 from pipeline.ingest.columns import Column, Plan
 from pipeline.ingest.entities import ID
 from pipeline.ingest.events import ITEM, POSITIVE, TIME
@@ -43,7 +43,7 @@ class WindowEncoder:
         self._events = _event_features(plan, table)
         is_positive = table[POSITIVE].to_numpy()
         self._is_first = _is_first_positive(order, table[ITEM], is_positive)
-        self._firsts = self._events[layout.ITEM_ID].filter(pa.array(self._is_first))
+        self._firsts = self._events[feature_names.ITEM_ID].filter(pa.array(self._is_first))
         self._positives = _positive_targets(order, is_positive, limits)
 
     def encode(self, windows: Windows) -> Iterator[bytes]:
@@ -61,10 +61,10 @@ class WindowEncoder:
     def _base(self, windows: Windows) -> dict[str, pa.Array]:
         places, is_target = windows.places()
         index, users = pa.array(places), pa.array(windows.user)
-        features = {layout.USER_ID: _single(self._user_ids.take(users))}
+        features = {feature_names.USER_ID: _single(self._user_ids.take(users))}
         features |= {name: values.take(users) for name, values in self._users.items()}
         features |= {name: _lists(windows.lengths, values.take(index)) for name, values in self._events.items()}
-        features[layout.IS_TARGET] = _lists(windows.lengths, pa.array(is_target.astype(np.int64)))
+        features[feature_names.IS_TARGET] = _lists(windows.lengths, pa.array(is_target.astype(np.int64)))
         return features
 
     def _evaluation(self, windows: Windows, start: np.ndarray, stop: np.ndarray) -> dict[str, pa.Array]:
@@ -72,16 +72,16 @@ class WindowEncoder:
         part, counts = self._order.part[windows.target], self._order.counts[windows.user]
         is_cold = (counts[:, 0] == 0) & (self._limits.history != "own")
         return {
-            layout.SEEN_ITEM_ID: _lists(stop - start, self._firsts.take(pa.array(_ranges(start, stop)))),
-            layout.IS_COLD_USER: _single(pa.array(is_cold.astype(np.int64))),
-            layout.TARGET_COUNT: _single(pa.array(self._positives[windows.user, part])),
-            layout.SPLIT: _single(pa.array(np.where(part == EVAL, "eval", "test"), pa.string())),
+            feature_names.SEEN_ITEM_ID: _lists(stop - start, self._firsts.take(pa.array(_ranges(start, stop)))),
+            feature_names.IS_COLD_USER: _single(pa.array(is_cold.astype(np.int64))),
+            feature_names.TARGET_COUNT: _single(pa.array(self._positives[windows.user, part])),
+            feature_names.SPLIT: _single(pa.array(np.where(part == EVAL, "eval", "test"), pa.string())),
         }
 
 
 def encode_items(items: pa.Table, columns: Sequence[Column]) -> Iterator[bytes]:
     """The catalogue's examples: `id` and the features of each row."""
-    features = {layout.CATALOGUE_ID: _single(items[ID].combine_chunks())}
+    features = {feature_names.CATALOGUE_ID: _single(items[ID].combine_chunks())}
     features |= {column.name: optional(items[column.name], column) for column in columns}
     return iter(_encode(features))
 
@@ -97,9 +97,9 @@ def optional(values: pa.ChunkedArray, column: Column) -> pa.Array:
 
 def _event_features(plan: Plan, table: pa.Table) -> dict[str, pa.Array]:
     """The features that have one value for each event, missing ones filled."""
-    columns = {layout.ITEM_ID: table[ITEM], layout.IS_POSITIVE: pc.cast(table[POSITIVE], pa.int64())}
+    columns = {feature_names.ITEM_ID: table[ITEM], feature_names.IS_POSITIVE: pc.cast(table[POSITIVE], pa.int64())}
     if plan.config.data.interactions.time is not None:
-        columns[layout.TIME] = table[TIME]
+        columns[feature_names.TIME] = table[TIME]
     for column in plan.event:
         columns[column.name] = pc.fill_null(table[column.name], _FILL[column.kind])
     for name in plan.config.label_features:

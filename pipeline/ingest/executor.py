@@ -18,8 +18,7 @@ from tfx.types import artifact_utils
 from tfx.types import standard_component_specs as specs
 from tfx.v1 import proto
 
-from pipeline import layout
-from pipeline.config import Config
+from config import Config, feature_names
 from pipeline.ingest import report, verdicts
 from pipeline.ingest.columns import Plan
 from pipeline.ingest.findings import as_json
@@ -29,7 +28,7 @@ from pipeline.ingest.settings import read_config, read_input, tables
 from pipeline.ingest.tables import table_files
 from pipeline.warnings import KEY as WARNINGS
 
-SPLITS: Final = (*layout.WINDOW_SPLITS, layout.ITEMS_SPLIT)
+SPLITS: Final = (*feature_names.WINDOW_SPLITS, feature_names.ITEMS_SPLIT)
 
 
 class IngestExecutor(BaseExampleGenExecutor):

@@ -6,7 +6,7 @@ from typing import Final
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from pipeline.config.data import Table
+from config.data import Table
 from pipeline.ingest.missing import without_missing
 from pipeline.ingest.values import as_number
 

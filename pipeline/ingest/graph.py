@@ -7,8 +7,8 @@ from typing import Any
 import apache_beam as beam
 from apache_beam.pvalue import AsSingleton
 
-from pipeline import layout
-from pipeline.config.data import EntityTable
+from config import feature_names
+from config.data import EntityTable
 from pipeline.ingest.assembly import Rows
 from pipeline.ingest.buckets import bucket_count
 from pipeline.ingest.columns import Column, Plan
@@ -58,12 +58,12 @@ class Ingest(beam.PTransform):
             | "JoinUsers" >> beam.CoGroupByKey()
             | "Assemble"
             >> beam.ParDo(Assemble(self._plan, self._buckets), AsSingleton(rows), self._cuts(events)).with_outputs(
-                COUNTS, ITEMS, *layout.WINDOW_SPLITS
+                COUNTS, ITEMS, *feature_names.WINDOW_SPLITS
             )
         )
         self._counts.append(windows[COUNTS])
-        splits = {split: windows[split] for split in layout.WINDOW_SPLITS}
-        splits[layout.ITEMS_SPLIT] = self._items(pipeline, windows[ITEMS])
+        splits = {split: windows[split] for split in feature_names.WINDOW_SPLITS}
+        splits[feature_names.ITEMS_SPLIT] = self._items(pipeline, windows[ITEMS])
         self._write_report()
         return splits
 

@@ -10,7 +10,7 @@ from typing import BinaryIO, Final
 
 import pyarrow.parquet as pq
 
-from pipeline.config.data import Table
+from config.data import Table
 from pipeline.ingest.dialect import SeparatorError, csv_lines, csv_rows, one_character
 from pipeline.ingest.json_rows import JsonError, json_values
 from pipeline.ingest.tables import (

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from json.scanner import make_scanner
 from typing import Any, BinaryIO, Final
 
-from pipeline.config.data import Table
+from config.data import Table
 from pipeline.ingest.encodings import as_utf8
 
 _DECODER: Final = json.JSONDecoder()

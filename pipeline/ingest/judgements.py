@@ -7,7 +7,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from pipeline.expressions import Expression
+from config.expressions import Expression
 from pipeline.ingest.findings import VALUES, Findings, shown
 from pipeline.ingest.values import as_text
 

@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from pyarrow import csv
 
-from pipeline.config.data import Table
+from config.data import Table
 from pipeline.ingest.csv_lines import CountedLines, check_escapes, check_quotes
 from pipeline.ingest.dialect import one_character, plain_csv, with_separators
 from pipeline.ingest.encodings import as_utf8

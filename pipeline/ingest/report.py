@@ -3,8 +3,7 @@
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
-from pipeline import layout
-from pipeline.config import Config
+from config import Config, feature_names
 from pipeline.ingest.findings import ERRORS
 from pipeline.ingest.verdicts import bad_rows, meeting, no_overlap, no_positive, no_rows, sample_lines
 
@@ -43,9 +42,11 @@ def lines(report: Mapping[str, Any]) -> Iterator[str]:
 def summary(report: Mapping[str, Any]) -> str:
     """The report in one line: rows and why some are left out, windows, items, and how far the tables meet."""
     splits = report["splits"]
-    windows = ", ".join(f"{split} {splits[split]['examples']:,}" for split in layout.WINDOW_SPLITS if split in splits)
+    windows = ", ".join(
+        f"{split} {splits[split]['examples']:,}" for split in feature_names.WINDOW_SPLITS if split in splits
+    )
     parts = [_rows("rows", report["interactions"], report["interactions"]["kept"]), f"windows: {windows}"]
-    parts.append(_rows("items", report.get("items", {}), splits[layout.ITEMS_SPLIT]["examples"]))
+    parts.append(_rows("items", report.get("items", {}), splits[feature_names.ITEMS_SPLIT]["examples"]))
     if report.get("users", {}).keys() & _LOSSES:
         parts.append(_rows("users", report["users"], report["users"].get("kept", 0)))
     return "; ".join(part for part in (*parts, meeting(report)) if part)
@@ -64,7 +65,7 @@ def _rows(noun: str, counts: Mapping[str, Any], kept: int) -> str:
 
 def _empty_splits(report: Mapping[str, Any], config: Config) -> Iterator[str]:
     found, splits = report.get("interactions", {}), report.get("splits", {})
-    for split in (*layout.WINDOW_SPLITS, layout.ITEMS_SPLIT):
+    for split in (*feature_names.WINDOW_SPLITS, feature_names.ITEMS_SPLIT):
         if not splits.get(split, {}).get("examples"):
             message = (
                 f"the split `{split}` is empty with `split.method` {config.split.method}; {found.get('kept', 0)} of "

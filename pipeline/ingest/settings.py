@@ -8,13 +8,13 @@ from tfx.types import standard_component_specs as specs
 from tfx.utils import proto_utils
 from tfx.v1 import proto
 
-from pipeline.config import Config, dump_config, parse_config
-from pipeline.config.data import Table
-from pipeline.config.dump import INGEST
-from pipeline.fingerprint import code_fingerprint
+from config import Config, dump_config, parse_config
+from config.data import Table
+from config.dump import INGEST
+from config.fingerprint import code_fingerprint
 from pipeline.ingest.tables import PLACEHOLDER
 
-_CODE: Final = ("pipeline/ingest", "pipeline/config", "pipeline/expressions.py", "pipeline/layout.py")
+_CODE: Final = ("pipeline/ingest", "config")
 
 
 def custom_config(config: Config) -> proto.CustomConfig:

@@ -9,7 +9,7 @@ from typing import Final
 import numpy as np
 import pandas as pd
 
-from pipeline.config.data import ColdItems, SplitConfig
+from config.data import ColdItems, SplitConfig
 
 TRAIN: Final = 0
 EVAL: Final = 1

@@ -12,8 +12,8 @@ from apache_beam.io.filesystem import CompressionTypes
 from apache_beam.io.filesystems import FileSystems
 from apache_beam.pvalue import TaggedOutput
 
-from pipeline import layout
-from pipeline.config.data import Table
+from config import feature_names
+from config.data import Table
 from pipeline.ingest.assembly import EVENTS, PART, Assembly, Rows
 from pipeline.ingest.beam_counters import count_in_beam
 from pipeline.ingest.buckets import from_bytes, partition, to_bytes
@@ -115,12 +115,12 @@ class CountItems(beam.DoFn):
     def process(self, group: Group) -> Iterator[Any]:
         """Counts one bucket."""
         pairs = from_bytes(group[1]).group_by([ITEM, PART]).aggregate([])
-        numbers = np.bincount(pairs[PART].to_numpy(), minlength=len(layout.WINDOW_SPLITS)).tolist()
-        names = (("splits", split, "items") for split in layout.WINDOW_SPLITS)
+        numbers = np.bincount(pairs[PART].to_numpy(), minlength=len(feature_names.WINDOW_SPLITS)).tolist()
+        names = (("splits", split, "items") for split in feature_names.WINDOW_SPLITS)
         counts: Counts = Counter(dict(zip(names, numbers, strict=True)))
         if self._is_catalogue:
             items = pa.table({ID: np.unique(pairs[ITEM].to_numpy())})
-            counts["splits", layout.ITEMS_SPLIT, "examples"] = len(items)
+            counts["splits", feature_names.ITEMS_SPLIT, "examples"] = len(items)
             yield from encode_items(items, ())
         yield _counted(counts)
 
@@ -149,7 +149,7 @@ class EncodeItems(beam.DoFn):
             items = items.filter(pc.is_in(items[ID], from_bytes(log)[ITEM])) if log else items.slice(0, 0)
             counts["items", "dropped", "unseen"] = size - len(items)
             counts["items", "kept"] -= size - len(items)
-        counts["splits", layout.ITEMS_SPLIT, "examples"] = len(items)
+        counts["splits", feature_names.ITEMS_SPLIT, "examples"] = len(items)
         yield from encode_items(items, self._columns)
         yield _counted(counts)
 

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from typing import BinaryIO, Final, cast, get_args
 from urllib.parse import unquote
 
-from pipeline.config.data import Table, TableFormat
+from config.data import Table, TableFormat
 
 EXTENSIONS: Final[dict[str, TableFormat]] = {
     ".csv": "csv",

@@ -5,8 +5,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from datetime import timedelta
 from typing import Any, Final
 
-from pipeline.config import Config
-from pipeline.expressions import Expression
+from config import Config
+from config.expressions import Expression
 from pipeline.ingest.samples import as_date
 from pipeline.ingest.time_units import EARLIEST, suggested_unit, unit_of_span
 

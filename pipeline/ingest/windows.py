@@ -5,7 +5,7 @@ from typing import Final, Literal
 
 import numpy as np
 
-from pipeline.config import Config
+from config import Config
 from pipeline.ingest.splits import EVAL, TEST, TRAIN, Events
 
 NO_TARGET: Final = -1

@@ -3,8 +3,7 @@
 from tfx import v1 as tfx
 from tfx.dsl.components.base import executor_spec
 
-from pipeline import paths
-from pipeline.config import Config
+from config import Config, paths
 from pipeline.push.executor import Executor
 
 

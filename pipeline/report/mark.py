@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from pipeline.config import Config, dump_config
+from config import Config, dump_config
 
 Outputs = Mapping[str, list[Any]]
 """A component's TFX artifacts by key."""

@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
-from pipeline.config import Config
-from pipeline.evaluation.metric_names import EXAMPLES, LIFT, POPULARITY, STANDARD_ERROR, USERS, main_metric
+from config import Config
 from pipeline.evaluation.results import Headline, Verdict, blessing_reasons, headlines, read_verdicts
+from trainer.metrics.names import EXAMPLES, LIFT, POPULARITY, STANDARD_ERROR, USERS, main_metric
 
 _COUNTS: Final[tuple[str, ...]] = (USERS, EXAMPLES)
 

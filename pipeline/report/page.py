@@ -13,15 +13,15 @@ import yaml
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from pipeline.config import Config, dump_config
-from pipeline.evaluation.metric_names import EXAMPLES, USERS, main_metric
+from config import Config, dump_config
+from config.fingerprint import code_fingerprint
 from pipeline.evaluation.results import Verdict, blessing_reasons, figure_text, read_metrics, read_verdicts
-from pipeline.fingerprint import code_fingerprint
 from pipeline.ingest.verdicts import TABLES, describe
 from pipeline.report import plots, tables
 from pipeline.report.curves import Curve, read_curves
 from pipeline.validation.comparison import read_comparisons
 from pipeline.visible import label, visible
+from trainer.metrics.names import EXAMPLES, USERS, main_metric
 
 _PACKAGES = (
     "tensorflow",

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from pathlib import Path
 
-from pipeline.config import Config
+from config import Config
 from pipeline.report.mark import Outputs, run_mark
 from pipeline.report.page import Artifacts, Component, write_report
 from pipeline.warnings import read_warnings

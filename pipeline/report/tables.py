@@ -4,10 +4,10 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
-from pipeline.evaluation.metric_names import LIFT, POPULARITY, STANDARD_ERROR
-from pipeline.evaluation.request_forms import EVERYTHING, WORDS, of_form, without_form
 from pipeline.evaluation.results import Figure
 from pipeline.report.plots import Estimate, Pair
+from trainer.metrics.names import LIFT, POPULARITY, STANDARD_ERROR
+from trainer.metrics.request_forms import EVERYTHING, WORDS, of_form, without_form
 
 _NAN = math.nan
 Values = Mapping[str, float]

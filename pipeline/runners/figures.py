@@ -9,9 +9,9 @@ from typing import Any
 
 from absl import logging
 
-from pipeline.config import Config
-from pipeline.evaluation.metric_names import POPULARITY, main_metric, task_metrics
-from pipeline.evaluation.request_forms import IDS_ALONE, of_form
+from config import Config
+from trainer.metrics.names import POPULARITY, main_metric, task_metrics
+from trainer.metrics.request_forms import IDS_ALONE, of_form
 
 Outputs = Mapping[str, list[Any]]
 """A component's output artifacts by key."""

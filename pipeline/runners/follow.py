@@ -2,11 +2,11 @@
 
 from pathlib import Path
 
-from pipeline.progress import LASTING, LINE
+from config.progress import LASTING, LINE
 
 
 class LogFollower:
-    """Reads the lines of `pipeline.progress` that are appended to a log from now on.
+    """Reads the lines of `config.progress` that are appended to a log from now on.
 
     Args:
       log: The file; it exists.

@@ -8,7 +8,7 @@ from typing import Any, Final
 
 import yaml
 
-from pipeline.config import Config
+from config import Config
 from pipeline.runners.capture import captured
 
 _ENVIRONMENT: Final = ({"name": "TF_USE_LEGACY_KERAS", "value": "1"},)

@@ -15,9 +15,8 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, TextIO
 
-from pipeline import paths
-from pipeline.cluster import Cluster
-from pipeline.config import Config, ConfigError
+from config import Config, ConfigError, paths
+from config.cluster import Cluster
 from pipeline.push.withdraw import version_fault, version_numbers, withdrawn_folder
 from pipeline.runners.capture import captured
 from pipeline.runners.display import Display, State
@@ -82,7 +81,7 @@ def run_local(config: Config, verbose: bool = False) -> Outcome:
 
     def build() -> Any:
         from pipeline.dag import create_pipeline
-        from trainer.distribution import prepare_devices
+        from trainer.distributed.strategies import prepare_devices
 
         prepare_devices(config.training)  # before another component starts TensorFlow
         return create_pipeline(config)

@@ -5,7 +5,7 @@ from typing import Final
 
 from tensorflow_metadata.proto.v0 import schema_pb2
 
-from pipeline.config.distances import DistanceConfig
+from config.evaluation import DistanceConfig
 from pipeline.validation.measures import JENSEN_SHANNON, L_INFINITY, Kind, Measure
 
 _QUANTILES: Final = schema_pb2.HistogramSelection.QUANTILES

@@ -7,8 +7,8 @@ from tfx import v1 as tfx
 from tfx.dsl.components.base.base_node import BaseNode
 from tfx.types import BaseChannel
 
-from pipeline.config import Config
-from pipeline.fingerprint import code_fingerprint
+from config import Config
+from config.fingerprint import code_fingerprint
 from pipeline.validation.curated_schema import CuratedSchema
 from pipeline.validation.distribution_validator import DistributionValidator
 from pipeline.validation.reference import REFERENCE, statistics_before

@@ -13,11 +13,10 @@ from tfx.dsl.components.base import base_component, base_executor, executor_spec
 from tfx.types import artifact_utils, component_spec, standard_artifacts
 from tfx.utils import io_utils, writer_utils
 
-from pipeline import layout
-from pipeline.config import Config, dump_config, parse_config
-from pipeline.config.distances import DistanceConfig
-from pipeline.config.dump import DISTRIBUTIONS
-from pipeline.fingerprint import code_fingerprint
+from config import Config, dump_config, feature_names, parse_config
+from config.dump import DISTRIBUTIONS
+from config.evaluation import DistanceConfig
+from config.fingerprint import code_fingerprint
 from pipeline.validation.comparators import comparing_schema
 from pipeline.validation.comparison import Comparison, write_comparisons
 from pipeline.validation.distance_words import DistributionError, distribution_message
@@ -95,7 +94,7 @@ def _pairs(config: Config, statistics: list[types.Artifact], references: list[ty
     current = artifact_utils.get_single_instance(statistics)
     pairs = []
     if config.pipeline.drift is not None:
-        splits = ("train", layout.ITEMS_SPLIT)
+        splits = ("train", feature_names.ITEMS_SPLIT)
         pairs += [_Pair("drift", current, split, reference, split) for reference in references for split in splits]
     if config.pipeline.skew is not None:
         pairs += [_Pair("skew", current, split, current, "train") for split in config.pipeline.skew.splits]
@@ -159,7 +158,7 @@ class DistributionValidator(base_component.BaseComponent):
             reference=reference,
             schema=schema,
             config=dump_config(config, *DISTRIBUTIONS),
-            fingerprint=code_fingerprint("pipeline/validation", "pipeline/config"),
+            fingerprint=code_fingerprint("pipeline/validation", "config"),
             anomalies=types.Channel(type=standard_artifacts.ExampleAnomalies),
         )
         super().__init__(spec)

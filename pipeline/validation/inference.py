@@ -5,12 +5,18 @@ from collections.abc import Iterable, Mapping
 import tensorflow_data_validation as tfdv
 from tensorflow_metadata.proto.v0 import schema_pb2, statistics_pb2
 
-from pipeline import layout
+from config import feature_names
 
-_IDS = frozenset((layout.USER_ID, layout.ITEM_ID, layout.SEEN_ITEM_ID, layout.CATALOGUE_ID))
+_IDS = frozenset((feature_names.USER_ID, feature_names.ITEM_ID, feature_names.SEEN_ITEM_ID, feature_names.CATALOGUE_ID))
 _PER_EVENT = tuple(
     prefix("")
-    for prefix in (layout.context_feature, layout.outcome_feature, layout.label, layout.weight, layout.session)
+    for prefix in (
+        feature_names.context_feature,
+        feature_names.outcome_feature,
+        feature_names.label,
+        feature_names.weight,
+        feature_names.session,
+    )
 )
 
 
@@ -33,8 +39,8 @@ def infer_schema(statistics: Mapping[str, statistics_pb2.DatasetFeatureStatistic
     filled = {split: s for split, s in statistics.items() if example_count(s) > 0}
     if not filled:
         raise ValueError(f"The examples should have at least one row. Received: none in {', '.join(statistics)}")
-    schema = _infer_all(s for split, s in filled.items() if split != layout.ITEMS_SPLIT)
-    catalogue = _infer_all(s for split, s in filled.items() if split == layout.ITEMS_SPLIT)
+    schema = _infer_all(s for split, s in filled.items() if split != feature_names.ITEMS_SPLIT)
+    catalogue = _infer_all(s for split, s in filled.items() if split == feature_names.ITEMS_SPLIT)
     schema.feature.extend(catalogue.feature)
     schema.string_domain.extend(catalogue.string_domain)
     for feature in schema.feature:
@@ -62,9 +68,13 @@ def _generalise(feature: schema_pb2.Feature) -> None:
     if feature.lifecycle_stage == schema_pb2.DEPRECATED:  # TFDV's word for: another split lacks it
         feature.ClearField("lifecycle_stage")
         feature.ClearField("presence")
-    if feature.name in _IDS or feature.name == layout.TARGET_COUNT or feature.name.startswith(layout.session("")):
+    if (
+        feature.name in _IDS
+        or feature.name == feature_names.TARGET_COUNT
+        or feature.name.startswith(feature_names.session(""))
+    ):
         feature.ClearField(feature.WhichOneof("domain_info") or "domain")
-    if feature.name.startswith(_PER_EVENT) or feature.name in (layout.ITEM_ID, layout.SEEN_ITEM_ID):
+    if feature.name.startswith(_PER_EVENT) or feature.name in (feature_names.ITEM_ID, feature_names.SEEN_ITEM_ID):
         feature.ClearField("value_count")
 
 

@@ -3,10 +3,9 @@
 from collections.abc import Callable, Iterator
 from typing import Final, Literal
 
-from pipeline import layout
-from pipeline.config import Config
-from pipeline.config.features import Cross, Feature, Numeric, Text, Time
-from pipeline.config.tasks import LabelledTask
+from config import Config, feature_names
+from config.features import Cross, Feature, Numeric, Text, Time
+from config.tasks import LabelledTask
 
 Kind = Literal["drift", "skew"]
 """What is compared: with an earlier run, or splits of one run."""
@@ -22,20 +21,20 @@ def measures(config: Config) -> dict[str, Measure]:
     Texts and times have none: nearly every text is another, and times of another span are others by nature. Neither
     have sessions, whose ids are always new, and what ingest writes for itself.
     """
-    return {**window_measures(config), **dict(_of_section(config.features.item, layout.item_feature))}
+    return {**window_measures(config), **dict(_of_section(config.features.item, feature_names.item_feature))}
 
 
 def window_measures(config: Config) -> dict[str, Measure]:
     """The same for the splits `train`, `eval` and `test`."""
     features = config.features
-    labels = [layout.label(name) for name, task in config.events.items() if isinstance(task, LabelledTask)]
+    labels = [feature_names.label(name) for name, task in config.events.items() if isinstance(task, LabelledTask)]
     return {
-        layout.USER_ID: L_INFINITY,
-        layout.ITEM_ID: L_INFINITY,
-        **dict(_of_section(features.user, layout.user_feature)),
-        **dict(_of_section(features.context, layout.context_feature)),
-        **dict(_of_section(features.outcome, layout.outcome_feature)),
-        layout.IS_POSITIVE: JENSEN_SHANNON,
+        feature_names.USER_ID: L_INFINITY,
+        feature_names.ITEM_ID: L_INFINITY,
+        **dict(_of_section(features.user, feature_names.user_feature)),
+        **dict(_of_section(features.context, feature_names.context_feature)),
+        **dict(_of_section(features.outcome, feature_names.outcome_feature)),
+        feature_names.IS_POSITIVE: JENSEN_SHANNON,
         **dict.fromkeys(labels, JENSEN_SHANNON),
     }
 

@@ -7,11 +7,11 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from pipeline import layout
+from config import feature_names
 from pipeline.evaluation.results import headline
-from pipeline.requests import as_request, set_values
 from tests.e2e.conftest import Passes
 from tests.e2e.metadata import artifacts
+from trainer.export.eval_requests import as_request, set_values
 
 K = 10
 
@@ -35,24 +35,27 @@ def ranks(passes: Passes) -> dict[bytes, float]:
     """The rank of each warm test user's one target, by NumPy after `rank` has scored the whole catalogue."""
     model = tf.saved_model.load(str(passes.home.serving / str(passes.versions[2][-1])))
     examples = _newest(passes, "Examples", "InteractionExampleGen")
-    windows = [w for w in _windows(examples, "test") if _values(w, layout.IS_COLD_USER) == [0]]
+    windows = [w for w in _windows(examples, "test") if _values(w, feature_names.IS_COLD_USER) == [0]]
     train, catalogue = _windows(examples, "train"), _windows(examples, "items")
     ids = sorted(
-        {i for w in train for i in _values(w, layout.ITEM_ID)} | {_values(w, "catalogue_id")[0] for w in catalogue}
+        {i for w in train for i in _values(w, feature_names.ITEM_ID)}
+        | {_values(w, "catalogue_id")[0] for w in catalogue}
     )
     requests = [as_request(window) for window in windows]
     for request in requests:
-        set_values(request, layout.CANDIDATE_ITEM_ID, ids)
+        set_values(request, feature_names.CANDIDATE_ITEM_ID, ids)
     examples = tf.constant([request.SerializeToString() for request in requests])
     all_scores = model.signatures["rank"](examples=examples)["retrieval_score"].numpy()
     place = {item: n for n, item in enumerate(ids)}
     found = {}
     for window, scores in zip(windows, all_scores, strict=True):
-        seen = [place[i] for i in _values(window, layout.SEEN_ITEM_ID) if i in place]
-        target = place.get(_values(window, layout.ITEM_ID)[-1])
+        seen = [place[i] for i in _values(window, feature_names.SEEN_ITEM_ID) if i in place]
+        target = place.get(_values(window, feature_names.ITEM_ID)[-1])
         scores[seen] = -np.inf
         is_lost = target is None or target in seen
-        found[_values(window, layout.USER_ID)[0]] = np.inf if is_lost else 1 + int((scores > scores[target]).sum())
+        found[_values(window, feature_names.USER_ID)[0]] = (
+            np.inf if is_lost else 1 + int((scores > scores[target]).sum())
+        )
     return found
 
 

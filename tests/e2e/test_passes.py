@@ -4,9 +4,9 @@ import json
 import re
 from pathlib import Path
 
-from pipeline.config import dump_config, load_config
-from pipeline.config.dump import TRAINER
-from pipeline.fingerprint import TRAINER_CODE, code_fingerprint
+from config import dump_config, load_config
+from config.dump import TRAINER
+from config.fingerprint import TRAINER_CODE, code_fingerprint
 from pipeline.push.history import read_history
 from tests.e2e.conftest import Passes
 from tests.e2e.metadata import artifacts, states_by_component

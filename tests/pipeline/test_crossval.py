@@ -2,9 +2,8 @@ import math
 
 import pytest
 
-from pipeline import paths
+from config import ConfigError, parse_config, paths
 from pipeline.cli.crossval import as_json, table
-from pipeline.config import ConfigError, parse_config
 from pipeline.crossval import Summary, fold_configs, summarise
 
 SHOP = """

@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
-from pipeline.config import Config, load_config
-from pipeline.config.override import changed_config
+from config import Config, load_config
+from config.fingerprint import ROOT, TRAINING_CODE, code_fingerprint
+from config.load import changed_config
 from pipeline.dag import create_pipeline
-from pipeline.fingerprint import AFTER_TRAINING, ROOT, TRAINER_CODE, code_fingerprint
 
 TUNED = {"objective": "ndcg@10", "parameters": {"model.dimension": {"choices": [16, 32]}}}
 CONFIG = changed_config(
@@ -69,23 +69,25 @@ def test_a_changed_key_runs_again_what_reads_it(
 
 
 def test_code_that_follows_the_epochs_does_not_train_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    for name, text in (("trainer/habits/a.py", "1"), ("trainer/loop.py", "2"), ("trainer/export.py", "3")):
+    for name, text in (
+        ("trainer/stacking/a.py", "1"),
+        ("trainer/training/loop.py", "2"),
+        ("trainer/export/saved_model.py", "3"),
+    ):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_text(text)
-    monkeypatch.setattr("pipeline.fingerprint.ROOT", tmp_path)
+    monkeypatch.setattr("config.fingerprint.ROOT", tmp_path)
 
     def digest() -> str:
-        return code_fingerprint("trainer", without=AFTER_TRAINING)
+        return code_fingerprint(*TRAINING_CODE)
 
     before = digest()
-    (tmp_path / "trainer/habits/a.py").write_text("4")
-    (tmp_path / "trainer/export.py").write_text("5")
+    (tmp_path / "trainer/stacking/a.py").write_text("4")
+    (tmp_path / "trainer/export/saved_model.py").write_text("5")
     assert digest() == before
-    (tmp_path / "trainer/loop.py").write_text("6")
+    (tmp_path / "trainer/training/loop.py").write_text("6")
     assert digest() != before
 
 
-def test_what_follows_the_epochs_is_there_and_the_trainers() -> None:
-    for name in AFTER_TRAINING:
-        assert (ROOT / name).exists(), name
-        assert any(name == code or name.startswith(f"{code}/") for code in TRAINER_CODE), name
+def test_every_package_of_trained_weights_is_there() -> None:
+    assert [name for name in TRAINING_CODE if not (ROOT / name).is_dir()] == []

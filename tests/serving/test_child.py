@@ -12,7 +12,7 @@ from tests.serving.models import eventually, save_model
 SERVER = """
 import sys
 from pipeline.infra.candidate import serve_candidate
-from pipeline.config.serving import InfraConfig
+from config.serving import InfraConfig
 with serve_candidate(sys.argv[1], InfraConfig(), 300) as address:
     print(address, flush=True)
     sys.stdin.read()

@@ -7,12 +7,12 @@ import pytest
 import tensorflow as tf
 import tensorflow_transform as tft
 
-from pipeline.config import Config
+from config import Config
 from tests.trainer.market import market_graph
 from tests.trainer.market import market_module as export_market
 from tests.trainer.served import shop, transform_graph, untrained_model
-from trainer.export import ExportedModel, export_model
-from trainer.model import RecommenderModel
+from trainer.export.saved_model import ExportedModel, export_model
+from trainer.model.recommender import RecommenderModel
 
 Signature = Callable[..., dict[str, np.ndarray]]
 

@@ -7,14 +7,14 @@ import numpy as np
 import tensorflow as tf
 import tensorflow_transform as tft
 
-from pipeline.config import Config
+from config import Config
 from tests.trainer.served import DTYPES, history, serialized, shop
 from tests.transform.conftest import analyse
-from trainer.attributes import Attributes, Numbers, words
-from trainer.catalogue import load_catalogue
-from trainer.export import ExportedModel
-from trainer.model import RecommenderModel
-from trainer.tasks import LabelStatistics
+from trainer.data.attributes import Attributes, Numbers, words
+from trainer.data.batching import LabelStatistics
+from trainer.data.catalogue import load_catalogue
+from trainer.export.saved_model import ExportedModel
+from trainer.model.recommender import RecommenderModel
 from transform.features import model_features, user_vocabulary_size
 
 ITEMS = [f"m{n:03d}" for n in range(200)]

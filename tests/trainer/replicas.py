@@ -6,8 +6,8 @@ from pathlib import Path
 import numpy as np
 import tensorflow as tf
 
-from pipeline.config.training import TrainingConfig
-from tests.trainer.generator.small import GENERATOR, cold_config, cold_model
+from config.training import TrainingConfig
+from tests.trainer.model.generator.small import GENERATOR, cold_config, cold_model
 from tests.trainer.small import (
     draw_rows,
     encoder_config,
@@ -17,13 +17,13 @@ from tests.trainer.small import (
     small_spec,
     sparse_features,
 )
-from trainer.batch_plan import BatchPlan
-from trainer.data import WindowData
-from trainer.distribution import make_strategy
-from trainer.generator.adversary import LOSS
-from trainer.loop import TrainingLoop
-from trainer.table_gradients import dense, row_sums
-from trainer.windows import dense_windows
+from trainer.data.batching import BatchPlan
+from trainer.data.dataset import WindowData
+from trainer.data.windows import dense_windows
+from trainer.distributed.strategies import make_strategy
+from trainer.model.generator.adversary import LOSS
+from trainer.training.loop import TrainingLoop
+from trainer.training.step import dense, row_sums
 
 TRAINED = ("full", "hard")
 STEPPED = ("in_batch", "uniform", "frequency", "mixed")

@@ -5,11 +5,11 @@ from pathlib import Path
 import tensorflow as tf
 import tensorflow_transform as tft
 
-from pipeline.config import Config, parse_config
+from config import Config, parse_config
 from tests.transform.conftest import analyse
-from trainer.catalogue import load_catalogue
-from trainer.model import RecommenderModel
-from trainer.tasks import LabelStatistics
+from trainer.data.batching import LabelStatistics
+from trainer.data.catalogue import load_catalogue
+from trainer.model.recommender import RecommenderModel
 from transform.features import model_features, user_vocabulary_size
 
 YAML = """

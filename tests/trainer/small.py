@@ -6,13 +6,13 @@ from pathlib import Path
 import numpy as np
 import tensorflow as tf
 
-from pipeline.config import Config, parse_config
-from trainer.catalogue import Catalogue
-from trainer.data import WindowData
-from trainer.model import RecommenderModel
-from trainer.tasks import LabelStatistics
-from trainer.user_sample import UserSample, sample_users
-from trainer.windows import WindowSpec
+from config import Config, parse_config
+from trainer.data.batching import LabelStatistics
+from trainer.data.catalogue import Catalogue
+from trainer.data.dataset import WindowData
+from trainer.data.user_sample import UserSample, sample_users
+from trainer.data.windows import WindowSpec
+from trainer.model.recommender import RecommenderModel
 from transform.features import ModelFeature
 from transform.trend import Buckets, TrendCounts
 

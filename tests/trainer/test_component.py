@@ -2,8 +2,8 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.config import load_config
-from pipeline.config.override import changed_config
+from config import load_config
+from config.load import changed_config
 from pipeline.dag import create_pipeline
 
 CONFIG = load_config(Path(__file__).parents[2] / "configs" / "movielens-100k.yaml")

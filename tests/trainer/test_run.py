@@ -5,12 +5,12 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from pipeline.calls import ANSWERS_FILE, read_calls
-from pipeline.config import dump_config
+from config import dump_config
 from pipeline.infra.replay import differences
 from tests.trainer.served import history, serialized, shop, transform_graph
 from tests.trainer.small import encoder_config, write_rows
 from trainer.arguments import RunArguments
+from trainer.export.prediction_log import ANSWERS_FILE, read_calls
 from trainer.run import TrainingJob, checkpoint_folder, run_fn
 
 TUNED = {"training.batch_size": 4}
@@ -80,7 +80,7 @@ def job(tmp_path_factory):
         with pytest.raises(OSError, match="no space left"):
             run_fn(arguments(folder, folder / "checkpoints", TUNED))
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("trainer.loop.TrainingLoop._epoch", fail)
+        patch.setattr("trainer.training.loop.TrainingLoop._epoch", fail)
         run_fn(arguments(folder, folder / "checkpoints", TUNED, code="g", habits={"weights": {"levels": 1.0}}))
     return folder
 

@@ -3,8 +3,8 @@ import tensorflow as tf
 from pydantic import ValidationError
 from tfx.components.trainer.fn_args_utils import FnArgs
 
-from pipeline.config import dump_config
-from pipeline.config.tuner import Parameter, TunerConfig
+from config import dump_config
+from config.tuner import Parameter, TunerConfig
 from tests.trainer.served import shop, transform_graph
 from tests.trainer.small import encoder_config, small_config
 from tests.trainer.test_run import write_splits

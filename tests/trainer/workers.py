@@ -9,15 +9,15 @@ from pathlib import Path
 import numpy as np
 import tensorflow as tf
 
-from pipeline.config import Config
+from config import Config
 from tests.trainer.replicas import RULE, WINDOWS, retrieval
 from tests.trainer.small import encoder_config, small_model
-from trainer.agreement import losses_explained, measured_by_chief, meet
-from trainer.batch_plan import BatchPlan
-from trainer.data import WindowData
-from trainer.distribution import is_chief, make_strategy
-from trainer.loop import TrainingLoop
-from trainer.model import RecommenderModel
+from trainer.data.batching import BatchPlan
+from trainer.data.dataset import WindowData
+from trainer.distributed.collectives import losses_explained, measured_by_chief, meet
+from trainer.distributed.strategies import is_chief, make_strategy
+from trainer.model.recommender import RecommenderModel
+from trainer.training.loop import TrainingLoop
 
 LOSSES = (2.0, 1.5, 1.0, 1.2, 1.1, 0.1)
 """Of the eval split by epoch: by these the third is the best, the fifth the last, and the sixth is not trained."""

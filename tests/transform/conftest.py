@@ -10,7 +10,7 @@ import tensorflow_transform as tft
 from tensorflow_transform import beam as tft_beam
 from tensorflow_transform.tf_metadata import dataset_metadata, metadata_io, schema_utils
 
-from pipeline.config import Config, dump_config, parse_config
+from config import Config, dump_config, parse_config
 from transform.preprocessing import preprocessing_fn
 
 YAML = """

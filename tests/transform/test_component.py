@@ -4,7 +4,7 @@ from tfx import types
 from tfx import v1 as tfx
 from tfx.types import standard_artifacts
 
-from pipeline.config import Config, parse_config
+from config import Config, parse_config
 from transform.component import make_transform
 
 

@@ -1,7 +1,7 @@
 import pytest
 import tensorflow_transform as tft
 
-from pipeline.config import Config, parse_config
+from config import Config, parse_config
 from tests.transform.conftest import YAML
 from transform.features import ModelFeature, item_frequencies, item_vocabulary, model_features, user_vocabulary_size
 

@@ -5,7 +5,7 @@ import pytest
 import tensorflow as tf
 import tensorflow_transform as tft
 
-from pipeline.config import ConfigError
+from config import ConfigError
 from tests.transform.conftest import ITEMS, NAN, WINDOWS, as_example
 from transform.preprocessing import preprocessing_fn
 

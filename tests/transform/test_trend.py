@@ -10,8 +10,8 @@ from apache_beam.testing.util import assert_that, equal_to
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.config import parse_config
-from pipeline.config.features import Trend
+from config import parse_config
+from config.features import Trend
 from tests.transform.conftest import DTYPES, analyse
 from transform.times import DAY, Times
 from transform.trend import MAX_BUCKETS, Buckets, WriteTrend, count_cells, item_trend

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import tensorflow as tf
 
-from pipeline.config.features import Cross
+from config.features import Cross
 
 _SEPARATOR = "\x1f"
 

@@ -3,7 +3,7 @@
 import tensorflow as tf
 import tensorflow_transform as tft
 
-from pipeline.config.features import Numeric
+from config.features import Numeric
 
 _QUANTILE_ERROR = 0.001
 """By how much a bucket's share may be off."""

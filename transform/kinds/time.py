@@ -2,7 +2,7 @@
 
 import tensorflow as tf
 
-from pipeline.config.features import Time
+from config.features import Time
 from transform.features import TIME_PARTS
 
 _HOUR, _DAY = 3600, 86400

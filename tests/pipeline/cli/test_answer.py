@@ -1,8 +1,8 @@
 import pytest
 
+from config import parse_config
 from pipeline.cli.answer import fit, show_explanations, show_history, show_items
 from pipeline.cli.person import Person
-from pipeline.config import parse_config
 from serving.client import Explanation, Influence, Recommendation
 
 CONFIG = """

@@ -4,10 +4,10 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+from config import parse_config
+from config.data import Table
 from pipeline.cli.person import find_person, make_request
 from pipeline.cli.rows import find_rows
-from pipeline.config import parse_config
-from pipeline.config.data import Table
 from pipeline.ingest.values import as_number, as_text
 
 EVENTS = pd.DataFrame(

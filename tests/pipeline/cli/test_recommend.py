@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
+from config import Config, parse_config
 from pipeline.cli import embedded, recommend
 from pipeline.cli.exits import CommandError
-from pipeline.config import Config, parse_config
 from serving.client import RecommenderClient, Request
 from tests.serving.models import save_model, serve
 

@@ -2,10 +2,10 @@ from pathlib import Path
 
 import pytest
 
+from config import load_config
 from pipeline.cli import exits, main
 from pipeline.cli.console import plain_console
 from pipeline.cli.versions import outcomes, version_states
-from pipeline.config import load_config
 from serving.manifest import MANIFEST, make_manifest
 
 CONFIG = """

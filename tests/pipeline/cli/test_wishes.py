@@ -3,9 +3,9 @@ from datetime import UTC, datetime
 
 import pytest
 
+from config import Config, parse_config
 from pipeline.cli.exits import CommandError
 from pipeline.cli.wishes import add_wishes, with_wishes
-from pipeline.config import Config, parse_config
 from serving.client.request import Request
 
 YAML = """

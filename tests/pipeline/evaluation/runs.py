@@ -8,7 +8,7 @@ from typing import Any
 
 import tensorflow as tf
 
-from pipeline.config import Config, parse_config
+from config import Config, parse_config
 from tests.pipeline.evaluation.fake_model import save_model
 
 

@@ -5,7 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipeline.evaluation.accumulator import Events, UserAverages, best_places
-from pipeline.evaluation.user_figures import Targets, figures_by_user
+from trainer.metrics.ranking import Targets, figures_by_user
 
 KS = (1, 3)
 

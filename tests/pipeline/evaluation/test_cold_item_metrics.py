@@ -2,8 +2,8 @@ import numpy as np
 
 from pipeline.evaluation.cold_item_metrics import ColdItemFold, cold_events
 from pipeline.evaluation.eval_config import make_eval_config
-from pipeline.evaluation.metric_names import check_gates, known_metrics
 from tests.pipeline.evaluation.runs import make_config
+from trainer.metrics.names import check_gates, known_metrics
 
 OUTPUTS = {
     "user_key": np.array([1, 2, 3, 4]),

@@ -5,9 +5,9 @@ import tensorflow_model_analysis as tfma
 from tfx import v1 as tfx  # noqa: F401  (completes TFMA)
 
 from pipeline.evaluation.eval_config import make_eval_config
-from pipeline.evaluation.metric_names import check_gates, index_recall_metric, known_metrics
 from pipeline.evaluation.tfma_metrics import IndexRecall
 from tests.pipeline.evaluation.runs import make_config
+from trainer.metrics.names import check_gates, index_recall_metric, known_metrics
 
 GATED = "{ks: [10, 20], gates: [{metric: index_recall@20, min: 0.95}], beat_popularity: null}"
 

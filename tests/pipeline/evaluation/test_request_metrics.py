@@ -2,10 +2,10 @@ import numpy as np
 import pytest
 
 from pipeline.evaluation.eval_config import make_eval_config
-from pipeline.evaluation.metric_names import check_gates, direction, known_metrics
-from pipeline.evaluation.request_forms import request_forms
 from pipeline.evaluation.request_metrics import FigureFold, FormsFold, RankFold, request_answers, request_events
 from tests.pipeline.evaluation.runs import make_config
+from trainer.metrics.names import check_gates, direction, known_metrics
+from trainer.metrics.request_forms import request_forms
 
 FORMS = ("everything", "ids_alone")
 NAN = np.nan

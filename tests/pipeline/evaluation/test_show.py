@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from pipeline import paths
+from config import paths
 from pipeline.evaluation.show import figures_table, newest_evaluation
 from tests.pipeline.evaluation.runs import make_config
 

@@ -4,11 +4,11 @@ from typing import Any
 import pytest
 import tensorflow as tf
 
-from pipeline.calls import ANSWERS_FILE, prediction_log, write_calls
-from pipeline.config import Config, parse_config
+from config import Config, parse_config
 from tests.serving.models import save_model
-from trainer.export import input_specs
-from trainer.signatures.calls import Rows
+from trainer.export.prediction_log import ANSWERS_FILE, prediction_log, write_calls
+from trainer.export.saved_model import input_specs
+from trainer.export.signatures.calls import Rows
 
 CONFIG = """
 name: tiny

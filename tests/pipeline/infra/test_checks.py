@@ -3,12 +3,12 @@ from typing import Any
 import numpy as np
 import pytest
 
-from pipeline.config import Config
+from config import Config
 from pipeline.infra.checks import Answer, answer_faults, approximate_batch_faults, batch_faults, metadata_faults
 from pipeline.infra.requests import Probe
 from pipeline.infra.validation import recommendation_faults
 from serving.client import Metadata, Recommendation, Signature, TensorSpec
-from tests.trainer.index.test_approximate import MAKERS, SIZE, clustered, compiled, search
+from tests.trainer.export.index.test_approximate import MAKERS, SIZE, clustered, compiled, search
 
 PROBE = Probe(b"", k=2, forbidden=frozenset({"x"}))
 

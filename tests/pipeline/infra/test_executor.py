@@ -8,7 +8,7 @@ import pytest
 import tensorflow as tf
 from tfx.types import standard_artifacts
 
-from pipeline.config import Config, dump_config
+from config import Config, dump_config
 from pipeline.infra import executor
 from pipeline.infra.executor import REPORT_FILE, Executor
 from pipeline.infra.validation import Verdict

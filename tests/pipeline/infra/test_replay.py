@@ -9,8 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from pipeline.calls import ANSWERS_FILE, read_calls
-from pipeline.config.serving import InfraConfig
+from config.serving import InfraConfig
 from pipeline.infra.candidate import MODEL_NAME, serve_candidate
 from pipeline.infra.latency import Latency, latency_faults, measure_latency, percentile
 from pipeline.infra.replay import Answer, differences, replay_faults
@@ -18,6 +17,7 @@ from pipeline.infra.requests import Probe
 from pipeline.infra.tensorflow_serving import CandidateError, ServerMissingError
 from serving.client import RecommenderClient
 from tests.pipeline.infra.conftest import write_model_and_answers
+from trainer.export.prediction_log import ANSWERS_FILE, read_calls
 
 ROOT = Path(__file__).parents[3]
 

@@ -7,7 +7,7 @@ import tensorflow as tf
 from tfx.dsl.components.base.base_beam_executor import BaseBeamExecutor
 from tfx.types import standard_artifacts
 
-from pipeline.config import Config, load_config
+from config import Config, load_config
 from pipeline.ingest.component import InteractionExampleGen
 from pipeline.ingest.driver import IngestDriver
 from pipeline.ingest.executor import IngestExecutor

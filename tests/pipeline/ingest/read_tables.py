@@ -5,8 +5,8 @@ from typing import Any
 
 import pyarrow as pa
 
-from pipeline.config import Config
-from pipeline.config.data import Table
+from config import Config
+from config.data import Table
 from pipeline.ingest.columns import Plan
 from pipeline.ingest.entities import clean_entities
 from pipeline.ingest.events import clean_events

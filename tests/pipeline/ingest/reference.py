@@ -10,7 +10,7 @@ import pyarrow as pa
 import tensorflow as tf
 from apache_beam.options.pipeline_options import PipelineOptions
 
-from pipeline.config import Config, parse_config
+from config import Config, parse_config
 from pipeline.ingest.events import FILE, FRACTION, ITEM, POSITIVE, ROW, TIME, USER
 from pipeline.ingest.splits import EVAL, TEST, TRAIN
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipeline import layout
+from config import feature_names
 from pipeline.ingest.assembly import Assembly, Rows, split_events
 from pipeline.ingest.columns import Plan
 from pipeline.ingest.cuts import DIGITS, Selection
@@ -71,7 +71,7 @@ def _with_ordinal_as_item(table):
 
 
 def _events(example):
-    return [int(item.split("#")[1]) for item in example[layout.ITEM_ID]]
+    return [int(item.split("#")[1]) for item in example[feature_names.ITEM_ID]]
 
 
 @settings(max_examples=40, deadline=None)
@@ -80,7 +80,7 @@ def test_every_train_event_is_a_target_exactly_once(rows, config):
     parts, examples = _assemble(rows, config)
     targets = Counter()
     for example in examples["train"]:
-        events, is_target = _events(example), example[layout.IS_TARGET]
+        events, is_target = _events(example), example[feature_names.IS_TARGET]
         assert len(events) <= config.model.history.max_events
         targets.update(e for e, t in zip(events, is_target, strict=True) if t)
         assert is_target == sorted(is_target)  # context, then targets
@@ -96,7 +96,7 @@ def test_no_position_sees_itself_or_the_future(rows, config):
     for split, part in (("train", TRAIN), ("eval", EVAL), ("test", TEST)):
         for example in examples[split]:
             events = _events(example)
-            assert {user[e] for e in events} == set(example[layout.USER_ID])
+            assert {user[e] for e in events} == set(example[feature_names.USER_ID])
             history = events if part == TRAIN else events[:-1]
             ordered = [key[e] for e in history]
             assert ordered == sorted(set(ordered))  # strictly growing: no event twice
@@ -108,7 +108,7 @@ def test_no_position_sees_itself_or_the_future(rows, config):
                 knows_the_future = config.split.method == "random" and config.split.history == "frozen"
                 assert knows_the_future or all(key[e] < key[events[-1]] for e in history)
                 assert events[-1] not in history
-                assert example[layout.IS_TARGET] == [0] * len(history) + [1]
+                assert example[feature_names.IS_TARGET] == [0] * len(history) + [1]
 
 
 @settings(max_examples=40, deadline=None)
@@ -117,11 +117,15 @@ def test_train_windows_are_contiguous_and_overlap_by_the_context(rows, config):
     parts, examples = _assemble(rows, config)
     for events in reference.by_user(rows).values():
         train = [e.ordinal for e in events if parts[e.ordinal] == TRAIN]
-        windows = [_events(x) for x in examples["train"] if x[layout.USER_ID] == [events[0].user]]
+        windows = [_events(x) for x in examples["train"] if x[feature_names.USER_ID] == [events[0].user]]
         for window in windows:
             start = train.index(window[0])
             assert window == train[start : start + len(window)]
-        contexts = [x[layout.IS_TARGET].count(0) for x in examples["train"] if x[layout.USER_ID] == [events[0].user]]
+        contexts = [
+            x[feature_names.IS_TARGET].count(0)
+            for x in examples["train"]
+            if x[feature_names.USER_ID] == [events[0].user]
+        ]
         assert sorted(contexts) == [0] * bool(train) + [config.model.history.min_context] * (len(windows) - bool(train))
 
 
@@ -135,7 +139,13 @@ def test_splits_and_evaluation_windows_are_those_of_the_reference(rows, config):
         assert parts == reference.split(rows, config)
     for split, part in (("eval", EVAL), ("test", TEST)):
         found = [
-            (x[layout.USER_ID][0], _events(x), x[layout.IS_COLD_USER], x[layout.TARGET_COUNT], x[layout.SPLIT])
+            (
+                x[feature_names.USER_ID][0],
+                _events(x),
+                x[feature_names.IS_COLD_USER],
+                x[feature_names.TARGET_COUNT],
+                x[feature_names.SPLIT],
+            )
             for x in examples[split]
         ]
         expected = [
@@ -150,7 +160,7 @@ def test_splits_and_evaluation_windows_are_those_of_the_reference(rows, config):
 def test_seen_items_are_those_of_the_reference(rows, config):
     parts, examples = _assemble(rows, config, keep_items=True)
     for split, part in (("eval", EVAL), ("test", TEST)):
-        found = [example.get(layout.SEEN_ITEM_ID, []) for example in examples[split]]
+        found = [example.get(feature_names.SEEN_ITEM_ID, []) for example in examples[split]]
         assert all(len(seen) == len(set(seen)) for seen in found)
         expected = [sorted(w.seen) for w in reference.evaluation_windows(rows, parts, part, config)]
         assert sorted(map(sorted, found)) == sorted(expected)

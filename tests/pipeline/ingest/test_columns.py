@@ -1,4 +1,4 @@
-from pipeline.config.data import MISSING
+from config.data import MISSING
 from pipeline.ingest.columns import Column, Plan
 from tests.pipeline.ingest.reference import config_of
 

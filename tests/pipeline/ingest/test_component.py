@@ -8,7 +8,7 @@ from tfx import v1 as tfx
 from tfx.components.example_gen.component import FileBasedExampleGen
 from tfx.orchestration import metadata
 
-from pipeline.config import load_config
+from config import load_config
 from pipeline.ingest.component import InteractionExampleGen
 from pipeline.ingest.settings import read_config, read_input
 from tests.pipeline.ingest.conftest import read_examples, resolve

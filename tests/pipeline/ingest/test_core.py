@@ -3,7 +3,7 @@ import pyarrow as pa
 import pytest
 from apache_beam.testing.util import assert_that, equal_to
 
-from pipeline.config.data import Core
+from config.data import Core
 from pipeline.ingest.buckets import from_bytes, partition
 from pipeline.ingest.core import KeepCore
 from pipeline.ingest.findings import merge

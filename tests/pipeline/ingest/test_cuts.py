@@ -5,7 +5,7 @@ from apache_beam.testing.util import assert_that, equal_to
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipeline.config.data import SplitConfig
+from config.data import SplitConfig
 from pipeline.ingest.cuts import DIGITS, FindCuts, Selection
 from pipeline.ingest.splits import cut_ranks
 from tests.pipeline.ingest.reference import beam_pipeline

@@ -2,7 +2,7 @@
 
 import pytest
 
-from pipeline.config.data import InteractionTable, Table
+from config.data import InteractionTable, Table
 from pipeline.ingest import dialect
 from pipeline.ingest.headers import check_rows, column_names
 from pipeline.ingest.tables import TableError, table_files

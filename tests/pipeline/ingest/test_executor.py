@@ -7,7 +7,7 @@ from datetime import datetime
 import pandas as pd
 import pytest
 
-from pipeline.config import load_config
+from config import load_config
 from pipeline.ingest.report import IngestError
 from pipeline.ingest.splits import EVAL, TEST
 from pipeline.ingest.tables import TableError

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from pipeline.config.data import Table
+from config.data import Table
 from pipeline.ingest import json_rows
 from pipeline.ingest.tables import TableError
 from tests.pipeline.ingest.read_tables import batches, rows

@@ -4,7 +4,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from pipeline.config.data import MISSING
+from config.data import MISSING
 from pipeline.ingest.missing import without_missing
 from tests.pipeline.ingest.read_tables import batches, config, events, items
 

@@ -5,7 +5,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from pipeline.config.data import Table
+from config.data import Table
 from pipeline.ingest import reading
 from pipeline.ingest.reading import read_batches
 from pipeline.ingest.tables import TableError

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from pipeline.config.data import ColdItems, SplitConfig
+from config.data import ColdItems, SplitConfig
 from pipeline.ingest import splits
 from pipeline.ingest.splits import Cuts, Events, cut_ranks
 

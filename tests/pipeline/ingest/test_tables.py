@@ -5,7 +5,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from pipeline.config.data import Table
+from config.data import Table
 from pipeline.ingest.headers import check_rows, column_names
 from pipeline.ingest.tables import TableError, file_size, table_files, table_format
 from tests.pipeline.ingest.read_tables import rows

@@ -5,7 +5,7 @@ import json
 import pyarrow as pa
 import pytest
 
-from pipeline.config import ConfigError, parse_config
+from config import ConfigError, parse_config
 from pipeline.ingest.values import as_time
 from tests.pipeline.ingest.read_tables import config, events, items
 

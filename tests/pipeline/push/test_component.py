@@ -11,8 +11,7 @@ from tfx.dsl.io import fileio
 from tfx.orchestration import metadata
 from tfx.types import standard_artifacts
 
-from pipeline import paths
-from pipeline.config import Config, parse_config
+from config import Config, parse_config, paths
 from pipeline.infra.component import make_infra_validator
 from pipeline.push.component import make_pusher
 from pipeline.push.executor import Executor

@@ -16,7 +16,7 @@ from pipeline.report.run import report_run
 from pipeline.validation.comparison import Comparison, Distance, write_comparisons
 from pipeline.validation.measures import JENSEN_SHANNON, L_INFINITY
 from tests.pipeline.evaluation.runs import Event, evaluate, make_config, save, write_examples
-from trainer.summaries import ScalarLog
+from trainer.training.diagnostics import ScalarLog
 
 CONFIG = make_config("{ks: [1, 2], slices: [user_gender], gates: [{metric: ndcg@2, min: 0.99}], beat_popularity: null}")
 

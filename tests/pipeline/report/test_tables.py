@@ -1,9 +1,9 @@
 import math
 
-from pipeline.evaluation.request_forms import of_form
 from pipeline.evaluation.results import Figure
 from pipeline.report.plots import Estimate
 from pipeline.report.tables import asked, by_slice, compared, headline_rows, leaves, text
+from trainer.metrics.request_forms import of_form
 
 VALUES = {
     "users": 3.0,

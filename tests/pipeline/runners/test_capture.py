@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-from pipeline.progress import say
+from config.progress import say
 from pipeline.runners.capture import captured
 from pipeline.runners.follow import LogFollower
 

@@ -6,8 +6,8 @@ import yaml
 from google.protobuf import json_format
 from kfp.pipeline_spec.pipeline_spec_pb2 import PipelineSpec
 
-from pipeline.config import load_config
-from pipeline.config.override import changed_config
+from config import load_config
+from config.load import changed_config
 from pipeline.runners.kubeflow import CompileError, compile_pipeline, local_paths
 
 CONFIG = load_config(Path(__file__).parents[3] / "configs" / "movielens-100k.yaml")

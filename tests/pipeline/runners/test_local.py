@@ -9,9 +9,8 @@ import pytest
 from ml_metadata.proto import metadata_store_pb2
 from tfx.types import standard_artifacts
 
-from pipeline import paths
+from config import parse_config, paths
 from pipeline.cli import exits, main
-from pipeline.config import parse_config
 from pipeline.lineage import open_store
 from pipeline.runners import local
 from pipeline.runners.local import Outcome, RunError, run_local, run_pipeline

@@ -1,7 +1,7 @@
 import pytest
 from tensorflow_metadata.proto.v0 import schema_pb2
 
-from pipeline.config.distances import DistanceConfig
+from config.evaluation import DistanceConfig
 from pipeline.validation.comparators import comparing_schema, thresholds
 from pipeline.validation.measures import JENSEN_SHANNON, L_INFINITY, Kind, Measure
 

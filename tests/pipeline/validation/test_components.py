@@ -8,7 +8,7 @@ from tfx.components.example_validator.executor import ARTIFACT_PROPERTY_BLESSED_
 from tfx.dsl.components.base import base_component
 from tfx.types import standard_artifacts
 
-from pipeline.config import Config, parse_config
+from config import Config, parse_config
 from pipeline.validation import schema_gen, validator
 from pipeline.validation.anomalies import AnomaliesError
 from pipeline.validation.components import Validation, make_validation

@@ -1,7 +1,7 @@
 import pytest
 from tensorflow_metadata.proto.v0 import schema_pb2
 
-from pipeline.config.distances import DistanceConfig
+from config.evaluation import DistanceConfig
 from pipeline.validation.comparators import comparing_schema
 from pipeline.validation.comparison import Distance
 from pipeline.validation.distances import compare, read_distances

@@ -7,8 +7,8 @@ import tensorflow_data_validation as tfdv
 import yaml
 from tfx.types import standard_artifacts
 
-from pipeline.config import dump_config, parse_config
-from pipeline.config.dump import DISTRIBUTIONS
+from config import dump_config, parse_config
+from config.dump import DISTRIBUTIONS
 from pipeline.validation.comparison import Comparison, read_comparisons
 from pipeline.validation.distance_words import DistributionError
 from pipeline.validation.distribution_validator import Executor

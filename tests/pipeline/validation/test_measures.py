@@ -1,6 +1,6 @@
 import yaml
 
-from pipeline.config import parse_config
+from config import parse_config
 from pipeline.validation.measures import JENSEN_SHANNON, L_INFINITY, measures, window_measures
 from tests.synthetic import default_config
 

@@ -6,7 +6,7 @@ import tensorflow as tf
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.config.features import Time
+from config.features import Time
 from transform.kinds.time import time
 
 

@@ -1,0 +1,70 @@
+"""A configuration as JSON, whole or only what one component depends on."""
+
+import json
+from typing import Any
+
+from config.schema import Config
+
+_COLUMNS = ("features.user", "features.item", "features.context", "features.outcome")
+_LABELS = ("tasks.*.kind", "tasks.*.label", "tasks.*.where", "tasks.*.session", "tasks.*.attribute")
+_EVENTS = ("data", "positive", "cleaning", "split", *_COLUMNS, *_LABELS)
+INGEST = (*_EVENTS, "model.history.max_events", "model.history.min_context")
+DISTRIBUTIONS = ("data", "features", *_LABELS, "pipeline.drift", "pipeline.skew")
+TRANSFORM = ("data", "features", *_LABELS, "model.user_min_count")
+_FITTED = (*INGEST, "features", "tasks", "model", "training", "evaluation.ks", "evaluation.mask_seen")
+TRAINER = (*_FITTED, "evaluation.cold_items", "evaluation.requests", "serving", "-serving.infra")
+_WEIGHED_AFTERWARDS = ("-tasks.*.habits", "-model.neighbours")
+TRAINING = (*_FITTED, *_WEIGHED_AFTERWARDS, "-training.checkpoint_every_epochs")
+TUNER = (*_FITTED, *_WEIGHED_AFTERWARDS, "tuner")
+INFRA = ("data", "features", *_LABELS, "serving")
+"""The keys that a component reads (not those after a minus): what else changes does not run it again. `TRAINING` are
+those that the Trainer's epochs read: what else changes leaves trained weights as they are."""
+
+
+def dump_config(config: Config, *keys: str) -> str:
+    """The configuration as JSON, for a TFX execution property; `parse_config` reads it back (JSON is YAML).
+
+    Args:
+      config: The configuration.
+      *keys: Dotted keys to keep, such as `model.history`, or after a minus to drop; `*` stands for any name. `name` and
+        `data` are always kept. None: all.
+    """
+    values = config.model_dump(mode="json", exclude_unset=True)
+    if keys:
+        values = _pick(values, ("name", "data", *keys))
+    return json.dumps(values, sort_keys=True)
+
+
+def _pick(values: dict[str, Any], keys: tuple[str, ...]) -> dict[str, Any]:
+    picked: dict[str, Any] = {}
+    for key in keys:
+        if not key.startswith("-"):
+            _copy_key(values, picked, key.split("."))
+    for key in keys:
+        if key.startswith("-"):
+            _drop_key(picked, key[1:].split("."))
+    return picked
+
+
+def _drop_key(values: dict[str, Any], path: list[str]) -> None:
+    """Leaves the nested dictionaries of the source alone."""
+    head, *rest = path
+    for name in _named(values, head):
+        if not rest:
+            del values[name]
+        elif isinstance(values[name], dict):
+            values[name] = dict(values[name])
+            _drop_key(values[name], rest)
+
+
+def _copy_key(source: dict[str, Any], target: dict[str, Any], path: list[str]) -> None:
+    head, *rest = path
+    for name in _named(source, head):
+        if not rest:
+            target[name] = source[name]
+        elif isinstance(source[name], dict):
+            _copy_key(source[name], target.setdefault(name, {}), rest)
+
+
+def _named(values: dict[str, Any], head: str) -> list[str]:
+    return list(values) if head == "*" else [head] if head in values else []

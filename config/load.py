@@ -1,0 +1,79 @@
+"""From a YAML file to a `Config`, with errors that name file, line, key, found and allowed values."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from config.errors import Source, describe
+from config.schema import Config
+from config.yaml_text import MAX_BYTES, YamlTextError
+
+_MOST_PROBLEMS = 50
+"""That are told of one file."""
+
+
+class ConfigError(Exception):
+    """The configuration cannot be used. The message names the file, the key, what was found and what is allowed."""
+
+
+def load_config(path: str | Path) -> Config:
+    """Reads and validates a YAML file. Raises `ConfigError`."""
+    return parse_config(read_text(path), str(path))
+
+
+def read_text(path: str | Path) -> str:
+    """The text of a configuration file. Raises `ConfigError`."""
+    try:
+        with Path(path).open("rb") as file:
+            content = file.read(MAX_BYTES + 1)
+    except OSError as error:
+        raise ConfigError(f"{path}: cannot be read ({error.strerror})") from error
+    except ValueError as error:
+        raise ConfigError(f"{str(path)!r}: is no path of a file ({error})") from error
+    if len(content) > MAX_BYTES:
+        raise ConfigError(f"{path}: is larger than {MAX_BYTES:,} bytes, so it is no configuration")
+    try:
+        return content.decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise ConfigError(f"{path}: is not UTF-8 text ({error.reason} at byte {error.start})") from error
+
+
+def parse_config(text: str, source: str = "<text>") -> Config:
+    """Validates YAML text; `source` is the file's name in errors. Raises `ConfigError`."""
+    try:
+        positions = Source(text, source)
+        if problems := positions.key_problems():
+            raise ConfigError(_listed(problems))
+        values = positions.values()
+    except YamlTextError as error:
+        raise ConfigError(str(error)) from error
+    try:
+        return Config.model_validate(values)
+    except ValidationError as error:
+        raise ConfigError(_listed(describe(error, positions, _MOST_PROBLEMS), error.error_count())) from error
+
+
+def _listed(problems: list[str], count: int | None = None) -> str:
+    """One line for each of the first problems, and how many more there are."""
+    shown = problems[:_MOST_PROBLEMS]
+    more = (count or len(problems)) - len(shown)
+    return "\n".join([*shown, *([f"and {more:,} problems more"] if more else [])])
+
+
+def changed_config(config: Config, changes: Mapping[str, Any]) -> Config:
+    """The configuration with the values of dotted keys changed. Raises pydantic's ValidationError."""
+    return Config.model_validate(_changed(config.model_dump(mode="json", exclude_unset=True), changes))
+
+
+def _changed(values: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
+    result = dict(values)
+    for key, value in changes.items():
+        head, _, rest = key.partition(".")
+        if rest:
+            old = result.get(head)
+            result[head] = _changed(old if isinstance(old, Mapping) else {}, {rest: value})
+        else:
+            result[head] = value
+    return result

@@ -1,0 +1,68 @@
+"""The search for hyperparameters."""
+
+import re
+from typing import Any, Literal, Self
+
+from pydantic import Field, field_validator, model_validator
+
+from config.base import Section
+
+_POWER = re.compile(r"[-+]?\d+(\.\d*)?[eE][-+]?\d+")
+
+
+class Parameter(Section):
+    """The values that a key may take: `choices`, or all between `min` and `max`."""
+
+    choices: tuple[bool | int | float | str, ...] = ()
+    """All of one type."""
+    min: int | float | None = None
+    max: int | float | None = None
+    """Both whole: whole numbers are drawn."""
+    scale: Literal["linear", "log"] = "linear"
+    """How numbers between `min` and `max` are drawn."""
+
+    @field_validator("choices", mode="before")
+    @classmethod
+    def _numbers(cls, values: Any) -> Any:
+        """YAML reads 1e-3 as text."""
+        if not isinstance(values, list | tuple):
+            return values
+        read = [float(v) if isinstance(v, str) and _POWER.fullmatch(v) else v for v in values]
+        has_fraction = any(isinstance(value, float) for value in read)
+        return [float(v) if has_fraction and type(v) is int else v for v in read]
+
+    @model_validator(mode="after")
+    def _choices_or_a_range(self) -> Self:
+        has_range = self.min is not None and self.max is not None
+        if bool(self.choices) == has_range or (self.min is None) != (self.max is None):
+            raise ValueError("there should be either `choices` or both `min` and `max`")
+        if len({type(choice) for choice in self.choices}) > 1:
+            raise ValueError(f"`choices` should be of one type. Received: {list(self.choices)}")
+        if self.min is not None and self.max is not None and self.min >= self.max:
+            raise ValueError(f"`min` should be below `max` ({self.max}). Received: {self.min}")
+        if self.scale == "log" and self.min is not None and self.min <= 0:
+            raise ValueError(f"`min` should be above 0 with the scale `log`. Received: {self.min}")
+        return self
+
+    @property
+    def extremes(self) -> tuple[Any, ...]:
+        """The choices, or the ends of the range."""
+        return self.choices or (self.min, self.max)
+
+
+class TunerConfig(Section):
+    """A search by KerasTuner in a component before the Trainer, which then trains with the best values found."""
+
+    parameters: dict[str, Parameter] = Field(min_length=1)
+    """By dotted key of `model`, `tasks` or `training`, where only the Trainer reads it:
+    `training.optimizer.learning_rate: {min: 0.001, max: 0.02, scale: log}`."""
+    objective: str = "loss"
+    """A figure of the eval split, as `training.early_stopping.metric` names them. A loss only where no parameter
+    changes what it is made of, such as a task's weight."""
+    trials: int = Field(default=10, ge=1)
+    algorithm: Literal["random", "bayesian"] = "random"
+    """`random` (Bergstra and Bengio, "Random Search for Hyper-Parameter Optimization", 2012) or `bayesian`, a Gaussian
+    process (Snoek, Larochelle and Adams, "Practical Bayesian Optimization of Machine Learning Algorithms", 2012)."""
+    epochs: int | None = Field(default=None, gt=0)
+    """Of each trial; those of `training` when missing."""
+    seed: int = 42

@@ -1,0 +1,154 @@
+"""What a column of a table holds, and whether that is what its use in the configuration wants."""
+
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Final
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from config import Config
+from config.expressions import Expression
+from config.features import Cross, MultiValued
+from config.tasks import LabelledTask
+from pipeline.ingest.columns import Plan
+from pipeline.ingest.findings import shown
+from pipeline.ingest.values import as_number, as_text
+
+MAX_DISTINCT: Final = 10_000
+"""So many distinct values are told from each other."""
+EXAMPLES: Final = 3
+_MANY: Final = 0.5
+_MOSTLY: Final = 0.9
+_ID_LIKE: Final = 100
+_SEPARATORS: Final = ("|", ";", ",", "::", "/")
+
+
+@dataclass
+class Profile:
+    """A column and what it is used for.
+
+    Attributes:
+      column: Its name.
+      uses: Such as "item id", "numeric feature", "positive".
+      kind: Of the feature that is read from it; empty where it is none.
+      separator: Of a multi-valued feature.
+    """
+
+    column: str
+    uses: tuple[str, ...]
+    kind: str = ""
+    separator: str = ""
+    rows: int = 0
+    missing: int = 0
+    numbers: int = 0
+    fractions: int = 0
+    least: float = np.inf
+    greatest: float = -np.inf
+    distinct: dict[str, None] = field(default_factory=dict)
+    separated: Counter[str] = field(default_factory=Counter)
+
+    def add(self, values: pa.ChunkedArray) -> None:
+        """Looks at some more of its values."""
+        is_list = pa.types.is_list(values.type) or pa.types.is_large_list(values.type)
+        text = as_text(values).drop_null()
+        self.rows += len(values)
+        self.missing += len(values) - len(text)
+        if len(self.distinct) <= MAX_DISTINCT:
+            self.distinct.update(dict.fromkeys(pc.unique(text).to_pylist()))
+        for separator in _SEPARATORS if not is_list else ():
+            self.separated[separator] += int(pc.sum(pc.match_substring(text, separator)).as_py() or 0)
+        numbers = as_number(text).values.drop_null().to_numpy()
+        if len(numbers):
+            self.numbers += len(numbers)
+            self.fractions += int(np.count_nonzero(numbers % 1))
+            self.least, self.greatest = min(self.least, numbers.min()), max(self.greatest, numbers.max())
+
+    @property
+    def present(self) -> int:
+        """The rows with a value."""
+        return self.rows - self.missing
+
+    def holds(self) -> str:
+        """Its values in a few words: the least and the greatest number, or some texts."""
+        if self.numbers > _MOSTLY * self.present and not self.uses[0].endswith(" id"):
+            return f"{self.least:.12g} to {self.greatest:.12g}"
+        texts = [shown(text)[:24] for text in list(self.distinct)[:EXAMPLES]]
+        return ", ".join(texts) + (", ..." if len(self.distinct) > EXAMPLES else "")
+
+    def remarks(self) -> Iterator[str]:
+        """What should be looked at, to be read after the column's name."""
+        if self.rows and not self.present:
+            yield "is empty"
+        elif self.present > 1 and len(self.distinct) == 1 and not self.missing:
+            yield f"is always {shown(next(iter(self.distinct)))!r}"
+        elif self.kind == "multi_valued":
+            yield from self._separator_remarks()
+        elif self.kind == "categorical":
+            yield from self._category_remarks()
+
+    def _separator_remarks(self) -> Iterator[str]:
+        if self.separated and self.separator in _SEPARATORS and not self.separated[self.separator]:
+            other, number = self.separated.most_common(1)[0]
+            if number > _MANY * self.present:
+                yield f"holds no {self.separator!r}, and {other!r} in {number:,} of {self.present:,} rows: `separator`?"
+
+    def _category_remarks(self) -> Iterator[str]:
+        if self.separated["|"] > _MANY * self.present:
+            yield f"is `categorical` and holds '|' in {self.separated['|']:,} rows: `kind: multi_valued`?"
+        elif self.fractions > _MANY * self.present:
+            yield f"is `categorical` and holds numbers from {self.least:g} to {self.greatest:g}: `kind: numeric`?"
+        elif self.present >= _ID_LIKE and len(self.distinct) == self.present:
+            yield "is `categorical` and has another value in every row, as an id has"
+
+
+def profiles_of(plan: Plan, table: str) -> list[Profile]:
+    """The configured columns of a table, `interactions`, `items` or `users`, each once, with nothing read yet."""
+    profiles: dict[str, Profile] = {}
+    for column, use, kind, separator in _uses(plan.config, table):
+        profile = profiles.setdefault(column, Profile(column, ()))
+        profile.uses += (use,)
+        profile.kind, profile.separator = profile.kind or kind, profile.separator or separator
+    return list(profiles.values())
+
+
+def _uses(config: Config, table: str) -> Iterator[tuple[str, str, str, str]]:
+    """Column, use, kind of feature and separator."""
+    if table != "interactions":
+        yield getattr(config.data, table).id, f"{table[:-1]} id", "", ""
+        yield from _feature_uses(config, table[:-1])
+        return
+    log = config.data.interactions
+    yield log.user, "user id", "", ""
+    yield log.item, "item id", "", ""
+    if log.time is not None:
+        yield log.time, "time", "", ""
+    for section in ("context", "outcome", *(() if config.data.users else ("user",))):
+        yield from _feature_uses(config, section)
+    for task, session in config.sessions.items():
+        yield session, f"session of {task}", "", ""
+    for outlier in config.cleaning.outliers:
+        yield outlier.column, "outliers", "", ""
+    for use, text in _expressions(config):
+        yield from ((column, use, "", "") for column in Expression.parse(text).columns)
+
+
+def _feature_uses(config: Config, section: str) -> Iterator[tuple[str, str, str, str]]:
+    for feature in getattr(config.features, section):
+        if isinstance(feature, Cross):
+            yield from ((column, "cross feature", "", "") for column in feature.of)
+        else:
+            separator = feature.separator if isinstance(feature, MultiValued) else ""
+            yield feature.source, f"{feature.kind} feature", feature.kind, separator
+
+
+def _expressions(config: Config) -> Iterator[tuple[str, str]]:
+    if config.positive is not None:
+        yield "positive", config.positive
+    for name, task in config.events.items():
+        if isinstance(task, LabelledTask):
+            yield f"label of {name}", task.label
+        if task.where is not None:
+            yield f"where of {name}", task.where

@@ -1,0 +1,189 @@
+"""Everything about a configuration that can be found wrong before any work starts.
+
+Every command calls `checked_config` first. It imports neither TensorFlow nor TFX and reads no more of the data than
+the tables' column names (`pipeline/checks/tables.py`).
+"""
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from config import Config, ConfigError, parse_config
+from config.errors import Location, Problem, Source, suggestion
+from config.load import changed_config, read_text
+from config.tasks import RegressionTask
+from pipeline.checks.folders import check_folders
+from pipeline.checks.sections import check_distances, check_tasks
+from pipeline.checks.tables import check_data
+from trainer.metrics.names import check_gates
+
+_TUNABLE = re.compile(r"(model|tasks|training)\.")
+_READ_EARLIER = re.compile(
+    r"model\.(history\.(max_events|min_context)|user_min_count)|tasks\.[^.]+(\.(kind|label|where|session|attribute))?"
+    r"|training\.(strategy|replicas|fit_on|early_stopping.*)"
+)
+"""Read by Ingest or Transform, or what makes trials comparable."""
+_OF_A_LOSS = re.compile(r"tasks\.(?P<task>[^.]+)\.(?!hidden|dropout|habits|temperature)(?P<field>.*)")
+"""What losses are made of: of trials with different values they say nothing."""
+
+
+def checked_config(path: str | Path, with_data: bool = True, writes: bool = False) -> Config:
+    """Reads a configuration and checks all that can be checked before any work.
+
+    Args:
+      path: The YAML file.
+      with_data: Also look for the tables and their columns.
+      writes: Also look whether a run can write its folders.
+
+    Raises:
+      ConfigError: with one line for each problem: file, line, key, found, allowed.
+    """
+    text = read_text(path)
+    config = parse_config(text, str(path))
+    source = Source(text, str(path))
+    problems = [source.problem(*problem) for problem in _rules(config)]
+    if with_data:
+        problems += [source.problem(*problem) for problem in check_data(config, str(path))]
+    if writes:
+        problems += [source.problem(*problem) for problem in check_folders(config)]
+    if problems:
+        raise ConfigError("\n".join(problems))
+    return config
+
+
+def _rules(config: Config) -> Iterator[Problem]:
+    yield from check_tasks(config)
+    yield from _tables(config)
+    yield from _bounds(config)
+    yield from _lengths(config)
+    yield from _attributes(config)
+    yield from _replicas(config)
+    yield from _teacher(config)
+    yield from _tuner(config)
+    yield from check_distances(config)
+    yield from map(_located, check_gates(config))
+
+
+def _located(message: str) -> Problem:
+    """A message that begins with its key in backquotes as a key and the rest."""
+    key, rest = re.fullmatch(r"`([^`]*)`:? (.*)", message, re.DOTALL).groups()  # type: ignore[union-attr]
+    return [int(part) if part.isdigit() else part for part in key.split(".")], rest
+
+
+def _tables(config: Config) -> Iterator[Problem]:
+    if config.features.item and config.data.items is None:
+        yield ("features", "item"), "needs the table `data.items`, which is missing"
+    if config.model.generator is not None and not config.features.item:
+        yield ("model", "generator"), "makes vectors of the items' content, and `features.item` is empty"
+    if config.model.batch_norm and not (config.model.query_layers or config.model.candidate_layers):
+        yield ("model", "batch_norm"), "is a part of `query_layers` and `candidate_layers`, and both are empty"
+    negatives = config.retrieval.negatives if config.retrieval else "none"
+    if config.model.batch_norm and config.model.candidate_layers and negatives != "full":
+        yield ("model", "batch_norm"), f"of `candidate_layers` needs the negatives `full`. Received: {negatives!r}"
+    log = config.data.interactions
+    for key in ("user", "item"):
+        if log.time is not None and log.time == getattr(log, key):
+            yield ("data", "interactions", "time"), f"should be another column than `{key}`. Received: {log.time!r}"
+    if config.split.method == "global_time" and config.data.interactions.time is None:
+        yield ("split", "method"), "`global_time` needs a time column, and `data.interactions.time` is null"
+    wants_trend = "trend" in config.features.model_fields_set and config.features.trend.days
+    if wants_trend and config.data.interactions.time is None:
+        yield ("features", "trend"), "needs a time column, and `data.interactions.time` is null"
+    if wants_trend and config.retrieval is None:
+        yield ("features", "trend"), "is a part of the retrieval score, and `tasks` holds no retrieval task"
+    schema = config.pipeline.schema_file
+    if schema is not None and "://" not in schema and not Path(schema).is_file():
+        yield ("pipeline", "schema_file"), f"should be a file. Received: {schema!r}, which does not exist"
+
+
+def _bounds(config: Config) -> Iterator[Problem]:
+    for index, outlier in enumerate(config.cleaning.outliers):
+        if outlier.min is None and outlier.max is None:
+            yield ("cleaning", "outliers", index), "should have `min`, `max` or both"
+        yield from _ordered(("cleaning", "outliers", index, "min"), outlier.min, outlier.max)
+    for name, task in config.tasks.items():
+        if isinstance(task, RegressionTask):
+            yield from _ordered(("tasks", name, "min"), task.min, task.max)
+
+
+def _ordered(location: Location, low: float | None, high: float | None) -> Iterator[Problem]:
+    if low is not None and high is not None and low > high:
+        yield location, f"should not be above `max` ({high:g}). Received: {low:g}"
+
+
+def _lengths(config: Config) -> Iterator[Problem]:
+    serving, history, ks = config.serving, config.model.history, config.evaluation.ks
+    if serving.max_k < serving.default_k:
+        yield ("serving", "max_k"), f"should be at least `default_k` ({serving.default_k}). Received: {serving.max_k}"
+    if config.retrieval and serving.candidates < serving.default_k:
+        allowed = f"should be at least `default_k` ({serving.default_k})"
+        yield ("serving", "candidates"), f"{allowed}. Received: {serving.candidates}"
+    if "min_context" in history.model_fields_set and history.min_context >= history.max_events:
+        allowed = f"should be below `max_events` ({history.max_events})"
+        yield ("model", "history", "min_context"), f"{allowed}. Received: {history.min_context}"
+    if list(ks) != sorted(ks):
+        yield ("evaluation", "ks"), f"should increase. Received: {list(ks)}"
+    if {"attention", "hstu"} & set(history.encoders) and config.model.dimension % history.heads:
+        allowed = f"should divide `model.dimension` ({config.model.dimension})"
+        yield ("model", "history", "heads"), f"{allowed}. Received: {history.heads}"
+
+
+def _attributes(config: Config) -> Iterator[Problem]:
+    """Filters need features that hold values as the tables do, caps those whose values items can share."""
+    words = [f.name for f in config.features.item if f.kind in ("categorical", "multi_valued")]
+    numbers = [f.name for f in config.features.item if f.kind in ("numeric", "time")]
+    uses: list[tuple[Location, str, list[str]]] = [
+        *((("serving", "filters", i), name, words + numbers) for i, name in enumerate(config.serving.filters)),
+        *((("serving", "diversity", "caps", name), name, words) for name in config.serving.caps),
+    ]
+    for location, name, allowed in uses:
+        if name not in allowed:
+            listed = ", ".join(allowed) or "none: `features.item` has no fitting feature"
+            yield location, f"should name an item feature ({listed}). {suggestion(name, allowed)}Received: {name!r}"
+
+
+def _replicas(config: Config) -> Iterator[Problem]:
+    training = config.training
+    if training.replicas and training.strategy != "mirrored":
+        yield ("training", "replicas"), f"needs the strategy `mirrored`. Received: {training.strategy!r}"
+    if training.replicas and training.batch_size and training.batch_size % training.replicas:
+        allowed = f"should be a multiple of `replicas` ({training.replicas})"
+        yield ("training", "batch_size"), f"{allowed}. Received: {training.batch_size}"
+
+
+def _teacher(config: Config) -> Iterator[Problem]:
+    distillation = config.training.distillation
+    if distillation and config.model.batch_norm and config.model.candidate_layers:
+        # The student's sample of items would be normalised by itself, and move the averages beside the catalogue.
+        yield ("training", "distillation"), "does without `model.batch_norm` of `model.candidate_layers`"
+    if distillation and "://" not in distillation.teacher and not Path(distillation.teacher).is_dir():
+        found = f"Received: {distillation.teacher!r}, which does not exist"
+        yield ("training", "distillation", "teacher"), f"should be a folder. {found}"
+
+
+def _tuner(config: Config) -> Iterator[Problem]:
+    if config.tuner and config.training.strategy == "multi_worker":
+        yield ("training", "strategy"), "should be `one_device` or `mirrored` with `tuner`. Received: 'multi_worker'"
+    for key, parameter in config.tuner.parameters.items() if config.tuner else ():
+        location = ("tuner", "parameters", key)
+        if config.tuner and _changes(key, config.tuner.objective):
+            yield location, f"changes what `{config.tuner.objective}` measures: `objective` should be another figure"
+        if not _TUNABLE.match(key) or _READ_EARLIER.fullmatch(key):
+            yield location, "should be a key of `model`, `tasks` or `training` that only the Trainer reads"
+            continue
+        for value in parameter.extremes:
+            try:
+                changed_config(config, {key: value})
+            except ValidationError as error:
+                problem = error.errors()[0]
+                yield location, f"{value!r} is no value of `{'.'.join(map(str, problem['loc']))}`: {problem['msg']}"
+
+
+def _changes(key: str, objective: str) -> bool:
+    """Whether a loss of trials with other values of the key is another measure."""
+    found = _OF_A_LOSS.fullmatch(key)
+    if found is None:
+        return False
+    return objective == "loss" or (objective == f"{found['task']}_loss" and found["field"] != "weight")

@@ -1,0 +1,72 @@
+import json
+import re
+import socket
+
+import pytest
+
+from config import ConfigError
+from config.cluster import Cluster
+
+TWO = {"worker": ["a:1", "b:2"]}
+
+
+def environment(cluster=TWO, kind="worker", index=0):
+    return {"TF_CONFIG": json.dumps({"cluster": cluster, "task": {"type": kind, "index": index}})}
+
+
+def test_the_first_worker_is_the_chief():
+    assert Cluster.of_chief(environment()) == Cluster(("a:1", "b:2"), 0)
+    assert Cluster.of_worker(environment(index=1)) == Cluster(("a:1", "b:2"), 1)
+
+
+def test_a_chief_of_its_own_stands_before_the_workers():
+    cluster = {"worker": ["a:1", "b:2"], "chief": ["c:3"]}
+    assert Cluster.of_chief(environment(cluster, "chief")) == Cluster(("c:3", "a:1", "b:2"), 0)
+    assert str(Cluster.of_worker(environment(cluster, index=0))) == "worker 1 of 3 (a:1)"
+
+
+def test_what_other_programs_read_is_passed_over():
+    assert Cluster.read({"TF_CONFIG": json.dumps({"cluster": TWO, "task": {"type": "worker", "index": 1}, "job": {}})})
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("", "`TF_CONFIG` should name the workers where `training.strategy` is `multi_worker`: {"),
+        ("{", '`TF_CONFIG` should be JSON such as {"cluster": {"worker": ["host0:2222", "host1:2222"]}, "task"'),
+        ('{"cluster": {"worker": ["a:1", "b:2"]}}', "`TF_CONFIG.task` is required and missing"),
+        (environment(index=2), "`TF_CONFIG.task.index` should be below 2, the number of addresses of `worker`"),
+        (environment(kind="chief"), "`TF_CONFIG.task.index` should be below 0, the number of addresses of `chief`"),
+        (environment(index=-1), "`TF_CONFIG.task.index` should be greater than or equal to 0. Received: -1"),
+        (environment(kind="ps"), "`TF_CONFIG.task.type` should be 'chief' or 'worker'. Received: 'ps'"),
+        (environment({**TWO, "ps": ["c:3"]}), "`TF_CONFIG.cluster.ps` should be left out: `chief` and `worker` train"),
+        (environment({"worker": ["a:1"]}), "`TF_CONFIG.cluster` should name two workers at least. Received: 1"),
+        (environment({"worker": ["a:1", "a:1"]}), "`TF_CONFIG.cluster` should name each address once. Received: a:1,"),
+        (environment({"worker": ["a:1", "b"]}), "`TF_CONFIG.cluster.worker[1]` should be host:port. Received: 'b'"),
+        (environment({"worker": "a:1"}), "`TF_CONFIG.cluster.worker` should be a valid array. Received: 'a:1'"),
+    ],
+)
+def test_a_variable_that_cannot_be_used_says_what_it_should_be(text, message):
+    with pytest.raises(ConfigError, match=re.escape(message)):
+        Cluster.read(text if isinstance(text, dict) else {"TF_CONFIG": text})
+
+
+def test_without_the_variable():
+    with pytest.raises(ConfigError, match="Received: nothing"):
+        Cluster.read({})
+
+
+def test_the_pipeline_runs_on_the_chief():
+    with pytest.raises(ConfigError, match=r"should be the chief's \(a:1\) where the pipeline .* worker 1 of 2 \(b:2\)"):
+        Cluster.of_chief(environment(index=1))
+
+
+def test_the_chief_is_no_other_worker():
+    with pytest.raises(ConfigError, match=r"should not be the chief's, .* Received: worker 0 of 2 \(a:1\)"):
+        Cluster.of_worker(environment())
+
+
+def test_a_worker_waits_for_the_chiefs_port():
+    with socket.create_server(("127.0.0.1", 0)) as chief:
+        address = f"127.0.0.1:{chief.getsockname()[1]}"
+        Cluster((address, "b:2"), 1).wait_for_chief()

@@ -1,0 +1,189 @@
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from tests.trainer.small import ITEMS, USERS, draw_row, sampled, small_config, small_model, small_spec, write_rows
+from trainer.data.dataset import WindowData
+from trainer.stacking.fit_baseline import build_habits
+from trainer.stacking.labels import TrainLabels, read_labels
+from trainer.training.validation import area_under_curve
+
+
+def config(task="rating", **habits):
+    """A task with these habits, none for the other."""
+    tasks = small_config().model_dump()["tasks"]
+    none = {name: {**tasks[name], "habits": None} for name in ("rating", "like")}
+    return small_config(tasks={**tasks, **none, task: {**tasks[task], "habits": habits or None}})
+
+
+def rows(count, seed, **flags):
+    """Users differ in how high they rate, which an untrained network cannot know."""
+    rng = np.random.default_rng(seed)
+    for number in range(count):
+        user = number % USERS
+        stars = np.clip(1 + user // 2 + rng.integers(0, 2, 4), 1, 5)
+        labels = {"outcome_stars": stars.tolist(), "label_rating": stars.astype(float).tolist()}
+        labels["label_like"] = (stars >= 4).astype(float).tolist()
+        yield draw_row(rng, 4, user_id=[user], **labels, **flags)
+
+
+def data(folder, settings):
+    spec = small_spec(settings)
+    held_out = list(rows(30, 2, seen_item_id=[], is_cold_user=[0], is_target=[0, 0, 0, 1]))
+    train = WindowData([write_rows(folder / "train.gz", list(rows(60, 1)))], spec)
+    return train, WindowData([write_rows(folder / "eval.gz", held_out)], spec)
+
+
+def errors(model, held_out):
+    """The predictions' RMSE of ratings, and AUC and log loss of likes, on the last events of the eval windows."""
+    (window,) = held_out.evaluation_batches(100)
+    found = model.rank(model.encode(window).newest(), window["item_id"][:, -1:])
+    rating, like = (found[name].numpy()[:, 0] for name in ("rating", "like"))
+    stars, is_liked = (window[f"label_{name}"].numpy()[:, -1] for name in ("rating", "like"))
+    log_loss = -np.log(np.where(is_liked, like, 1 - like)).mean()
+    return {"rmse": np.sqrt(np.mean((rating - stars) ** 2)), "auc": area_under_curve(like, is_liked), "log": log_loss}
+
+
+def test_weights_are_those_that_predict_the_eval_labels_best(tmp_path, capsys):
+    settings = config(cosine=3, agreement=3)
+    train, held_out = data(tmp_path, settings)
+    model = small_model(settings)
+    without = errors(model, held_out)
+    model.habits = build_habits(model, train, sampled(held_out))
+    found = errors(model, held_out)
+    moods = ("mood_60", "mood_3600", "mood_604800")
+    (names,) = (habits.names for habits in model.habits)
+    assert set(names) - {"factors"} == {"levels", "cosine", "agreement", *moods}
+    assert list(model.weights_of_parts()) == ["rating"]
+    assert list(model.weights_of_parts()["rating"]) == ["network", *model.habits[0].names]
+    assert found["rmse"] < 0.75 < without["rmse"]
+    assert (found["auc"], found["log"]) == (without["auc"], without["log"])
+    assert f"rmse on eval (9 users): network alone {without['rmse']:.4f}, levels alone" in capsys.readouterr().out
+
+
+def test_probabilities_have_habits_too(tmp_path, capsys):
+    settings = config("like", cosine=3, agreement=3)
+    train, held_out = data(tmp_path, settings)
+    model = small_model(settings)
+    without = errors(model, held_out)
+    model.habits = build_habits(model, train, sampled(held_out))
+    found = errors(model, held_out)
+    assert [list(habits.blends) for habits in model.habits] == [["like"]]
+    assert found["auc"] > 0.9 > without["auc"]
+    assert f"log loss on eval (9 users): network alone {without['log']:.4f}" in capsys.readouterr().out
+
+
+def test_tasks_that_the_same_outcome_tells_count_on_the_same_habits(tmp_path):
+    tasks = small_config().model_dump()["tasks"]
+    both = {name: {**tasks[name], "habits": {"cosine": 3, "agreement": 3}} for name in ("rating", "like")}
+    settings = small_config(tasks={**tasks, **both})
+    train, held_out = data(tmp_path, settings)
+    model = small_model(settings)
+    without = errors(model, held_out)
+    model.habits = build_habits(model, train, sampled(held_out))
+    found = errors(model, held_out)
+    assert [list(habits.blends) for habits in model.habits] == [["rating", "like"]]
+    # The levels are those of ratings: they differ by more than 1.
+    (window,) = held_out.evaluation_batches(100)
+    state = model.encode(window).newest()
+    assert np.ptp(model.habits[0].parts(state, window["item_id"][:, -1:])["levels"]) > 2
+    assert found["rmse"] < 0.75 < without["rmse"]
+    assert found["auc"] > 0.9 > without["auc"]
+
+
+def test_other_settings_are_other_habits(tmp_path):
+    tasks = small_config().model_dump()["tasks"]
+    weighed = {"rating": {"weights": {"levels": 1.0}}, "like": {"weights": {"levels": 1.0, "factors": 0.5}}}
+    both = {name: {**tasks[name], "habits": habits} for name, habits in weighed.items()}
+    settings = small_config(tasks={**tasks, **both})
+    train, _ = data(tmp_path, settings)
+    found = {name: habits for habits in build_habits(small_model(settings), train, None) for name in habits.blends}
+    assert found["rating"] is not found["like"]
+    assert ["factors" in found[name].names for name in weighed] == [False, True]
+
+
+def test_a_log_without_times_has_no_moods(tmp_path):
+    settings = config(weights={"levels": 1.0, "mood_60": 1.0})
+    settings = settings.model_copy(
+        update={"data": settings.data.model_copy(update={"interactions": timeless(settings)})}
+    )
+    train, _ = data(tmp_path, settings)
+    (habits,) = build_habits(small_model(settings), train, None)
+    assert not any(name.startswith("mood") for name in habits.names)
+    assert habits.blends["rating"].weights == {"levels": 1.0}
+
+
+def timeless(settings):
+    return settings.data.interactions.model_copy(update={"time": None})
+
+
+def test_configured_weights_need_no_eval_split(tmp_path):
+    settings = config(weights={"levels": 1.0})
+    train, _ = data(tmp_path, settings)
+    model = small_model(settings)
+    model.habits = build_habits(model, train, None)
+    (window,) = train.evaluation_batches(100)
+    state = model.encode(window).newest()
+    found = model.rank(state, window["item_id"][:, -1:])["rating"].numpy()[:, 0]
+    stars = window["label_rating"].numpy()
+    by_user = np.array([stars[np.arange(60) % USERS == user].mean() for user in range(USERS)])
+    np.testing.assert_allclose(found, by_user[np.arange(60) % USERS], atol=0.4)
+
+
+@pytest.mark.parametrize("habits", [{}, {"cosine": 3}])
+def test_without_configuration_or_eval_split_the_network_is_alone(tmp_path, habits):
+    settings = config(**habits)
+    train, held_out = data(tmp_path, settings)
+    assert build_habits(small_model(settings), train, None if habits else sampled(held_out)) == []
+
+
+def test_without_habits_the_train_log_is_not_read(tmp_path):
+    (tmp_path / "train.gz").write_bytes(b"nobody can read this")
+    unreadable = WindowData([str(tmp_path / "train.gz")], small_spec(config()))
+    assert build_habits(small_model(config()), unreadable, unreadable) == []
+
+
+def test_weights_of_near_items_alone_are_nothing_where_no_outcome_tells_the_label(tmp_path):
+    settings = config(weights={"cosine": 1.0})
+    spec = small_spec(settings)
+    shuffled = [{**row, "outcome_stars": [1, 1, 1, 1]} for row in rows(20, 1)]
+    train = WindowData([write_rows(tmp_path / "shuffled.gz", shuffled)], spec)
+    _, held_out = data(tmp_path, settings)
+    assert build_habits(small_model(settings), train, None) == []
+    assert build_habits(small_model(settings), train, sampled(held_out)) == []
+
+
+def test_labels_are_those_of_known_targets(tmp_path):
+    row = draw_row(np.random.default_rng(0), 4, user_id=[2], item_id=[3, 5, ITEMS, 1], is_target=[0, 1, 1, 1])
+    row |= {"label_rating": [1.0, 2.0, 3.0, 4.0], "weight_rating": [1.0, 1.0, 1.0, 0.0], "outcome_stars": [1, 2, 3, 4]}
+    row |= {"is_positive": [1, 1, 1, 1]}
+    stranger = draw_row(np.random.default_rng(0), 2, user_id=[USERS])
+    spec = small_spec(small_config())
+    data = WindowData([write_rows(tmp_path / "a.gz", [row, stranger])], spec)
+    found = read_labels(data, ["like", "rating"], ["outcome_stars"], spec)["rating"]
+    assert (found.user.tolist(), found.item.tolist(), found.label.tolist()) == ([2], [5], [2.0])
+    assert found.outcomes["outcome_stars"].tolist() == [2]
+    assert found.positives.tolist() == [[2, 5], [2, 1]]
+
+
+def test_what_a_user_had_often_counts_often():
+    positives = np.array([[0, 3], [0, 3], [1, 2]])
+    labels = TrainLabels(np.zeros(0, int), np.zeros(0, int), np.zeros(0), {}, positives)
+    np.testing.assert_array_equal(labels.had(2, 4).toarray(), [[0, 0, 0, 2], [0, 0, 1, 0]])
+
+
+def test_a_pair_with_several_labels_has_their_mean():
+    labels = TrainLabels(np.array([0, 0, 1]), np.array([3, 3, 2]), np.zeros(3), {}, np.zeros([0, 2], np.int64))
+    found = labels.by_user(np.array([1.0, 4.0, 7.0]), 2, 4).toarray()
+    np.testing.assert_array_equal(found, [[0, 0, 0, 2.5], [0, 0, 7, 0]])
+
+
+def test_the_served_graph_predicts_with_habits(tmp_path):
+    settings = config(weights={"network": 0.5, "levels": 0.5})
+    train, _ = data(tmp_path, settings)
+    model = small_model(settings)
+    model.habits = build_habits(model, train, None)
+    graph = tf.function(lambda window: model.rank(model.encode(window).newest(), window["item_id"])["rating"])
+    (window,) = train.evaluation_batches(100)
+    eager = model.rank(model.encode(window).newest(), window["item_id"])["rating"]
+    np.testing.assert_allclose(graph(window), eager, rtol=1e-5)

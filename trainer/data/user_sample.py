@@ -1,0 +1,209 @@
+"""The eval windows that choices are made on: those of a random sample of users, warm and cold in their shares."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Final, NamedTuple
+
+import numpy as np
+import tensorflow as tf
+from numpy.typing import NDArray
+
+from config import Config, feature_names
+from trainer.data.dataset import WindowData
+
+WINDOWS: Final = 8192
+"""About so many windows are sampled: an epoch of a large log takes longer than to look at them."""
+COMPARED: Final = 10
+"""So many windows of a user where a task compares these."""
+_SCAN_BATCH: Final = 1024
+_Keys = NDArray[np.uint64]
+
+
+@dataclass(frozen=True)
+class Coverage:
+    """How much a sample holds of its split.
+
+    Attributes:
+        warm, cold: the sampled users with and without train events.
+        windows: of these users.
+        all_users, all_windows: of the split.
+    """
+
+    warm: int
+    cold: int
+    windows: int
+    all_users: int
+    all_windows: int
+
+    def __str__(self) -> str:
+        """`5,120 of 30,000 users (900 warm, 4,220 cold), 5,120 windows`."""
+        users = f"{self.warm + self.cold:,}" + (f" of {self.all_users:,}" if self.all_users > self.users else "")
+        return f"{users} users ({self.warm:,} warm, {self.cold:,} cold), {self.windows:,} windows"
+
+    @property
+    def users(self) -> int:
+        """The sampled users."""
+        return self.warm + self.cold
+
+
+class UserSample:
+    """Windows of a split, by user: the same ones whatever the order and number of the files that hold them.
+
+    Args:
+        data: the split.
+        records: the serialized windows, N.
+        user: int64 [N], whose they are, in [0, n).
+        positives: float64 [n], the users' positive targets in the whole split, sampled or not.
+        coverage: the sample's size.
+    """
+
+    def __init__(
+        self,
+        data: WindowData,
+        records: Sequence[bytes],
+        user: NDArray[np.int64],
+        positives: NDArray[np.float64],
+        coverage: Coverage,
+    ) -> None:
+        self.user = user
+        self.positives = positives
+        self.coverage = coverage
+        self._data = data
+        self._records = list(records)
+
+    def batches(self, size: int) -> tf.data.Dataset:
+        """The windows in the order of `user`, as `WindowData.evaluation_batches` makes them."""
+        records = tf.data.Dataset.from_tensor_slices(tf.constant(self._records, tf.string, [len(self._records)]))
+        return self._data.windows_of(records.batch(size))
+
+
+def eval_sample(data: WindowData, config: Config) -> UserSample:
+    """The users of the eval split by which a training chooses."""
+    is_compared = any(task.kind in ("pairwise", "listwise") for task in config.tasks.values())
+    return sample_users(data, WINDOWS, config.training.seed, COMPARED if is_compared else 1)
+
+
+def sample_users(data: WindowData, windows: int, seed: int, per_user: int = 1) -> UserSample:
+    """Draws users, and of each as many windows as fit.
+
+    Where the split has too many windows the heaviest users give fewer, all of them at most the same number. Where that
+    alone does not do, users are drawn, as large a share of the warm as of the cold ones (stratified sampling with
+    proportional allocation; Cochran, "Sampling techniques", 1977). Which ones depends on the seed and on what the
+    windows hold, by hashes, so every process draws the same. The split is read twice, and 18 bytes of each window
+    and the sample itself are held.
+
+    Args:
+        data: the split.
+        windows: about so many at most.
+        seed: of the draws.
+        per_user: so many windows of each user at least, where the user has them: what compares a user's windows.
+    """
+    scan = _scan(data)
+    chosen = choose_windows(scan, windows, seed, per_user)
+    place = np.full(len(scan.user), -1)
+    place[chosen.window] = np.arange(len(chosen.window))
+    records = [b""] * len(chosen.window)
+    for index, record in _taken(data, place):
+        records[index] = record
+    return UserSample(data, records, chosen.user, chosen.positives, chosen.coverage)
+
+
+class Scan(NamedTuple):
+    """What is held of each window of a split, W of them, in the order of its files.
+
+    Attributes:
+        user: uint64 [W], a key of its user; of a window that names none, a key of its own.
+        window: uint64 [W], a key of what it asks.
+        is_cold: bool [W], whether the user has no train event.
+        is_positive: bool [W], whether its target counts for retrieval.
+    """
+
+    user: _Keys
+    window: _Keys
+    is_cold: NDArray[np.bool_]
+    is_positive: NDArray[np.bool_]
+
+
+class Chosen(NamedTuple):
+    """The chosen windows, N of n users, in the order of keys: places int64 [N] in the scan, `user` int64 [N] in [0, n),
+    and as in `UserSample`."""
+
+    window: NDArray[np.int64]
+    user: NDArray[np.int64]
+    positives: NDArray[np.float64]
+    coverage: Coverage
+
+
+def choose_windows(scan: Scan, windows: int, seed: int, per_user: int = 1) -> Chosen:
+    """See `sample_users`."""
+    key, first, user, count = np.unique(scan.user, return_index=True, return_inverse=True, return_counts=True)
+    is_cold, draw = scan.is_cold[first], _mixed(key, seed)
+    taken = _drawn_users(np.minimum(count, per_user), is_cold, draw, windows)
+    most = _most_windows(count[taken], windows, per_user)
+    # By the user's draw, then by the window's: places in this order are the same for every order of files.
+    order = np.lexsort((_mixed(scan.window, seed), key[user], draw[user]))
+    order = order[taken[user[order]]]
+    starts = np.flatnonzero(np.diff(user[order], prepend=-1))
+    within = np.arange(len(order)) - np.repeat(starts, np.diff(starts, append=len(order)))
+    kept = order[within < most]
+    _, first_kept, own = np.unique(draw[user[kept]], return_index=True, return_inverse=True)
+    positives = np.bincount(user, scan.is_positive, len(key))[user[kept[first_kept]]].astype(np.float64)
+    cold = int(is_cold[taken].sum())
+    coverage = Coverage(int(taken.sum()) - cold, cold, len(kept), len(key), len(user))
+    return Chosen(kept, own.astype(np.int64), positives, coverage)
+
+
+def _drawn_users(count: NDArray[np.int64], is_cold: NDArray[np.bool_], draw: _Keys, windows: int) -> NDArray[np.bool_]:
+    """bool [U]: all, or as large a share of both kinds as has about so many windows, where each user has `count`."""
+    share = min(1.0, windows / max(int(count.sum()), 1))
+    taken = np.zeros(len(count), np.bool_)
+    for kind in (is_cold, ~is_cold):
+        users = np.flatnonzero(kind)
+        size = max(round(share * len(users)), min(len(users), 1))
+        taken[users[np.argsort(draw[users], kind="stable")[:size]]] = True
+    return taken
+
+
+def _most_windows(count: NDArray[np.int64], windows: int, per_user: int) -> int:
+    """The greatest number of windows a user that keeps all users' together at most so many; `per_user` at least."""
+    low, high = per_user, max(int(count.max(initial=per_user)), per_user)
+    while low < high:
+        middle = (low + high + 1) // 2
+        low, high = (middle, high) if np.minimum(count, middle).sum() <= windows else (low, middle - 1)
+    return low
+
+
+def _scan(data: WindowData) -> Scan:
+    found = [_keys(batch) for batch in data.records.batch(_SCAN_BATCH).map(data.sampling_features)]
+    if not found:
+        none = np.zeros(0, np.uint64)
+        return Scan(none, none, none.astype(np.bool_), none.astype(np.bool_))
+    return Scan(*(np.concatenate(columns) for columns in zip(*found, strict=True)))
+
+
+def _keys(batch: dict[str, tf.Tensor]) -> tuple[_Keys, _Keys, NDArray[np.bool_], NDArray[np.bool_]]:
+    columns = {name: values.numpy() for name, values in batch.items()}
+    is_cold, is_positive = columns.pop(feature_names.IS_COLD_USER) > 0, columns[feature_names.IS_POSITIVE] > 0
+    window = np.zeros(len(is_cold), np.uint64)
+    for values in columns.values():
+        window = _mixed(window ^ values.view(np.uint64), 0)
+    user = columns[feature_names.USER_KEY]
+    return np.where(user >= 0, user.view(np.uint64), window), window, is_cold, is_positive
+
+
+def _taken(data: WindowData, place: NDArray[np.int64]) -> Iterator[tuple[int, bytes]]:
+    """The chosen records with their places in the sample."""
+    places = tf.data.Dataset.from_tensor_slices(place)
+    pairs = tf.data.Dataset.zip((places, data.records)).filter(lambda where, _: where >= 0)
+    for where, record in pairs.as_numpy_iterator():
+        yield int(where), record
+
+
+def _mixed(key: _Keys, seed: int) -> _Keys:
+    """As good as random numbers for keys, by the finalizer of SplitMix64 (Steele et al., "Fast splittable pseudorandom
+    number generators", 2014)."""
+    step = np.uint64((0x9E3779B97F4A7C15 * (seed + 1)) & 0xFFFFFFFFFFFFFFFF)
+    mixed = key + step
+    for shift, factor in ((30, 0xBF58476D1CE4E5B9), (27, 0x94D049BB133111EB)):
+        mixed = (mixed ^ (mixed >> np.uint64(shift))) * np.uint64(factor)
+    return mixed ^ (mixed >> np.uint64(31))

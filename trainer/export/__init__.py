@@ -1,0 +1,1 @@
+"""The SavedModel: signatures, index, user snapshot, warm-up requests, golden responses."""

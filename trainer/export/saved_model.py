@@ -1,0 +1,236 @@
+"""The trained model as one SavedModel in plain TensorFlow ops, which a stock TensorFlow Serving answers from.
+
+The exported object is a `tf.Module` of its own that holds tables, weights and the Transform graph, and no Keras
+object but Transform's layer: what is not served (losses, metrics, optimizer) does not reach the disk.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+
+import numpy as np
+import tensorflow as tf
+import tensorflow_transform as tft
+from numpy.typing import NDArray
+
+from config import Config, feature_names
+from trainer.data.attributes import Attributes
+from trainer.export.index.build import IndexReport, build_index
+from trainer.export.index.exact import Index
+from trainer.export.prediction_log import WARMUP_FILE, write_calls
+from trainer.export.signatures.diversity import Diversity
+from trainer.export.signatures.evaluate import Evaluation
+from trainer.export.signatures.explain import Explainer
+from trainer.export.signatures.filters import Filters
+from trainer.export.signatures.inputs import extra_inputs
+from trainer.export.signatures.interests import Interests
+from trainer.export.signatures.reader import RequestReader
+from trainer.export.signatures.recommend import Answer, Recommender
+from trainer.export.user_snapshot import Snapshot, SnapshotTable
+from trainer.export.warmup import warmup_calls
+from trainer.model.recommender import RecommenderModel
+from trainer.training.distillation import teach_function
+from transform.features import feature_vocabulary, item_frequencies, item_vocabulary
+
+EXAMPLES = tf.TensorSpec([None], tf.string, "examples")
+Signatures = dict[str, tf.types.experimental.ConcreteFunction]
+
+_PLAIN_TENSORS = (
+    tf.TensorSpec([None], tf.string, "user_id"),
+    tf.TensorSpec([None, None], tf.string, "item_id"),
+    tf.TensorSpec([None, None], tf.int64, "time"),
+    tf.TensorSpec([None], tf.int64, "request_time"),
+    tf.TensorSpec([None, None], tf.string, "exclude_item_id"),
+    tf.TensorSpec([None], tf.int32, "k"),
+)
+
+
+def export_model(
+    model: RecommenderModel,
+    tft_output: tft.TFTransformOutput,
+    config: Config,
+    path: str,
+    queries: NDArray[np.float32] | None = None,
+    attributes: Attributes | None = None,
+    snapshot: Snapshot | None = None,
+    asked_share: float = 1.0,
+) -> "Exported":
+    """Writes the SavedModel with the signatures of `docs/data-layout.md`, and warm-up requests for servers in it.
+
+    Without a retrieval task there are no `retrieve`, `embed_query` and `embed_candidate`, and no `retrieval_score`;
+    without a multiclass task there is no `interests`.
+
+    Args:
+        model: trained; its variables belong to one device.
+        tft_output: the transform graph that the model was trained behind.
+        config: the configuration that the model was built from.
+        path: a folder that does not exist or is empty.
+        queries: float32 [N, D + 1], a sample of the queries to expect, which the index is tuned with. Missing: the
+            items take their place.
+        attributes: the items' raw attributes that `config.serving` names.
+        snapshot: what is known of users whose requests do not say.
+        asked_share: of the users, for whom `evaluate` also answers in the forms of requests that services send.
+
+    Returns:
+        What was written, still in memory.
+
+    Raises:
+        ValueError: the transform graph's raw features cannot be served (`RequestReader`), or an attribute is missing.
+    """
+    module = ExportedModel(model, tft_output, config, queries, attributes, snapshot, asked_share)
+    exported = Exported(module, module.concrete_signatures())
+    tf.saved_model.save(module, path, signatures=exported.signatures)
+    specs = {name: input_specs(function) for name, function in exported.signatures.items()}
+    calls = warmup_calls(specs, tft_output.raw_feature_spec(), exported.some_items(), config.model.history.max_events)
+    write_calls(f"{path}/{WARMUP_FILE}", calls)
+    return exported
+
+
+def input_specs(function: tf.types.experimental.ConcreteFunction) -> dict[str, tf.TensorSpec]:
+    """A signature's inputs by name."""
+    return {spec.name: spec for spec in tf.nest.flatten(function.structured_input_signature)}
+
+
+class ExportedModel(tf.Module):
+    """Everything that the signatures need, under attributes that the SavedModel tracks."""
+
+    def __init__(
+        self,
+        model: RecommenderModel,
+        tft_output: tft.TFTransformOutput,
+        config: Config,
+        queries: NDArray[np.float32] | None = None,
+        attributes: Attributes | None = None,
+        snapshot: Snapshot | None = None,
+        asked_share: float = 1.0,
+    ) -> None:
+        super().__init__(name="exported_model")
+        self.snapshot = None if snapshot is None else SnapshotTable(snapshot)
+        reader = RequestReader(tft_output, model.spec, self.snapshot)
+        self.transform, self.item_index = reader.transform, reader.item_index
+        self.item_ids = _table(item_vocabulary(tft_output), tf.string, "item_ids")
+        self.frequencies = _table(item_frequencies(tft_output), tf.float32, "frequencies")
+        self.index: Index | None = None
+        self.index_report: IndexReport | None = None
+        if config.retrieval:
+            table = candidate_table(model)
+            sample = table[:0] if queries is None else queries
+            self.index, self.index_report = build_index(table, sample, config.serving)
+        self.filters: Filters | None = None
+        if config.serving.allow_list or config.serving.filters:
+            self.filters = Filters(config.serving, attributes or {}, reader.item_index, model.spec.item_count)
+        self.diversity: Diversity | None = None
+        if config.serving.diversity is not None:
+            self.diversity = Diversity(config.serving.diversity, attributes or {}, model.spec.item_count)
+        recommender = Recommender(model, self.index, self.item_ids, reader, self.filters, self.diversity)
+        evaluation = Evaluation(model, recommender, self.frequencies, reader, asked_share)
+        self.class_names = {
+            task: _table(feature_vocabulary(head.feature, tft_output), tf.string, f"{task}_classes")
+            for task, head in model.classifiers.items()
+        }
+        interests = Interests(model, self.class_names, reader)
+        self.teach = teach_function(model) if config.serving.teaches else None
+        explainer = Explainer(model, recommender, self.item_ids, reader)
+        self.functions = Functions(model, reader, recommender, evaluation, interests, explainer)
+
+    def concrete_signatures(self) -> Signatures:
+        """Traces every signature; the weights that they and `teach` read are tracked from here on."""
+        signatures = self.functions.always()
+        if self.index is not None:
+            signatures |= self.functions.retrieval(self.index)
+        functions = [*signatures.values(), *([self.teach.get_concrete_function()] if self.teach else [])]
+        self.weights = list({id(v): v for function in functions for v in function.variables}.values())
+        return signatures
+
+
+@dataclass(frozen=True)
+class Exported:
+    """A model as it was exported: the trained model's own weights and functions, not those of the SavedModel."""
+
+    module: ExportedModel
+    signatures: Signatures
+
+    def some_items(self, count: int = 32) -> list[bytes]:
+        """The ids of the most frequent items."""
+        return [bytes(item) for item in self.module.item_ids[:count].numpy()]
+
+
+@dataclass(frozen=True)
+class Functions:
+    """The signatures before they are traced."""
+
+    model: RecommenderModel
+    reader: RequestReader
+    recommender: Recommender
+    evaluation: Evaluation
+    interests: Interests
+    explainer: Explainer
+
+    def always(self) -> Signatures:
+        """Those that every model has."""
+        recommend = _concrete(self.recommend)
+        plain = (*_PLAIN_TENSORS, *extra_inputs(self.model.config).values())
+        signatures = {
+            "serving_default": recommend,
+            "recommend": recommend,
+            "recommend_tensors": _concrete(self.recommend_tensors, *plain),
+            "rank": _concrete(self.recommender.rank),
+            "explain": _concrete(self.explainer.explain),
+            "evaluate": _concrete(self.evaluation.evaluate),
+            "request_features": _concrete(self.reader.features),
+        }
+        if self.model.config.events:
+            signatures["evaluation_labels"] = _concrete(self.evaluation.labels)
+        if self.model.config.multiclass:
+            signatures["interests"] = _concrete(self.interests.interests)
+        return signatures
+
+    def retrieval(self, index: Index) -> Signatures:
+        """Those of models with a retrieval task."""
+        item_id = tf.TensorSpec([None], tf.string, feature_names.ITEM_ID)
+        return {
+            "retrieve": _concrete(self.retrieve),
+            "embed_query": _concrete(self.embed_query),
+            "embed_candidate": _concrete(partial(self.embed_candidate, index), item_id),
+        }
+
+    def recommend(self, examples: tf.Tensor) -> Answer:
+        """The signature `recommend`: string [B]."""
+        return self.recommender.recommend(self.reader.from_examples(examples))
+
+    def recommend_tensors(self, *inputs: tf.Tensor) -> Answer:
+        """The signature `recommend_tensors`: the inputs of `_PLAIN_TENSORS` and `extra_inputs`."""
+        return self.recommender.recommend(self.reader.from_tensors(*inputs))
+
+    def retrieve(self, examples: tf.Tensor) -> Answer:
+        """The signature `retrieve`: string [B]."""
+        return self.recommender.retrieve(self.reader.from_examples(examples))
+
+    def embed_candidate(self, index: Index, item_id: tf.Tensor) -> Answer:
+        """The signature `embed_candidate`: string [B] -> `embedding` float [B, D + 1 + W]."""
+        return {"embedding": index.embeddings(self.reader.items(item_id))}
+
+    def embed_query(self, examples: tf.Tensor) -> Answer:
+        """The signature `embed_query`: string [B] -> `embedding` float [B, D + 1 + W]."""
+        return {"embedding": self.model.encode_newest(self.reader.history(examples)).embedding}
+
+
+def candidate_table(model: RecommenderModel) -> np.ndarray:
+    """The candidates' embeddings and the unknown item's, float32 [V + 1, D + 1 + W].
+
+    An unknown item has no direction, the lowest of all biases and no trend: it matches nobody and is less popular than
+    any.
+    """
+    known = model.candidate_embeddings(training=False).numpy()
+    unknown = np.zeros((1, known.shape[1]), known.dtype)
+    bias = model.config.model.dimension
+    unknown[0, bias] = known[:, bias].min()
+    return np.concatenate([known, unknown])
+
+
+def _table(values: np.ndarray, dtype: tf.DType, name: str) -> tf.Variable:
+    return tf.Variable(values, trainable=False, dtype=dtype, name=name)
+
+
+def _concrete(function: Callable[..., Answer], *inputs: tf.TensorSpec) -> tf.types.experimental.ConcreteFunction:
+    return tf.function(function, input_signature=inputs or (EXAMPLES,), autograph=False).get_concrete_function()

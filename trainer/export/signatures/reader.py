@@ -1,0 +1,236 @@
+"""From what a caller sends, serialized tf.Examples or plain tensors, to the model's dense windows."""
+
+from collections.abc import Collection
+from typing import NamedTuple
+
+import tensorflow as tf
+import tensorflow_transform as tft
+
+from config import feature_names
+from trainer.data.windows import Window, WindowSpec, request_windows, row_lengths
+from trainer.export.signatures.inputs import Extras, Limits, absent, extra_inputs, parsing_specs
+from trainer.export.user_snapshot import SnapshotTable
+from transform.lookup import item_index_table
+
+Features = dict[str, tf.SparseTensor]
+
+_EVENT_NAMES = frozenset({feature_names.ITEM_ID, feature_names.TIME})
+_EVENT_PREFIXES = (feature_names.user_feature(""), feature_names.context_feature(""), feature_names.outcome_feature(""))
+
+
+class Request(NamedTuple):
+    """A batch of requests.
+
+    Attributes:
+        window: as `trainer.data.windows.request_windows`.
+        exclude: int64 [B, E], items that are not to be recommended; V pads.
+        k: int32 [B], in [1, max_k].
+        extras: what else the configuration lets requests bring.
+    """
+
+    window: Window
+    exclude: tf.Tensor
+    k: tf.Tensor
+    extras: Extras
+
+
+class Candidates(NamedTuple):
+    """A batch of requests for given items.
+
+    Attributes:
+        window: as `trainer.data.windows.request_windows`.
+        ids: string [B, N], in each request's order; "" pads.
+        item: int64 [B, N], their indexes; V for an unknown one and padding.
+        count: int32 [B], how many each request names.
+    """
+
+    window: Window
+    ids: tf.Tensor
+    item: tf.Tensor
+    count: tf.Tensor
+
+
+class RequestReader:
+    """Parses requests, applies the Transform graph and lays the windows out.
+
+    `transform` and `item_index` own lookup tables: the exported object must track both.
+
+    Args:
+        tft_output: the transform graph.
+        spec: the windows' layout.
+        snapshot: what is known of users whose requests do not say; None for nothing.
+
+    Raises:
+        ValueError: a raw feature is of fixed length. A request may lack any feature.
+    """
+
+    def __init__(
+        self, tft_output: tft.TFTransformOutput, spec: WindowSpec, snapshot: SnapshotTable | None = None
+    ) -> None:
+        self.transform = tft_output.transform_features_layer()
+        self.item_index = item_index_table(tft_output)
+        self._spec = spec
+        self._snapshot = snapshot
+        self._extras = extra_inputs(spec.config)
+        self._limits = Limits(spec.config.serving)
+        self._raw = _variable_length(tft_output.raw_feature_spec())
+
+    def raw(self, examples: tf.Tensor, also: Collection[str] = ()) -> Features:
+        """Parses the raw features of users and events, and those named besides: string [B] -> by name [B, *]."""
+        spec = {name: kind for name, kind in self._raw.items() if _is_of_request(name) or name in also}
+        own = {
+            feature_names.K: tf.io.VarLenFeature(tf.int64),
+            feature_names.EXCLUDE_ITEM_ID: tf.io.VarLenFeature(tf.string),
+            feature_names.CANDIDATE_ITEM_ID: tf.io.VarLenFeature(tf.string),
+        }
+        own |= parsing_specs(self._extras)
+        return tf.io.parse_example(examples, spec | {name: own[name] for name in also if name in own})
+
+    def features(self, examples: tf.Tensor) -> dict[str, tf.Tensor]:
+        """The signature `request_features`: string [B] -> every feature that a request may hold, as the model reads it:
+        [B, *] by name, with `""`, NaN or 0 where a row has fewer values."""
+        also = (feature_names.K, feature_names.EXCLUDE_ITEM_ID, feature_names.CANDIDATE_ITEM_ID, *self._extras)
+        return {n: tf.sparse.to_dense(v, absent(v.dtype)) for n, v in self.raw(examples, also).items()}
+
+    def model_features(self, raw: Features) -> Features:
+        """Applies the Transform graph to raw features; those that `raw` lacks are empty, those unknown are left out."""
+        rows = raw[feature_names.ITEM_ID].dense_shape[0]
+        return self.transform({n: raw[n] if n in raw else _empty(rows, kind.dtype) for n, kind in self._raw.items()})
+
+    def from_examples(self, examples: tf.Tensor) -> Request:
+        """Requests from serialized tf.Examples, string [B]."""
+        raw = self.raw(
+            self._limits.rows(examples), also=(feature_names.K, feature_names.EXCLUDE_ITEM_ID, *self._extras)
+        )
+        k = first_value(raw.pop(feature_names.K), 0)
+        extras = {name: self._dense(name, raw.pop(name)) for name in self._extras}
+        exclude = self._limits.exclusions(raw.pop(feature_names.EXCLUDE_ITEM_ID), feature_names.EXCLUDE_ITEM_ID)
+        return self._request(raw, tf.sparse.to_dense(exclude, ""), k, extras)
+
+    def candidates(self, examples: tf.Tensor) -> Candidates:
+        """Requests with candidates from serialized tf.Examples, string [B]."""
+        raw = self.raw(self._limits.rows(examples), also=(feature_names.CANDIDATE_ITEM_ID,))
+        candidates = self._limits.candidates(raw.pop(feature_names.CANDIDATE_ITEM_ID), feature_names.CANDIDATE_ITEM_ID)
+        ids, count = tf.sparse.to_dense(candidates, ""), tf.cast(row_lengths(candidates), tf.int32)
+        return Candidates(self.window(raw), ids, self.item_index.lookup(ids), count)
+
+    def history(self, examples: tf.Tensor) -> Window:
+        """The windows of requests that ask for nothing else, string [B]."""
+        return self.window(self.raw(self._limits.rows(examples)))
+
+    def items(self, item_id: tf.Tensor) -> tf.Tensor:
+        """The indexes of a call's items: string [B] -> int64 [B], V for an unknown one."""
+        return self.item_index.lookup(self._limits.embedded(item_id, feature_names.ITEM_ID))
+
+    def window(self, raw: Features) -> Window:
+        """The requests' windows from their raw features."""
+        return request_windows(self._request_features(raw), self._spec)
+
+    def _request_features(self, raw: Features) -> Features:
+        features = self.model_features(raw)
+        return features if self._snapshot is None else self._snapshot.completed(features)
+
+    def from_tensors(
+        self,
+        user_id: tf.Tensor,
+        item_id: tf.Tensor,
+        time: tf.Tensor,
+        request_time: tf.Tensor,
+        exclude_item_id: tf.Tensor,
+        k: tf.Tensor,
+        *extras: tf.Tensor,
+    ) -> Request:
+        """Requests from plain tensors; their types and shapes are those of the signature `recommend_tensors`."""
+        item_id = self._limits.rows(item_id)
+        exclude_item_id = self._limits.exclusions(exclude_item_id, feature_names.EXCLUDE_ITEM_ID)
+        own = dict(zip(self._extras, extras, strict=True))
+        own |= {name: self._limits.candidates(v, name) for name, v in own.items() if v.shape.rank == 2}
+        is_event = item_id != ""
+        is_moment = tf.pad(is_event, [[0, 0], [0, 1]])
+        count = tf.reduce_sum(tf.cast(is_event, tf.int32), axis=1, keepdims=True)
+        is_request = tf.range(tf.shape(is_moment)[1]) == count
+        moments = tf.where(is_request, request_time[:, tf.newaxis], tf.pad(time, [[0, 0], [0, 1]]))
+        is_moment |= is_request & (moments > 0)
+        raw = {
+            feature_names.USER_ID: _sparse(user_id[:, tf.newaxis], user_id[:, tf.newaxis] != ""),
+            feature_names.ITEM_ID: _sparse(item_id, is_event),
+            feature_names.TIME: _sparse(moments, is_moment),
+        }
+        clock = _sparse(tf.where(moments > 0, moments, -1), is_moment)
+        raw |= dict.fromkeys(self._spec.config.clock_features, clock)
+        return self._request(raw, exclude_item_id, k, own)
+
+    def clocks(self, time: tf.Tensor) -> Window:
+        """The context features that are read from the time, as of int64 [B] seconds, 0 where unknown: by name [B]."""
+        names = self._spec.config.clock_features
+        if not names:
+            return {}
+        raw = {feature_names.ITEM_ID: _empty(tf.shape(time, tf.int64)[0], tf.string)}
+        moment = tf.where(time > 0, time, -1)[:, tf.newaxis]
+        raw |= dict.fromkeys(names, _sparse(moment, tf.ones_like(moment, tf.bool)))
+        features = self.model_features(raw)
+        return {name: tf.sparse.to_dense(features[name])[:, 0] for name in names}
+
+    def _request(self, raw: Features, exclude_item_id: tf.Tensor, k: tf.Tensor, extras: Extras) -> Request:
+        features = self._request_features(raw)
+        exclude = self.item_index.lookup(exclude_item_id)
+        serving = self._spec.config.serving
+        if serving.exclude_history:
+            history = newest_values(features[feature_names.ITEM_ID], serving.max_exclusions)
+            exclude = tf.concat([tf.sparse.to_dense(history, self._spec.item_count), exclude], axis=1)
+        # Of 64 bits: a greater number than `max_k` must not turn into another one.
+        k = tf.minimum(tf.where(k > 0, k, tf.cast(serving.default_k, k.dtype)), serving.max_k)
+        return Request(request_windows(features, self._spec), exclude, tf.cast(k, tf.int32), extras)
+
+    def _dense(self, name: str, values: tf.SparseTensor) -> tf.Tensor:
+        """Parsed values as the plain tensor that the input `name` describes."""
+        spec = self._extras[name]
+        if spec.shape.rank == 2:
+            return tf.sparse.to_dense(self._limits.candidates(values, name), absent(spec.dtype))
+        first = first_value(values, absent(spec.dtype))
+        if spec.dtype == tf.int32:
+            first = tf.clip_by_value(first, tf.int32.min, tf.int32.max)
+        return tf.cast(first, spec.dtype)
+
+
+def first_value(values: tf.SparseTensor, default: float | str) -> tf.Tensor:
+    """Each row's first value: [B, *] -> [B]; `default` where there is none."""
+    dense = tf.sparse.to_dense(values, tf.cast(default, values.dtype))
+    return tf.pad(dense, [[0, 0], [0, 1]], constant_values=tf.cast(default, values.dtype))[:, 0]
+
+
+def newest_values(values: tf.SparseTensor, most: int) -> tf.SparseTensor:
+    """The last `most` values of each row: [B, *] -> [B, *]. Padded to the longest of a batch, longer ones would take
+    memory by the row."""
+    row, place = values.indices[:, 0], values.indices[:, 1]
+    place -= tf.gather(tf.maximum(row_lengths(values) - most, 0), row)
+    kept = tf.where(place >= 0)[:, 0]
+    indices = tf.stack([tf.gather(row, kept), tf.gather(place, kept)], axis=1)
+    shape = tf.minimum(values.dense_shape, [values.dense_shape.dtype.max, most])
+    return tf.SparseTensor(indices, tf.gather(values.values, kept), shape)
+
+
+def _is_of_request(name: str) -> bool:
+    return name in _EVENT_NAMES or name.startswith(_EVENT_PREFIXES)
+
+
+def _variable_length(spec: dict[str, object]) -> dict[str, tf.io.VarLenFeature]:
+    fixed = sorted(name for name, kind in spec.items() if not isinstance(kind, tf.io.VarLenFeature))
+    if fixed:
+        raise ValueError(
+            "raw features should have variable length (a schema without shapes: SchemaGen's "
+            f"`infer_feature_shape=False`), because a request may lack them. Received fixed ones: {', '.join(fixed)}"
+        )
+    return spec
+
+
+def _empty(rows: tf.Tensor, dtype: tf.DType) -> tf.SparseTensor:
+    return tf.SparseTensor(tf.zeros([0, 2], tf.int64), tf.zeros([0], dtype), tf.stack([rows, 0]))
+
+
+def _sparse(values: tf.Tensor, is_value: tf.Tensor) -> tf.SparseTensor:
+    """The marked values of each row, moved up to its start: [B, N], bool [B, N] -> [B, *]."""
+    places = tf.where(is_value)
+    order = tf.gather_nd(tf.cumsum(tf.cast(is_value, tf.int64), axis=1, exclusive=True), places)
+    indices = tf.stack([places[:, 0], order], axis=1)
+    return tf.SparseTensor(indices, tf.gather_nd(values, places), tf.shape(values, tf.int64))

@@ -1,0 +1,129 @@
+"""What eval and test windows' targets get when they are asked for as services ask."""
+
+from typing import Final
+
+import tensorflow as tf
+
+from config import feature_names
+from trainer.data.windows import Window, missing_value, no_user_features
+from trainer.export.signatures.blocks import CELLS, in_row_blocks
+from trainer.export.signatures.moments import Query
+from trainer.export.signatures.reader import RequestReader
+from trainer.export.signatures.recommend import Recommender
+from trainer.metrics.ranks import target_ranks
+from trainer.metrics.request_forms import (
+    EVERYTHING,
+    IDS_ALONE,
+    LATER,
+    REQUEST_RANK,
+    WITHOUT_REQUEST_TIME,
+    request_figure,
+    request_forms,
+    request_output,
+)
+from trainer.model.recommender import RecommenderModel
+
+_ROWS: Final = 512
+"""Windows that are encoded at once."""
+_PARTS: Final = 1 << 20
+
+
+class RequestForms:
+    """Answers for windows in the forms of `trainer.metrics.request_forms`.
+
+    Args:
+        model: the trained model.
+        recommender: scores the catalogue.
+        reader: reads clocks.
+        share: of the users, drawn by the seed and their ids, whose windows are asked in the forms.
+    """
+
+    def __init__(
+        self, model: RecommenderModel, recommender: Recommender, reader: RequestReader, share: float = 1.0
+    ) -> None:
+        self._model = model
+        self._recommender = recommender
+        self._reader = reader
+        self._share = share
+        self._forms = request_forms(model.config)
+        self._tasks = [task for task in model.config.ranking if request_figure(model.config, task)]
+        self._kinds = dict.fromkeys(self._tasks, tf.float32)
+        self._kinds |= {} if model.retrieval_name is None else {REQUEST_RANK: tf.float32}
+
+    def answers(
+        self, window: Window, user: tf.Tensor, target: tf.Tensor, seen: tf.Tensor, whole: dict[str, tf.Tensor]
+    ) -> dict[str, tf.Tensor]:
+        """The target's rank and the tasks' predictions in every form.
+
+        Args:
+            window: [B, L], the newest event hidden.
+            user: string [B].
+            target: int64 [B], its item.
+            seen: int64 [B, S], items that are not ranked.
+            whole: `target_rank` and predictions float [B], of the whole request.
+
+        Returns:
+            `request_rank` and `request_<task>` float [B, F], NaN where the user is not asked for; nothing without
+            forms.
+        """
+        if not self._forms or not self._kinds:
+            return {}
+        place = tf.where(self._is_asked(user))
+        own = {name: tf.gather(values, place[:, 0]) for name, values in window.items()}
+        found = self._in_forms(own, tf.gather(target, place[:, 0]), tf.gather(seen, place[:, 0]))
+        shape = tf.stack([tf.shape(target, tf.int64)[0], len(self._forms)])
+        answers = {}
+        for name, values in found.items():
+            everything = tf.gather(whole["target_rank" if name == REQUEST_RANK else name], place[:, 0])
+            rows = tf.concat([everything[:, tf.newaxis], values], axis=1)
+            known = tf.tensor_scatter_nd_update(tf.fill(shape, float("nan")), place, rows)
+            answers[name if name == REQUEST_RANK else request_output(name)] = known
+        return answers
+
+    def _is_asked(self, user: tf.Tensor) -> tf.Tensor:
+        key = [self._model.config.training.seed % (1 << 63), 0]
+        return tf.strings.to_hash_bucket_strong(user, _PARTS, key) < round(self._share * _PARTS)
+
+    def _in_forms(self, window: Window, target: tf.Tensor, seen: tf.Tensor) -> dict[str, tf.Tensor]:
+        """By `request_rank` and task float [B, F - 1]: in all forms but the first."""
+        windows = [self._asked(form, window) for form in self._forms if form != EVERYTHING]
+        stacked = {name: tf.concat([own[name] for own in windows], axis=0) for name in window}
+        copies = [tf.tile(v, [len(windows)] + [1] * (v.shape.rank - 1)) for v in (target, seen)]
+        trends = 0 if self._model.trend is None else self._model.trend.width
+        rows = max(1, min(_ROWS, CELLS // (self._model.spec.item_count * (1 + trends))))
+        found = in_row_blocks(self._block, (stacked, *copies), rows, self._kinds)
+        return {name: tf.transpose(tf.reshape(values, [len(windows), -1])) for name, values in found.items()}
+
+    def _block(self, window: Window, target: tf.Tensor, seen: tf.Tensor) -> dict[str, tf.Tensor]:
+        query = Query.of(self._model, window)
+        predictions = self._model.rank(query.state, target[:, tf.newaxis])
+        answers = {task: predictions[task][:, 0] for task in self._tasks}
+        if self._model.retrieval_name is not None:
+            scores = self._recommender.catalogue_scores(query)
+            answers[REQUEST_RANK] = target_ranks(scores, target, seen, self._model.config.evaluation.mask_seen)
+        return answers
+
+    def _asked(self, form: str, window: Window) -> Window:
+        """The window as the request tells it."""
+        if form == WITHOUT_REQUEST_TIME:
+            return self._at(window, tf.zeros_like(window[feature_names.TIME][:, -1]))
+        if form == IDS_ALONE:
+            return self._ids_alone(window)
+        own = window[feature_names.TIME][:, -1]
+        newest = tf.reduce_max(tf.pad(window[feature_names.TIME][:, :-1], [[0, 0], [1, 0]]), axis=1)
+        return self._at(window, tf.where(newest > 0, newest + LATER[form], own))
+
+    def _at(self, window: Window, time: tf.Tensor) -> Window:
+        """The window with a request at another time, int64 [B] seconds, 0 where unknown."""
+        values = {feature_names.TIME: time, **self._reader.clocks(time)}
+        return window | {n: tf.concat([window[n][:, :-1], v[:, tf.newaxis]], axis=1) for n, v in values.items()}
+
+    def _ids_alone(self, window: Window) -> Window:
+        features = self._model.spec.features
+        rows = tf.shape(window[feature_names.TIME])[0]
+        events = {f.name: missing_value(f) for f in features if f.section in ("context", "outcome")}
+        lacking = {n: tf.fill(tf.shape(window[n]), tf.cast(v, window[n].dtype)) for n, v in events.items()}
+        for name, values in no_user_features([f for f in features if f.section == "user"]).items():
+            wide = values if values.shape.rank == 1 else tf.fill([1, tf.shape(window[name])[1]], values[0, 0])
+            lacking[name] = tf.repeat(wide, rows, axis=0)
+        return window | lacking | {feature_names.TIME: tf.zeros_like(window[feature_names.TIME])}

@@ -1,0 +1,154 @@
+"""What the training data know of each user, as a table inside the model: requests may then carry a user id alone."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+import tensorflow as tf
+from numpy.typing import NDArray
+
+from config import feature_names
+from trainer.data.catalogue import PADDING
+from trainer.data.dataset import WindowData
+from trainer.data.windows import WindowSpec, row_lengths
+
+_BATCH = 256
+Arrays = dict[str, NDArray[Any]]
+
+
+class Lists(NamedTuple):
+    """Rows of unequal length, one after the other: row i is `values[starts[i] : starts[i + 1]]`."""
+
+    values: NDArray[Any]
+    starts: NDArray[np.int64]
+
+
+@dataclass(frozen=True, eq=False)
+class Snapshot:
+    """The users' newest events and their features, U users and the unknown one, of whom nothing is known.
+
+    Attributes:
+        starts: int64 [U + 2]: the events of user i are those from `starts[i]` to `starts[i + 1]`, oldest first.
+        events: [n] by name: `item_id`, `time`, context and outcome features as Transform makes them.
+        features: the user features by name.
+    """
+
+    starts: NDArray[np.int64]
+    events: Mapping[str, NDArray[Any]]
+    features: Mapping[str, Lists]
+
+
+def load_snapshot(data: WindowData, spec: WindowSpec) -> Snapshot:
+    """The newest `model.history.max_events` positive events of each user with a known item.
+
+    An event belongs to the window in which it is a target. Events of the same second are in the windows' order.
+    """
+    batches = list(_events(data, spec))
+    columns = {name: np.concatenate([batch[name] for batch in batches]) for name in batches[0]}
+    order = np.lexsort(
+        [columns[key] for key in ("place", "window", "begin", "end", feature_names.TIME, feature_names.USER_ID)]
+    )
+    user = columns[feature_names.USER_ID][order]
+    from_end = np.searchsorted(user, user, side="right") - np.arange(len(user))
+    kept = order[from_end <= spec.config.model.history.max_events]
+    starts = np.searchsorted(columns[feature_names.USER_ID][kept], np.arange(spec.user_count + 2))
+    events = {name: columns[name][kept] for name, _ in _columns(spec)}
+    return Snapshot(starts, events, _user_features(data, spec))
+
+
+def _columns(spec: WindowSpec) -> Iterator[tuple[str, Any]]:
+    """What is kept of an event, and its type."""
+    yield feature_names.ITEM_ID, np.int32
+    if spec.config.data.interactions.time is not None:
+        yield feature_names.TIME, np.int64
+    for feature in spec.features:
+        if feature.section in ("context", "outcome"):
+            yield feature.name, np.float32 if feature.form == "number" else np.int32
+
+
+def _events(data: WindowData, spec: WindowSpec) -> Iterator[Arrays]:
+    """The events by batches of windows, with what they are sorted by."""
+    first = 0
+    for window in data.evaluation_batches(_BATCH):
+        arrays = {name: values.numpy() for name, values in window.items()}
+        item, user, time = arrays[feature_names.ITEM_ID], arrays[feature_names.USER_ID], arrays[feature_names.TIME]
+        is_kept = arrays[feature_names.IS_TARGET] & arrays[feature_names.IS_POSITIVE] & (item != spec.item_count)
+        row, place = np.nonzero(is_kept & (user < spec.user_count)[:, np.newaxis])
+        begin = np.where(arrays["mask"], time, np.iinfo(np.int64).max).min(axis=1, initial=np.iinfo(np.int64).max)
+        yield {
+            **{name: arrays[name][row, place].astype(dtype) for name, dtype in _columns(spec)},
+            feature_names.USER_ID: user[row],
+            feature_names.TIME: time[row, place],
+            "begin": begin[row],
+            "end": time.max(axis=1, initial=0)[row],
+            "window": row + first,
+            "place": place,
+        }
+        first += len(user)
+
+
+def _user_features(data: WindowData, spec: WindowSpec) -> dict[str, Lists]:
+    """What a window of each user says."""
+    own = [f for f in spec.features if f.section == "user"]
+    rows: dict[str, dict[int, NDArray[Any]]] = {f.name: {} for f in own}
+    for window in data.evaluation_batches(_BATCH) if own else ():
+        users = window[feature_names.USER_ID].numpy()
+        for feature in own:
+            values = window[feature.name].numpy()
+            values = values.reshape(len(values), -1)
+            rows[feature.name].update(zip(users.tolist(), values, strict=True))
+    return {f.name: _lists(rows[f.name], spec.user_count, f.form == "number") for f in own}
+
+
+def _lists(rows: Mapping[int, NDArray[Any]], users: int, is_number: bool) -> Lists:
+    known = {user: values if is_number else values[values != PADDING] for user, values in rows.items() if user < users}
+    lengths = np.array([len(known.get(user, ())) for user in range(users)], np.int64)
+    values = np.concatenate([np.zeros(0), *(known[user] for user in sorted(known))])
+    starts = np.concatenate([[0], np.cumsum(lengths)])
+    return Lists(values.astype(np.float32 if is_number else np.int32), np.append(starts, starts[-1]))
+
+
+class SnapshotTable(tf.Module):
+    """A snapshot inside the served graph."""
+
+    def __init__(self, snapshot: Snapshot) -> None:
+        super().__init__(name="snapshot")
+        with self.name_scope:
+            self.starts = _table(snapshot.starts, "starts")
+            self.events = {name: _table(values, name) for name, values in snapshot.events.items()}
+            self.features = {
+                name: {"values": _table(lists.values, name), "starts": _table(lists.starts, f"{name}_starts")}
+                for name, lists in snapshot.features.items()
+            }
+        self._unknown = len(snapshot.starts) - 2
+
+    def completed(self, features: Mapping[str, tf.SparseTensor]) -> dict[str, tf.SparseTensor]:
+        """Transformed requests with the history of the user where they bring none, and the user's features that they
+        lack. What a request without history says of context and time is its own event's."""
+        user = features[feature_names.USER_ID]
+        user = tf.concat([tf.sparse.to_dense(user, self._unknown), self._nobody(user)], axis=1)[:, 0]
+        without = tf.where(row_lengths(features[feature_names.ITEM_ID]) > 0, tf.cast(self._unknown, tf.int64), user)
+        own = {name: tf.RaggedTensor.from_sparse(values) for name, values in features.items() if name in self._names()}
+        for name, values in self.events.items():
+            known = _rows(values, self.starts, without, own[name].dtype)
+            own[name] = tf.concat([known, own[name]], axis=1)
+        for name, table in self.features.items():
+            lacks = tf.where(own[name].row_lengths() > 0, tf.cast(self._unknown, tf.int64), user)
+            own[name] = tf.concat([own[name], _rows(table["values"], table["starts"], lacks, own[name].dtype)], axis=1)
+        return {**features, **{name: values.to_sparse() for name, values in own.items()}}
+
+    def _names(self) -> set[str]:
+        return {*self.events, *self.features}
+
+    def _nobody(self, user: tf.SparseTensor) -> tf.Tensor:
+        return tf.fill(tf.stack([user.dense_shape[0], 1]), tf.cast(self._unknown, tf.int64))
+
+
+def _rows(values: tf.Variable, starts: tf.Variable, row: tf.Tensor, dtype: tf.DType) -> tf.RaggedTensor:
+    lists = tf.RaggedTensor.from_row_splits(values, starts, validate=False)
+    return tf.cast(tf.gather(lists, row), dtype)
+
+
+def _table(values: NDArray[Any], name: str) -> tf.Variable:
+    return tf.Variable(values, trainable=False, name=name)

@@ -1,0 +1,1 @@
+"""The layers that towers and heads are made of."""

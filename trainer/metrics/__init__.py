@@ -1,0 +1,1 @@
+"""One definition of every metric, for the Trainer and the Evaluator."""

@@ -1,0 +1,101 @@
+"""The place of a target among all items, and the best items, with the user's earlier items set aside."""
+
+import tensorflow as tf
+
+
+def target_ranks(scores: tf.Tensor, target: tf.Tensor, seen: tf.Tensor, mask_seen: bool) -> tf.Tensor:
+    """Ranks one target in each row against the whole catalogue.
+
+    The rank is 1 + the number of items ahead: those with a higher score, and those with the same score and a smaller
+    index. An item counts as ahead unless it is certainly behind, so a score that is not a number never helps a model.
+
+    Args:
+        scores: float [B, V].
+        target: int64 [B]; V (or anything outside [0, V)) is an unknown item.
+        seen: int64 [B, S], the user's earlier items; entries outside [0, V) are padding.
+        mask_seen: whether seen items are taken out of the ranking.
+
+    Returns:
+        float32 [B]: 1 for the best; infinite for a target that is unknown or, with `mask_seen`, seen: no list has it.
+    """
+    size = tf.shape(scores, tf.int64)[1]
+    is_known = _is_item(target, size)
+    place = tf.where(is_known, target, 0)[:, tf.newaxis]
+    score = tf.gather(scores, place, batch_dims=1)
+    items = tf.range(size)[tf.newaxis]
+    behind = tf.math.count_nonzero(_is_behind(scores, items, score, place), axis=1)
+    rank = size - behind
+    if mask_seen:
+        seen = _distinct(seen, size)
+        counts = _is_item(seen, size)
+        is_ahead = ~_is_behind(tf.gather(scores, tf.where(counts, seen, 0), batch_dims=1), seen, score, place)
+        rank -= tf.math.count_nonzero(counts & is_ahead, axis=1)
+        is_known &= ~tf.reduce_any(seen == place, axis=1)
+    return tf.where(is_known, tf.cast(rank, tf.float32), float("inf"))
+
+
+def top_items(scores: tf.Tensor, k: int | tf.Tensor, seen: tf.Tensor, mask_seen: bool) -> tf.Tensor:
+    """The best k items of each row; of equal scores the smaller index comes first.
+
+    Args:
+        scores: float [B, V].
+        k: the number of items.
+        seen: int64 [B, S]; entries outside [0, V) are padding.
+        mask_seen: whether seen items are taken out.
+
+    Returns:
+        int64 [B, k]; -1 where there are fewer items.
+    """
+    if mask_seen:
+        scores = mask_items(scores, seen)
+    best, items = tf.math.top_k(scores, tf.minimum(k, tf.shape(scores)[1]))
+    items = tf.where(best > scores.dtype.min, tf.cast(items, tf.int64), -1)
+    return tf.pad(items, [[0, 0], [0, k - tf.shape(items)[1]]], constant_values=-1)
+
+
+def mask_items(scores: tf.Tensor, items: tf.Tensor) -> tf.Tensor:
+    """Sets the scores of items to minus infinity: float [B, V], int64 [B, E] (outside [0, V): padding) -> [B, V]."""
+    counts = tf.where(_is_item(items, tf.shape(scores, tf.int64)[1]))
+    cells = tf.stack([counts[:, 0], tf.gather_nd(items, counts)], axis=1)
+    lowest = tf.fill(tf.shape(cells)[:1], tf.constant(float("-inf"), scores.dtype))
+    return tf.tensor_scatter_nd_update(scores, cells, lowest)
+
+
+def _is_item(index: tf.Tensor, size: tf.Tensor) -> tf.Tensor:
+    return (index >= 0) & (index < size)
+
+
+def _is_behind(scores: tf.Tensor, items: tf.Tensor, score: tf.Tensor, place: tf.Tensor) -> tf.Tensor:
+    """Whether items [., N] with their scores [B, N] come after the one at `place` [B, 1] with `score` [B, 1]."""
+    return (scores < score) | ((scores == score) & (items > place))
+
+
+def _distinct(items: tf.Tensor, padding: tf.Tensor) -> tf.Tensor:
+    """Each row's items once, ascending; repetitions turn into padding."""
+    items = tf.sort(items, axis=1)
+    is_repeated = tf.concat([tf.zeros_like(items[:, :1], tf.bool), items[:, 1:] == items[:, :-1]], axis=1)
+    return tf.where(is_repeated, padding, items)
+
+
+class ColdRanks:
+    """Ranks among the cold items: those without a positive train event.
+
+    Args:
+        frequencies: float [V], positive train events; a variable that the exported object tracks.
+        mask_seen: whether seen items are taken out of the ranking.
+    """
+
+    def __init__(self, frequencies: tf.Variable, mask_seen: bool) -> None:
+        self._frequencies = frequencies
+        self._mask_seen = mask_seen
+
+    def is_cold(self, item: tf.Tensor) -> tf.Tensor:
+        """int64 [B] -> float [B]: 1 for a cold item; the unknown one, V, is none."""
+        size = tf.shape(self._frequencies, tf.int64)[0]
+        count = tf.gather(self._frequencies, tf.minimum(item, size - 1))
+        return tf.cast((count == 0) & (item < size), tf.float32)
+
+    def ranks(self, scores: tf.Tensor, target: tf.Tensor, seen: tf.Tensor) -> tf.Tensor:
+        """Scores float [B, V], cold targets int64 [B], seen int64 [B, S] -> float [B]; see `target_ranks`."""
+        among = tf.where(self._frequencies == 0, scores, scores.dtype.min)
+        return target_ranks(among, target, seen, self._mask_seen)

@@ -1,0 +1,77 @@
+"""The forms in which services ask: what a request leaves out, or how long after the last event it comes.
+
+Imports neither TensorFlow nor TFX. The exported model's `evaluate` answers for each form beside the whole request.
+"""
+
+from collections.abc import Mapping
+from typing import Final
+
+from config import Config
+from config.tasks import BinaryTask, RegressionTask
+
+EVERYTHING: Final = "everything"
+WITHOUT_REQUEST_TIME: Final = "without_request_time"
+IDS_ALONE: Final = "ids_alone"
+LATER: Final[Mapping[str, int]] = {"hour_later": 3600, "day_later": 86_400, "month_later": 30 * 86_400}
+"""Seconds between the last event and the request."""
+
+WORDS: Final[Mapping[str, str]] = {
+    EVERYTHING: "everything",
+    WITHOUT_REQUEST_TIME: "all but the request's own time",
+    IDS_ALONE: "ids of user and items alone",
+    "hour_later": "everything, an hour after the last event",
+    "day_later": "everything, a day after the last event",
+    "month_later": "everything, thirty days after the last event",
+}
+"""By form, what is asked with."""
+
+REQUEST_RANK: Final = "request_rank"
+"""The output of `evaluate`: the target's rank for each form, NaN where it was not asked in the forms."""
+_FIGURES: Final[Mapping[type[object], str]] = {RegressionTask: "rmse", BinaryTask: "auc"}
+
+
+def request_forms(config: Config) -> tuple[str, ...]:
+    """The forms that differ for a configuration, the whole request first; none where `evaluation.requests` is 0."""
+    if not config.evaluation.requests:
+        return ()
+    if config.data.interactions.time is not None:
+        return tuple(WORDS)
+    features = config.features
+    return (EVERYTHING, IDS_ALONE) if features.user or features.context or features.outcome else ()
+
+
+def request_ranking_metrics(config: Config) -> list[str]:
+    """`ids_alone_ndcg@10`, ...: recall@K, ndcg@K and hr@K in every form."""
+    if config.retrieval is None:
+        return []
+    kinds = [f"{metric}@{k}" for metric in ("recall", "ndcg", "hr") for k in config.evaluation.ks]
+    return [f"{form}_{metric}" for form in request_forms(config) for metric in kinds]
+
+
+def request_figure(config: Config, task: str) -> str | None:
+    """The figure of a task that is measured in every form: `rmse`, `auc`; None for other kinds."""
+    return _FIGURES.get(type(config.tasks[task])) if request_forms(config) else None
+
+
+def request_task_metrics(config: Config) -> list[str]:
+    """`rating/ids_alone_rmse`, ... in every form."""
+    found = [(task, request_figure(config, task)) for task in config.ranking]
+    return [f"{task}/{form}_{figure}" for task, figure in found if figure for form in request_forms(config)]
+
+
+def request_output(task: str) -> str:
+    """The output of `evaluate` that holds a task's prediction for each form."""
+    return f"request_{task}"
+
+
+def of_form(form: str, metric: str) -> str:
+    """The metric of a form: `ndcg@10` -> `ids_alone_ndcg@10`, `rating/rmse` -> `rating/ids_alone_rmse`."""
+    task, slash, name = metric.rpartition("/")
+    return f"{task}{slash}{form}_{name}"
+
+
+def without_form(metric: str) -> str:
+    """The metric that a form's is of: `ids_alone_ndcg@10` -> `ndcg@10`, `rating/ids_alone_rmse` -> `rating/rmse`."""
+    task, slash, name = metric.rpartition("/")
+    form = next((form for form in WORDS if name.startswith(f"{form}_")), None)
+    return metric if form is None else f"{task}{slash}{name.removeprefix(f'{form}_')}"

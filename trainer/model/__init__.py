@@ -1,0 +1,1 @@
+"""The TFRS model: query tower, candidate tower, heads, retrieval, popularity."""

@@ -1,0 +1,320 @@
+"""The training loop: epochs of global batches under a distribution strategy, saved so that a killed run goes on."""
+
+import math
+import posixpath
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, nullcontext
+from dataclasses import asdict, dataclass, field
+from functools import partial
+from typing import Final
+
+import tensorflow as tf
+from absl import logging
+
+from config.training import EarlyStopping, TrainingConfig
+from trainer.data.batching import BatchPlan
+from trainer.data.dataset import WindowData
+from trainer.data.windows import Window
+from trainer.distributed.collectives import check_alike, meet
+from trainer.distributed.sharding import Share
+from trainer.distributed.strategies import is_chief, is_multi_worker
+from trainer.metrics.names import STANDARD_ERROR
+from trainer.model.recommender import RecommenderModel
+from trainer.training.averaging import WeightAverage
+from trainer.training.checkpoints import TrainingState
+from trainer.training.diagnostics import Diagnostics, ScalarLog
+from trainer.training.distillation import Distillation
+from trainer.training.early_stopping import TaskStopping
+from trainer.training.improvement import default_metric, figure_of, is_better, is_lower_better
+from trainer.training.optimizers import learning_rates, make_optimizer
+from trainer.training.precision import LossScale, rewrite_of, rewritten
+from trainer.training.progress import Progress
+from trainer.training.pruning import Pruning
+from trainer.training.schedules import Plateau
+from trainer.training.step import ReplicaStep
+
+Figures = dict[str, float]
+
+_NOISE: Final = 0.25
+"""Two epochs' figures of the same users differ by about so much of a standard error though neither is better. The later
+one is kept then: the learning rate has fallen further, so its weights lie still."""
+
+
+@dataclass(frozen=True)
+class TrainingResult:
+    """How a training ended.
+
+    Attributes:
+        epochs: that were run.
+        steps: of the optimizer.
+        train: losses of the last epoch.
+        evaluation: figures on the eval split, of the epoch whose weights the model holds.
+        best_epoch: counted from 1, 0 without early stopping.
+        seconds: of this process; a resumed run counts only its own.
+        weights: by task, of the parts that its scores are the sum of, where it is not the network's alone.
+        left_out: by task, the parts that are asked for and missing, and why.
+        warnings: what a person should look at; see `pipeline.warnings`.
+        errors: the standard errors, over users, of figures in `evaluation`.
+        sample: what `evaluation` was measured on, see `trainer.data.user_sample.Coverage`; empty without an eval split.
+        choices: how the weights were chosen, in sentences.
+    """
+
+    epochs: int
+    steps: int
+    train: Figures
+    evaluation: Figures
+    best_epoch: int
+    seconds: float
+    weights: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+    left_out: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    warnings: tuple[str, ...] = ()
+    errors: Figures = field(default_factory=dict)
+    sample: Mapping[str, int] = field(default_factory=dict)
+    choices: tuple[str, ...] = ()
+
+
+class TrainingLoop:
+    """Trains a model.
+
+    Two runs with the same model, data and configuration end with the same weights, also where one was killed and
+    started again: an epoch's order depends on seed and epoch only, and everything random on seed and step only.
+
+    Args:
+        model: made inside `strategy`'s scope, with its weights.
+        strategy: splits every global batch among its replicas.
+        data: of training.
+        plan: how an epoch of `data` is divided into global batches.
+        evaluate: the figures of an epoch by name, the same in all processes, and their standard errors as
+            `stderr_<name>`. None: there is no eval split.
+        checkpoint_folder: for this training alone.
+        log_folder: of TensorBoard. None: nothing is logged, nor measured for it.
+        distillation: the losses of a student. None: there is no teacher.
+    """
+
+    def __init__(
+        self,
+        model: RecommenderModel,
+        strategy: tf.distribute.Strategy,
+        data: WindowData,
+        plan: BatchPlan,
+        evaluate: Callable[[], Figures] | None,
+        checkpoint_folder: str,
+        log_folder: str | None,
+        distillation: Distillation | None = None,
+    ) -> None:
+        self._model = model
+        self._strategy = strategy
+        self._data = data
+        self._evaluate = evaluate
+        self._config: TrainingConfig = model.config.training
+        self._stopping = None if evaluate is None else self._config.stopping
+        self._plan = plan
+        self._total = (self._config.epochs or plan.epochs) * plan.steps
+        self._total = min(self._total, self._config.max_steps or self._total)
+        self._rewrite = rewrite_of(self._config.precision)
+        optimizer, averaging, variables = self._config.optimizer, self._config.averaging, model.trainable_variables
+        with strategy.scope():
+            self._plateau = Plateau(optimizer.plateau) if optimizer.schedule == "plateau" else None
+            self._optimizer = make_optimizer(optimizer, self._total, variables, self._plateau)
+        self._average = WeightAverage(variables, averaging.decay, strategy) if averaging else None
+        pruning = self._config.pruning
+        self._pruning = Pruning(pruning, self._total, variables, strategy) if pruning else None
+        with strategy.scope():
+            loss_scale = LossScale() if self._rewrite and self._config.precision == "mixed_float16" else None
+        self._replica_step = ReplicaStep(model, self._optimizer, distillation, loss_scale)
+        batch_spec = self._batches(epoch=0).element_spec
+        self._diagnostics = Diagnostics(model, strategy, batch_spec) if log_folder else None
+        self._task_stopping = _task_stopping(self._stopping, model)
+        extras: dict[str, tf.Module | None] = {
+            "plateau": self._plateau,
+            "average": self._average,
+            "pruning": self._pruning,
+            "loss_scale": loss_scale,
+            "task_stopping": self._task_stopping,
+        }
+        kept = {name: extra for name, extra in extras.items() if extra is not None}
+        self._is_chief = is_chief(strategy)
+        self._state = TrainingState(checkpoint_folder, model, self._optimizer, kept, self._is_chief)
+        self._train_log, self._eval_log = (
+            ScalarLog(posixpath.join(log_folder, part) if log_folder and self._is_chief else None)
+            for part in ("train", "eval")
+        )
+        # Traced once: without a signature every new shape, as that of an epoch's last batch, costs seconds.
+        self._step = tf.function(self._global_step, input_signature=[batch_spec], autograph=False)
+
+    def run(self) -> TrainingResult:
+        """Trains to the end, from the last checkpoint where there is one.
+
+        Once it has ended its weights are kept until `remove_checkpoints`: a later run has them without training.
+
+        Raises:
+            ValueError: early stopping names a figure that the eval split does not give.
+            FloatingPointError: a loss is not finite.
+            RuntimeError: the workers of a training do not read the same files.
+        """
+        start = time.monotonic()
+        ended = self._state.restore_trained()
+        check_alike(self._strategy, {"trained": int(ended is not None)})
+        if ended is not None:
+            logging.info("Training had ended after epoch %d; its weights are taken as they are.", ended["epochs"])
+            return TrainingResult(**{**ended, "warnings": (*ended["warnings"], *self._state.warnings), "choices": ()})
+        if self._state.restore():
+            logging.info("Resumed after epoch %d, step %d.", int(self._state.epoch), self._steps_done())
+        counts = {"windows": self._plan.windows, "steps": self._total, "steps done": self._steps_done()}
+        check_alike(self._strategy, counts)
+        if self._stopping and self._evaluate is not None and self._state.has_lost_best:
+            with self._averaged():  # the weights that training goes on from may be the best that are left
+                self._keep_best(self._stopping, *self._measured())
+        progress = Progress(
+            self._total,
+            math.ceil(self._total / self._plan.steps),
+            done_steps=self._steps_done(),
+            is_shown=self._is_chief,
+        )
+        train: Figures = {}
+        evaluation: Figures = {}
+        while self._steps_done() < self._total and not self._has_stopped():
+            train, evaluation = self._epoch(progress)
+        steps = self._steps_done()  # the best weights come with the step that they were saved at
+        if self._stopping:
+            meet(self._strategy)  # the chief may still be saving the last epoch as the best
+            self._state.restore_best()
+        elif self._average is not None:
+            self._average.assign()
+            self._prune()
+        if self._evaluate is not None and (self._stopping or not evaluation):
+            evaluation, _ = self._measured()
+        best_epoch = int(self._state.best_epoch)
+        result = TrainingResult(
+            epochs=int(self._state.epoch),
+            steps=steps,
+            train=train,
+            evaluation=evaluation,
+            best_epoch=best_epoch,
+            seconds=time.monotonic() - start,
+            warnings=tuple(self._state.warnings),
+        )
+        self._state.save_trained(asdict(result))
+        return result
+
+    def remove_checkpoints(self) -> None:
+        """Removes what only a resume needs."""
+        self._state.remove()
+
+    def _epoch(self, progress: Progress) -> tuple[Figures, Figures]:
+        train, sample = self._train_epoch(progress)
+        diagnosis = self._diagnostics.measure(sample) if self._diagnostics else {}
+        self._model.balancing.end_epoch(train)
+        self._state.epoch.assign_add(1)
+        epoch = int(self._state.epoch)
+        with self._averaged():
+            evaluation, errors = self._measured()
+            if self._stopping:
+                self._keep_best(self._stopping, evaluation, errors)
+        progress.end_epoch(epoch, self._steps_done(), train, self._telling(evaluation))
+        sparsity = self._pruning.figures() if self._pruning else {}
+        self._train_log.write(train | learning_rates(self._optimizer) | sparsity | diagnosis, self._steps_done())
+        self._eval_log.write(evaluation, self._steps_done())
+        if self._plateau is not None:
+            self._plateau.end_epoch(evaluation)
+        if self._task_stopping is not None:
+            self._task_stopping.end_epoch(evaluation)
+        if epoch % self._config.checkpoint_every_epochs == 0:
+            self._state.save()
+        return train, evaluation
+
+    @contextmanager
+    def _averaged(self) -> Iterator[None]:
+        """The model holds its averaged weights inside, where it has them."""
+        with nullcontext() if self._average is None else self._average.applied():
+            self._prune()
+            yield
+
+    def _prune(self) -> None:
+        if self._pruning is not None:
+            self._pruning.apply()
+
+    def _train_epoch(self, progress: Progress) -> tuple[Figures, Window]:
+        """The mean losses and the first batch."""
+        epoch = int(self._state.epoch)
+        sums: dict[str, tf.Tensor] = {}
+        sample: Window = {}
+        for count, window in enumerate(self._batches(epoch), start=1):
+            sample = sample or window
+            self._model.refresh_negatives()
+            if self._pruning is not None:
+                self._pruning.refresh(self._steps_done())
+            with rewritten(self._rewrite):
+                losses = self._step(window)
+            sums = {name: sums.get(name, 0.0) + loss for name, loss in losses.items()}
+            if progress.is_due(self._plan.windows / self._plan.steps):
+                progress.show(epoch + 1, self._steps_done(), _checked({n: float(s) / count for n, s in sums.items()}))
+        return _checked({name: float(total) / count for name, total in sums.items()}), sample
+
+    def _batches(self, epoch: int) -> tf.data.Dataset:
+        """As the strategy distributes them: at most those of an epoch, and of what is left to do."""
+        make = partial(self._data.training_batches, self._plan, self._config.seed, epoch)
+        steps = min(self._plan.steps, self._total - self._steps_done())
+        if not is_multi_worker(self._strategy):
+            return self._strategy.experimental_distribute_dataset(make().take(steps))
+
+        def make_own(context: tf.distribute.InputContext) -> tf.data.Dataset:
+            share = Share.of_pipeline(context)
+            return make(share).take(steps * share.count)
+
+        return self._strategy.distribute_datasets_from_function(make_own)
+
+    def _global_step(self, window: Window) -> dict[str, tf.Tensor]:
+        losses = self._strategy.run(self._replica_step, args=(window,))
+        self._model.step.assign_add(1)
+        self._prune()
+        if self._average is not None:
+            self._average.update(self._model.step)
+        return {n: self._strategy.reduce(tf.distribute.ReduceOp.SUM, x, axis=None) for n, x in losses.items()}
+
+    def _steps_done(self) -> int:
+        return int(self._model.step.numpy())
+
+    def _telling(self, evaluation: Figures) -> Figures:
+        """What of an epoch is told on a line: the sum of the losses, what training is stopped by, NDCG, the tasks'."""
+        metric = self._stopping.metric if self._stopping else None
+        kept = (name for name in evaluation if name in ("loss", metric) or name.startswith("ndcg@") or "/" in name)
+        return {name: evaluation[name] for name in kept}
+
+    def _measured(self) -> tuple[Figures, Figures]:
+        """The figures of the present weights and their standard errors."""
+        found = self._evaluate() if self._evaluate is not None else {}
+        errors = {n.removeprefix(STANDARD_ERROR): e for n, e in found.items() if n.startswith(STANDARD_ERROR)}
+        return {n: value for n, value in found.items() if not n.startswith(STANDARD_ERROR)}, errors
+
+    def _keep_best(self, stopping: EarlyStopping, evaluation: Figures, errors: Figures) -> None:
+        """Keeps weights that are better than all before, or as good within what is noise."""
+        metric = stopping.metric or default_metric(evaluation, self._model.config.evaluation.ks)
+        value = figure_of(evaluation, metric, "training.early_stopping.metric")
+        best, noise = float(self._state.best), _NOISE * errors.get(metric, 0.0)
+        if is_better(metric, value, best):
+            self._state.save_best(value)
+        elif is_better(metric, value, best + (noise if is_lower_better(metric) else -noise)):
+            self._state.save_best(best)
+
+    def _has_stopped(self) -> bool:
+        if self._stopping is None:
+            return False
+        epochs = -(-self._total // self._plan.steps)
+        waited = int(self._state.epoch) - int(self._state.best_epoch)
+        return waited >= self._stopping.patience_in(epochs)
+
+
+def _task_stopping(stopping: EarlyStopping | None, model: RecommenderModel) -> TaskStopping | None:
+    """None where nothing stops early, or no task but one learns."""
+    patience = stopping.task_patience if stopping else None
+    return TaskStopping(model, patience) if patience and len(model.config.tasks) > 1 else None
+
+
+def _checked(losses: Figures) -> Figures:
+    """The losses; raises FloatingPointError where one is not finite."""
+    broken = [name for name, loss in losses.items() if not math.isfinite(loss)]
+    if broken:
+        raise FloatingPointError(f"the loss of {', '.join(broken)} is not finite: try a lower `learning_rate`")
+    return losses

@@ -1,0 +1,78 @@
+"""Lines that say how far training is."""
+
+import math
+import sys
+import time
+from collections.abc import Mapping
+from typing import TextIO
+
+from config.progress import LASTING, PASSING
+
+
+class Progress:
+    """Prints one line that is written over in a terminal, and plain lines elsewhere, as `config.progress` says.
+
+    Args:
+        total_steps: of the whole training.
+        epochs: of the whole training; early stopping may end it sooner.
+        done_steps: those that a resumed training need not repeat.
+        stream: standard output when missing.
+        interval: seconds between two lines; plain lines come ten times as rarely.
+        is_shown: nothing is printed without it.
+    """
+
+    def __init__(
+        self,
+        total_steps: int,
+        epochs: int,
+        done_steps: int = 0,
+        stream: TextIO | None = None,
+        interval: float = 1.0,
+        is_shown: bool = True,
+    ) -> None:
+        self._stream = stream or sys.stdout
+        self._is_terminal = self._stream.isatty()
+        self._interval = interval if self._is_terminal else 10 * interval
+        self._is_shown = is_shown
+        self._total = total_steps
+        self._epochs = epochs
+        self._first = done_steps
+        self._start = self._last = time.monotonic()
+        self._events = 0.0
+
+    def is_due(self, windows: float) -> bool:
+        """Counts a step of so many windows, on average; whether a line should be shown after it."""
+        self._events += windows
+        return self._is_shown and time.monotonic() - self._last >= self._interval
+
+    def show(self, epoch: int, step: int, losses: Mapping[str, float]) -> None:
+        """Shows the state after a step (counted from 1) with the losses by task."""
+        self._last = time.monotonic()
+        speed = f"{self._events / self._seconds():.0f} examples/s"
+        place = f"epoch {epoch} of {self._epochs}, step {step} of {self._total}"
+        text = f"{place}: {format_figures(losses)}; {speed}, {self._left(step)}"
+        self._stream.write(f"\r\x1b[K{text}" if self._is_terminal else f"{PASSING}{text}\n")
+        self._stream.flush()
+
+    def end_epoch(self, epoch: int, step: int, train: Mapping[str, float], evaluation: Mapping[str, float]) -> None:
+        """Prints an epoch's losses and figures after its last step, on a line that stays."""
+        if not self._is_shown:
+            return
+        parts = [f"{name} {format_figures(found)}" for name, found in (("train", train), ("eval", evaluation)) if found]
+        text = f"epoch {epoch} of {self._epochs}: {'; '.join([*parts, self._left(step)])}"
+        self._stream.write(f"\r\x1b[K{text}\n" if self._is_terminal else f"{LASTING}{text}\n")
+        self._stream.flush()
+
+    def _seconds(self) -> float:
+        return max(time.monotonic() - self._start, 1e-9)
+
+    def _left(self, step: int) -> str:
+        """The time that is left if every epoch is trained, at the speed so far."""
+        left = int((self._total - step) * self._seconds() / max(1, step - self._first))
+        hours = f"{left // 3600}:{left // 60 % 60:02d}" if left >= 3600 else str(left // 60)
+        return f"{hours}:{left % 60:02d} left"
+
+
+def format_figures(figures: Mapping[str, float]) -> str:
+    """`{"a": 1.0, "b": 0.25, "c": nan}` -> `a 1.0000, b 0.2500, c undefined`."""
+    return ", ".join(f"{name} {'undefined' if math.isnan(v) else format(v, '.4f')}" for name, v in figures.items())

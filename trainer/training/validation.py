@@ -1,0 +1,223 @@
+"""The figures of an epoch on the eval split."""
+
+import math
+from collections import defaultdict
+from collections.abc import Callable
+from typing import NamedTuple
+
+import numpy as np
+import tensorflow as tf
+
+from config import feature_names
+from trainer.data.user_sample import UserSample
+from trainer.data.windows import Window
+from trainer.metrics.names import ORDER_METRICS, STANDARD_ERROR
+from trainer.metrics.ordering import Scores, order_figures
+from trainer.metrics.ranking import ideal_gain
+from trainer.metrics.ranks import target_ranks
+from trainer.model.query_tower import QueryState
+from trainer.model.recommender import RecommenderModel
+
+_BATCH_SIZE = 128
+
+
+class Measured(NamedTuple):
+    """Figures by name, and the standard errors over users of those that have one."""
+
+    figures: dict[str, float]
+    errors: dict[str, float]
+
+
+class Evaluator:
+    """Losses and metrics of a model on windows whose last event is the target. NaN is what is undefined: the loss of a
+    task without a target, the AUC of labels that are all the same.
+
+    `<task>_loss` is each task's mean loss, `loss` their sum by the tasks' configured weights, so that it means the same
+    in every epoch and with every balancing; `recall@K`, `hr@K` and `ndcg@K` are averages over users, cold ones too, as
+    the evaluation's (`trainer.metrics.ranking`); a regression task adds `<task>/rmse`, a binary one
+    `<task>/auc`, a multiclass one `<task>/accuracy` and `<task>/log_loss`; a pairwise or listwise one
+    `<task>/pairwise_accuracy` and `<task>/ndcg` of users with several targets (`trainer.metrics.ordering`).
+
+    Args:
+        model: the model.
+        sample: of the eval split.
+    """
+
+    def __init__(self, model: RecommenderModel, sample: UserSample) -> None:
+        self._model = model
+        self._sample = sample
+        self._batches = sample.batches(_BATCH_SIZE)
+        # Traced once: without a signature every new shape, as that of the last batch, costs seconds.
+        candidates = tf.TensorSpec([model.spec.item_count, None])
+        self._answer = tf.function(
+            self._answers, input_signature=[self._batches.element_spec, candidates], autograph=False
+        )
+
+    def evaluate(self) -> dict[str, float]:
+        """Every figure by its name, and its standard error by `stderr_<name>`; a task without a target has none."""
+        figures, errors = self.measure()
+        known = {f"{STANDARD_ERROR}{name}": error for name, error in errors.items() if not math.isnan(error)}
+        return figures | known
+
+    def measure(self) -> Measured:
+        """The figures with their standard errors."""
+        candidates = self._model.candidate_embeddings()
+        columns: dict[str, list[np.ndarray]] = defaultdict(list)
+        for window in self._batches:
+            for name, values in self._answer(window, candidates).items():
+                columns[name].append(np.atleast_1d(values.numpy()))
+        answers = {name: np.concatenate(values) for name, values in columns.items()}
+        found = Measured(self._losses(answers), {})
+        for own in (self._retrieval(answers), *(self._task(name, answers) for name in self._model.config.events)):
+            found = Measured(found.figures | own.figures, found.errors | own.errors)
+        return found
+
+    def _answers(self, window: Window, candidates: tf.Tensor) -> dict[str, tf.Tensor]:
+        states, sums = self._model.encode_with_losses(window)
+        answers = {f"{name}_loss": s.loss for name, s in sums.items()}
+        answers |= {f"{name}_weight": s.weight for name, s in sums.items()}
+        state = states.newest()
+        item = window[feature_names.ITEM_ID][:, -1]
+        predictions = self._model.rank(state, item[:, tf.newaxis])
+        answers |= {f"{name}_prediction": p[:, 0] for name, p in predictions.items()}
+        answers |= {f"{name}_prediction": p for name, p in self._model.interests(state).items()}
+        answers |= {f"{name}_label": window[feature_names.label(name)][:, -1] for name in predictions}
+        answers |= {f"{name}_label": shares for name, shares in self._model.class_shares(item).items()}
+        answers |= {
+            f"{name}_is_target": window[feature_names.weight(name)][:, -1] for name in self._model.config.events
+        }
+        scores = tower_scores(self._model, window, state, candidates)
+        mask_seen = self._model.config.evaluation.mask_seen
+        rank = target_ranks(
+            self._model.with_neighbours(scores, state), item, window[feature_names.SEEN_ITEM_ID], mask_seen
+        )
+        return answers | {"rank": rank, "is_counted": window[feature_names.IS_POSITIVE][:, -1]}
+
+    def _losses(self, answers: dict[str, np.ndarray]) -> dict[str, float]:
+        tasks = self._model.config.tasks
+        sums = {n: (answers[f"{n}_loss"].sum(), answers[f"{n}_weight"].sum()) for n in tasks}
+        losses = {n: float(loss / weight) if weight else math.nan for n, (loss, weight) in sums.items()}
+        total = sum(tasks[n].weight * loss for n, loss in losses.items() if not math.isnan(loss))
+        return {"loss": float(total)} | {f"{n}_loss": loss for n, loss in losses.items()}
+
+    def _retrieval(self, answers: dict[str, np.ndarray]) -> Measured:
+        is_counted = answers["is_counted"]
+        if self._model.retrieval_name is None or not is_counted.any():
+            return Measured({}, {})
+        gains = UserGains(self._sample, is_counted, self._model.config.split.history == "frozen")
+        rank, figures, errors = answers["rank"], {}, {}
+        for k in self._model.config.evaluation.ks:
+            own = {"hr": gains.hits(rank, k) > 0, "recall": gains.hits(rank, k), "ndcg": gains.ndcg(rank, k)}
+            for name, values in own.items():
+                figures[f"{name}@{k}"] = float(values.mean())
+                errors[f"{name}@{k}"] = standard_error(values)
+        return Measured(figures, errors)
+
+    def _task(self, name: str, answers: dict[str, np.ndarray]) -> Measured:
+        is_target = answers[f"{name}_is_target"] > 0
+        if answers[f"{name}_label"].ndim == 2:
+            is_target &= answers[f"{name}_label"].any(axis=1)
+        if not is_target.any():
+            return Measured({}, {})
+        label, prediction = (answers[n][is_target] for n in (f"{name}_label", f"{name}_prediction"))
+        own = _FIGURES[self._model.config.events[name].kind](self._sample.user[is_target], label, prediction)
+        figures, errors = ({f"{name}/{figure}": value for figure, value in part.items()} for part in own)
+        return Measured(figures, errors)
+
+
+class UserGains:
+    """What ranks are worth to the sampled users that have a target: n of them.
+
+    Args:
+        sample: N windows.
+        is_counted: bool [N], whether the window's target counts.
+        one_list: whether a user's targets stand in one list, as with a frozen history, or each in its own.
+    """
+
+    def __init__(self, sample: UserSample, is_counted: np.ndarray, one_list: bool) -> None:
+        self._counted = is_counted
+        users, self._user, self._count = np.unique(sample.user[is_counted], return_inverse=True, return_counts=True)
+        self._positives = np.maximum(sample.positives[users], self._count)
+        self._one_list = one_list
+
+    def hits(self, rank: np.ndarray, k: int) -> np.ndarray:
+        """The share of a user's targets among the first `k`: float [N] -> float [n]."""
+        return self._mean((rank[self._counted] <= k).astype(np.float64))
+
+    def ndcg(self, rank: np.ndarray, k: int) -> np.ndarray:
+        """The NDCG of each user: float [N] -> float [n]. Sampled targets stand for all of the user's."""
+        own = rank[self._counted]
+        gain = self._mean(np.where(own <= k, 1 / np.log2(own + 1), 0))
+        if not self._one_list:
+            return gain
+        return np.minimum(gain * self._positives / ideal_gain(k, self._positives.astype(np.int64)), 1.0)
+
+    def _mean(self, values: np.ndarray) -> np.ndarray:
+        return np.bincount(self._user, values, len(self._count)) / self._count
+
+
+def standard_error(values: np.ndarray) -> float:
+    """Of a mean over users; NaN for fewer than two."""
+    return float(values.std(ddof=1) / np.sqrt(len(values))) if len(values) > 1 else float("nan")
+
+
+def tower_scores(model: RecommenderModel, window: Window, state: QueryState, candidates: tf.Tensor) -> tf.Tensor:
+    """The towers' scores of all items as of each window's newest event: float [B, V], of `candidate_embeddings`."""
+    time = window[feature_names.TIME][:, -1]
+    return model.scores_as_of(time, state.embedding, lambda query: tf.matmul(query, candidates, transpose_b=True))
+
+
+_Own = tuple[dict[str, float], dict[str, float]]
+"""A task's figures, and the standard errors of those that have one."""
+
+
+def _regression(user: np.ndarray, label: np.ndarray, prediction: np.ndarray) -> _Own:
+    squares = (prediction.astype(np.float64) - label) ** 2
+    rmse = float(np.sqrt(squares.mean()))
+    # The error of a ratio of sums over users, and of its root (the delta method).
+    off = np.bincount(user, squares - squares.mean())[np.unique(user)]
+    error = standard_error(off) * len(off) / len(squares) / (2 * rmse) if rmse else 0.0
+    return {"rmse": rmse}, {"rmse": error}
+
+
+def _binary(user: np.ndarray, label: np.ndarray, prediction: np.ndarray) -> _Own:
+    return {"auc": area_under_curve(prediction, label)}, {}
+
+
+def _multiclass(user: np.ndarray, label: np.ndarray, prediction: np.ndarray) -> _Own:
+    is_right = label[np.arange(len(label)), prediction.argmax(axis=1)] > 0
+    entropy = -(label * np.log(np.maximum(prediction, 1e-7))).sum(axis=1)
+    return {"accuracy": float(np.mean(is_right)), "log_loss": float(np.mean(entropy))}, {}
+
+
+def _order(user: np.ndarray, label: np.ndarray, prediction: np.ndarray) -> _Own:
+    by_user = order_figures(Scores(user, label, prediction))
+    means = {name: values[~np.isnan(values)] for name, values in zip(ORDER_METRICS, by_user, strict=True)}
+    known = {name: values for name, values in means.items() if values.size}
+    return {n: float(v.mean()) for n, v in known.items()}, {n: standard_error(v) for n, v in known.items()}
+
+
+_FIGURES: dict[str, Callable[[np.ndarray, np.ndarray, np.ndarray], _Own]] = {
+    "binary": _binary,
+    "regression": _regression,
+    "multiclass": _multiclass,
+    "pairwise": _order,
+    "listwise": _order,
+}
+"""By the task's kind: from users int64 [N], labels and predictions to figures by name."""
+
+
+def area_under_curve(score: np.ndarray, label: np.ndarray) -> float:
+    """The share of pairs of a positive and a negative that the scores order right, ties half: NaN where no pair is.
+
+    Args:
+        score: float [N].
+        label: [N], positive above 0.5.
+    """
+    positive = np.sort(score[label > 0.5])
+    negative = score[label <= 0.5]
+    if positive.size == 0 or negative.size == 0:
+        return math.nan
+    above = positive.size - np.searchsorted(positive, negative, side="right")
+    tied = np.searchsorted(positive, negative, side="right") - np.searchsorted(positive, negative, side="left")
+    return float((above + tied / 2).sum() / (positive.size * negative.size))
