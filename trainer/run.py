@@ -38,6 +38,8 @@ from trainer.export.user_snapshot import Snapshot, load_snapshot
 from trainer.model.recommender import RecommenderModel
 from trainer.stacking.fit_baseline import build_habits
 from trainer.stacking.fit_neighbours import build_neighbours
+from trainer.stacking.left_out import LeftOut
+from trainer.stacking.recommender import StackedRecommender
 from trainer.training.distillation import Distillation, load_teacher
 from trainer.training.loop import TrainingLoop, TrainingResult
 from trainer.training.validation import Evaluator
@@ -71,8 +73,7 @@ def train_and_export(arguments: RunArguments, strategy: tf.distribute.Strategy) 
     """Does what `run_fn` says, under a strategy."""
     job = TrainingJob(arguments, strategy)
     result = job.train()
-    model = job.exportable_model()
-    result = job.with_memories(model, result)
+    model, result = job.stacked(job.exportable_model(), result)
     say("building the index and exporting the model")
     exported = job.export(model)
     say("asking the exported model for expected answers")
@@ -132,27 +133,11 @@ class TrainingJob:
             target.assign(source.read_value())
         return model
 
-    def export(self, model: RecommenderModel) -> Exported:
-        """Writes a trained model to `serving_model_dir`."""
-        if self._config.serving.tables == "int8":
-            quantise_tables(model)
-        raw = self._arguments.custom_config[RAW_EVAL_FILES]
-        return export_model(
-            model,
-            self._tft_output,
-            self._config,
-            self._arguments.serving_model_dir,
-            queries=self.sample_queries(model),
-            attributes=load_attributes(items_beside(raw), self._catalogue.item_ids, self._config),
-            snapshot=self.snapshot(),
-            asked_share=min(1.0, self._config.evaluation.requests / max(1, self._eval_windows)),
-        )
-
-    def with_memories(self, model: RecommenderModel, result: TrainingResult) -> TrainingResult:
-        """Adds neighbourhoods and habits to a trained model; the result with what was chosen, on whom, and the figures
-        of the whole model."""
+    def stacked(self, network: RecommenderModel, result: TrainingResult) -> tuple[StackedRecommender, TrainingResult]:
+        """Stacks item neighbours and rating baselines on a trained network; the result tells what was chosen, on whom,
+        and the metrics of the whole."""
         is_held_out = "eval" not in self._config.training.fit_on and self._has_eval
-        sample, train = self._sample if is_held_out else None, self._splits[1]
+        sample, train, left_out = self._sample if is_held_out else None, self._splits[1], LeftOut()
         choices: list[str] = []
 
         def tell(choice: str) -> None:
@@ -160,18 +145,33 @@ class TrainingJob:
             say(choice)
 
         say("finding the items' neighbours")
-        model.neighbours = build_neighbours(model, train, sample, tell)
-        say("finding the tasks' habits")
-        model.habits = build_habits(model, train, sample, tell)
-        result = dataclasses.replace(
-            result, weights=model.weights_of_parts(), choices=tuple(choices), left_out=model.left_out.reasons
-        )
+        neighbours = build_neighbours(network, train, sample, left_out, tell)
+        say("fitting the tasks' baselines")
+        model = StackedRecommender(network, neighbours, build_habits(network, train, sample, left_out, tell))
+        result = dataclasses.replace(result, weights=model.weights(), choices=tuple(choices), left_out=left_out.reasons)
         if sample is None:
-            return result
+            return model, result
         say(f"evaluating {sample.coverage}")
-        figures, errors = Evaluator(model, sample).measure()
+        figures, errors = Evaluator(network, sample, model).measure()
         known = {name: error for name, error in errors.items() if not math.isnan(error)}
-        return dataclasses.replace(result, evaluation=figures, errors=known, sample=dataclasses.asdict(sample.coverage))
+        coverage = dataclasses.asdict(sample.coverage)
+        return model, dataclasses.replace(result, evaluation=figures, errors=known, sample=coverage)
+
+    def export(self, model: StackedRecommender) -> Exported:
+        """Writes a model to `serving_model_dir`."""
+        if self._config.serving.tables == "int8":
+            quantise_tables(model.network)
+        raw = self._arguments.custom_config[RAW_EVAL_FILES]
+        return export_model(
+            model,
+            self._tft_output,
+            self._config,
+            self._arguments.serving_model_dir,
+            queries=self.sample_queries(model.network),
+            attributes=load_attributes(items_beside(raw), self._catalogue.item_ids, self._config),
+            snapshot=self.snapshot(),
+            asked_share=min(1.0, self._config.evaluation.requests / max(1, self._eval_windows)),
+        )
 
     def sample_queries(self, model: RecommenderModel) -> np.ndarray:
         """Queries of the eval split, of the training data where it is empty: float32 [at most 1024, D]."""

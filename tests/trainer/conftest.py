@@ -13,6 +13,7 @@ from tests.trainer.market import market_module as export_market
 from tests.trainer.served import shop, transform_graph, untrained_model
 from trainer.export.saved_model import ExportedModel, export_model
 from trainer.model.recommender import RecommenderModel
+from trainer.stacking.recommender import StackedRecommender
 
 Signature = Callable[..., dict[str, np.ndarray]]
 
@@ -40,7 +41,7 @@ def saved_model_path(
     tmp_path_factory: pytest.TempPathFactory,
 ) -> str:
     path = str(tmp_path_factory.mktemp("saved_model"))
-    export_model(shop_model, shop_graph, shop_config, path)
+    export_model(StackedRecommender(shop_model), shop_graph, shop_config, path)
     return path
 
 

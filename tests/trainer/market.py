@@ -15,6 +15,7 @@ from trainer.data.batching import LabelStatistics
 from trainer.data.catalogue import load_catalogue
 from trainer.export.saved_model import ExportedModel
 from trainer.model.recommender import RecommenderModel
+from trainer.stacking.recommender import StackedRecommender
 from transform.features import model_features, user_vocabulary_size
 
 ITEMS = [f"m{n:03d}" for n in range(200)]
@@ -75,7 +76,7 @@ def market_module(graph: tft.TFTransformOutput, **serving: Any) -> ExportedModel
     """The exported functions with the raw attributes."""
     config = market(**serving)
     model = market_model(config, graph)
-    return ExportedModel(model, graph, config, attributes=market_attributes(np.array(ITEMS)))
+    return ExportedModel(StackedRecommender(model), graph, config, attributes=market_attributes(np.array(ITEMS)))
 
 
 def draw_requests(count: int, seed: int) -> list[dict[str, list]]:

@@ -89,7 +89,7 @@ def step(negatives: str, strategy: tf.distribute.Strategy) -> Arrays:
     def replica() -> tuple[tf.Tensor, list[tf.Tensor]]:
         number = int(tf.distribute.get_replica_context().replica_id_in_sync_group)
         with tf.GradientTape() as tape:
-            loss = model.task_losses(windows[number])["retrieval"]
+            loss = model.compute_loss(windows[number]).tasks["retrieval"]
         return loss, dense(row_sums(tape.gradient(loss, learned)))
 
     learned = [model.candidates.ids.embeddings, model.candidates.bias, *model.queries.project.trainable_variables]
@@ -113,7 +113,7 @@ def step_of_tasks(strategy: tf.distribute.Strategy) -> Arrays:
     def replica() -> tuple[dict[str, tf.Tensor], list[tf.Tensor]]:
         number = int(tf.distribute.get_replica_context().replica_id_in_sync_group)
         with tf.GradientTape() as tape:
-            losses = model.task_losses(windows[number])
+            losses = model.compute_loss(windows[number]).tasks
             total = tf.add_n(list(losses.values()))
         return losses, [tf.convert_to_tensor(g) for g in tape.gradient(total, learned)]
 
@@ -137,7 +137,7 @@ def step_of_generator(strategy: tf.distribute.Strategy) -> Arrays:
     def replica() -> tuple[dict[str, tf.Tensor], list[tf.Tensor]]:
         number = int(tf.distribute.get_replica_context().replica_id_in_sync_group)
         with tf.GradientTape() as tape:
-            losses = {"retrieval": model.task_losses(windows[number], training=True)["retrieval"]}
+            losses = {"retrieval": model.compute_loss(windows[number], training=True).tasks["retrieval"]}
             losses |= model.generation_losses()
             total = losses["retrieval"] + losses[LOSS]
         return losses, [tf.convert_to_tensor(g) for g in tape.gradient(total, learned)]

@@ -29,6 +29,7 @@ from trainer.export.signatures.recommend import Answer, Recommender
 from trainer.export.user_snapshot import Snapshot, SnapshotTable
 from trainer.export.warmup import warmup_calls
 from trainer.model.recommender import RecommenderModel
+from trainer.stacking.recommender import StackedRecommender
 from trainer.training.distillation import teach_function
 from transform.features import feature_vocabulary, item_frequencies, item_vocabulary
 
@@ -46,7 +47,7 @@ _PLAIN_TENSORS = (
 
 
 def export_model(
-    model: RecommenderModel,
+    model: StackedRecommender,
     tft_output: tft.TFTransformOutput,
     config: Config,
     path: str,
@@ -61,7 +62,7 @@ def export_model(
     without a multiclass task there is no `interests`.
 
     Args:
-        model: trained; its variables belong to one device.
+        model: its variables belong to one device.
         tft_output: the transform graph that the model was trained behind.
         config: the configuration that the model was built from.
         path: a folder that does not exist or is empty.
@@ -96,7 +97,7 @@ class ExportedModel(tf.Module):
 
     def __init__(
         self,
-        model: RecommenderModel,
+        model: StackedRecommender,
         tft_output: tft.TFTransformOutput,
         config: Config,
         queries: NDArray[np.float32] | None = None,
@@ -106,30 +107,30 @@ class ExportedModel(tf.Module):
     ) -> None:
         super().__init__(name="exported_model")
         self.snapshot = None if snapshot is None else SnapshotTable(snapshot)
-        reader = RequestReader(tft_output, model.spec, self.snapshot)
+        reader = RequestReader(tft_output, model.network.spec, self.snapshot)
         self.transform, self.item_index = reader.transform, reader.item_index
         self.item_ids = _table(item_vocabulary(tft_output), tf.string, "item_ids")
         self.frequencies = _table(item_frequencies(tft_output), tf.float32, "frequencies")
         self.index: Index | None = None
         self.index_report: IndexReport | None = None
         if config.retrieval:
-            table = candidate_table(model)
+            table = candidate_table(model.network)
             sample = table[:0] if queries is None else queries
             self.index, self.index_report = build_index(table, sample, config.serving)
         self.filters: Filters | None = None
         if config.serving.allow_list or config.serving.filters:
-            self.filters = Filters(config.serving, attributes or {}, reader.item_index, model.spec.item_count)
+            self.filters = Filters(config.serving, attributes or {}, reader.item_index, model.network.spec.item_count)
         self.diversity: Diversity | None = None
         if config.serving.diversity is not None:
-            self.diversity = Diversity(config.serving.diversity, attributes or {}, model.spec.item_count)
+            self.diversity = Diversity(config.serving.diversity, attributes or {}, model.network.spec.item_count)
         recommender = Recommender(model, self.index, self.item_ids, reader, self.filters, self.diversity)
         evaluation = Evaluation(model, recommender, self.frequencies, reader, asked_share)
         self.class_names = {
             task: _table(feature_vocabulary(head.feature, tft_output), tf.string, f"{task}_classes")
-            for task, head in model.classifiers.items()
+            for task, head in model.network.classifiers.items()
         }
-        interests = Interests(model, self.class_names, reader)
-        self.teach = teach_function(model) if config.serving.teaches else None
+        interests = Interests(model.network, self.class_names, reader)
+        self.teach = teach_function(model.network) if config.serving.teaches else None
         explainer = Explainer(model, recommender, self.item_ids, reader)
         self.functions = Functions(model, reader, recommender, evaluation, interests, explainer)
 
@@ -159,7 +160,7 @@ class Exported:
 class Functions:
     """The signatures before they are traced."""
 
-    model: RecommenderModel
+    model: StackedRecommender
     reader: RequestReader
     recommender: Recommender
     evaluation: Evaluation
@@ -169,7 +170,7 @@ class Functions:
     def always(self) -> Signatures:
         """Those that every model has."""
         recommend = _concrete(self.recommend)
-        plain = (*_PLAIN_TENSORS, *extra_inputs(self.model.config).values())
+        plain = (*_PLAIN_TENSORS, *extra_inputs(self.model.network.config).values())
         signatures = {
             "serving_default": recommend,
             "recommend": recommend,
@@ -179,9 +180,9 @@ class Functions:
             "evaluate": _concrete(self.evaluation.evaluate),
             "request_features": _concrete(self.reader.features),
         }
-        if self.model.config.events:
+        if self.model.network.config.events:
             signatures["evaluation_labels"] = _concrete(self.evaluation.labels)
-        if self.model.config.multiclass:
+        if self.model.network.config.multiclass:
             signatures["interests"] = _concrete(self.interests.interests)
         return signatures
 
@@ -212,7 +213,7 @@ class Functions:
 
     def embed_query(self, examples: tf.Tensor) -> Answer:
         """The signature `embed_query`: string [B] -> `embedding` float [B, D + 1 + W]."""
-        return {"embedding": self.model.encode_newest(self.reader.history(examples)).embedding}
+        return {"embedding": self.model.network.encode_newest(self.reader.history(examples)).embedding}
 
 
 def candidate_table(model: RecommenderModel) -> np.ndarray:

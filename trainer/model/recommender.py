@@ -1,12 +1,12 @@
 """The TFRS model: two towers, a retrieval task and any number of ranking tasks on them."""
 
 from collections.abc import Callable, Mapping, Sequence
+from typing import NamedTuple
 
 import tensorflow as tf
 import tensorflow_recommenders as tfrs
 
 from config import Config, feature_names
-from config.tasks import NETWORK
 from trainer.data.batching import LabelStatistics
 from trainer.data.catalogue import Catalogue
 from trainer.data.windows import Window, WindowSpec, dense_windows
@@ -28,12 +28,21 @@ from trainer.model.heads.targets import Targets
 from trainer.model.popularity import TrendTable
 from trainer.model.query_tower import QueryState, QueryTower
 from trainer.model.retrieval import RetrievalLoss
-from trainer.stacking.left_out import LeftOut
-from trainer.stacking.neighbours import Neighbours
-from trainer.stacking.rating_baseline import Habits
 from transform.features import ModelFeature
 
 _FIRST_REPLICA = tf.VariableAggregation.ONLY_FIRST_REPLICA
+
+
+class Losses(NamedTuple):
+    """The losses of a step, float scalars.
+
+    Attributes:
+        total: What is minimised, as the tasks are balanced.
+        tasks: The mean loss of each task.
+    """
+
+    total: tf.Tensor
+    tasks: dict[str, tf.Tensor]
 
 
 class RecommenderModel(tfrs.Model):
@@ -72,10 +81,6 @@ class RecommenderModel(tfrs.Model):
         self.retrieval_name = next((n for n, t in config.tasks.items() if t.kind == "retrieval"), None)
         self.negatives = make_sampler(config, catalogue, randomness)
         self._retrieval_loss = self._make_retrieval_loss()
-        # What is made of the train log once the towers are trained.
-        self.neighbours: Neighbours | None = None
-        self.habits: list[Habits] = []
-        self.left_out = LeftOut()
         self.adversary = _adversary(config, self.candidates, randomness)
         self.reaches = _reaches((*self.heads, *self.classifiers))
         self.head_dropouts = {n: Dropout(t.dropout, randomness, f"{n}_dropout") for n, t in config.ranking.items()}
@@ -130,16 +135,19 @@ class RecommenderModel(tfrs.Model):
         without = tf.concat([embedding[:, :width], tf.zeros_like(weights)], axis=-1)
         return scores(without) + self.trend.catalogue_scores(weights, time)
 
-    def weights_of_parts(self) -> dict[str, dict[str, float]]:
-        """By task: what the parts of its score weigh, where neighbourhoods or habits were added to the network's."""
-        weights = {name: dict(blend.weights or {}) for habits in self.habits for name, blend in habits.blends.items()}
-        if self.neighbours is not None and self.retrieval_name is not None:
-            weights[self.retrieval_name] = {NETWORK: 1.0, **self.neighbours.weights}
-        return {name: weights[name] for name in self.config.tasks if name in weights}
+    def retrieval_scores(self, window: Window, state: QueryState, candidates: tf.Tensor) -> tf.Tensor:
+        """The scores of all items as of each window's newest event.
 
-    def with_neighbours(self, scores: tf.Tensor, state: QueryState) -> tf.Tensor:
-        """The towers' scores float [B, V] with those of the histories' neighbourhoods."""
-        return scores if self.neighbours is None else scores + self.neighbours.scores(state.items)
+        Args:
+            window: [B, L].
+            state: at its last position (`encode_newest`).
+            candidates: float [V, D + 1 + W], `candidate_embeddings`.
+
+        Returns:
+            float [B, V].
+        """
+        time = window[feature_names.TIME][:, -1]
+        return self.scores_as_of(time, state.embedding, lambda query: tf.matmul(query, candidates, transpose_b=True))
 
     def rank(self, state: QueryState, item: tf.Tensor) -> dict[str, tf.Tensor]:
         """Every ranking task's predictions for queries and items.
@@ -156,10 +164,7 @@ class RecommenderModel(tfrs.Model):
         hidden = {own: state.hidden[own] for own in map(self.sharing.state_of, self.heads)}
         pairs = self.interaction(hidden, vectors, self._attended(vectors, state))
         heads = self.heads.items()
-        found = {name: head.prediction(head(pairs[self.sharing.state_of(name)], item)) for name, head in heads}
-        for habits in self.habits:
-            found |= habits.predictions(found, state, item)
-        return found
+        return {name: head.prediction(head(pairs[self.sharing.state_of(name)], item)) for name, head in heads}
 
     def event_scores(
         self, window: Window, place: tf.Tensor, training: bool = False
@@ -199,28 +204,25 @@ class RecommenderModel(tfrs.Model):
             for name, head in self.classifiers.items()
         }
 
-    def compute_loss(self, inputs: Window, training: bool = False) -> tf.Tensor:
-        """The balanced sum of the tasks' losses: this replica's share, whose sum over the replicas is the batch's."""
-        return self.balancing.total(self.task_losses(inputs, training))
+    def compute_loss(self, inputs: Window, training: bool = False) -> Losses:
+        """The losses of this replica's part of the global batch.
 
-    def task_losses(self, window: Window, training: bool = False) -> dict[str, tf.Tensor]:
-        """Each task's mean loss over the targets of the global batch.
+        Every loss is this replica's share: the sum over the replicas is the mean over the targets of the global batch,
+        however they are spread.
 
         Args:
-            window: [B, L], this replica's part of the global batch.
+            inputs: [B, L], as `trainer.data.windows` lays it out.
+            training: Whether to drop out and to hide.
 
         Returns:
-            Scalars by task: this replica's share; the sum over the replicas is the mean.
+            The tasks' losses and their balanced sum, float scalars.
         """
-        sums = self.loss_sums(window, training)
-        return {name: tf.math.divide_no_nan(s.loss, global_sum(s.weight)) for name, s in sums.items()}
+        _, sums = self.loss_sums(inputs, training)
+        tasks = {name: tf.math.divide_no_nan(s.loss, global_sum(s.weight)) for name, s in sums.items()}
+        return Losses(self.balancing.total(tasks), tasks)
 
-    def loss_sums(self, window: Window, training: bool = False) -> dict[str, LossSum]:
-        """The sums of losses and weights over the targets of a window batch [B, L], by task."""
-        return self.encode_with_losses(window, training)[1]
-
-    def encode_with_losses(self, window: Window, training: bool = False) -> tuple[QueryState, dict[str, LossSum]]:
-        """The queries of a window batch [B, L], and what `loss_sums` gives."""
+    def loss_sums(self, window: Window, training: bool = False) -> tuple[QueryState, dict[str, LossSum]]:
+        """The queries of a window batch [B, L], and by task the sums of losses and weights over its targets."""
         items = self._items_of(window, training)
         vectors = items.vectors(window[feature_names.ITEM_ID])
         state = self._encode(window, vectors, training)

@@ -25,7 +25,7 @@ def choose_weights(model: RecommenderModel, known: Sequence[Habits], sample: Use
     """Gives the blends without weights those that predict the eval labels best. Says what it did.
 
     Args:
-        model: trained, without habits.
+        model: trained.
         known: habits with blends.
         sample: of the eval split.
         tell: is told what was chosen and why.

@@ -21,6 +21,7 @@ from trainer.stacking.factors import Taste, fit_factors
 from trainer.stacking.item_correlation import agreement_links
 from trainer.stacking.item_pairs import cosine_links
 from trainer.stacking.labels import TrainLabels, read_labels
+from trainer.stacking.left_out import LeftOut
 from trainer.stacking.neighbours import NeighbourTable
 from trainer.stacking.outcomes import OutcomeLabels, outcome_labels
 from trainer.stacking.rating_baseline import Habits
@@ -47,48 +48,49 @@ class _Task(NamedTuple):
         return self.told.feature if self.told else (self.name,), self.config.model_copy(update={"weights": None}), parts
 
 
-def build_habits(model: RecommenderModel, train: WindowData, sample: UserSample | None, say: Say = say) -> list[Habits]:
+def build_habits(
+    model: RecommenderModel, train: WindowData, sample: UserSample | None, left_out: LeftOut, say: Say = say
+) -> list[Habits]:
     """Finds the habits of the tasks that predict labels and chooses the parts' weights. Says what it did.
 
-    What is left out, and why, is kept in the model's `left_out`.
-
     Args:
-        model: trained, without habits.
+        model: trained.
         train: the windows that it was trained on.
         sample: of the eval split; None where it is empty or trained on.
+        left_out: is told what is left out, and why.
         say: is told what was chosen and why.
 
     Returns:
         Those that a task counts on: none does that has none configured, or nothing left to choose the weights on.
     """
     groups: dict[Hashable, list[_Task]] = defaultdict(list)
-    for task in _tasks(model, train, sample is not None):
+    for task in _tasks(model, train, sample is not None, left_out):
         groups[task.known_from].append(task)
-    found = [_habits_of(group, model) for group in groups.values()]
+    found = [_habits_of(group, model, left_out) for group in groups.values()]
     unweighed = [habits for habits in found if any(blend.weights is None for blend in habits.blends.values())]
     if sample is not None and unweighed:
         choose_weights(model, unweighed, sample, say)
     for habits in found:
         unknown = [name for name, blend in habits.blends.items() if blend.weights is None]
         for name in unknown:
-            model.left_out.tell(name, habits.names, "no target of the eval split is labelled to weigh them on")
+            left_out.tell(name, habits.names, "no target of the eval split is labelled to weigh them on")
         habits.blends = {name: blend for name, blend in habits.blends.items() if blend.counts}
     return [habits for habits in found if habits.blends]
 
 
-def _tasks(model: RecommenderModel, train: WindowData, can_weigh: bool) -> Iterator[_Task]:
+def _tasks(model: RecommenderModel, train: WindowData, can_weigh: bool, left_out: LeftOut) -> Iterator[_Task]:
     """The tasks that have habits and labels."""
     pointwise = {name: task for name, task in model.config.ranking.items() if isinstance(task, PointwiseTask)}
     configs = {name: task.habits for name, task in pointwise.items() if task.habits}
     for name, config in list(configs.items()):
         if config.weights is None and not can_weigh:
             reason = f"no eval split is held out to weigh them on; `tasks.{name}.habits.weights` may weigh them"
-            model.left_out.tell(name, [_HABITS], reason)
+            left_out.tell(name, [_HABITS], reason)
             del configs[name]
     outcomes = model.queries.outcomes
     for name, labels in read_labels(train, list(configs), [feature.name for feature in outcomes], model.spec).items():
         if reason := _nothing_to_learn(labels.label):
-            model.left_out.tell(name, [_HABITS], reason)
+            left_out.tell(name, [_HABITS], reason)
         else:
             yield _Task(name, pointwise[name], configs[name], labels, outcome_labels(labels, outcomes))
 
@@ -100,10 +102,10 @@ def _nothing_to_learn(label: NDArray[np.float64]) -> str:
     return "" if np.ptp(label) else f"all labels of the train log are {label[0]:g}"
 
 
-def _habits_of(tasks: Sequence[_Task], model: RecommenderModel) -> Habits:
+def _habits_of(tasks: Sequence[_Task], model: RecommenderModel, left_out: LeftOut) -> Habits:
     """Made of the task whose labels take the most values: a rating tells more than whether it is high."""
     lead = max(tasks, key=lambda task: len(np.unique(task.labels.label)))
-    labels, spec, missing = lead.labels, model.spec, _Missing(lead, model)
+    labels, spec, missing = lead.labels, model.spec, _Missing(lead, model, left_out)
     attributes = _attributes(lead, model, missing)
     levels = fit_levels(labels, spec.user_count, spec.item_count, attributes.matrices())
     above = labels.by_user(labels.label - levels.of(labels.user, labels.item), spec.user_count, spec.item_count)
@@ -121,10 +123,11 @@ class _Missing:
     Args:
         task: whose labels are looked at.
         model: that is without the parts.
+        left_out: is told of them.
     """
 
-    def __init__(self, task: _Task, model: RecommenderModel) -> None:
-        self._weights, self._left_out = task.config.weights, model.left_out
+    def __init__(self, task: _Task, model: RecommenderModel, left_out: LeftOut) -> None:
+        self._weights, self._left_out = task.config.weights, left_out
         self._reasons: dict[str, list[str]] = defaultdict(list)
         if task.told is None:
             found = [part for part in ("cosine", "agreement", "factors") if task.config.looks_for(part)]

@@ -13,6 +13,7 @@ from trainer.data.user_sample import UserSample
 from trainer.model.recommender import RecommenderModel
 from trainer.stacking.event_log import TrainLog, read_log
 from trainer.stacking.item_pairs import cosine_links, regression_links, transition_links
+from trainer.stacking.left_out import LeftOut
 from trainer.stacking.neighbour_weights import TOP, choose_weights
 from trainer.stacking.neighbours import Neighbours, NeighbourTable
 
@@ -23,16 +24,15 @@ _KINDS: Final[tuple[NeighbourKind, ...]] = get_args(NeighbourKind)
 
 
 def build_neighbours(
-    model: RecommenderModel, train: WindowData, sample: UserSample | None, say: Say = say
+    model: RecommenderModel, train: WindowData, sample: UserSample | None, left_out: LeftOut, say: Say = say
 ) -> Neighbours | None:
     """Finds the items' neighbours and chooses the weights, if they are not configured. Says what it did.
 
-    What is left out, and why, is kept in the model's `left_out`.
-
     Args:
-        model: trained, without neighbourhoods.
+        model: trained.
         train: the windows that it was trained on.
         sample: of the eval split; None where it is empty or trained on.
+        left_out: is told what is left out, and why.
         say: is told what was chosen and why.
 
     Returns:
@@ -43,7 +43,7 @@ def build_neighbours(
         return None
     spec = model.spec
     wanted = [kind for kind in _KINDS if config.looks_for(kind)]
-    tell = partial(model.left_out.tell, model.retrieval_name)
+    tell = partial(left_out.tell, model.retrieval_name)
     if config.weights is None and sample is None:
         tell(wanted, "no eval split is held out to weigh them on; `model.neighbours.weights` may weigh them")
         return None
@@ -52,7 +52,7 @@ def build_neighbours(
     kinds = {name: kind for name, kind in found.items() if kind.links.nnz}
     tell([kind for kind in wanted if kind not in found], "the log has no order")
     tell([kind for kind in found if kind not in kinds], "the train log links no two items")
-    weights = _weights(config, model, kinds, sample, say)
+    weights = _weights(config, model, kinds, sample, left_out, say)
     if kinds and not weights:
         tell(kinds, "no eval window has a target to weigh them on")
     tables = joined_tables(kinds, weights)
@@ -87,7 +87,12 @@ def _kinds(config: NeighboursConfig, log: TrainLog, has_order: bool) -> Iterator
 
 
 def _weights(
-    config: NeighboursConfig, model: RecommenderModel, kinds: Mapping[str, Kind], sample: UserSample | None, say: Say
+    config: NeighboursConfig,
+    model: RecommenderModel,
+    kinds: Mapping[str, Kind],
+    sample: UserSample | None,
+    left_out: LeftOut,
+    say: Say,
 ) -> Mapping[str, float]:
     if config.weights is not None:
         return {str(name): weight for name, weight in config.weights.items() if name in kinds}
@@ -100,7 +105,7 @@ def _weights(
     for name, weight, alone in zip(kinds, choice.weights, choice.gain_alone, strict=True):
         if not weight:
             others = f"{choice.gain_without:.4f} by the towers, {choice.gain:.4f} as chosen"
-            model.left_out.tell(str(model.retrieval_name), [name], f"{measured}: {alone:.4f} with it, {others}")
+            left_out.tell(str(model.retrieval_name), [name], f"{measured}: {alone:.4f} with it, {others}")
     if any(choice.weights):
         said = ", ".join(f"{name} {weight:.3g}" for name, weight in weights.items() if weight)
         gain = f"{choice.gain - choice.gain_without:+.4f} ± {choice.error:.4f}"

@@ -14,7 +14,7 @@ from trainer.data.windows import Window
 from trainer.metrics.ranks import target_ranks
 from trainer.model.recommender import RecommenderModel
 from trainer.stacking.neighbours import Neighbours, NeighbourTable
-from trainer.training.validation import UserGains, standard_error, tower_scores
+from trainer.training.validation import UserGains, standard_error
 
 TOP = 100
 _SHARES = (0.0, 0.1, 0.4, 1.6)
@@ -135,7 +135,7 @@ class _Gains:
         """float [G, B], and whether the targets count, bool [B]."""
         state = self._model.encode_newest(window)
         item, seen = window[feature_names.ITEM_ID][:, -1], window[feature_names.SEEN_ITEM_ID]
-        scores = tower_scores(self._model, window, state, self._candidates)
+        scores = self._model.retrieval_scores(window, state, self._candidates)
         added = tf.stack([kind.scores(state.items) for kind in self._kinds])
         mask_seen = self._model.config.evaluation.mask_seen
         found = tf.map_fn(

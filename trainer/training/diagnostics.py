@@ -78,7 +78,7 @@ class Diagnostics:
     def _conflicts(self, window: Window) -> dict[str, tf.Tensor]:
         variables = self._model.trainable_variables
         with tf.GradientTape(persistent=True) as tape:
-            losses = self._model.task_losses(window)
+            losses = self._model.compute_loss(window).tasks
         by_task = [tape.gradient(losses[name], variables) for name in self._tasks]
         shared = shared_dense(by_task)
         found = cosines(global_matrix([[gradients[i] for i in shared] for gradients in by_task]))

@@ -74,11 +74,11 @@ class ReplicaStep:
     def __call__(self, window: Window) -> dict[str, tf.Tensor]:
         """One step on this replica's part [B, L] of the global batch: its share of every loss, by name."""
         with tf.GradientTape(persistent=True) as tape:
-            losses = self._model.task_losses(window, training=True)
+            total, losses = self._model.compute_loss(window, training=True)
             beside = self._losses_beside(window)
             scaled = {name: self._scaled(loss) for name, loss in losses.items()}
             # Not of the scaled losses: a balancing may add terms of its own.
-            total = self._scaled(self._model.balancing.total(losses))
+            total = self._scaled(total)
             added = [self._scaled(beside[name]) for name in _NOT_BALANCED if name in beside]
         gradients = self._model.balancing.gradients(tape, scaled, total, self._model.trainable_variables)
         for loss in added:

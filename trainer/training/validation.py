@@ -3,7 +3,7 @@
 import math
 from collections import defaultdict
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 import numpy as np
 import tensorflow as tf
@@ -28,6 +28,16 @@ class Measured(NamedTuple):
     errors: dict[str, float]
 
 
+class Scorer(Protocol):
+    """What scores items for queries: a model, or one that is stacked on it."""
+
+    def retrieval_scores(self, window: Window, state: QueryState, candidates: tf.Tensor) -> tf.Tensor:
+        """As `RecommenderModel.retrieval_scores`."""
+
+    def rank(self, state: QueryState, item: tf.Tensor) -> dict[str, tf.Tensor]:
+        """As `RecommenderModel.rank`."""
+
+
 class Evaluator:
     """Losses and metrics of a model on windows whose last event is the target. NaN is what is undefined: the loss of a
     task without a target, the AUC of labels that are all the same.
@@ -41,10 +51,12 @@ class Evaluator:
     Args:
         model: the model.
         sample: of the eval split.
+        scorer: whose scores are measured, if they are not the model's own: of one that is stacked on it.
     """
 
-    def __init__(self, model: RecommenderModel, sample: UserSample) -> None:
+    def __init__(self, model: RecommenderModel, sample: UserSample, scorer: "Scorer | None" = None) -> None:
         self._model = model
+        self._scorer = scorer or model
         self._sample = sample
         self._batches = sample.batches(_BATCH_SIZE)
         # Traced once: without a signature every new shape, as that of the last batch, costs seconds.
@@ -73,12 +85,12 @@ class Evaluator:
         return found
 
     def _answers(self, window: Window, candidates: tf.Tensor) -> dict[str, tf.Tensor]:
-        states, sums = self._model.encode_with_losses(window)
+        states, sums = self._model.loss_sums(window)
         answers = {f"{name}_loss": s.loss for name, s in sums.items()}
         answers |= {f"{name}_weight": s.weight for name, s in sums.items()}
         state = states.newest()
         item = window[feature_names.ITEM_ID][:, -1]
-        predictions = self._model.rank(state, item[:, tf.newaxis])
+        predictions = self._scorer.rank(state, item[:, tf.newaxis])
         answers |= {f"{name}_prediction": p[:, 0] for name, p in predictions.items()}
         answers |= {f"{name}_prediction": p for name, p in self._model.interests(state).items()}
         answers |= {f"{name}_label": window[feature_names.label(name)][:, -1] for name in predictions}
@@ -86,11 +98,9 @@ class Evaluator:
         answers |= {
             f"{name}_is_target": window[feature_names.weight(name)][:, -1] for name in self._model.config.events
         }
-        scores = tower_scores(self._model, window, state, candidates)
+        scores = self._scorer.retrieval_scores(window, state, candidates)
         mask_seen = self._model.config.evaluation.mask_seen
-        rank = target_ranks(
-            self._model.with_neighbours(scores, state), item, window[feature_names.SEEN_ITEM_ID], mask_seen
-        )
+        rank = target_ranks(scores, item, window[feature_names.SEEN_ITEM_ID], mask_seen)
         return answers | {"rank": rank, "is_counted": window[feature_names.IS_POSITIVE][:, -1]}
 
     def _losses(self, answers: dict[str, np.ndarray]) -> dict[str, float]:
@@ -159,12 +169,6 @@ class UserGains:
 def standard_error(values: np.ndarray) -> float:
     """Of a mean over users; NaN for fewer than two."""
     return float(values.std(ddof=1) / np.sqrt(len(values))) if len(values) > 1 else float("nan")
-
-
-def tower_scores(model: RecommenderModel, window: Window, state: QueryState, candidates: tf.Tensor) -> tf.Tensor:
-    """The towers' scores of all items as of each window's newest event: float [B, V], of `candidate_embeddings`."""
-    time = window[feature_names.TIME][:, -1]
-    return model.scores_as_of(time, state.embedding, lambda query: tf.matmul(query, candidates, transpose_b=True))
 
 
 _Own = tuple[dict[str, float], dict[str, float]]

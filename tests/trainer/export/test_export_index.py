@@ -10,6 +10,7 @@ from trainer.export.index import build
 from trainer.export.saved_model import ExportedModel
 from trainer.export.signatures.moments import Query
 from trainer.model.recommender import RecommenderModel
+from trainer.stacking.recommender import StackedRecommender
 
 REQUESTS = [{"user_id": ["u0"], "item_id": ["i1"], "k": [4]}, {"exclude_item_id": ITEMS[:7]}, {"k": [8]}, {}]
 
@@ -23,7 +24,7 @@ def exported(request, shop_config, shop_graph, shop_model):
     model.__dict__.update(shop_model.__dict__, config=config)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(build, "SMALLEST", 1)
-        return ExportedModel(model, shop_graph, config)
+        return ExportedModel(StackedRecommender(model), shop_graph, config)
 
 
 def test_the_report_names_the_index(exported):

@@ -9,6 +9,7 @@ from tests.trainer.small import write_rows
 from trainer.data.dataset import WindowData
 from trainer.export.saved_model import ExportedModel
 from trainer.export.user_snapshot import load_snapshot
+from trainer.stacking.recommender import StackedRecommender
 
 
 def window(user, items, first, targets=None, positive=None, **features):
@@ -53,7 +54,7 @@ def snapshot(model, tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def functions(config, shop_graph, model, snapshot):
-    return ExportedModel(model, shop_graph, config, snapshot=snapshot).functions
+    return ExportedModel(StackedRecommender(model), shop_graph, config, snapshot=snapshot).functions
 
 
 def test_the_newest_positives_with_known_items_are_kept_in_the_order_of_time(snapshot):

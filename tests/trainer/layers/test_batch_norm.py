@@ -59,10 +59,10 @@ def test_towers_normalise_their_hidden_layers_without_padding():
         n: tf.pad(v, [[0, 0], [2, 0]]) if v.shape.rank == 2 and not n.startswith("user_") else v
         for n, v in short.items()
     }
-    model.task_losses(short, training=True)
+    model.compute_loss(short, training=True)
     (norm,) = model.queries.hidden.norms
     first = norm.mean.numpy()
     norm.batches.assign(0)
-    model.task_losses(padded, training=True)
+    model.compute_loss(padded, training=True)
     assert np.abs(first).max() > 0
     np.testing.assert_allclose(norm.mean, first, rtol=1e-4, atol=1e-6)

@@ -73,7 +73,7 @@ def test_training_scores_a_target_as_serving_ranks_it(model):
         cut = until(window, row, place)
         probability = model.rank(model.encode(cut).newest(), cut["item_id"][:, -1:])["like"][0, 0]
         losses.append(-np.log(probability if window["label_like"][row, place] > 0 else 1 - probability))
-    np.testing.assert_allclose(model.task_losses(window)["like"], np.mean(losses), rtol=1e-4)
+    np.testing.assert_allclose(model.compute_loss(window).tasks["like"], np.mean(losses), rtol=1e-4)
 
 
 def until(window, row, place):

@@ -50,14 +50,14 @@ def raw_scores(
 
 
 def test_every_task_has_a_loss(model):
-    losses = model.task_losses(batch(model))
+    losses = model.compute_loss(batch(model)).tasks
     assert set(losses) == {"retrieval", "rating", "like", *MANY_TASKS}
     assert all(float(loss) > 0 for loss in losses.values())
 
 
 def test_every_weight_learns(model):
     with tf.GradientTape() as tape:
-        loss = model.compute_loss(batch(model, 16), training=True)
+        loss = model.compute_loss(batch(model, 16), training=True).total
     gradients = tape.gradient(loss, model.trainable_variables)
     assert [v.name for v, g in zip(model.trainable_variables, gradients, strict=True) if g is None] == []
 
@@ -72,7 +72,7 @@ def test_the_pairwise_loss_is_the_mean_over_pairs_scored_before_the_earlier_even
                 scores = raw_scores(model, window, "order", row, first, [item[row, first], item[row, second]])
                 better = np.sign(label[row, first] - label[row, second])
                 losses.append(np.log1p(np.exp(-better * (scores[0] - scores[1]))))
-    assert float(model.task_losses(window)["order"]) == pytest.approx(np.mean(losses), rel=1e-4)
+    assert float(model.compute_loss(window).tasks["order"]) == pytest.approx(np.mean(losses), rel=1e-4)
 
 
 def test_the_listwise_loss_is_the_mean_over_sessions_scored_before_their_first_event(model):
@@ -86,7 +86,7 @@ def test_the_listwise_loss_is_the_mean_over_sessions_scored_before_their_first_e
                 scores = raw_scores(model, window, "page", row, int(places[0]), item[row, places].tolist())
                 wanted = np.exp(label[row, places] / 0.5)
                 losses.append(np.log(np.exp(scores).sum()) - (wanted / wanted.sum()) @ scores)
-    assert float(model.task_losses(window)["page"]) == pytest.approx(np.mean(losses), rel=1e-4)
+    assert float(model.compute_loss(window).tasks["page"]) == pytest.approx(np.mean(losses), rel=1e-4)
 
 
 def test_the_multiclass_loss_is_that_of_the_items_genre(model):
@@ -99,7 +99,7 @@ def test_the_multiclass_loss_is_that_of_the_items_genre(model):
             logits = model.classifiers["taste"](state[row : row + 1, place])[0].numpy()
             log_sum = np.log(np.exp(logits).sum())
             losses.append(0.9 * (log_sum - logits[item % 4]) + 0.1 * (log_sum - logits.mean()))
-    assert float(model.task_losses(window)["taste"]) == pytest.approx(np.mean(losses), rel=1e-4)
+    assert float(model.compute_loss(window).tasks["taste"]) == pytest.approx(np.mean(losses), rel=1e-4)
 
 
 @pytest.mark.parametrize("task", ["order", "page"])
@@ -111,17 +111,17 @@ def test_what_is_compared_tells_nothing_about_itself(task, model):
         "outcome_dwell": [3.0, -3.0],
         "is_positive": [0, 0],
     }
-    losses = [model.task_losses(dense_windows(sparse_features([r]), model.spec))[task] for r in (row, told)]
+    losses = [model.compute_loss(dense_windows(sparse_features([r]), model.spec)).tasks[task] for r in (row, told)]
     assert float(losses[0]) == float(losses[1]) > 0
 
 
 def test_several_tasks_of_a_kind_stand_side_by_side():
     model = small_model(CONFIG)
     window = batch(model)
-    losses = {name: float(loss) for name, loss in model.task_losses(window).items()}
+    losses = {name: float(loss) for name, loss in model.compute_loss(window).tasks.items()}
     assert len({losses["like"], losses["buy"]}) == len({losses["page"], losses["reading"]}) == 2
     other = {**window, "label_buy": 1 - window["label_buy"]}
-    changed = {name for name, loss in model.task_losses(other).items() if float(loss) != losses[name]}
+    changed = {name for name, loss in model.compute_loss(other).tasks.items() if float(loss) != losses[name]}
     assert changed == {"buy"}
 
 

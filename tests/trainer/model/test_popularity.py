@@ -124,7 +124,7 @@ def test_the_softmax_runs_over_the_catalogue_as_of_each_event(model, window):
         log_sum = np.log(np.exp(np.delete(scores, np.unique(past).astype(int))).sum())
         losses += sum(w / sum(share.values()) * (log_sum - scores[i]) for i, w in share.items())
         weights += bool(share)
-    sums = model.loss_sums(window)["retrieval"]
+    sums = model.loss_sums(window)[1]["retrieval"]
     assert float(sums.weight) == pytest.approx(weights)
     assert float(sums.loss) == pytest.approx(losses, rel=1e-4)
 
@@ -136,14 +136,14 @@ def test_a_large_sample_has_the_loss_of_the_whole_catalogue(window, negatives):
         model = small_model(small_config(**TREND, tasks={"retrieval": {"kind": "retrieval", **task}}))
         model.queries.trend.bias.assign([3.0, 2.0])
         model.refresh_negatives()
-        sums = model.loss_sums(window)["retrieval"]
+        sums = model.loss_sums(window)[1]["retrieval"]
         losses.append(float(sums.loss / sums.weight))
     assert losses[0] == pytest.approx(losses[1], rel=0.02)
 
 
 def test_the_weights_of_trend_learn_and_its_counts_do_not(model, window):
     with tf.GradientTape() as tape:
-        loss = model.loss_sums(window)["retrieval"].loss
+        loss = model.loss_sums(window)[1]["retrieval"].loss
     for gradient in tape.gradient(loss, model.queries.trend.trainable_variables):
         assert np.abs(gradient.numpy()).max() > 1e-3
     assert not model.trend.trainable_variables

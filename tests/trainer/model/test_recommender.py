@@ -142,16 +142,16 @@ def test_a_ranking_loss_is_the_mean_over_its_weighted_targets(model):
         label = (window["label_rating"][row, place] - 3.0) / 1.5
         total += weight[row, place] * (model.heads["rating"](pair, item)[0, 0] - label) ** 2
         count += weight[row, place]
-    np.testing.assert_allclose(model.task_losses(window)["rating"], total / count, rtol=1e-4)
+    np.testing.assert_allclose(model.compute_loss(window).tasks["rating"], total / count, rtol=1e-4)
 
 
 def test_the_loss_is_the_weighted_sum_of_the_tasks():
     tasks = {"rating": {"kind": "regression", "label": "rating", "weight": 0.5}}
     model = small_model(small_config(tasks=tasks))
     window = batch(model.config)
-    losses = model.task_losses(window)
+    losses = model.compute_loss(window).tasks
     np.testing.assert_allclose(
-        model.compute_loss(window), losses["retrieval"] + 0.5 * losses["rating"] + losses["like"], rtol=1e-6
+        model.compute_loss(window).total, losses["retrieval"] + 0.5 * losses["rating"] + losses["like"], rtol=1e-6
     )
 
 
@@ -159,7 +159,7 @@ def test_a_batch_without_targets_has_no_loss_and_no_gradient(model):
     window = batch()
     window["is_target"] = tf.zeros_like(window["is_target"])
     with tf.GradientTape() as tape:
-        loss = model.compute_loss(window, training=True)
+        loss = model.compute_loss(window, training=True).total
     gradients = [g for g in tape.gradient(loss, model.trainable_variables) if g is not None]
     assert float(loss) == 0
     assert max(float(tf.reduce_max(tf.abs(tf.convert_to_tensor(g)))) for g in gradients) == 0
@@ -173,7 +173,7 @@ def with_negatives(kind, **options):
 def test_sampling_the_whole_catalogue_many_times_comes_near_the_full_softmax(kind):
     full, sampled = small_model(CONFIG), small_model(with_negatives(kind, samples=200_000))
     sampled.refresh_negatives()
-    expected, found = (float(m.task_losses(batch())["retrieval"]) for m in (full, sampled))
+    expected, found = (float(m.compute_loss(batch()).tasks["retrieval"]) for m in (full, sampled))
     assert found == pytest.approx(expected, rel=5e-3)
 
 
@@ -182,7 +182,7 @@ def test_mining_the_whole_catalogue_is_the_full_softmax():
     mined.refresh_negatives()
     # What is blocked at the target that one window mines for, another window mines: nothing is missing.
     window = batch(count=9)
-    expected, found = (float(m.task_losses(window)["retrieval"]) for m in (full, mined))
+    expected, found = (float(m.compute_loss(window).tasks["retrieval"]) for m in (full, mined))
     assert found == pytest.approx(expected, rel=1e-5)
 
 
@@ -191,7 +191,7 @@ def test_a_window_batch_without_targets_needs_no_negatives(kind):
     model = small_model(with_negatives(kind))
     window = batch(model.config)
     window["is_target"] = tf.zeros_like(window["is_target"])
-    assert float(model.task_losses(window, training=True)["retrieval"]) == 0
+    assert float(model.compute_loss(window, training=True).tasks["retrieval"]) == 0
 
 
 @pytest.mark.parametrize(
@@ -200,7 +200,7 @@ def test_a_window_batch_without_targets_needs_no_negatives(kind):
 def test_every_weight_learns(config):
     model = small_model(config)
     with tf.GradientTape() as tape:
-        loss = model.compute_loss(batch(config, count=16), training=True)
+        loss = model.compute_loss(batch(config, count=16), training=True).total
     gradients = tape.gradient(loss, model.trainable_variables)
     still = [v.name for v, g in zip(model.trainable_variables, gradients, strict=True) if g is None]
     assert still == []
@@ -210,7 +210,7 @@ def test_ranking_without_retrieval():
     config = small_config(tasks={"like": {"kind": "binary", "label": "a"}})
     tasks = {"like": config.tasks["like"]}
     model = small_model(config.model_copy(update={"tasks": tasks}))
-    assert set(model.task_losses(batch(model.config))) == {"like"}
+    assert set(model.compute_loss(batch(model.config)).tasks) == {"like"}
 
 
 def test_a_heads_dropout_is_its_own_and_of_training_alone():
@@ -219,7 +219,7 @@ def test_a_heads_dropout_is_its_own_and_of_training_alone():
     window = batch()
 
     def differing(training):
-        losses = [model.task_losses(window, training=training) for model in (plain, dropped)]
+        losses = [model.compute_loss(window, training=training).tasks for model in (plain, dropped)]
         return {name for name in losses[0] if float(losses[0][name]) != float(losses[1][name])}
 
     assert (differing(training=False), differing(training=True)) == (set(), {"rating"})
@@ -228,9 +228,9 @@ def test_a_heads_dropout_is_its_own_and_of_training_alone():
 def test_dropout_draws_anew_at_every_step_and_the_same_at_the_same_step():
     model = small_model(encoder_config("decay", dropout=0.5, item_dropout=0.3))
     window = batch(model.config)
-    first, again = (float(model.compute_loss(window, training=True)) for _ in range(2))
+    first, again = (float(model.compute_loss(window, training=True).total) for _ in range(2))
     model.step.assign_add(1)
-    assert first == again != float(model.compute_loss(window, training=True))
+    assert first == again != float(model.compute_loss(window, training=True).total)
 
 
 @pytest.mark.parametrize("user_id", ["none", "ranking", "both"])
@@ -247,7 +247,7 @@ def test_the_user_id_takes_part_where_configured(user_id):
 def test_towers_with_layers():
     model = small_model(small_config(model={"query_layers": [16], "candidate_layers": [16, 12]}))
     assert model.candidate_embeddings().shape == (ITEMS, 9)
-    assert np.isfinite(model.compute_loss(batch(model.config)))
+    assert np.isfinite(model.compute_loss(batch(model.config)).total)
 
 
 def test_without_any_feature():
@@ -257,4 +257,4 @@ def test_without_any_feature():
     bare = RecommenderModel(CONFIG, (), type(catalogue)(catalogue.item_ids, catalogue.frequencies, {}), 9)
     window = dense_windows(sparse_features(draw_rows(0, 3)), bare.spec)
     assert set(window) & {f.name for f in FEATURES} == set()
-    assert np.isfinite(bare.compute_loss(window))
+    assert np.isfinite(bare.compute_loss(window).total)

@@ -16,6 +16,7 @@ from trainer.stacking.fit_neighbours import build_neighbours
 from trainer.stacking.item_correlation import agreement_links
 from trainer.stacking.item_pairs import cosine_links, regression_links, transition_links
 from trainer.stacking.labels import TrainLabels
+from trainer.stacking.left_out import LeftOut
 from trainer.stacking.link import LabelLink, LogOddsLink
 from trainer.stacking.outcomes import outcome_labels
 from trainer.stacking.regression import Events, stack
@@ -86,13 +87,13 @@ def test_equal_labels_have_no_habits_and_one_item_no_neighbours(tmp_path, capsys
     settings = small_config()
     equal = {"label_rating": lambda n: [5.0, 5.0], "weight_like": lambda n: [0.0, 0.0]}
     train, held_out = write(tmp_path, settings, item_id=lambda n: [n, n], is_positive=lambda n: [0, 1], **equal)
-    model = small_model(settings)
-    assert build_neighbours(model, train, held_out) is None
-    assert build_habits(model, train, held_out) == []
+    model, left_out = small_model(settings), LeftOut()
+    assert build_neighbours(model, train, held_out, left_out) is None
+    assert build_habits(model, train, held_out, left_out) == []
     linked = dict.fromkeys(["cosine", "regression", "transitions"], "the train log links no two items")
-    assert model.left_out.reasons["retrieval"] == linked
-    assert model.left_out.reasons["rating"] == {"habits": "all labels of the train log are 5"}
-    assert model.left_out.reasons["like"] == {"habits": "no event of the train log is labelled"}
+    assert left_out.reasons["retrieval"] == linked
+    assert left_out.reasons["rating"] == {"habits": "all labels of the train log are 5"}
+    assert left_out.reasons["like"] == {"habits": "no event of the train log is labelled"}
     assert "rating: without habits: all labels of the train log are 5" in capsys.readouterr().out
     assert len(load_snapshot(train, model.spec).events["item_id"]) == USERS
 
@@ -102,11 +103,11 @@ def test_parts_without_a_pair_of_items_are_left_out_and_the_others_stay(tmp_path
     settings = small_config()
     stars = {"outcome_stars": lambda n: [5, 1 + n % 3], "label_rating": lambda n: [5.0, 1.0 + n % 3]}
     train, held_out = write(tmp_path, settings, item_id=lambda n: [n, n], **stars)
-    model = small_model(settings)
-    rating, like = build_habits(model, train, held_out)
+    model, left_out = small_model(settings), LeftOut()
+    rating, like = build_habits(model, train, held_out, left_out)
     assert rating.names == ("levels", "mood_60", "mood_3600", "mood_604800")
     assert np.isfinite(list(rating.blends["rating"].weights.values())).all()
-    assert model.left_out.reasons["rating"] == {
+    assert left_out.reasons["rating"] == {
         "cosine": "no user has labelled two items",
         "agreement": "no two items have labels that rise and fall together",
         "factors": "the labels tell no taste",
@@ -114,4 +115,4 @@ def test_parts_without_a_pair_of_items_are_left_out_and_the_others_stay(tmp_path
     assert like.names == ("levels",)
     reason = "no categorical outcome in `features.outcome` tells the labels of a history"
     parts = ["cosine", "agreement", "factors", "mood_60", "mood_3600", "mood_604800"]
-    assert model.left_out.reasons["like"] == dict.fromkeys(parts, reason)
+    assert left_out.reasons["like"] == dict.fromkeys(parts, reason)

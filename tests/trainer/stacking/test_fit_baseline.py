@@ -6,6 +6,8 @@ from tests.trainer.small import ITEMS, USERS, draw_row, sampled, small_config, s
 from trainer.data.dataset import WindowData
 from trainer.stacking.fit_baseline import build_habits
 from trainer.stacking.labels import TrainLabels, read_labels
+from trainer.stacking.left_out import LeftOut
+from trainer.stacking.recommender import StackedRecommender
 from trainer.training.validation import area_under_curve
 
 
@@ -34,10 +36,10 @@ def data(folder, settings):
     return train, WindowData([write_rows(folder / "eval.gz", held_out)], spec)
 
 
-def errors(model, held_out):
+def errors(model, held_out, stacked=None):
     """The predictions' RMSE of ratings, and AUC and log loss of likes, on the last events of the eval windows."""
     (window,) = held_out.evaluation_batches(100)
-    found = model.rank(model.encode(window).newest(), window["item_id"][:, -1:])
+    found = (stacked or model).rank(model.encode(window).newest(), window["item_id"][:, -1:])
     rating, like = (found[name].numpy()[:, 0] for name in ("rating", "like"))
     stars, is_liked = (window[f"label_{name}"].numpy()[:, -1] for name in ("rating", "like"))
     log_loss = -np.log(np.where(is_liked, like, 1 - like)).mean()
@@ -49,13 +51,13 @@ def test_weights_are_those_that_predict_the_eval_labels_best(tmp_path, capsys):
     train, held_out = data(tmp_path, settings)
     model = small_model(settings)
     without = errors(model, held_out)
-    model.habits = build_habits(model, train, sampled(held_out))
-    found = errors(model, held_out)
+    stacked = StackedRecommender(model, None, build_habits(model, train, sampled(held_out), LeftOut()))
+    found = errors(model, held_out, stacked)
     moods = ("mood_60", "mood_3600", "mood_604800")
-    (names,) = (habits.names for habits in model.habits)
+    (names,) = (habits.names for habits in stacked.baselines)
     assert set(names) - {"factors"} == {"levels", "cosine", "agreement", *moods}
-    assert list(model.weights_of_parts()) == ["rating"]
-    assert list(model.weights_of_parts()["rating"]) == ["network", *model.habits[0].names]
+    assert list(stacked.weights()) == ["rating"]
+    assert list(stacked.weights()["rating"]) == ["network", *stacked.baselines[0].names]
     assert found["rmse"] < 0.75 < without["rmse"]
     assert (found["auc"], found["log"]) == (without["auc"], without["log"])
     assert f"rmse on eval (9 users): network alone {without['rmse']:.4f}, levels alone" in capsys.readouterr().out
@@ -66,9 +68,9 @@ def test_probabilities_have_habits_too(tmp_path, capsys):
     train, held_out = data(tmp_path, settings)
     model = small_model(settings)
     without = errors(model, held_out)
-    model.habits = build_habits(model, train, sampled(held_out))
-    found = errors(model, held_out)
-    assert [list(habits.blends) for habits in model.habits] == [["like"]]
+    stacked = StackedRecommender(model, None, build_habits(model, train, sampled(held_out), LeftOut()))
+    found = errors(model, held_out, stacked)
+    assert [list(habits.blends) for habits in stacked.baselines] == [["like"]]
     assert found["auc"] > 0.9 > without["auc"]
     assert f"log loss on eval (9 users): network alone {without['log']:.4f}" in capsys.readouterr().out
 
@@ -80,13 +82,13 @@ def test_tasks_that_the_same_outcome_tells_count_on_the_same_habits(tmp_path):
     train, held_out = data(tmp_path, settings)
     model = small_model(settings)
     without = errors(model, held_out)
-    model.habits = build_habits(model, train, sampled(held_out))
-    found = errors(model, held_out)
-    assert [list(habits.blends) for habits in model.habits] == [["rating", "like"]]
+    stacked = StackedRecommender(model, None, build_habits(model, train, sampled(held_out), LeftOut()))
+    found = errors(model, held_out, stacked)
+    assert [list(habits.blends) for habits in stacked.baselines] == [["rating", "like"]]
     # The levels are those of ratings: they differ by more than 1.
     (window,) = held_out.evaluation_batches(100)
     state = model.encode(window).newest()
-    assert np.ptp(model.habits[0].parts(state, window["item_id"][:, -1:])["levels"]) > 2
+    assert np.ptp(stacked.baselines[0].parts(state, window["item_id"][:, -1:])["levels"]) > 2
     assert found["rmse"] < 0.75 < without["rmse"]
     assert found["auc"] > 0.9 > without["auc"]
 
@@ -97,7 +99,9 @@ def test_other_settings_are_other_habits(tmp_path):
     both = {name: {**tasks[name], "habits": habits} for name, habits in weighed.items()}
     settings = small_config(tasks={**tasks, **both})
     train, _ = data(tmp_path, settings)
-    found = {name: habits for habits in build_habits(small_model(settings), train, None) for name in habits.blends}
+    found = {
+        name: habits for habits in build_habits(small_model(settings), train, None, LeftOut()) for name in habits.blends
+    }
     assert found["rating"] is not found["like"]
     assert ["factors" in found[name].names for name in weighed] == [False, True]
 
@@ -108,7 +112,7 @@ def test_a_log_without_times_has_no_moods(tmp_path):
         update={"data": settings.data.model_copy(update={"interactions": timeless(settings)})}
     )
     train, _ = data(tmp_path, settings)
-    (habits,) = build_habits(small_model(settings), train, None)
+    (habits,) = build_habits(small_model(settings), train, None, LeftOut())
     assert not any(name.startswith("mood") for name in habits.names)
     assert habits.blends["rating"].weights == {"levels": 1.0}
 
@@ -121,10 +125,10 @@ def test_configured_weights_need_no_eval_split(tmp_path):
     settings = config(weights={"levels": 1.0})
     train, _ = data(tmp_path, settings)
     model = small_model(settings)
-    model.habits = build_habits(model, train, None)
+    stacked = StackedRecommender(model, None, build_habits(model, train, None, LeftOut()))
     (window,) = train.evaluation_batches(100)
     state = model.encode(window).newest()
-    found = model.rank(state, window["item_id"][:, -1:])["rating"].numpy()[:, 0]
+    found = stacked.rank(state, window["item_id"][:, -1:])["rating"].numpy()[:, 0]
     stars = window["label_rating"].numpy()
     by_user = np.array([stars[np.arange(60) % USERS == user].mean() for user in range(USERS)])
     np.testing.assert_allclose(found, by_user[np.arange(60) % USERS], atol=0.4)
@@ -134,13 +138,13 @@ def test_configured_weights_need_no_eval_split(tmp_path):
 def test_without_configuration_or_eval_split_the_network_is_alone(tmp_path, habits):
     settings = config(**habits)
     train, held_out = data(tmp_path, settings)
-    assert build_habits(small_model(settings), train, None if habits else sampled(held_out)) == []
+    assert build_habits(small_model(settings), train, None if habits else sampled(held_out), LeftOut()) == []
 
 
 def test_without_habits_the_train_log_is_not_read(tmp_path):
     (tmp_path / "train.gz").write_bytes(b"nobody can read this")
     unreadable = WindowData([str(tmp_path / "train.gz")], small_spec(config()))
-    assert build_habits(small_model(config()), unreadable, unreadable) == []
+    assert build_habits(small_model(config()), unreadable, unreadable, LeftOut()) == []
 
 
 def test_weights_of_near_items_alone_are_nothing_where_no_outcome_tells_the_label(tmp_path):
@@ -149,8 +153,8 @@ def test_weights_of_near_items_alone_are_nothing_where_no_outcome_tells_the_labe
     shuffled = [{**row, "outcome_stars": [1, 1, 1, 1]} for row in rows(20, 1)]
     train = WindowData([write_rows(tmp_path / "shuffled.gz", shuffled)], spec)
     _, held_out = data(tmp_path, settings)
-    assert build_habits(small_model(settings), train, None) == []
-    assert build_habits(small_model(settings), train, sampled(held_out)) == []
+    assert build_habits(small_model(settings), train, None, LeftOut()) == []
+    assert build_habits(small_model(settings), train, sampled(held_out), LeftOut()) == []
 
 
 def test_labels_are_those_of_known_targets(tmp_path):
@@ -182,8 +186,8 @@ def test_the_served_graph_predicts_with_habits(tmp_path):
     settings = config(weights={"network": 0.5, "levels": 0.5})
     train, _ = data(tmp_path, settings)
     model = small_model(settings)
-    model.habits = build_habits(model, train, None)
-    graph = tf.function(lambda window: model.rank(model.encode(window).newest(), window["item_id"])["rating"])
+    stacked = StackedRecommender(model, None, build_habits(model, train, None, LeftOut()))
+    graph = tf.function(lambda window: stacked.rank(model.encode(window).newest(), window["item_id"])["rating"])
     (window,) = train.evaluation_batches(100)
-    eager = model.rank(model.encode(window).newest(), window["item_id"])["rating"]
+    eager = stacked.rank(model.encode(window).newest(), window["item_id"])["rating"]
     np.testing.assert_allclose(graph(window), eager, rtol=1e-5)

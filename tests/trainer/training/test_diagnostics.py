@@ -37,7 +37,7 @@ def test_cosines_are_those_of_the_shared_dense_gradients():
     vectors = {}
     for task in ("rating", "like"):
         with tf.GradientTape() as tape:
-            loss = model.task_losses(window)[task]
+            loss = model.compute_loss(window).tasks[task]
         gradients = dict(zip(names, tape.gradient(loss, model.trainable_variables), strict=True))
         dense = [g for g in gradients.values() if g is not None and not isinstance(g, tf.IndexedSlices)]
         own = [g for name, g in gradients.items() if name.startswith(f"{task}/") and isinstance(g, tf.Tensor)]

@@ -9,7 +9,7 @@ from trainer.training.early_stopping import TaskStopping
 def gradients(model, window, task):
     """By variable whether the task's loss has a gradient there."""
     with tf.GradientTape() as tape:
-        loss = model.task_losses(window)[task]
+        loss = model.compute_loss(window).tasks[task]
     found = tape.gradient(loss, model.trainable_variables)
     reached = [g is not None and bool(tf.reduce_any(tf.convert_to_tensor(g) != 0)) for g in found]
     return dict(zip((v.ref() for v in model.trainable_variables), reached, strict=True)), float(loss)

@@ -12,6 +12,7 @@ from trainer.export.signatures.requests import RequestForms
 from trainer.metrics.lists import ListFigures
 from trainer.metrics.ranks import ColdRanks, target_ranks, top_items
 from trainer.model.recommender import RecommenderModel
+from trainer.stacking.recommender import StackedRecommender
 
 _MAX_TOP = 100
 _INDEX_RECALL = "index_recall"
@@ -40,7 +41,7 @@ class Evaluation:
 
     def __init__(
         self,
-        model: RecommenderModel,
+        model: StackedRecommender,
         recommender: Recommender,
         frequencies: tf.Variable,
         reader: RequestReader,
@@ -52,37 +53,38 @@ class Evaluation:
         self._frequencies = frequencies
         self._size = int(frequencies.shape[0])
         self._reader = reader
-        self._config = model.config.evaluation
-        self._has_approximate_index = model.config.has_approximate_index
+        config, spec = model.network.config, model.network.spec
+        self._config = config.evaluation
+        self._has_approximate_index = config.has_approximate_index
         ks = [k for k in self._config.ks if k <= _MAX_TOP]
-        self._lists = ListFigures(frequencies, model.candidates.table, model.spec.features, ks)
-        self._cold = ColdRanks(frequencies, self._config.mask_seen) if model.config.evaluates_cold_items else None
+        self._lists = ListFigures(frequencies, model.network.candidates.table, spec.features, ks)
+        self._cold = ColdRanks(frequencies, self._config.mask_seen) if config.evaluates_cold_items else None
 
     def evaluate(self, examples: tf.Tensor) -> dict[str, tf.Tensor]:
         """string [B] -> the table of `docs/data-layout.md`."""
         raw = self._reader.raw(examples, also=_EXTRA)
         features = self._reader.model_features(raw)
-        window = dense_windows(features, self._model.spec)
+        window = dense_windows(features, self._model.network.spec)
         target = window[feature_names.ITEM_ID][:, -1]
-        asked = hide_newest(window, self._model)
-        query = Query.of(self._model, asked)
+        asked = hide_newest(window, self._model.network)
+        query = Query.of(self._model.network, asked)
         state = query.state
         predictions = {n: values[:, 0] for n, values in self._model.rank(state, target[:, tf.newaxis]).items()}
         seen = tf.sparse.to_dense(features[feature_names.SEEN_ITEM_ID], self._size)
-        ranks = {} if self._model.retrieval_name is None else self._ranks(query, target, seen)
+        ranks = {} if self._model.network.retrieval_name is None else self._ranks(query, target, seen)
         user = first_value(raw[feature_names.USER_ID], "")
         return {
             **ranks,
             **predictions,
             **self._forms.answers(asked, user, target, seen, ranks | predictions),
-            **self._model.interests(state),
+            **self._model.network.interests(state),
             **self._about(raw, window),
         }
 
     def _ranks(self, query: Query, target: tf.Tensor, seen: tf.Tensor) -> dict[str, tf.Tensor]:
         """What is said of the whole catalogue: a model that only predicts labels would pay much for it."""
         kinds = _RANKING | ({_INDEX_RECALL: tf.float32} if self._has_approximate_index else {})
-        trends = 0 if self._model.trend is None else self._model.trend.width
+        trends = 0 if self._model.network.trend is None else self._model.network.trend.width
         rows = max(1, CELLS // (self._size * (1 + trends)))
         kinds |= dict.fromkeys(_COLD_RANKS, tf.float32) if self._cold else {}
         ranking = in_row_blocks(self._ranking, (query, target, seen), rows, kinds)
@@ -96,11 +98,11 @@ class Evaluation:
     def labels(self, examples: tf.Tensor) -> dict[str, tf.Tensor]:
         """string [B] -> `target_label_<task>` and `target_weight_<task>`, float [B], of the last events; the label of
         a multiclass task is float [B, C], the item's shares of the classes."""
-        names = self._model.config.label_features
+        names = self._model.network.config.label_features
         raw = self._reader.raw(examples, also=names)
-        window = dense_windows(self._reader.model_features(raw), self._model.spec)
+        window = dense_windows(self._reader.model_features(raw), self._model.network.spec)
         labels = {f"target_{name}": window[name][:, -1] for name in names}
-        for task, shares in self._model.class_shares(window[feature_names.ITEM_ID][:, -1]).items():
+        for task, shares in self._model.network.class_shares(window[feature_names.ITEM_ID][:, -1]).items():
             labels[f"target_{feature_names.label(task)}"] = shares
             labels[f"target_{feature_names.weight(task)}"] *= tf.reduce_sum(shares, axis=1)
         return labels
@@ -115,7 +117,9 @@ class Evaluation:
             # Where the moment is past every item is scored: what the index misses is judged by requests of now.
             now = query.of_now()
             wanted = (
-                best if self._model.trend is None else top_items(self._recommender.catalogue_scores(now), k, seen, mask)
+                best
+                if self._model.network.trend is None
+                else top_items(self._recommender.catalogue_scores(now), k, seen, mask)
             )
             recall[_INDEX_RECALL] = self._recommender.index_recall(now, wanted, seen if mask else seen[:, :0])
         cold = {}

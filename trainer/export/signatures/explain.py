@@ -8,7 +8,7 @@ from trainer.export.signatures.blocks import in_column_blocks, in_row_blocks
 from trainer.export.signatures.moments import Query
 from trainer.export.signatures.reader import Candidates, RequestReader
 from trainer.export.signatures.recommend import SCORE, Answer, Recommender, padded_answer
-from trainer.model.recommender import RecommenderModel
+from trainer.stacking.recommender import StackedRecommender
 
 EVENT_ITEM_ID, EVENT_EFFECT, EVENT_AGE, EVENT_COUNT = "event_item_id", "event_effect", "event_age", "event_count"
 _STRONGEST = {EVENT_EFFECT: tf.float32, EVENT_AGE: tf.int32}
@@ -28,13 +28,13 @@ class Explainer:
     """
 
     def __init__(
-        self, model: RecommenderModel, recommender: Recommender, item_ids: tf.Variable, reader: RequestReader
+        self, model: StackedRecommender, recommender: Recommender, item_ids: tf.Variable, reader: RequestReader
     ) -> None:
         self._model = model
         self._recommender = recommender
         self._ids = item_ids
         self._reader = reader
-        self._events = model.config.serving.explained_events
+        self._events = model.network.config.serving.explained_events
 
     def explain(self, examples: tf.Tensor) -> Answer:
         """The signature `explain`: string [B], requests with candidates as for `rank`.
@@ -46,7 +46,7 @@ class Explainer:
             `event_age` int32 [B, N, E] (1 is the newest event of the history), `event_count` int32 [B].
         """
         asked = self._reader.candidates(examples)
-        scores = self._recommender.scores_in_blocks(Query.of(self._model, asked.window), asked.item)
+        scores = self._recommender.scores_in_blocks(Query.of(self._model.network, asked.window), asked.item)
         parts = {f"utility_{name}": part for name, part in self._recommender.utility_parts(scores).items()}
         answer = padded_answer(asked.count, asked.ids, {SCORE: scores[SCORE], **parts})
         length = tf.shape(asked.window[feature_names.ITEM_ID])[1]
@@ -69,7 +69,7 @@ class Explainer:
         rows, length = tf.unstack(tf.shape(window[feature_names.ITEM_ID]))
         copies = {name: tf.repeat(values, length, axis=0) for name, values in window.items()}
         copies[feature_names.IS_POSITIVE] &= ~tf.tile(tf.eye(length, dtype=tf.bool), [rows, 1])
-        query = Query.of(self._model, copies)
+        query = Query.of(self._model.network, copies)
         is_event = self._is_event(window)[:, tf.newaxis]
 
         def of_items(block: tuple[tf.Tensor, tf.Tensor]) -> Answer:
@@ -85,14 +85,18 @@ class Explainer:
         return in_column_blocks(of_items, (item, score), columns, _STRONGEST)
 
     def _is_event(self, window: Window) -> tf.Tensor:
-        return window[feature_names.IS_POSITIVE] & (window[feature_names.ITEM_ID] != self._model.spec.item_count)
+        return window[feature_names.IS_POSITIVE] & (
+            window[feature_names.ITEM_ID] != self._model.network.spec.item_count
+        )
 
     def _events_of(self, asked: Candidates, newest: tf.Tensor, strongest: Answer) -> Answer:
         """Names the events of the answer, the newest of which stands at the place `newest` - 1."""
         age = strongest[EVENT_AGE]
         is_asked = tf.range(tf.shape(age)[1]) < asked.count[:, tf.newaxis]
         is_shown = (age > 0) & is_asked[..., tf.newaxis]
-        known = tf.gather(self._ids, tf.minimum(asked.window[feature_names.ITEM_ID], self._model.spec.item_count - 1))
+        known = tf.gather(
+            self._ids, tf.minimum(asked.window[feature_names.ITEM_ID], self._model.network.spec.item_count - 1)
+        )
         count = tf.math.count_nonzero(self._is_event(asked.window), axis=1, dtype=tf.int32)
         return {
             EVENT_ITEM_ID: tf.where(is_shown, tf.gather(known, newest - age, batch_dims=1), ""),

@@ -14,7 +14,7 @@ from trainer.export.signatures.reader import Request, RequestReader
 from trainer.export.signatures.retrieval import Found, Retrieval
 from trainer.metrics.ranks import top_items
 from trainer.model.query_tower import QueryState
-from trainer.model.recommender import RecommenderModel
+from trainer.stacking.recommender import StackedRecommender
 
 SCORE = "score"
 RETRIEVAL_SCORE = "retrieval_score"
@@ -46,7 +46,7 @@ class Recommender:
 
     def __init__(
         self,
-        model: RecommenderModel,
+        model: StackedRecommender,
         index: Index | None,
         item_ids: tf.Variable,
         reader: RequestReader,
@@ -54,20 +54,20 @@ class Recommender:
         diversity: Diversity | None = None,
     ) -> None:
         self._model = model
-        self._retrieval = None if index is None else Retrieval(index, model.neighbours, model.trend)
+        self._retrieval = None if index is None else Retrieval(index, model.neighbours, model.network.trend)
         self._ids = item_ids
         self._size = int(item_ids.shape[0])
         self._reader = reader
         self._filters = filters
         self._diversity = diversity
-        self._block = _ATTENDING_BLOCK if model.config.model.history.target_attention else _BLOCK
-        self._weights = utility_weights(model.config)
-        self.pairs = max(1, PAIR_CELLS // _pair_width(model.config))
+        self._block = _ATTENDING_BLOCK if model.network.config.model.history.target_attention else _BLOCK
+        self._weights = utility_weights(model.network.config)
+        self.pairs = max(1, PAIR_CELLS // _pair_width(model.network.config))
         """Of a query and an item, so many are scored at once where a request names the items."""
 
     def recommend(self, request: Request) -> Answer:
         """The best items by utility with every task's score: the signature `recommend`."""
-        query = Query.of(self._model, request.window)
+        query = Query.of(self._model.network, request.window)
         width = self._width(request)
         if self._diversity is not None:
             return self._diverse(self._diversity, query, width, request)
@@ -104,19 +104,19 @@ class Recommender:
         """What items are compared by, int64 [B, N], -1 for none -> float [B, N, D] of length 1."""
         item = tf.where(item < 0, tf.cast(self._size, tf.int64), item)
         if self._retrieval is None:
-            return tf.math.l2_normalize(self._model.candidates.vectors(item), axis=-1)
-        return self._retrieval.index.embeddings(item)[..., : self._model.config.model.dimension]
+            return tf.math.l2_normalize(self._model.network.candidates.vectors(item), axis=-1)
+        return self._retrieval.index.embeddings(item)[..., : self._model.network.config.model.dimension]
 
     def retrieve(self, request: Request) -> Answer:
         """The best items by the retrieval score alone: the signature `retrieve`."""
-        query = Query.of(self._model, request.window)
+        query = Query.of(self._model.network, request.window)
         score, item = self._search(self._found_retrieval(), query, self._width(request), request)
         return self._answer(request.k, item, {SCORE: score})
 
     def rank(self, examples: tf.Tensor) -> Answer:
         """The scores of the requests' own candidates, in the requests' order: the signature `rank`."""
         asked = self._reader.candidates(examples)
-        scores = self.scores_in_blocks(Query.of(self._model, asked.window), asked.item)
+        scores = self.scores_in_blocks(Query.of(self._model.network, asked.window), asked.item)
         return padded_answer(asked.count, asked.ids, scores)
 
     def scores_in_blocks(self, query: Query, item: tf.Tensor) -> Answer:
@@ -140,7 +140,7 @@ class Recommender:
         return {SCORE: self._utility(scores), **scores}
 
     def _score_names(self) -> list[str]:
-        return [*([] if self._retrieval is None else [RETRIEVAL_SCORE]), *self._model.config.ranking]
+        return [*([] if self._retrieval is None else [RETRIEVAL_SCORE]), *self._model.network.config.ranking]
 
     def utility_parts(self, scores: Answer) -> Answer:
         """What each score contributes to the utility: their sum."""
@@ -205,7 +205,7 @@ class Recommender:
         """How many items are ranked for answers of `width`."""
         if self._retrieval is None or set(self._weights) == {RETRIEVAL_SCORE}:
             return width
-        return tf.maximum(width, self._model.config.serving.candidates)
+        return tf.maximum(width, self._model.network.config.serving.candidates)
 
     def _search(self, retrieval: Retrieval, query: Query, k: tf.Tensor, request: Request) -> Found:
         """The best items that each request allows. A batch in which a request has a condition is searched exactly."""

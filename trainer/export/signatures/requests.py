@@ -21,7 +21,7 @@ from trainer.metrics.request_forms import (
     request_forms,
     request_output,
 )
-from trainer.model.recommender import RecommenderModel
+from trainer.stacking.recommender import StackedRecommender
 
 _ROWS: Final = 512
 """Windows that are encoded at once."""
@@ -39,16 +39,16 @@ class RequestForms:
     """
 
     def __init__(
-        self, model: RecommenderModel, recommender: Recommender, reader: RequestReader, share: float = 1.0
+        self, model: StackedRecommender, recommender: Recommender, reader: RequestReader, share: float = 1.0
     ) -> None:
         self._model = model
         self._recommender = recommender
         self._reader = reader
         self._share = share
-        self._forms = request_forms(model.config)
-        self._tasks = [task for task in model.config.ranking if request_figure(model.config, task)]
+        self._forms = request_forms(model.network.config)
+        self._tasks = [task for task in model.network.config.ranking if request_figure(model.network.config, task)]
         self._kinds = dict.fromkeys(self._tasks, tf.float32)
-        self._kinds |= {} if model.retrieval_name is None else {REQUEST_RANK: tf.float32}
+        self._kinds |= {} if model.network.retrieval_name is None else {REQUEST_RANK: tf.float32}
 
     def answers(
         self, window: Window, user: tf.Tensor, target: tf.Tensor, seen: tf.Tensor, whole: dict[str, tf.Tensor]
@@ -81,7 +81,7 @@ class RequestForms:
         return answers
 
     def _is_asked(self, user: tf.Tensor) -> tf.Tensor:
-        key = [self._model.config.training.seed % (1 << 63), 0]
+        key = [self._model.network.config.training.seed % (1 << 63), 0]
         return tf.strings.to_hash_bucket_strong(user, _PARTS, key) < round(self._share * _PARTS)
 
     def _in_forms(self, window: Window, target: tf.Tensor, seen: tf.Tensor) -> dict[str, tf.Tensor]:
@@ -89,18 +89,18 @@ class RequestForms:
         windows = [self._asked(form, window) for form in self._forms if form != EVERYTHING]
         stacked = {name: tf.concat([own[name] for own in windows], axis=0) for name in window}
         copies = [tf.tile(v, [len(windows)] + [1] * (v.shape.rank - 1)) for v in (target, seen)]
-        trends = 0 if self._model.trend is None else self._model.trend.width
-        rows = max(1, min(_ROWS, CELLS // (self._model.spec.item_count * (1 + trends))))
+        trends = 0 if self._model.network.trend is None else self._model.network.trend.width
+        rows = max(1, min(_ROWS, CELLS // (self._model.network.spec.item_count * (1 + trends))))
         found = in_row_blocks(self._block, (stacked, *copies), rows, self._kinds)
         return {name: tf.transpose(tf.reshape(values, [len(windows), -1])) for name, values in found.items()}
 
     def _block(self, window: Window, target: tf.Tensor, seen: tf.Tensor) -> dict[str, tf.Tensor]:
-        query = Query.of(self._model, window)
+        query = Query.of(self._model.network, window)
         predictions = self._model.rank(query.state, target[:, tf.newaxis])
         answers = {task: predictions[task][:, 0] for task in self._tasks}
-        if self._model.retrieval_name is not None:
+        if self._model.network.retrieval_name is not None:
             scores = self._recommender.catalogue_scores(query)
-            answers[REQUEST_RANK] = target_ranks(scores, target, seen, self._model.config.evaluation.mask_seen)
+            answers[REQUEST_RANK] = target_ranks(scores, target, seen, self._model.network.config.evaluation.mask_seen)
         return answers
 
     def _asked(self, form: str, window: Window) -> Window:
@@ -119,7 +119,7 @@ class RequestForms:
         return window | {n: tf.concat([window[n][:, :-1], v[:, tf.newaxis]], axis=1) for n, v in values.items()}
 
     def _ids_alone(self, window: Window) -> Window:
-        features = self._model.spec.features
+        features = self._model.network.spec.features
         rows = tf.shape(window[feature_names.TIME])[0]
         events = {f.name: missing_value(f) for f in features if f.section in ("context", "outcome")}
         lacking = {n: tf.fill(tf.shape(window[n]), tf.cast(v, window[n].dtype)) for n, v in events.items()}

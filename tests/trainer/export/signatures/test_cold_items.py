@@ -13,6 +13,7 @@ from trainer.export.signatures.evaluate import Evaluation
 from trainer.export.signatures.reader import RequestReader
 from trainer.export.signatures.recommend import Recommender
 from trainer.model.recommender import RecommenderModel
+from trainer.stacking.recommender import StackedRecommender
 from transform.features import item_vocabulary, model_features, user_vocabulary_size
 
 WARM = 5
@@ -38,8 +39,8 @@ def answer(model, shop_graph):
     index, _ = build_index(table, table[:0], model.config.serving)
     item_ids = tf.Variable(item_vocabulary(shop_graph), dtype=tf.string)
     frequencies = tf.Variable(np.where(np.arange(8) < WARM, 8.0 - np.arange(8), 0).astype(np.float32))
-    recommender = Recommender(model, index, item_ids, reader)
-    evaluation = Evaluation(model, recommender, frequencies, reader)
+    recommender = Recommender(StackedRecommender(model), index, item_ids, reader)
+    evaluation = Evaluation(StackedRecommender(model), recommender, frequencies, reader)
     return {n: values.numpy() for n, values in evaluation.evaluate(serialized(*WINDOWS)).items()}
 
 

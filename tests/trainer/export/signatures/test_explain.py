@@ -6,6 +6,7 @@ import tensorflow as tf
 
 from tests.trainer.served import serialized
 from trainer.export.saved_model import ExportedModel
+from trainer.stacking.recommender import StackedRecommender
 
 EVENTS = ["i1", "x", "i2", "i5", "i2"]
 REQUEST = {
@@ -72,7 +73,7 @@ def test_an_empty_batch_and_a_request_without_candidates_are_answered(call):
 
 def test_explanations_in_blocks_are_those_of_each_candidate_alone(shop_model, shop_graph, shop_config):
     """Blocks of four pairs of a history and an item: every event left out of every candidate is a block of its own."""
-    explain = ExportedModel(shop_model, shop_graph, shop_config).functions.explainer
+    explain = ExportedModel(StackedRecommender(shop_model), shop_graph, shop_config).functions.explainer
     recommender = explain._recommender
     rows = [{**REQUEST, "candidate_item_id": ["i7", "i0", "new", "i3", "i4", "i6", "i1"]}, {**REQUEST, "item_id": []}]
     whole = explain.explain(serialized(*rows))

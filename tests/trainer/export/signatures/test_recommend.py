@@ -6,6 +6,7 @@ import pytest
 from tests.trainer.served import ITEMS, serialized, shop, untrained_model
 from trainer.export.saved_model import ExportedModel
 from trainer.export.signatures.recommend import utility_weights
+from trainer.stacking.recommender import StackedRecommender
 
 REQUEST = {"user_id": ["u0"], "item_id": ["i1", "i2"], "k": [8]}
 
@@ -15,7 +16,7 @@ def answers(shop_graph):
     """A function from a configuration and requests to the answers of its `recommend`."""
 
     def run(config, *rows):
-        functions = ExportedModel(untrained_model(config, shop_graph), shop_graph, config).functions
+        functions = ExportedModel(StackedRecommender(untrained_model(config, shop_graph)), shop_graph, config).functions
         answer = functions.recommend(serialized(*rows))
         return {name: values.numpy() for name, values in answer.items()}
 
@@ -55,7 +56,7 @@ def test_without_a_retrieval_task_the_whole_catalogue_is_ranked(answers):
 
 def test_without_a_retrieval_task_no_embedding_is_served(shop_graph):
     config = shop(tasks=tasks_without_retrieval(), serving={})
-    module = ExportedModel(untrained_model(config, shop_graph), shop_graph, config)
+    module = ExportedModel(StackedRecommender(untrained_model(config, shop_graph)), shop_graph, config)
     signatures = module.concrete_signatures()
     assert set(signatures) == {
         "serving_default",

@@ -10,6 +10,7 @@ from trainer.export.index import build
 from trainer.export.saved_model import ExportedModel
 from trainer.model.recommender import RecommenderModel
 from trainer.stacking.neighbours import Neighbours, NeighbourTable
+from trainer.stacking.recommender import StackedRecommender
 
 HISTORIES = [["i1"], ["i2", "i5", "new"], [], ["i7", "i0", "i3", "i1"]]
 DECAY, WEIGHT = 0.5, 3.0
@@ -24,10 +25,10 @@ def exported(request, shop_config, shop_graph, shop_model):
     config = shop(serving=serving)
     model = RecommenderModel.__new__(RecommenderModel)
     neighbours = Neighbours([NeighbourTable(sp.csr_matrix(WEIGHT * LINKS), DECAY, name="transitions")], len(ITEMS))
-    model.__dict__.update(shop_model.__dict__, config=config, neighbours=neighbours)
+    model.__dict__.update(shop_model.__dict__, config=config)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(build, "SMALLEST", 1)
-        return ExportedModel(model, shop_graph, config)
+        return ExportedModel(StackedRecommender(model, neighbours), shop_graph, config)
 
 
 def remembered(history):

@@ -10,6 +10,7 @@ from trainer.data.catalogue import load_catalogue
 from trainer.export.index import build
 from trainer.export.saved_model import ExportedModel, export_model
 from trainer.model.recommender import RecommenderModel
+from trainer.stacking.recommender import StackedRecommender
 
 DAYS = (2160 / 86_400, 5184 / 86_400)
 """Buckets of 2160 seconds, windows of one and of two: item i<n> is bought at second 1000 (n + 1)."""
@@ -45,7 +46,7 @@ def model(graph):
 @pytest.fixture(scope="module")
 def call(model, graph, tmp_path_factory):
     folder = str(tmp_path_factory.mktemp("trend") / "model")
-    export_model(model, graph, configured(), folder, attributes=GENRES)
+    export_model(StackedRecommender(model), graph, configured(), folder, attributes=GENRES)
     loaded = tf.saved_model.load(folder)
 
     def answer(signature, **inputs):
@@ -64,7 +65,7 @@ def approximate(request, model, graph):
     other.__dict__.update(model.__dict__, config=config)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(build, "SMALLEST", 1)
-        module = ExportedModel(other, graph, config, attributes=GENRES)
+        module = ExportedModel(StackedRecommender(other), graph, config, attributes=GENRES)
     assert module.index.kind == request.param
     return module.functions
 

@@ -20,7 +20,7 @@ def model(request):
 def test_every_weight_learns_and_positions_stay_apart(model):
     window = dense_windows(sparse_features(draw_rows(3, 16)), model.spec)
     with tf.GradientTape() as tape:
-        loss = model.compute_loss(window, training=True)
+        loss = model.compute_loss(window, training=True).total
     gradients = tape.gradient(loss, model.trainable_variables)
     assert [v.name for v, g in zip(model.trainable_variables, gradients, strict=True) if g is None] == []
     changed = tf.concat([STATE[:, :2], STATE[:, 2:] + 1], axis=1)

@@ -57,14 +57,14 @@ def test_cold_items_are_no_negatives(model):
     window = batch(model, item_id=[n % WARM for n in items])
     window = {**window, "item_id": tf.minimum(window["item_id"] % WARM, WARM - 1)}
     with tf.GradientTape() as tape:
-        loss = model.task_losses(window)["retrieval"]
+        loss = model.compute_loss(window).tasks["retrieval"]
     gradient = tape.gradient(loss, model.candidates.without_id.bias.trainable_variables)
     assert all(g is None or not np.abs(g).max() for g in gradient)
 
 
 def test_losing_ids_teaches_the_content_and_its_popularity(model):
     with tf.GradientTape() as tape:
-        loss = model.task_losses(batch(model), training=True)["retrieval"]
+        loss = model.compute_loss(batch(model), training=True).tasks["retrieval"]
     learned = model.candidates.without_id.trainable_variables
     gradients = tape.gradient(loss, learned)
     moved = [v.name for v, g in zip(learned, gradients, strict=True) if g is not None and np.abs(g).max() > 0]
