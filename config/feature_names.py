@@ -1,6 +1,6 @@
 """Names of the features in the raw tf.Examples: the one vocabulary that ingest, transform, trainer and serving share.
 
-`docs/data-layout.md` describes every feature; this module only names them.
+`docs/reference/data-layout.md` describes every feature; this module only names them.
 """
 
 from typing import Final

@@ -1,4 +1,4 @@
-"""The components and the edges between them, and nothing else. docs/architecture.md is this file in prose."""
+"""The components and the edges between them. docs/explanation/architecture.md describes them in prose."""
 
 from collections.abc import Callable
 

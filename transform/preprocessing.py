@@ -1,4 +1,4 @@
-"""The preprocessing function: raw examples to the transformed examples of docs/data-layout.md."""
+"""The preprocessing function: raw examples to the transformed examples of docs/reference/data-layout.md."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""Ingest's examples (docs/data-layout.md) as NumPy arrays: train events in order, targets with what was seen."""
+"""Ingest's examples (docs/reference/data-layout.md) as NumPy arrays: train events in order, targets, what was seen."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass

@@ -11,7 +11,7 @@ from pipeline.ingest.settings import custom_config, is_tfx_split, tables
 
 
 class InteractionExampleGen(FileBasedExampleGen):
-    """Reads, cleans, orders, splits and windows the interactions. docs/data-layout.md describes the examples.
+    """Reads, cleans, orders, splits and windows the interactions. docs/reference/data-layout.md describes the examples.
 
     Its output `examples` is one Examples artifact with the splits `train`, `eval`, `test` and `items`, and the file
     `ingest.json` with what was read, dropped and written. Spans, versions, fingerprints and caching are TFX's: a

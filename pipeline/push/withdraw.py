@@ -42,7 +42,7 @@ def withdraw(base_path: str, to: int | None = None, even_the_last: bool = False)
     if "://" in base_path:
         raise WithdrawError(
             "versions are withdrawn by a rename, which object stores do not have. Name the version that should answer "
-            f"in the servers' model config file instead (docs/serving.md). Received: {base_path}"
+            f"in the servers' model config file instead (docs/how-to/serve.md). Received: {base_path}"
         )
     versions = version_numbers(base_path)
     gone = _chosen(base_path, versions, to, even_the_last)

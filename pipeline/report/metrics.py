@@ -1,4 +1,4 @@
-"""The figures of a run for programs: metrics.json beside the report. docs/data-layout.md holds its layout."""
+"""The figures of a run for programs: metrics.json beside the report. docs/reference/metrics.md describes it."""
 
 import json
 import math

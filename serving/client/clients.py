@@ -109,7 +109,7 @@ class RecommenderClient(_Client):
     def recommend_examples(
         self, examples: Sequence[bytes], *, timeout: float | None = None, metadata: Pairs = ()
     ) -> list[list[Recommendation]]:
-        """Returns as `recommend_many`, from serialized tf.Examples laid out as in `docs/data-layout.md`."""
+        """Returns as `recommend_many`, from serialized tf.Examples laid out as in `docs/reference/data-layout.md`."""
         return self._send(calls.recommend(self.model_name, examples), timeout, metadata) if examples else []
 
     def explain(

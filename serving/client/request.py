@@ -67,8 +67,10 @@ class Request:
 
 
 def encode_example(request: Request, candidates: Sequence[str] = ()) -> bytes:
-    """The request as a serialized tf.Example, as `docs/data-layout.md` lays it out; `candidates` are items to explain
-    or rank."""
+    """The request as a serialized tf.Example, laid out as `docs/reference/data-layout.md` says.
+
+    `candidates` are items to explain or rank.
+    """
     example = wire.Example()
     values: dict[str, Any] = {
         **request.features,

@@ -3,10 +3,12 @@ from pathlib import Path
 from config.reference import reference, sections
 from config.schema import Config
 
+_COMMAND = "run `python -m config.reference > docs/reference/configuration.md`"
+
 
 def test_the_page_in_docs_is_current() -> None:
-    page = Path(__file__).resolve().parents[2] / "docs" / "configuration.md"
-    assert page.read_text(encoding="utf-8") == reference(), "run `python -m config.reference > docs/configuration.md`"
+    page = Path(__file__).resolve().parents[2] / "docs" / "reference" / "configuration.md"
+    assert page.read_text(encoding="utf-8") == reference(), _COMMAND
 
 
 def test_every_key_says_what_it_is() -> None:

@@ -1,4 +1,4 @@
-"""Tiny SavedModels with the signatures of docs/data-layout.md, and servers on them."""
+"""Tiny SavedModels with the signatures of docs/reference/signatures.md, and servers on them."""
 
 import os
 import subprocess

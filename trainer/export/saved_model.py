@@ -56,7 +56,7 @@ def export_model(
     snapshot: Snapshot | None = None,
     asked_share: float = 1.0,
 ) -> "Exported":
-    """Writes the SavedModel with the signatures of `docs/data-layout.md`, and warm-up requests for servers in it.
+    """Writes the SavedModel with the signatures of `docs/reference/signatures.md`, and warm-up requests in it.
 
     Without a retrieval task there are no `retrieve`, `embed_query` and `embed_candidate`, and no `retrieval_score`;
     without a multiclass task there is no `interests`.

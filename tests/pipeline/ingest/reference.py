@@ -94,7 +94,7 @@ def by_user(rows: list[Row]) -> dict[str, list[Row]]:
 
 
 def evaluation_windows(rows: list[Row], parts: dict[int, int], part: int, config: Config) -> list[Window]:
-    """One window for each eval or test event, by docs/data-layout.md."""
+    """One window for each eval or test event, by docs/reference/data-layout.md."""
     windows = []
     for user, events in by_user(rows).items():
         train = [e for e in events if parts[e.ordinal] == TRAIN]

@@ -205,7 +205,7 @@ def test_every_op_is_one_of_tensorflow_s_own(saved_model_path):
 
 
 def test_the_signatures_are_those_of_the_documentation(saved_model):
-    text = Path(__file__, "../../../../docs/data-layout.md").resolve().read_text()
+    text = Path(__file__, "../../../../docs/reference/signatures.md").resolve().read_text()
     table = text.split("## The exported model")[1].split("\nK is the")[0]
     first_cells = re.findall(r"^\| (`.*?) \|", table, re.MULTILINE)
     documented = {name for cell in first_cells for name in re.findall(r"`(\w+)`", cell)}

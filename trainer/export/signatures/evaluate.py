@@ -61,7 +61,7 @@ class Evaluation:
         self._cold = ColdRanks(frequencies, self._config.mask_seen) if config.evaluates_cold_items else None
 
     def evaluate(self, examples: tf.Tensor) -> dict[str, tf.Tensor]:
-        """string [B] -> the table of `docs/data-layout.md`."""
+        """string [B] -> the table of `docs/reference/signatures.md`."""
         raw = self._reader.raw(examples, also=_EXTRA)
         features = self._reader.model_features(raw)
         window = dense_windows(features, self._model.network.spec)
