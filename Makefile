@@ -1,5 +1,5 @@
 # The words that people type. Each makes the environment first; that is quick when there is nothing to do.
-CONFIG ?= configs/movielens-100k.yaml
+CONFIG ?= examples/movielens-100k.yaml
 DEMO_USER ?= 308
 PYTHON := .venv/bin/python
 RUNNER := $(PYTHON) tfx_runner.py

@@ -1,6 +1,6 @@
 """What the defaults choose where choosing is hard, beside popularity and a bias model.
 
-    python tfx_runner.py data --config configs/movielens-100k.yaml
+    python tfx_runner.py data --config examples/movielens-100k.yaml
     python -m benchmarks.choices --seeds 1 2 3
 
 The logs are those of the study `choices` (`benchmarks/quality/studies.yaml`), which are made where they are missing.

@@ -1,6 +1,6 @@
 """What each way of making a model smaller costs and buys: size, latency and quality beside the model as it is.
 
-    python -m benchmarks.compression --config configs/movielens-100k.yaml
+    python -m benchmarks.compression --config examples/movielens-100k.yaml
 
 Trains a model that teaches, the same pruned, the same with 8-bit tables, a small one, and the small one taught by the
 first, through the whole pipeline. Bytes are those of the SavedModel and of its files compressed by gzip, in which what
@@ -131,7 +131,7 @@ def _in_own_process(function: Callable[..., _T], *arguments: Any) -> _T:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--config", default="configs/movielens-100k.yaml")
+    parser.add_argument("--config", default="examples/movielens-100k.yaml")
     parser.add_argument("--metric", nargs="+", default=["ndcg@10", "recall@100"], help="of the test split")
     parser.add_argument("--epochs", type=int, help="of each training; the configuration's when missing")
     parser.add_argument("--seed", type=int, default=1)

@@ -1,6 +1,6 @@
 """The YAML file as typed, validated objects: the only place that knows its keys.
 
-Usage: `config = load_config("configs/movielens-100k.yaml")`.
+Usage: `config = load_config("examples/movielens-100k.yaml")`.
 """
 
 from config.dump import dump_config

@@ -3,7 +3,7 @@
 import argparse
 from typing import Final
 
-DEFAULT_CONFIG: Final = "configs/movielens-100k.yaml"
+DEFAULT_CONFIG: Final = "examples/movielens-100k.yaml"
 
 
 def add_config(parser: argparse.ArgumentParser) -> None:

@@ -9,7 +9,7 @@ def test_every_variant_is_a_configuration(variant, tmp_path):
     changes = dict(compression.VARIANTS[variant])
     if "training.distillation" in changes:
         changes["training.distillation"] = {**changes["training.distillation"], "teacher": str(tmp_path)}
-    study = Study("", "configs/movielens-100k.yaml", (), {variant: changes})
+    study = Study("", "examples/movielens-100k.yaml", (), {variant: changes})
     assert study.configuration(variant, seed=1)
 
 

@@ -7,7 +7,7 @@ from config import ConfigError, dump_config, load_config, parse_config
 from config.dump import INFRA, TRAINER
 from config.errors import suggestion
 
-CONFIGS = sorted((Path(__file__).parents[2] / "configs").glob("*.yaml"))
+CONFIGS = sorted((Path(__file__).parents[2] / "examples").glob("*.yaml"))
 
 GOOD = """\
 name: shop

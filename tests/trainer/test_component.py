@@ -6,7 +6,7 @@ from config import load_config
 from config.load import changed_config
 from pipeline.dag import create_pipeline
 
-CONFIG = load_config(Path(__file__).parents[2] / "configs" / "movielens-100k.yaml")
+CONFIG = load_config(Path(__file__).parents[2] / "examples" / "movielens-100k.yaml")
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ from config import load_config
 from config.load import changed_config
 from pipeline.runners.kubeflow import CompileError, compile_pipeline, local_paths
 
-CONFIG = load_config(Path(__file__).parents[3] / "configs" / "movielens-100k.yaml")
+CONFIG = load_config(Path(__file__).parents[3] / "examples" / "movielens-100k.yaml")
 COMPONENTS = [
     "InteractionExampleGen",
     "StatisticsGen",
