@@ -27,7 +27,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Runs one command and returns its exit code (see `exits`); a wrong command line exits with 2."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "1")  # warnings and errors: the informational lines bury the rest
     os.environ.setdefault("PYTHONUNBUFFERED", "1")
-    parsed = _parser().parse_args(arguments)
+    parsed = make_parser().parse_args(arguments)
     try:
         return int(COMMANDS[parsed.command].execute(parsed))
     except ConfigError as error:
@@ -40,7 +40,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _complain("interrupted", exits.INTERRUPTED)
 
 
-def _parser() -> argparse.ArgumentParser:
+def make_parser() -> argparse.ArgumentParser:
+    """Returns the parser of the command line, with a subparser for each command."""
     parser = argparse.ArgumentParser(
         prog="tfx_runner.py",
         description="A recommender from an interaction log to answers over gRPC, described by one YAML file.",

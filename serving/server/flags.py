@@ -35,14 +35,15 @@ class UsageError(ValueError):
 
 def parse_flags(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     """Returns the flags as attributes; ends the process with 2 for a flag that cannot be read."""
-    flags = _parser().parse_args(arguments)
+    flags = make_parser().parse_args(arguments)
     for name in ("max_rows", "max_message_bytes", "grpc_max_threads", "rest_max_connections"):
         if getattr(flags, name) < 1:
-            _parser().error(f"--{name} should be a positive integer. Received: {getattr(flags, name)}")
+            make_parser().error(f"--{name} should be a positive integer. Received: {getattr(flags, name)}")
     return flags
 
 
-def _parser() -> argparse.ArgumentParser:
+def make_parser() -> argparse.ArgumentParser:
+    """Returns the parser of the server's flags."""
     parser = argparse.ArgumentParser(prog="python -m serving.server", description=__doc__, allow_abbrev=False)
     models = parser.add_argument_group("models")
     models.add_argument("--model_name", default="default", help="where no --model_config_file is given")
