@@ -70,7 +70,8 @@ def _row(action: argparse.Action) -> str:
 
 
 def _usage(action: argparse.Action) -> str:
-    value = action.metavar or ("{" + ",".join(map(str, action.choices)) + "}" if action.choices else action.dest.upper())
+    choices = "{" + ",".join(map(str, action.choices)) + "}" if action.choices else action.dest.upper()
+    value = action.metavar or choices
     if not action.option_strings:
         return f"`{value.lower() if isinstance(value, str) else value}`"
     shown = "" if action.nargs == 0 else f" {value}"

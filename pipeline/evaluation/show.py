@@ -1,4 +1,4 @@
-"""Prints the newest evaluation of a configuration: `python -m pipeline.evaluation.show examples/movielens-100k.yaml`."""
+"""Prints a configuration's newest evaluation: `python -m pipeline.evaluation.show examples/movielens-100k.yaml`."""
 
 import argparse
 from pathlib import Path
