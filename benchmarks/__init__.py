@@ -1,1 +1,1 @@
-"""Where the README's figures come from: each benchmark is a command."""
+"""Where the README's metrics come from: each benchmark is a command."""

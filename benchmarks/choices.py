@@ -4,7 +4,7 @@
     python -m benchmarks.choices --seeds 1 2 3
 
 The logs are those of the study `choices` (`benchmarks/quality/studies.yaml`), which are made where they are missing.
-Each figure is on test, of models that were chosen on eval; none of them should be below a baseline by more than a
+Each metric is on test, of models that were chosen on eval; none of them should be below a baseline by more than a
 standard error over users.
 """
 
@@ -24,7 +24,7 @@ from benchmarks.peers.exam import final_exam
 from benchmarks.peers.examples import read_log
 from benchmarks.peers.popularity import Popularity, RecentPopularity
 from benchmarks.peers.registry import RATERS
-from benchmarks.protocol import Figure
+from benchmarks.protocol import Metric
 from benchmarks.quality.__main__ import run_one
 from benchmarks.quality.logs import write_missing
 from benchmarks.quality.studies import read_studies
@@ -38,7 +38,7 @@ _RECENT: Final = 30.0
 
 @dataclass(frozen=True)
 class Row:
-    """A figure of one log.
+    """A metric of one log.
 
     Attributes:
       log: The variant of the study.
@@ -47,7 +47,7 @@ class Row:
       count: Users, or ratings.
       model: Of each seed.
       baselines: By name.
-      error: The greatest standard error of the model's figures and the baselines'.
+      error: The greatest standard error of the model's metrics and the baselines'.
     """
 
     log: str
@@ -105,28 +105,28 @@ def rows_of(log: str, results: Sequence[dict[str, Any]]) -> Iterator[Row]:
         if known and all(metric in value for value in values):
             errors = [value.get(f"stderr_{metric}", 0.0) for value in values] + [f.error for f in known.values()]
             count = next(iter(known.values())).count
-            means = {name: figure.mean for name, figure in known.items()}
+            means = {name: found.mean for name, found in known.items()}
             yield Row(log, part, metric, count, [value[metric] for value in values], means, max(errors))
 
 
-def _baselines(examples: str) -> dict[str, dict[str, dict[str, Figure]]]:
+def _baselines(examples: str) -> dict[str, dict[str, dict[str, Metric]]]:
     """By metric, name and slice."""
     log = read_log(examples, "rating")
     exam, ratings = final_exam(log, "train"), rating.final_exam(log, "train")
     ranked = {}
     for name, ranker in (("popularity", Popularity()), ("recent popularity", RecentPopularity(_RECENT))):
         ranker.fit(exam.training)
-        ranked[name] = {part: found[NDCG] for part, found in ranking.figures(ranker, exam).items()}
+        ranked[name] = {part: found[NDCG] for part, found in ranking.metrics(ranker, exam).items()}
     bias = rating.choose(RATERS["bias"](), rating.selection_exam(log))
     bias.fit(ratings.training)
-    rated = {part: found["rmse"] for part, found in rating.figures(bias, ratings).items()}
+    rated = {part: found["rmse"] for part, found in rating.metrics(bias, ratings).items()}
     return {NDCG: ranked, RMSE: {"bias model": rated}}
 
 
 def _table(rows: Sequence[Row]) -> Table:
     names = list(dict.fromkeys(name for row in rows for name in row.baselines))
     table = Table(box=None, padding=(0, 2, 0, 0))
-    for column in ("log", "of", "figure"):
+    for column in ("log", "of", "metric"):
         table.add_column(column, no_wrap=True)
     for column in ("model", *names, "standard error", "below"):
         table.add_column(column, justify="right", no_wrap=True)

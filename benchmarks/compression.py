@@ -39,12 +39,12 @@ VARIANTS: Mapping[str, Mapping[str, Any]] = {
 
 
 class Compressed(NamedTuple):
-    """A model's folder, and its figures; no milliseconds until they are measured."""
+    """A model's folder, and its metrics; no milliseconds until they are measured."""
 
     folder: str
     size: int
     gzipped: int
-    figures: dict[str, float]
+    metrics: dict[str, float]
     milliseconds: float | None = None
 
 
@@ -71,8 +71,8 @@ def run(study: Study, variant: str, seed: int) -> Compressed:
     model, evaluation = (outcome.outputs[c][k][0].uri for c, k in (("Trainer", "model"), ("Evaluator", "evaluation")))
     folder = Path(model, "Format-Serving")
     size, gzipped = sizes(folder)
-    figures = headline(evaluation, "test")
-    return Compressed(str(folder), size, gzipped, {name: figures[name] for name in study.metrics})
+    metrics = headline(evaluation, "test")
+    return Compressed(str(folder), size, gzipped, {name: metrics[name] for name in study.metrics})
 
 
 def timed(found: Mapping[str, Compressed]) -> dict[str, Compressed]:
@@ -106,7 +106,7 @@ def table(metrics: tuple[str, ...], found: Mapping[str, Compressed]) -> Table:
     for name, model in found.items():
         time = "" if model.milliseconds is None else f"{model.milliseconds:.2f}"
         cells = [f"{model.size / 1e6:.2f}", f"{model.gzipped / 1e6:.2f}", time]
-        result.add_row(name, *cells, *(f"{model.figures[metric]:.4f}" for metric in metrics))
+        result.add_row(name, *cells, *(f"{model.metrics[metric]:.4f}" for metric in metrics))
     return result
 
 

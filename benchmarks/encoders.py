@@ -40,9 +40,9 @@ def main() -> None:
         encoder = HistoryEncoder(config, Randomness(1, tf.Variable(0, dtype=tf.int64)))
         drawn = windows(arguments)
         step = measure(training_step(encoder, *drawn), arguments.steps)
-        figures = (*step, *measure(request(encoder, *(values[:1] for values in drawn)), arguments.steps)[:2])
+        metrics = (*step, *measure(request(encoder, *(values[:1] for values in drawn)), arguments.steps)[:2])
         weights = sum(int(np.prod(w.shape)) for w in encoder.trainable_variables)
-        table.add_row(name, f"{weights:,}", *(f"{figure:.2f}" for figure in figures))
+        table.add_row(name, f"{weights:,}", *(f"{metric:.2f}" for metric in metrics))
     Console().print(table)
 
 

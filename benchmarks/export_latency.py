@@ -33,8 +33,8 @@ def main() -> None:
         for batch in arguments.batch:
             if signature in model.signatures:
                 inputs = examples(items, batch, arguments.history)
-                figures = measure(model.signatures[signature], inputs, arguments.calls)
-                print(f"{signature:<20}{batch:>6}{figures[0]:>10.1f}{figures[1]:>9.2f}{figures[2]:>9.2f}")
+                metrics = measure(model.signatures[signature], inputs, arguments.calls)
+                print(f"{signature:<20}{batch:>6}{metrics[0]:>10.1f}{metrics[1]:>9.2f}{metrics[2]:>9.2f}")
 
 
 def examples(items: np.ndarray, batch: int, history: int, seed: int = 0) -> tf.Tensor:

@@ -4,7 +4,7 @@
     python -m benchmarks.filters --items 1000000 --index exact
 
 One request, the best 100 of items of 64 dimensions. `year`: half of the items fit; `genre`: a twentieth; `tag`: one in
-a thousand; `allowed`: a list of 1,000 ids. Each figure is the median of the repeats, in milliseconds; the cases take
+a thousand; `allowed`: a list of 1,000 ids. Each metric is the median of the repeats, in milliseconds; the cases take
 turns.
 """
 

@@ -7,7 +7,7 @@ For a user with n target events of ranks r_1..r_n in the full catalogue (1 is th
 - recall@K: the share of r_i <= K;
 - hr@K: 1 if any r_i <= K, else 0;
 - ndcg@K (Järvelin and Kekäläinen 2002, binary gain): the sum of 1 / log2(1 + r_i) over r_i <= K, divided by the best
-  possible sum: that of the places 1..min(K, n) where the targets stand in one list, n where each has its own list.
+  possible sum: that of the positions 1..min(K, n) where the targets stand in one list, n where each has its own list.
 """
 
 from collections.abc import Mapping, Sequence
@@ -20,7 +20,7 @@ KS: Final = (10, 100)
 
 
 @dataclass(frozen=True)
-class Figure:
+class Metric:
     """A mean over users or rows with its standard error (NaN for fewer than two) and their number."""
 
     mean: float
@@ -28,8 +28,8 @@ class Figure:
     count: int
 
     @classmethod
-    def of(cls, values: np.ndarray) -> "Figure":
-        """The figure of one value per user or row, shape [N]; NaN where N is 0."""
+    def of(cls, values: np.ndarray) -> "Metric":
+        """The metric of one value per user or row, shape [N]; NaN where N is 0."""
         count = len(values)
         mean = float(values.mean()) if count else float("nan")
         error = float(values.std(ddof=1) / np.sqrt(count)) if count > 1 else float("nan")
@@ -37,7 +37,7 @@ class Figure:
 
 
 def target_ranks(scores: np.ndarray, row: np.ndarray, item: np.ndarray) -> np.ndarray:
-    """The places of target items in the ranked catalogue.
+    """The positions of target items in the ranked catalogue.
 
     Args:
       scores: float [B, V]; masked items hold -inf. Equal scores: the smaller index is ahead.
@@ -89,9 +89,9 @@ def user_metrics(
     return metrics
 
 
-def ranking_figures(
+def ranking_metrics(
     ranks: np.ndarray, user: np.ndarray, cold: np.ndarray, one_list: bool = True, ks: Sequence[int] = KS
-) -> dict[str, dict[str, Figure]]:
+) -> dict[str, dict[str, Metric]]:
     """The averages over users: `warm` is the headline, `cold` are the users without a training event.
 
     Args:
@@ -109,9 +109,9 @@ def ranking_figures(
     }
 
 
-def rating_figures(
+def rating_metrics(
     prediction: np.ndarray, label: np.ndarray, cold: np.ndarray, scale: tuple[float, float]
-) -> dict[str, dict[str, Figure]]:
+) -> dict[str, dict[str, Metric]]:
     """The root mean squared error, predictions clipped to the scale, over all rows and over warm users' rows.
 
     Args:
@@ -125,13 +125,13 @@ def rating_figures(
     """
     squared = (np.clip(prediction, *scale).astype(np.float64) - label) ** 2
     slices = {"all": squared, "warm": squared[~cold]}
-    return {name: {"rmse": _root(Figure.of(values))} for name, values in slices.items() if len(values)}
+    return {name: {"rmse": _root(Metric.of(values))} for name, values in slices.items() if len(values)}
 
 
-def _averages(metrics: Mapping[str, np.ndarray]) -> dict[str, Figure]:
-    return {name: Figure.of(values) for name, values in metrics.items()}
+def _averages(metrics: Mapping[str, np.ndarray]) -> dict[str, Metric]:
+    return {name: Metric.of(values) for name, values in metrics.items()}
 
 
-def _root(squared: Figure) -> Figure:
+def _root(squared: Metric) -> Metric:
     root = squared.mean**0.5
-    return Figure(root, squared.error / (2 * root) if root else 0.0, squared.count)
+    return Metric(root, squared.error / (2 * root) if root else 0.0, squared.count)

@@ -2,7 +2,7 @@
 
     python -m benchmarks.scale --events 1000000
 
-The log is made, not recorded: only times mean anything here, no figure of quality does.
+The log is made, not recorded: only times mean anything here, no metric of quality does.
 """
 
 import argparse

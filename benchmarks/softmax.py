@@ -3,7 +3,7 @@
     python -m benchmarks.softmax
     python -m benchmarks.softmax --items 1682 13670 --repeats 20 --rounds 3
 
-`plain` is the definition as TensorFlow differentiates it, `blocks` is ours. Every figure is of a process
+`plain` is the definition as TensorFlow differentiates it, `blocks` is ours. Every metric is of a process
 of its own: its peak memory is what the process holds at most less what it held before, its times (of the wall, and of
 all processors together, which other work on the machine changes least) the best of the repeats. The forms take turns
 in every round.
@@ -25,7 +25,7 @@ import trainer  # noqa: F401  (selects Keras 2 before TensorFlow is imported)
 
 import tensorflow as tf  # isort: skip
 
-from trainer.losses.softmax import BLOCKED, Choices, weighed_log_sum
+from trainer.losses.softmax import BLOCKED, Choices, weighted_log_sum
 
 FORMS = ("plain", "blocks")
 _HISTORY = 105
@@ -68,8 +68,8 @@ def _measure_apart(form: str, count: int, arguments: argparse.Namespace) -> dict
     command = [sys.executable, "-m", "benchmarks.softmax", "--form", form, "--items", str(count)]
     command += ["--targets", str(arguments.targets), "--repeats", str(arguments.repeats)]
     ended = subprocess.run(command, check=True, capture_output=True, text=True)
-    figures: dict[str, float] = json.loads(ended.stdout.splitlines()[-1])
-    return figures
+    metrics: dict[str, float] = json.loads(ended.stdout.splitlines()[-1])
+    return metrics
 
 
 def measure(form: str, targets: int, count: int, repeats: int) -> dict[str, float]:
@@ -116,7 +116,7 @@ def plain(query: tf.Tensor, candidates: tf.Tensor, blocked: tf.Tensor) -> tf.Ten
 def blocks(query: tf.Tensor, candidates: tf.Tensor, blocked: tf.Tensor) -> tf.Tensor:
     """The same as training makes it."""
     no_own = tf.fill([tf.shape(query)[0], 1], BLOCKED)
-    return weighed_log_sum(query, Choices(no_own, candidates, blocked), tf.ones_like(query[:, 0]))
+    return weighted_log_sum(query, Choices(no_own, candidates, blocked), tf.ones_like(query[:, 0]))
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -5,7 +5,7 @@
 
 `kept` looks features up, `added up` sums the cells of its own moments (`trainer.model.popularity`); `longer vectors` is
 the plain way, one product of queries and candidates with a factor for each moment and window. The forms take turns;
-every figure is the median of the repeats, in milliseconds.
+every metric is the median of the repeats, in milliseconds.
 """
 
 import argparse
@@ -20,7 +20,7 @@ import trainer  # noqa: F401  (selects Keras 2 before TensorFlow is imported)
 
 import tensorflow as tf  # isort: skip
 
-from trainer.losses.softmax import BLOCKED, Choices, OwnFeatures, weighed_log_sum
+from trainer.losses.softmax import BLOCKED, Choices, OwnFeatures, weighted_log_sum
 from trainer.model.popularity import PastTrend, make_past_trend
 from transform.trend import Buckets, TrendCounts
 
@@ -67,7 +67,7 @@ def made_counts(rng: np.random.Generator, size: int, events: int) -> TrendCounts
 def _softmax(query: tf.Tensor, candidates: tf.Tensor, own: OwnFeatures | None = None) -> tf.Tensor:
     """With nothing blocked and no candidates of the rows' own."""
     choices = Choices(tf.fill([TARGETS, 1], BLOCKED), candidates, tf.zeros([TARGETS, 0], tf.int64))
-    return weighed_log_sum(query, choices, tf.ones([TARGETS]), own)
+    return weighted_log_sum(query, choices, tf.ones([TARGETS]), own)
 
 
 def _without(query: tf.Tensor, candidates: tf.Tensor, weights: tf.Tensor) -> tf.Tensor:

@@ -13,9 +13,9 @@ DISTRIBUTIONS = ("data", "features", *_LABELS, "pipeline.drift", "pipeline.skew"
 TRANSFORM = ("data", "features", *_LABELS, "model.user_min_count")
 _FITTED = (*INGEST, "features", "tasks", "model", "training", "evaluation.ks", "evaluation.mask_seen")
 TRAINER = (*_FITTED, "evaluation.cold_items", "evaluation.requests", "serving", "-serving.infra")
-_WEIGHED_AFTERWARDS = ("-tasks.*.habits", "-model.neighbours")
-TRAINING = (*_FITTED, *_WEIGHED_AFTERWARDS, "-training.checkpoint_every_epochs")
-TUNER = (*_FITTED, *_WEIGHED_AFTERWARDS, "tuner")
+_STACKED_AFTERWARDS = ("-tasks.*.baseline", "-model.neighbours")
+TRAINING = (*_FITTED, *_STACKED_AFTERWARDS, "-training.checkpoint_every_epochs")
+TUNER = (*_FITTED, *_STACKED_AFTERWARDS, "tuner")
 INFRA = ("data", "features", *_LABELS, "serving")
 """The keys that a component reads (not those after a minus): what else changes does not run it again. `TRAINING` are
 those that the Trainer's epochs read: what else changes leaves trained weights as they are."""

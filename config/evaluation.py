@@ -1,4 +1,4 @@
-"""What is measured, and which figures a model must reach to be blessed."""
+"""What is measured, and which metrics a model must reach to be blessed."""
 
 from typing import Annotated, Literal
 
@@ -64,7 +64,7 @@ class BaselineGate(Section):
     metric: str = "ndcg@10"
     split: Literal["eval", "test"] = "eval"
     margin: float = 0.0
-    """Absolute: the model's figure should be at least the baseline's plus this."""
+    """Absolute: the model's metric should be at least the baseline's plus this."""
 
 
 class EvaluationConfig(Section):
@@ -81,7 +81,7 @@ class EvaluationConfig(Section):
     slices: tuple[str, ...] = ()
     """Raw example features such as `user_gender`; warm and cold users are always told apart."""
     requests: int = Field(default=500, ge=0)
-    """Of about so many windows of a split, those of a seeded sample of users, the figures are also those of requests in
+    """Of about so many windows of a split, those of a seeded sample of users, the metrics are also those of requests in
     the forms that services send: `ids_alone_ndcg@10` (the ids of user and items), `without_request_time_hr@10` (no time
     of its own), `hour_later_...`, `day_later_...`, `month_later_...` (thirty days; after the last event), beside
     `everything_...` of the same users; of tasks `<task>/ids_alone_rmse`, `<task>/ids_alone_auc`, ... 0: none."""

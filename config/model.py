@@ -88,7 +88,7 @@ class NeighboursConfig(Section):
     """Counts of transitions are divided by the frequency of where they lead to, to this power."""
     weights: dict[NeighbourKind, float] | None = None
     """Of each kind in the score. Missing: chosen after training by the NDCG@100 of a random sample of the eval users,
-    warm and cold in their shares. A kind that does not help is left out, and the run says with which figures; so are
+    warm and cold in their shares. A kind that does not help is left out, and the run says with which metrics; so are
     all kinds where there is no eval split or it is trained on."""
 
     def looks_for(self, kind: NeighbourKind) -> bool:
@@ -117,7 +117,7 @@ class HistoryConfig(Section):
     2024), `hstu` (pointwise attention with position and time bias; Zhai et al., 2024), or a sum such as
     `gru+decay`."""
     max_events: int = Field(default=100, gt=1)
-    """The window's length at most: what ingest cuts, what a request's history is truncated to."""
+    """The window's length at most: what ingest split_times, what a request's history is truncated to."""
     min_context: int = Field(default=50, ge=0)
     """When a user's events fill several windows, each later one starts with so many events of context."""
     decays: int = Field(default=4, gt=0)

@@ -26,7 +26,7 @@ def report(config: Config) -> str:
 
 
 def metrics(config: Config) -> str:
-    """The newest run's figures as JSON."""
+    """The newest run's metrics as JSON."""
     return posixpath.join(home(config), "metrics.json")
 
 

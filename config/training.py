@@ -36,7 +36,7 @@ class PlateauConfig(Section):
     metric: str = "loss"
     """Of the eval split, as `early_stopping.metric` names them."""
     patience: int = Field(default=2, ge=1)
-    """The epochs without a better figure after which the rate falls; then so many begin anew."""
+    """The epochs without a better metric after which the rate falls; then so many begin anew."""
     factor: float = Field(default=0.5, gt=0, lt=1)
     """What the rate is multiplied by."""
 
@@ -70,7 +70,7 @@ class OptimizerConfig(UpdateRule):
 
 
 class BalancingConfig(Method):
-    """How the tasks' losses are weighed against each other; the method's name alone may stand for it.
+    """How the tasks' losses are weighted against each other; the method's name alone may stand for it.
 
     With every method a task's own `weight` stays the factor of its balanced loss: its priority.
     """

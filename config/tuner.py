@@ -57,7 +57,7 @@ class TunerConfig(Section):
     """By dotted key of `model`, `tasks` or `training`, where only the Trainer reads it:
     `training.optimizer.learning_rate: {min: 0.001, max: 0.02, scale: log}`."""
     objective: str = "loss"
-    """A figure of the eval split, as `training.early_stopping.metric` names them. A loss only where no parameter
+    """A metric of the eval split, as `training.early_stopping.metric` names them. A loss only where no parameter
     changes what it is made of, such as a task's weight."""
     trials: int = Field(default=10, ge=1)
     algorithm: Literal["random", "bayesian"] = "random"

@@ -1,4 +1,4 @@
-"""Cross-validation: the configuration of each fold, and what the folds' figures say together."""
+"""Cross-validation: the configuration of each fold, and what the folds' metrics say together."""
 
 import math
 import posixpath
@@ -10,7 +10,7 @@ from pydantic import ValidationError
 
 from config import Config, ConfigError, paths
 
-Figures = Mapping[str, float]
+Metrics = Mapping[str, float]
 
 
 @dataclass(frozen=True)
@@ -60,8 +60,8 @@ def fold_configs(config: Config, folds: int) -> Iterator[Config]:
             raise ConfigError(f"{folds} folds do not go with `split`: {found}") from error
 
 
-def summarise(figures: Sequence[Figures]) -> dict[str, Summary]:
-    """Each metric that a fold measured, over the folds' figures."""
-    names = dict.fromkeys(name for fold in figures for name in fold if not name.startswith(("stderr_", "lift_")))
-    summaries = {name: Summary(tuple(fold.get(name, math.nan) for fold in figures)) for name in names}
+def summarise(metrics: Sequence[Metrics]) -> dict[str, Summary]:
+    """Each metric that a fold measured, over the folds' metrics."""
+    names = dict.fromkeys(name for fold in metrics for name in fold if not name.startswith(("stderr_", "lift_")))
+    summaries = {name: Summary(tuple(fold.get(name, math.nan) for fold in metrics)) for name in names}
     return {name: found for name, found in summaries.items() if found.measured}

@@ -11,7 +11,7 @@ from tfx.components.trainer.fn_args_utils import FnArgs
 
 from config.cluster import Cluster
 from trainer.arguments import RunArguments
-from trainer.distributed.collectives import losses_explained, meet, said_by_chief
+from trainer.distributed.collectives import barrier, broadcast_from_chief, losses_explained
 from trainer.distributed.strategies import make_strategy
 from trainer.run import configured, train_and_export
 
@@ -39,9 +39,9 @@ def _train(arguments: RunArguments) -> None:
     logging.set_verbosity(logging.INFO)
     with losses_explained():
         strategy = make_strategy(configured(arguments).training)
-        said_by_chief(strategy, arguments.to_json)
+        broadcast_from_chief(strategy, arguments.to_json)
         train_and_export(arguments, strategy)
-        meet(strategy)
+        barrier(strategy)
 
 
 def _end_with_parent() -> None:

@@ -13,7 +13,7 @@ RAW_EVAL_FILES: Final = "raw_eval_files"
 
 
 class Executor(executor.GenericExecutor):
-    """Hands the place of the raw eval examples to `run_fn`, in `custom_config`: TFX's `FnArgs` has no room for it."""
+    """Hands the position of the raw eval examples to `run_fn`, in `custom_config`: TFX's `FnArgs` has no room for it."""
 
     def Do(  # noqa: N802 (TFX's name)
         self, input_dict: dict[str, list[Any]], output_dict: dict[str, list[Any]], exec_properties: dict[str, Any]

@@ -29,15 +29,15 @@ from trainer.data.windows import WindowSpec
 from trainer.distributed.collectives import measured_by_chief
 from trainer.distributed.strategies import make_strategy
 from trainer.executor import RAW_EVAL_FILES
-from trainer.export.golden_responses import write_expected_answers
+from trainer.export.golden_responses import write_golden_responses
 from trainer.export.index.build import INDEX_FILE
-from trainer.export.prediction_log import ANSWERS_FILE
+from trainer.export.prediction_log import GOLDEN_RESPONSES_FILE
 from trainer.export.quantised_tables import quantise_tables
 from trainer.export.saved_model import Exported, export_model
 from trainer.export.user_snapshot import Snapshot, load_snapshot
 from trainer.model.recommender import RecommenderModel
-from trainer.stacking.fit_baseline import build_habits
-from trainer.stacking.fit_neighbours import build_neighbours
+from trainer.stacking.fit_baseline import fit_rating_baselines
+from trainer.stacking.fit_neighbours import fit_neighbours
 from trainer.stacking.left_out import LeftOut
 from trainer.stacking.recommender import StackedRecommender
 from trainer.training.distillation import Distillation, load_teacher
@@ -46,14 +46,14 @@ from trainer.training.validation import Evaluator
 from transform.features import model_features, user_vocabulary_size
 
 RESULT_FILE = "training.json"
-"""In the `model_run` artifact: what `TrainingResult` says, as JSON; null for a figure that is undefined."""
+"""In the `model_run` artifact: what `TrainingResult` says, as JSON; null for a metric that is undefined."""
 _QUERY_BATCH, _QUERY_BATCHES = 64, 16
 
 
 def run_fn(fn_args: FnArgs) -> None:
     """Trains and exports to `serving_model_dir`.
 
-    `RESULT_FILE`, `INDEX_FILE` (with a retrieval task), `ANSWERS_FILE` and logs go to `model_run_dir`.
+    `RESULT_FILE`, `INDEX_FILE` (with a retrieval task), `GOLDEN_RESPONSES_FILE` and logs go to `model_run_dir`.
 
     `custom_config` holds `config`, the configuration as JSON; `checkpoint_folder`, a folder that outlives the run;
     `fingerprint`, a digest of the code; and `RAW_EVAL_FILES`, which `trainer.executor` adds. The Tuner's
@@ -77,8 +77,8 @@ def train_and_export(arguments: RunArguments, strategy: tf.distribute.Strategy) 
     say("building the index and exporting the model")
     exported = job.export(model)
     say("asking the exported model for expected answers")
-    answers = posixpath.join(arguments.model_run_dir, ANSWERS_FILE)
-    write_expected_answers(exported, arguments.custom_config[RAW_EVAL_FILES], answers)
+    answers = posixpath.join(arguments.model_run_dir, GOLDEN_RESPONSES_FILE)
+    write_golden_responses(exported, arguments.custom_config[RAW_EVAL_FILES], answers)
     _write(arguments, RESULT_FILE, dataclasses.asdict(result))
     if exported.module.index_report is not None:
         _write(arguments, INDEX_FILE, dataclasses.asdict(exported.module.index_report))
@@ -145,17 +145,17 @@ class TrainingJob:
             say(choice)
 
         say("finding the items' neighbours")
-        neighbours = build_neighbours(network, train, sample, left_out, tell)
+        neighbours = fit_neighbours(network, train, sample, left_out, tell)
         say("fitting the tasks' baselines")
-        model = StackedRecommender(network, neighbours, build_habits(network, train, sample, left_out, tell))
+        model = StackedRecommender(network, neighbours, fit_rating_baselines(network, train, sample, left_out, tell))
         result = dataclasses.replace(result, weights=model.weights(), choices=tuple(choices), left_out=left_out.reasons)
         if sample is None:
             return model, result
         say(f"evaluating {sample.coverage}")
-        figures, errors = Evaluator(network, sample, model).measure()
+        metrics, errors = Evaluator(network, sample, model).measure()
         known = {name: error for name, error in errors.items() if not math.isnan(error)}
         coverage = dataclasses.asdict(sample.coverage)
-        return model, dataclasses.replace(result, evaluation=figures, errors=known, sample=coverage)
+        return model, dataclasses.replace(result, evaluation=metrics, errors=known, sample=coverage)
 
     def export(self, model: StackedRecommender) -> Exported:
         """Writes a model to `serving_model_dir`."""

@@ -20,7 +20,7 @@ from config.tuner import Parameter, TunerConfig
 from trainer.arguments import RunArguments
 from trainer.distributed.strategies import make_strategy
 from trainer.run import TrainingJob
-from trainer.training.improvement import figure_of, is_lower_better
+from trainer.training.improvement import is_lower_better, metric_of
 
 
 def tuner_fn(fn_args: FnArgs) -> TunerFnResult:
@@ -66,7 +66,7 @@ class TrainingTuner(BaseTuner):
         except FloatingPointError as error:
             raise keras_tuner.errors.FailedTrialError(str(error)) from error
         try:
-            return {self._search.objective: figure_of(evaluation, self._search.objective, "tuner.objective")}
+            return {self._search.objective: metric_of(evaluation, self._search.objective, "tuner.objective")}
         except ValueError as error:
             raise keras_tuner.errors.FatalValueError(str(error)) from error
 

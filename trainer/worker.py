@@ -5,7 +5,7 @@ import tensorflow as tf
 from config.fingerprint import TRAINER_CODE, code_fingerprint
 from config.training import TrainingConfig
 from trainer.arguments import RunArguments
-from trainer.distributed.collectives import losses_explained, meet, said_by_chief
+from trainer.distributed.collectives import barrier, broadcast_from_chief, losses_explained
 from trainer.distributed.strategies import make_strategy
 from trainer.run import TrainingJob
 from trainer.training.loop import TrainingResult
@@ -23,12 +23,12 @@ def train_with_chief() -> TrainingResult:
         strategy = make_strategy(TrainingConfig(strategy="multi_worker"))
         arguments = _told(strategy)
         result = TrainingJob(arguments, strategy).train()
-        meet(strategy)  # after the export: where that fails, all workers are started again
+        barrier(strategy)  # after the export: where that fails, all workers are started again
         return result
 
 
 def _told(strategy: tf.distribute.Strategy) -> RunArguments:
-    arguments = RunArguments.from_json(said_by_chief(strategy, str))
+    arguments = RunArguments.from_json(broadcast_from_chief(strategy, str))
     own, chiefs = code_fingerprint(*TRAINER_CODE), arguments.custom_config["fingerprint"]
     if own != chiefs:
         raise RuntimeError(f"the code should be the chief's, whose digest is {chiefs}. Received: {own}")

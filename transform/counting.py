@@ -53,7 +53,7 @@ class WriteVocabularies(experimental.PTransformAnalyzer):
         self._files = tuple(files)
 
     def expand(self, batches: beam.PCollection[Batch]) -> tuple[beam.PCollection[np.ndarray], ...]:
-        """Counts, cuts and writes."""
+        """Counts, split_times and writes."""
         seeds = [(index, (0, _NO_TOKEN)) for index in range(len(self._files))]
         every_file = batches.pipeline | "EveryFile" >> beam.Create(seeds)
         entries = (

@@ -44,11 +44,11 @@ class RawExamples:
         return self._numeric(name, tf.float32)
 
     def flag(self, name: str, values: tf.SparseTensor) -> tf.Tensor:
-        """Whether the int64 feature `name` is 1 at the row and place of each value: bool, flat; False where absent."""
+        """Whether the int64 feature `name` is 1 at the row and position of each value: bool, flat; False where absent."""
         return tf.equal(self.integers_at(name, values), 1)
 
     def integers_at(self, name: str, values: tf.SparseTensor) -> tf.Tensor:
-        """The int64 feature `name` at the row and place of each value: int64, flat; 0 where absent."""
+        """The int64 feature `name` at the row and position of each value: int64, flat; 0 where absent."""
         found = self.integers(name)
         shape = tf.maximum(found.dense_shape, values.dense_shape)
         dense = tf.sparse.to_dense(tf.SparseTensor(found.indices, found.values, shape))

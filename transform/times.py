@@ -38,7 +38,7 @@ class Times(NamedTuple):
     def merged(cls, parts: "Iterable[Times]") -> "Times":
         """Of several parts, of equal width; a Beam combiner."""
         found = list(parts) or [cls.of(np.array([], np.int64), 1)]
-        stretch, events, first, last = (np.concatenate([part[place] for part in found]) for place in range(4))
+        stretch, events, first, last = (np.concatenate([part[position] for part in found]) for position in range(4))
         return cls(stretch, events, first, last, max(part.width for part in found))._summed()
 
     def usual_span(self, days: float) -> Span:

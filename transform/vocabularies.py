@@ -24,7 +24,7 @@ class TokenCounts:
     Attributes:
       file: Its name and limits.
       tokens: string, flat. Empty ones and those with line breaks do not enter.
-      counts: int64, flat: what each token adds to its count, which `min_count` cuts.
+      counts: int64, flat: what each token adds to its count, which `min_count` split_times.
       weights: int64, flat: what each token adds to its weight, which orders the vocabulary.
     """
 

@@ -67,14 +67,14 @@ def _table(size: int, arguments: argparse.Namespace, progress: Progress) -> Tabl
         table.add_column(column, justify="right")
     table.add_column("parameters")
     for row, candidate in enumerate(candidates):
-        figures = [_figures(timed[row], timed[0]) for timed in times]
+        metrics = [_metrics(timed[row], timed[0]) for timed in times]
         table.add_row(
             candidate.name,
             f"{candidate.seconds:.1f}",
             f"{candidate.scanned / _MEGABYTE:.1f}",
             f"{candidate.total / _MEGABYTE:.1f}",
             f"{found[row]:.4f}",
-            *(figure for batch in figures for figure in batch),
+            *(metric for batch in metrics for metric in batch),
             candidate.note,
         )
     return table
@@ -111,7 +111,7 @@ def _times(candidates: list[Candidate], queries: Floats, batch: int, seconds: fl
     return [np.array(times) for times in spent]
 
 
-def _figures(times: np.ndarray, baseline: np.ndarray) -> tuple[str, str, str]:
+def _metrics(times: np.ndarray, baseline: np.ndarray) -> tuple[str, str, str]:
     """The fastest and the median milliseconds, and how often as fast as the baseline by the medians."""
     ratio = np.median(baseline) / np.median(times)
     return f"{times.min() * 1e3:.2f}", f"{np.median(times) * 1e3:.2f}", f"{ratio:.1f}"

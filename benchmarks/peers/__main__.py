@@ -1,4 +1,4 @@
-"""`python -m benchmarks.peers`: the peers' figures on the split files of a pipeline run."""
+"""`python -m benchmarks.peers`: the peers' metrics on the split files of a pipeline run."""
 
 import argparse
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""Ratings from the habits of users and items alone."""
+"""Ratings from the baseline of users and items alone."""
 
 from dataclasses import dataclass
 

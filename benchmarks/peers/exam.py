@@ -117,16 +117,16 @@ def _exam(log: Log, split: Literal["eval", "test"], fitted: Events, known: Event
     known = known[known.positive]
     fitted = fitted[fitted.positive & (fitted.item < len(log.items))]
     items = np.unique(fitted.item)
-    place = np.full(len(log.items) + 1, len(items))
-    place[items] = np.arange(len(items))
+    position = np.full(len(log.items) + 1, len(items))
+    position[items] = np.arange(len(items))
     query, first = _one_query_per_user(asked) if history == "frozen" else (np.arange(len(rows)), np.arange(len(rows)))
     start, stop, known = _frozen(known, asked[first]) if history == "frozen" else _rolling(known, asked)
     return Exam(
-        training=Training(fitted.user, place[fitted.item], fitted.time, len(log.users), len(items)),
-        queries=Queries(asked.user[first], asked.time[first], start, stop, place[known.item], len(items)),
+        training=Training(fitted.user, position[fitted.item], fitted.time, len(log.users), len(items)),
+        queries=Queries(asked.user[first], asked.time[first], start, stop, position[known.item], len(items)),
         seen=targets.seen[rows[first]][:, items],
         target_query=query,
-        target_item=place[asked.item],
+        target_item=position[asked.item],
         cold=targets.cold[rows],
         one_list=history == "frozen",
     )
@@ -146,10 +146,10 @@ def _rolling(known: Events, asked: Events) -> tuple[np.ndarray, np.ndarray, Even
     joined = Events(*(np.concatenate(pair) for pair in zip(vars(known).values(), vars(asked).values(), strict=True)))
     # Stable, and `known` comes first: of two events at one time the one of the earlier split stands before.
     order = np.lexsort((joined.time, joined.user))
-    place = np.empty(len(order), np.int64)
-    place[order] = np.arange(len(order))
+    position = np.empty(len(order), np.int64)
+    position[order] = np.arange(len(order))
     joined = joined[order]
-    return np.searchsorted(joined.user, asked.user), place[len(known) :], joined
+    return np.searchsorted(joined.user, asked.user), position[len(known) :], joined
 
 
 def _binary(ones: np.ndarray, row: np.ndarray, column: np.ndarray, shape: tuple[int, int]) -> sp.csr_matrix:

@@ -6,7 +6,7 @@ from typing import Final, Protocol
 import numpy as np
 
 from benchmarks.peers.exam import Exam, Queries, Training
-from benchmarks.protocol import Figure, ranking_figures, target_ranks
+from benchmarks.protocol import Metric, ranking_metrics, target_ranks
 
 BLOCK: Final = 1 << 24
 """The number of scores held at once."""
@@ -37,10 +37,10 @@ def ranks(ranker: Ranker, exam: Exam) -> np.ndarray:
     return result
 
 
-def figures(ranker: Ranker, exam: Exam) -> dict[str, dict[str, Figure]]:
-    """The fitted ranker's figures by slice and metric, see `protocol.ranking_figures`."""
+def metrics(ranker: Ranker, exam: Exam) -> dict[str, dict[str, Metric]]:
+    """The fitted ranker's metrics by slice and metric, see `protocol.ranking_metrics`."""
     user = exam.queries.user[exam.target_query]
-    return ranking_figures(ranks(ranker, exam), user, exam.cold, exam.one_list)
+    return ranking_metrics(ranks(ranker, exam), user, exam.cold, exam.one_list)
 
 
 def choose(candidates: Sequence[Ranker], exam: Exam) -> Ranker:
@@ -52,5 +52,5 @@ def choose(candidates: Sequence[Ranker], exam: Exam) -> Ranker:
 
 def _quality(candidate: Ranker, exam: Exam) -> float:
     candidate.fit(exam.training)
-    slices = figures(candidate, exam)
+    slices = metrics(candidate, exam)
     return next(iter(slices.values()))["ndcg@10"].mean

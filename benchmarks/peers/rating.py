@@ -10,7 +10,7 @@ import scipy.sparse as sp
 from benchmarks.peers.exam import State
 from benchmarks.peers.examples import Events, Log
 from benchmarks.peers.side_features import item_features, user_features
-from benchmarks.protocol import Figure, rating_figures
+from benchmarks.protocol import Metric, rating_metrics
 
 
 @dataclass(frozen=True)
@@ -78,9 +78,9 @@ def final_exam(log: Log, state: State) -> RatingExam:
     return _exam(log, log.train + log.eval.events if state == "refit" else log.train, log.test.events)
 
 
-def figures(rater: Rater, exam: RatingExam) -> dict[str, dict[str, Figure]]:
-    """The fitted rater's figures by slice, see `protocol.rating_figures`."""
-    return rating_figures(rater.predict(exam.user, exam.item), exam.label, exam.cold, exam.scale)
+def metrics(rater: Rater, exam: RatingExam) -> dict[str, dict[str, Metric]]:
+    """The fitted rater's metrics by slice, see `protocol.rating_metrics`."""
+    return rating_metrics(rater.predict(exam.user, exam.item), exam.label, exam.cold, exam.scale)
 
 
 def choose(candidates: Sequence[Rater], exam: RatingExam) -> Rater:
@@ -92,13 +92,13 @@ def choose(candidates: Sequence[Rater], exam: RatingExam) -> Rater:
 
 def _error(candidate: Rater, exam: RatingExam) -> float:
     candidate.fit(exam.training)
-    return figures(candidate, exam)["all"]["rmse"].mean
+    return metrics(candidate, exam)["all"]["rmse"].mean
 
 
 def _exam(log: Log, fitted: Events, asked: Events) -> RatingExam:
     fitted, asked = _rated(fitted, len(log.items)), _rated(asked, len(log.items))
-    items, place = np.unique(np.concatenate([fitted.item, asked.item]), return_inverse=True)
-    known, wanted = place[: len(fitted)], place[len(fitted) :]
+    items, position = np.unique(np.concatenate([fitted.item, asked.item]), return_inverse=True)
+    known, wanted = position[: len(fitted)], position[len(fitted) :]
     ratings = Ratings(fitted.user, known, fitted.label, user_features(log), item_features(log)[items])
     return RatingExam(ratings, asked.user, wanted, asked.label)
 

@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks.peers.run import Result
-from benchmarks.protocol import Figure
+from benchmarks.protocol import Metric
 
 RANKING: Final = ("hr@10", "ndcg@10", "recall@100")
 
@@ -18,13 +18,13 @@ RANKING: Final = ("hr@10", "ndcg@10", "recall@100")
 def print_tables(results: Sequence[Result], console: Console) -> None:
     """Prints one table for each slice of users (ranking) and one for the ratings, with standard errors."""
     for part in ("warm", "cold"):
-        rows = [result for result in results if "ndcg@10" in result.figures.get(part, {})]
+        rows = [result for result in results if "ndcg@10" in result.metrics.get(part, {})]
         if rows:
-            users = rows[0].figures[part]["ndcg@10"].count
+            users = rows[0].metrics[part]["ndcg@10"].count
             console.print(_table(f"{part} users: {users}", rows, [(part, metric) for metric in RANKING]))
-    rated = [result for result in results if "all" in result.figures]
+    rated = [result for result in results if "all" in result.metrics]
     if rated:
-        count = rated[0].figures["all"]["rmse"].count
+        count = rated[0].metrics["all"]["rmse"].count
         console.print(_table(f"ratings: {count}", rated, [("all", "rmse"), ("warm", "rmse")]))
 
 
@@ -43,13 +43,13 @@ def _table(title: str, results: Sequence[Result], columns: Sequence[tuple[str, s
         table.add_column(metric if metric in RANKING else f"{metric}, {part}", justify="right", no_wrap=True)
     table.add_column("seconds", justify="right", no_wrap=True)
     for result in results:
-        cells = [_cell(result.figures.get(part, {}).get(metric)) for part, metric in columns]
+        cells = [_cell(result.metrics.get(part, {}).get(metric)) for part, metric in columns]
         table.add_row(result.peer, result.state, *cells, f"{result.seconds:.1f}")
     return table
 
 
-def _cell(figure: Figure | None) -> str:
-    return "" if figure is None else f"{_short(figure.mean)} ±{_short(figure.error)}"
+def _cell(metric: Metric | None) -> str:
+    return "" if metric is None else f"{_short(metric.mean)} ±{_short(metric.error)}"
 
 
 def _short(number: float) -> str:

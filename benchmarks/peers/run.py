@@ -12,28 +12,28 @@ from benchmarks.peers.exam import History, State, final_exam, selection_exam
 from benchmarks.peers.examples import Log
 from benchmarks.peers.ranking import Ranker
 from benchmarks.peers.registry import BLENDED, RANKERS, RATERS
-from benchmarks.protocol import Figure
+from benchmarks.protocol import Metric
 
-Figures = dict[str, dict[str, Figure]]
+Metrics = dict[str, dict[str, Metric]]
 """By slice, by metric."""
 
 
 @dataclass(frozen=True)
 class Result:
-    """A peer's figures on test.
+    """A peer's metrics on test.
 
     Attributes:
       peer: Its name.
       settings: What eval chose.
       state: What it knew.
-      figures: By slice, by metric.
+      metrics: By slice, by metric.
       seconds: The time of choosing, fitting (where the state before had other weights) and scoring.
     """
 
     peer: str
     settings: str
     state: State
-    figures: Figures
+    metrics: Metrics
     seconds: float
 
 
@@ -60,7 +60,7 @@ def run_rankers(log: Log, states: Sequence[State], history: History, only: Seque
         chosen[name] = ranking.choose(RANKERS[name](chosen), selection)
         choosing = time.monotonic() - start
         if name in only:
-            yield from _results(name, chosen[name], exams, ranking.figures, choosing)
+            yield from _results(name, chosen[name], exams, ranking.metrics, choosing)
 
 
 def run_raters(log: Log, states: Sequence[State], only: Sequence[str]) -> Iterator[Result]:
@@ -72,11 +72,11 @@ def run_raters(log: Log, states: Sequence[State], only: Sequence[str]) -> Iterat
     for name in [name for name in RATERS if name in only]:
         start = time.monotonic()
         chosen = rating.choose(RATERS[name](), selection)
-        yield from _results(name, chosen, exams, rating.figures, time.monotonic() - start)
+        yield from _results(name, chosen, exams, rating.metrics, time.monotonic() - start)
 
 
 def _results(
-    name: str, peer: Any, exams: Mapping[State, Any], figures: Callable[..., Figures], choosing: float
+    name: str, peer: Any, exams: Mapping[State, Any], metrics: Callable[..., Metrics], choosing: float
 ) -> Iterator[Result]:
     fitted = None
     for state, exam in exams.items():
@@ -84,5 +84,5 @@ def _results(
         if (state == "refit") != fitted:  # `train` and `papers` have the same weights
             peer.fit(exam.training)
             fitted = state == "refit"
-        found = figures(peer, exam)
+        found = metrics(peer, exam)
         yield Result(name, str(peer), state, found, choosing + time.monotonic() - start)

@@ -1,1 +1,1 @@
-"""How well the pipeline's models recommend: every figure from a run of the pipeline itself."""
+"""How well the pipeline's models recommend: every metric from a run of the pipeline itself."""

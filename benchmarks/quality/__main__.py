@@ -1,4 +1,4 @@
-"""`python -m benchmarks.quality`: trains the studies' variants through the pipeline and prints their test figures, then
+"""`python -m benchmarks.quality`: trains the studies' variants through the pipeline and prints their test metrics, then
 those of the peers on the same split files.
 """
 
@@ -75,7 +75,7 @@ def _table(study: Study, results: dict[str, list[Result]]) -> Table:
     for column in (*study.metrics, "seconds", "an epoch"):
         table.add_column(column, justify="right", no_wrap=True)
     for variant, runs in results.items():
-        tests = [run["figures"]["test"] for run in runs]
+        tests = [run["metrics"]["test"] for run in runs]
         seconds = _seconds([run["training"] for run in runs])
         for title, metrics in study.rows(variant).items():
             cells = [_cell([test[metric] for test in tests if metric in test]) for metric in metrics]
@@ -91,7 +91,7 @@ def _seconds(trainings: list[dict[str, float]]) -> tuple[str, str]:
 
 
 def _cell(values: list[float]) -> str:
-    """The mean over the seeds and their deviation; nothing where the variant has no such figure."""
+    """The mean over the seeds and their deviation; nothing where the variant has no such metric."""
     if not values:
         return ""
     spread = f" ±{stdev(values):.4f}" if len(values) > 1 else ""

@@ -11,7 +11,7 @@ from benchmarks.quality.studies import read_studies
 
 
 def main(study: str, variant: str, seed: str, output: str) -> int:
-    """Runs the pipeline and writes the test figures, the Trainer's result and where the split lies, as JSON."""
+    """Runs the pipeline and writes the test metrics, the Trainer's result and where the split lies, as JSON."""
     from pipeline.runners.local import run_local
 
     config = read_studies()[study].configuration(variant, int(seed))
@@ -24,12 +24,12 @@ def main(study: str, variant: str, seed: str, output: str) -> int:
     wanted = (("Evaluator", "evaluation"), ("Trainer", "model_run"), ("InteractionExampleGen", "examples"))
     evaluation, run, examples = (outcome.outputs[component][key][0].uri for component, key in wanted)
     training = json.loads(Path(run, "training.json").read_text())
-    figures = {split: headline(evaluation, split) for split in config.evaluation.splits}
+    metrics = {split: headline(evaluation, split) for split in config.evaluation.splits}
     slices: dict[str, dict[str, float]] = {}
-    for figure in read_metrics(evaluation):
-        if figure.split == "test":
-            slices.setdefault(figure.slice, {})[figure.metric] = figure.value
-    result = {"figures": figures, "slices": slices, "training": training, "verdict": outcome.verdict}
+    for metric in read_metrics(evaluation):
+        if metric.split == "test":
+            slices.setdefault(metric.slice, {})[metric.metric] = metric.value
+    result = {"metrics": metrics, "slices": slices, "training": training, "verdict": outcome.verdict}
     result["examples"] = examples
     Path(output).write_text(json.dumps(result))
     return 0

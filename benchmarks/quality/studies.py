@@ -1,4 +1,4 @@
-"""The studies of `studies.yaml`: configurations that differ in a few values, compared by a few figures."""
+"""The studies of `studies.yaml`: configurations that differ in a few values, compared by a few metrics."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field

@@ -37,7 +37,7 @@ _WIDTH: Final = 110
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Prints a table for each model, and writes all figures as JSON."""
+    """Prints a table for each model, and writes all metrics as JSON."""
     options = _parser().parse_args(arguments)
     run = [(str(options.model), f"--model={options.model}")] if options.model else []
     console = wide_console(_WIDTH)

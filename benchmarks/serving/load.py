@@ -106,17 +106,17 @@ def _closed_loop(load: Load, requests: list[bytes], call: Any, record: _Record) 
 
 
 def _open_loop(load: Load, requests: list[bytes], call: Any, record: _Record) -> None:
-    places = threading.Semaphore(load.callers)
+    positions = threading.Semaphore(load.callers)
     begin = time.perf_counter()
     for number, due in enumerate(due_times(load)):
         wait = begin + due - time.perf_counter()
         if wait > 0:
             time.sleep(wait)
-        places.acquire()
+        positions.acquire()
         answer = call.future(requests[number % len(requests)], timeout=_TIMEOUT)
-        answer.add_done_callback(_recorder(record, begin + due, places))
+        answer.add_done_callback(_recorder(record, begin + due, positions))
     for _ in range(load.callers):
-        places.acquire()
+        positions.acquire()
 
 
 def due_times(load: Load) -> Iterator[float]:
@@ -128,13 +128,13 @@ def due_times(load: Load) -> Iterator[float]:
         due += distances.exponential(1 / load.rate) if load.arrivals == "poisson" else 1 / load.rate
 
 
-def _recorder(record: _Record, due: float, places: threading.Semaphore) -> Callable[[Any], None]:
+def _recorder(record: _Record, due: float, positions: threading.Semaphore) -> Callable[[Any], None]:
     def done(answer: Any) -> None:
         if answer.code() == grpc.StatusCode.OK:
             record.answered(due)
         else:
             record.failed(answer.code())
-        places.release()
+        positions.release()
 
     return done
 

@@ -1,4 +1,4 @@
-"""Samples as figures, and figures as a table."""
+"""Samples as metrics, and metrics as a table."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -38,7 +38,7 @@ class Row:
 
 
 def row_of(load: Load, sample: Sample, peak_megabytes: float, server: str = EMBEDDED) -> Row:
-    """The figures of a sample."""
+    """The metrics of a sample."""
     times = sample.milliseconds
     p50, p99, p999 = (float(np.percentile(times, share, method="inverted_cdf")) for share in (50, 99, 99.9))
     return Row(

@@ -110,8 +110,8 @@ def _table(options: argparse.Namespace) -> Table:
             before = best.setdefault((transport, callers), row)
             best[transport, callers] = min(before, row, key=lambda r: r.p50)
     for (transport, callers), row in best.items():
-        figures = (f"{row.per_second:,.0f}", f"{row.p50:.2f}", f"{row.p99:.2f}")
-        table.add_row(str(callers), transport, *figures)
+        metrics = (f"{row.per_second:,.0f}", f"{row.p50:.2f}", f"{row.p99:.2f}")
+        table.add_row(str(callers), transport, *metrics)
     return table
 
 

@@ -25,7 +25,7 @@ _READ_EARLIER = re.compile(
     r"|training\.(strategy|replicas|fit_on|early_stopping.*)"
 )
 """Read by Ingest or Transform, or what makes trials comparable."""
-_OF_A_LOSS = re.compile(r"tasks\.(?P<task>[^.]+)\.(?!hidden|dropout|habits|temperature)(?P<field>.*)")
+_OF_A_LOSS = re.compile(r"tasks\.(?P<task>[^.]+)\.(?!hidden|dropout|baseline|temperature)(?P<field>.*)")
 """What losses are made of: of trials with different values they say nothing."""
 
 
@@ -169,7 +169,7 @@ def _tuner(config: Config) -> Iterator[Problem]:
     for key, parameter in config.tuner.parameters.items() if config.tuner else ():
         location = ("tuner", "parameters", key)
         if config.tuner and _changes(key, config.tuner.objective):
-            yield location, f"changes what `{config.tuner.objective}` measures: `objective` should be another figure"
+            yield location, f"changes what `{config.tuner.objective}` measures: `objective` should be another metric"
         if not _TUNABLE.match(key) or _READ_EARLIER.fullmatch(key):
             yield location, "should be a key of `model`, `tasks` or `training` that only the Trainer reads"
             continue

@@ -9,7 +9,7 @@ from config.base import LONGEST_NAME
 from config.errors import Location, Problem, suggestion
 from config.evaluation import DistanceConfig
 from config.features import Categorical
-from config.tasks import HabitsConfig, MulticlassTask, PointwiseTask
+from config.tasks import MulticlassTask, PointwiseTask, RatingBaselineConfig
 from pipeline.validation.measures import measures, window_measures
 
 MODEL_OUTPUTS: Final = (
@@ -33,8 +33,8 @@ def check_tasks(config: Config) -> Iterator[Problem]:
     for name, task in config.tasks.items():
         if isinstance(task, MulticlassTask):
             yield from _classes(name, task, config)
-        if isinstance(task, PointwiseTask) and task.habits:
-            yield from _habits(("tasks", name, "habits"), task.habits, config)
+        if isinstance(task, PointwiseTask) and task.baseline:
+            yield from _baseline(("tasks", name, "baseline"), task.baseline, config)
 
 
 def _classes(name: str, task: MulticlassTask, config: Config) -> Iterator[Problem]:
@@ -44,14 +44,14 @@ def _classes(name: str, task: MulticlassTask, config: Config) -> Iterator[Proble
         yield ("tasks", f"{name}_probability"), taken
 
 
-def _habits(location: Location, habits: HabitsConfig, config: Config) -> Iterator[Problem]:
-    attributes = habits.attributes_of(config.features)
+def _baseline(location: Location, baseline: RatingBaselineConfig, config: Config) -> Iterator[Problem]:
+    attributes = baseline.attributes_of(config.features)
     for name in attributes:
         yield from _attribute((*location, "attributes"), name, config)
-        if name in habits.parts:
+        if name in baseline.parts:
             yield (*location, "attributes"), f"`{name}` is a part by itself; give the feature another name"
-    parts = [*habits.parts, *attributes]
-    for name in habits.weights or {}:
+    parts = [*baseline.parts, *attributes]
+    for name in baseline.weights or {}:
         if name not in parts:
             found = f"{suggestion(name, parts)}Received: {name!r}"
             yield (*location, "weights"), f"should name parts ({', '.join(parts)}). {found}"

@@ -13,8 +13,8 @@ from rich.table import Table
 from config import Config
 from config.features import Text
 from pipeline.cli.console import plain_console
-from pipeline.cli.person import Person
 from pipeline.cli.rows import find_rows
+from pipeline.cli.user_history import UserHistory
 from pipeline.ingest.values import as_text
 from pipeline.visible import one_line
 from serving.client import Explanation, Influence, Recommendation
@@ -43,7 +43,7 @@ class _Column:
         return max(map(cell_len, [self.name, *self.cells]))
 
 
-def show_history(config: Config, person: Person) -> None:
+def show_history(config: Config, person: UserHistory) -> None:
     """Prints the user's features and newest events."""
     title = f"User {person.user}{_known(person)}"
     if not person.items:
@@ -143,7 +143,7 @@ def _terminal_width() -> int:
     return console.width if console.is_terminal else _PIPE_WIDTH
 
 
-def _known(person: Person) -> str:
+def _known(person: UserHistory) -> str:
     """` (age 24, gender M)`."""
     parts = []
     for name, values in person.features.items():

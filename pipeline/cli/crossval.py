@@ -1,4 +1,4 @@
-"""Cross-validate: the pipeline once for each fold, mean and deviation of its figures.
+"""Cross-validate: the pipeline once for each fold, mean and deviation of its metrics.
 
 A fold is an ordinary run in a folder of its own: finished folds come from the cache. Splits by time have expanding
 windows (each fold sees more of the log and tests on what comes next), `random` and `user_hash` ordinary folds.
@@ -54,12 +54,12 @@ def execute(arguments: argparse.Namespace) -> int:
     console = console if console.is_terminal else plain_console(width=_PIPE_WIDTH)
     for split, summary in summaries.items():
         console.print(table(split, summary))
-    print(f"the folds' figures: {path}")
+    print(f"the folds' metrics: {path}")
     return exits.OK
 
 
 def _run(config: Config, verbose: bool) -> dict[str, dict[str, float]]:
-    """The figures of one fold, by split."""
+    """The metrics of one fold, by split."""
     from pipeline.cli.finished import finished_run
     from pipeline.evaluation.results import headline
 

@@ -17,7 +17,7 @@ from config import Config, paths
 from pipeline.cli import exits
 from pipeline.cli.console import warn
 from pipeline.cli.options import add_config, positive
-from pipeline.cli.wishes import add_wishes, with_wishes
+from pipeline.cli.request_options import add_request_options, with_request_options
 
 if TYPE_CHECKING:
     from serving.client import RecommenderClient
@@ -32,7 +32,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_config(parser)
     parser.add_argument("--user", required=True, help="the user's id, as the tables have it")
     parser.add_argument("--k", type=positive, help="how many items (default: the configuration's `serving.default_k`)")
-    add_wishes(parser)
+    add_request_options(parser)
     parser.add_argument("--explain", action="store_true", help="also show why: the events and tasks behind each score")
     parser.add_argument("--address", help=f"HOST:PORT of a model server (default: {LOCAL} where it fits, or an own)")
 
@@ -43,12 +43,12 @@ def execute(arguments: argparse.Namespace) -> int:
 
     config = checked_config(arguments.config)
     from pipeline.cli.answer import show_explanations, show_history, show_items
-    from pipeline.cli.person import find_person, make_request
+    from pipeline.cli.user_history import find_user_history, make_request
     from serving.client import RecommenderError
 
     try:
-        person = find_person(config, arguments.user)
-        request = with_wishes(config, make_request(config, person, arguments.k), arguments)
+        person = find_user_history(config, arguments.user)
+        request = with_request_options(config, make_request(config, person, arguments.k), arguments)
         show_history(config, person)
         with _client(config, arguments.config, arguments.address) as client, _plain_warnings():
             items = client.recommend(request)

@@ -30,5 +30,5 @@ def execute(arguments: argparse.Namespace) -> int:
     outcome = finished_run(config, arguments.verbose)
     print(f"finished in {outcome.seconds:.0f} s: {outcome.verdict}")
     if outcome.report:
-        print(f"report: {outcome.report}; its figures: {outcome.metrics}")
+        print(f"report: {outcome.report}; its metrics: {outcome.metrics}")
     return exits.OK if outcome.pushed else exits.NOT_PUSHED

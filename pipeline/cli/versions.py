@@ -23,7 +23,7 @@ from pipeline.cli.options import add_config
 if TYPE_CHECKING:
     from pipeline.push.history import Pushed
 
-Figures = Mapping[tuple[str, str], float]
+Metrics = Mapping[tuple[str, str], float]
 """By split and metric."""
 _TASK_METRICS = ("/rmse", "/auc")
 _PIPE_WIDTH = 160
@@ -41,7 +41,7 @@ def execute(arguments: argparse.Namespace) -> int:
 
     config = checked_config(arguments.config, with_data=False)
     with tempfile.TemporaryDirectory() as folder:
-        pushed, figures = _read(config, Path(folder) / "log")
+        pushed, metrics = _read(config, Path(folder) / "log")
     states = version_states(paths.serving(config), [p.version for p in pushed])
     if not states:
         make = f"`tfx_runner.py run --config {arguments.config}`"
@@ -49,7 +49,7 @@ def execute(arguments: argparse.Namespace) -> int:
     console = plain_console()
     console = console if console.is_terminal else plain_console(width=_PIPE_WIDTH)
     by_version = {p.version: p for p in pushed}
-    console.print(outcomes(config, states, by_version, figures))
+    console.print(outcomes(config, states, by_version, metrics))
     console.print(_lineage(config, [p for p in pushed if p.version in states]))
     for line in _file_notes(paths.serving(config), states):
         print(line)
@@ -85,8 +85,8 @@ def version_states(base_path: str, pushed: Iterable[int]) -> dict[int, str]:
     return {version: states[version] for version in sorted(states, reverse=True)}
 
 
-def _read(config: Config, log: Path) -> tuple[list["Pushed"], dict[int, Figures]]:
-    """The history, and each version's figures where its evaluation still stands. What TFMA prints goes to the log."""
+def _read(config: Config, log: Path) -> tuple[list["Pushed"], dict[int, Metrics]]:
+    """The history, and each version's metrics where its evaluation still stands. What TFMA prints goes to the log."""
     from pipeline.push.history import read_history
     from pipeline.runners.capture import captured
     from pipeline.runners.metadata_file import metadata_problem
@@ -96,36 +96,36 @@ def _read(config: Config, log: Path) -> tuple[list["Pushed"], dict[int, Figures]
         raise exits.CommandError(problem)
     pushed = read_history(metadata)
     with captured(log):
-        figures = {p.version: _figures(p.evaluation) for p in pushed if p.evaluation}
-    return pushed, figures
+        metrics = {p.version: _metrics(p.evaluation) for p in pushed if p.evaluation}
+    return pushed, metrics
 
 
-def _figures(uri: str) -> Figures:
+def _metrics(uri: str) -> Metrics:
     if "://" not in uri and not Path(uri).is_dir():
         return {}
     from pipeline.evaluation.results import headlines
 
-    return {(split, name): value for split, of in headlines(uri).items() for name, value in of.figures.items()}
+    return {(split, name): value for split, of in headlines(uri).items() for name, value in of.metrics.items()}
 
 
 def outcomes(
-    config: Config, states: Mapping[int, str], pushed: Mapping[int, "Pushed"], figures: Mapping[int, Figures]
+    config: Config, states: Mapping[int, str], pushed: Mapping[int, "Pushed"], metrics: Mapping[int, Metrics]
 ) -> Table:
-    """A row for each version: what became of it, and its main figures on every split that was evaluated."""
+    """A row for each version: what became of it, and its main metrics on every split that was evaluated."""
     from trainer.metrics.names import main_metric
 
     main = main_metric(config)[0]
-    measured = {key for found in figures.values() for key in found if key[1] == main or key[1].endswith(_TASK_METRICS)}
-    metrics = sorted(measured, key=lambda key: (key[0], key[1] != main, key[1]))
+    measured = {key for found in metrics.values() for key in found if key[1] == main or key[1].endswith(_TASK_METRICS)}
+    columns = sorted(measured, key=lambda key: (key[0], key[1] != main, key[1]))
     table = _table(f"Versions in {paths.serving(config)}")
     for name in ("version", "state", "pushed (UTC)", "evaluated", "infra"):
         table.add_column(name)
-    for split, metric in metrics:
+    for split, metric in columns:
         table.add_column(f"{split}:\n{metric}", justify="right")
     table.add_column("run")
     for version, state in states.items():
         known = pushed.get(version)
-        values = [f"{figures[version][m]:.3f}" if m in figures.get(version, {}) else "" for m in metrics]
+        values = [f"{metrics[version][m]:.3f}" if m in metrics.get(version, {}) else "" for m in columns]
         about = _about(known) if known else ["not in the metadata", "", ""]
         table.add_row(str(version), state, *about, *values, known.run if known else "")
     return table

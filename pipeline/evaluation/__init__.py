@@ -1,1 +1,1 @@
-"""The evaluation: TFMA's configuration, the retrieval metrics, the gates, and the figures read back."""
+"""The evaluation: TFMA's configuration, the retrieval metrics, the gates, and the metrics read back."""

@@ -1,6 +1,6 @@
 """What the retrieval metrics remember of the events seen so far, in one slice, and how two such memories merge.
 
-Users must be grouped: a figure is an average over users, and a tf.Example is one event. TFMA's `query_key` groups
+Users must be grouped: a metric is an average over users, and a tf.Example is one event. TFMA's `query_key` groups
 before slicing, so a user's eval and test events, or events of different context slices, would flow together. So the
 grouping happens here, per slice. Events of users with a single target (all of them with `leave_last_out`) are folded
 into sums at once, whatever their number; of other users 24 bytes an event are kept to the end. The catalogue costs two
@@ -15,11 +15,11 @@ import numpy as np
 import numpy.typing as npt
 
 from trainer.metrics.ordering import joined
-from trainer.metrics.ranking import Floats, Integers, Targets, figures_by_user
+from trainer.metrics.ranking import Floats, Integers, Targets, metrics_by_user
 
 Places = npt.NDArray[np.uint8]
 _NEVER = 255
-"""The place of an item that no list holds; lists are at most 100 long."""
+"""The position of an item that no list holds; lists are at most 100 long."""
 
 
 class Events(NamedTuple):
@@ -35,14 +35,14 @@ class Events(NamedTuple):
 
 @dataclass
 class Memory:
-    """Sums over users that are complete, events of users that may have more, and the best place of every item."""
+    """Sums over users that are complete, events of users that may have more, and the best position of every item."""
 
     users: float
     sums: Floats
     """[3, M]: model, baseline, model minus baseline."""
     squares: Floats
     open_events: list[Targets] = field(default_factory=list)
-    best_places: Places = field(default_factory=lambda: np.empty((2, 0), np.uint8))
+    best_positions: Places = field(default_factory=lambda: np.empty((2, 0), np.uint8))
     """[2, catalogue], from 0: in the model's and in the baseline's lists."""
 
 
@@ -60,7 +60,7 @@ class UserAverages:
 
     Args:
       ks: The lengths K.
-      one_list: See `figures_by_user`.
+      one_list: See `metrics_by_user`.
     """
 
     def __init__(self, ks: Sequence[int], one_list: bool):
@@ -78,8 +78,8 @@ class UserAverages:
         self._close(memory, events.targets.only(alone)._replace(user=np.arange(alone.sum())))
         memory.open_events.append(events.targets.only(~alone))
         lists = (events.top_items, events.popularity_top_items)
-        places = np.stack([best_places(items, events.catalogue_size) for items in lists])
-        memory.best_places = _better(memory.best_places, places)
+        positions = np.stack([best_positions(items, events.catalogue_size) for items in lists])
+        memory.best_positions = _better(memory.best_positions, positions)
         return memory
 
     def merge(self, memories: Iterable[Memory]) -> Memory:
@@ -90,12 +90,12 @@ class UserAverages:
             result.sums += memory.sums
             result.squares += memory.squares
             result.open_events += memory.open_events
-            result.best_places = _better(result.best_places, memory.best_places)
+            result.best_positions = _better(result.best_positions, memory.best_positions)
         result.open_events = [joined(Targets, result.open_events)]
         return result
 
     def read(self, memory: Memory) -> Averages:
-        """The averages. Every figure is NaN where there are no users; the standard error with fewer than two."""
+        """The averages. Every metric is NaN where there are no users; the standard error with fewer than two."""
         total = self.merge([memory])
         self._close(total, total.open_events[0])
         users = np.float64(total.users)
@@ -103,29 +103,29 @@ class UserAverages:
             mean = total.sums / users
             variance = np.maximum(total.squares / users - mean**2, 0)
             error = np.sqrt(variance / (users - 1))
-            coverage = self._reached(total.best_places) / np.float64(total.best_places.shape[1])
+            coverage = self._reached(total.best_positions) / np.float64(total.best_positions.shape[1])
         return Averages(total.users, mean, np.where(users > 1, error, np.nan), coverage)
 
     def _close(self, memory: Memory, targets: Targets) -> None:
         """Adds users all of whose events are here."""
-        both = figures_by_user(targets, self._ks, self._one_list)
+        both = metrics_by_user(targets, self._ks, self._one_list)
         values = np.concatenate([both, both[:1] - both[1:]])
         memory.users += values.shape[1]
         memory.sums += values.sum(axis=1)
         memory.squares += (values**2).sum(axis=1)
 
-    def _reached(self, places: Places) -> Integers:
+    def _reached(self, positions: Places) -> Integers:
         """The number of items [2, |ks|] that stand within the first K of some list."""
-        return np.stack([(places < min(k, _NEVER)).sum(axis=1) for k in self._ks], axis=-1)
+        return np.stack([(positions < min(k, _NEVER)).sum(axis=1) for k in self._ks], axis=-1)
 
 
-def best_places(lists: Integers, size: int) -> Places:
-    """The best place [size], from 0, of every item in lists [N, K] of item indexes; 255 for an item in none."""
-    places = np.full(size, _NEVER, np.uint8)
+def best_positions(lists: Integers, size: int) -> Places:
+    """The best position [size], from 0, of every item in lists [N, K] of item indexes; 255 for an item in none."""
+    positions = np.full(size, _NEVER, np.uint8)
     columns = np.broadcast_to(np.arange(lists.shape[1], dtype=np.uint8), lists.shape)
     listed = lists >= 0
-    np.minimum.at(places, lists[listed], columns[listed])
-    return places
+    np.minimum.at(positions, lists[listed], columns[listed])
+    return positions
 
 
 def _better(left: Places, right: Places) -> Places:

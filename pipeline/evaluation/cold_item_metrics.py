@@ -34,7 +34,7 @@ class ColdItemMetrics(tfma.metrics.Metric):
 
     Args:
       ks: The lengths K.
-      one_list: See `figures_by_user`.
+      one_list: See `metrics_by_user`.
       name: The metric's name in the configuration.
     """
 
@@ -47,7 +47,7 @@ class ColdItemFold:
 
     Args:
       ks: The lengths K.
-      one_list: See `figures_by_user`.
+      one_list: See `metrics_by_user`.
     """
 
     def __init__(self, ks: Sequence[int], one_list: bool):
@@ -65,23 +65,23 @@ class ColdItemFold:
     def merge(self, states: Iterable[list[Memory]]) -> list[Memory]:
         """The events of all."""
         memories = list(states)
-        return [self._averages.merge([state[place] for state in memories]) for place in range(len(COLD_PLACES))]
+        return [self._averages.merge([state[position] for state in memories]) for position in range(len(COLD_PLACES))]
 
     def read(self, state: list[Memory]) -> dict[str, float]:
-        """The figures by name."""
+        """The metrics by name."""
         averages = [self._averages.read(memory) for memory in state]
         values = {COLD_USERS: float(averages[0].users)}
-        for place, found in zip(COLD_PLACES, averages, strict=True):
-            values |= self._named(place, found)
+        for position, found in zip(COLD_PLACES, averages, strict=True):
+            values |= self._named(position, found)
         return values
 
-    def _named(self, place: str, averages: Averages) -> dict[str, float]:
+    def _named(self, position: str, averages: Averages) -> dict[str, float]:
         wanted, values = cold_item_metrics(self._ks), {}
         for row, kind in enumerate(_KINDS):
             for column, metric in enumerate(ranking_metrics(self._ks)):
-                if place + metric in wanted:
-                    values[kind + place + metric] = float(averages.mean[row, column])
-                    values[STANDARD_ERROR + kind + place + metric] = float(averages.standard_error[row, column])
+                if position + metric in wanted:
+                    values[kind + position + metric] = float(averages.mean[row, column])
+                    values[STANDARD_ERROR + kind + position + metric] = float(averages.standard_error[row, column])
         return values
 
 

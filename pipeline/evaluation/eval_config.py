@@ -23,8 +23,8 @@ from trainer.metrics.names import (
     list_metrics,
 )
 from trainer.metrics.request_forms import (
-    request_figure,
     request_forms,
+    request_metric,
     request_ranking_metrics,
     request_task_metrics,
 )
@@ -56,9 +56,9 @@ def make_eval_config(config: Config) -> Any:
 
 
 def _request_task_specs(config: Config) -> list[Any]:
-    found = {task: request_figure(config, task) for task in config.ranking}
+    found = {task: request_metric(config, task) for task in config.ranking}
     settings = {"forms": list(request_forms(config))}
-    return [_spec(config, RequestTaskMetrics, settings | {"figure": f}, task) for task, f in found.items() if f]
+    return [_spec(config, RequestTaskMetrics, settings | {"metric": f}, task) for task, f in found.items() if f]
 
 
 def _model_spec(config: Config) -> Any:
@@ -77,7 +77,7 @@ def _slices(config: Config) -> list[Any]:
 
 
 def _spec(config: Config, metric: type, settings: dict[str, Any], task: str = "") -> Any:
-    """A metric with its settings, and the thresholds on those of its figures that gates name."""
+    """A metric with its settings, and the thresholds on those of its metrics that gates name."""
     spec = config_pb2.MetricsSpec(
         metrics=[
             config_pb2.MetricConfig(

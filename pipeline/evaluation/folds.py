@@ -24,7 +24,7 @@ class Fold(Protocol):
         """One state of several."""
 
     def read(self, state: Any) -> dict[str, float]:
-        """The figures by name."""
+        """The metrics by name."""
 
 
 def computation(fold: Fold, rows: Callable[..., Any], name: str, model: str, task: str = "") -> Any:

@@ -15,13 +15,13 @@ _KINDS = ("", POPULARITY)
 
 
 class ListMetrics(tfma.metrics.Metric):
-    """The mean of each figure of the model's lists and, as `popularity_<name>`, of those of the most popular items.
+    """The mean of each metric of the model's lists and, as `popularity_<name>`, of those of the most popular items.
 
-    `trainer.metrics.lists` has the definitions. Lists of which a figure is undefined do not count; a model that does
+    `trainer.metrics.lists` has the definitions. Lists of which a metric is undefined do not count; a model that does
     not answer it has NaN.
 
     Args:
-      names: `novelty@10`, `intra_list_distance@10`, ...: every K for which the model answers, figure by figure.
+      names: `novelty@10`, `intra_list_distance@10`, ...: every K for which the model answers, metric by metric.
       name: The metric's name in the configuration.
     """
 
@@ -33,7 +33,7 @@ class ListMeans:
     """The fold: sums and numbers of defined values, float [2, M].
 
     Args:
-      names: The M figures, those of popularity last.
+      names: The M metrics, those of popularity last.
     """
 
     def __init__(self, names: Sequence[str]):
@@ -58,17 +58,17 @@ class ListMeans:
 
 
 def list_rows(names: Sequence[str], outputs: Outputs) -> Floats:
-    """The figures of lists that count, those with a retrieval label: float [N, 2 |names|], popularity's last."""
+    """The metrics of lists that count, those with a retrieval label: float [N, 2 |names|], popularity's last."""
     kept = outputs["retrieval_weight"].ravel() > 0
-    figures = list(dict.fromkeys(name.partition("@")[0] for name in names))
-    width = len(names) // len(figures) if figures else 0
+    metrics = list(dict.fromkeys(name.partition("@")[0] for name in names))
+    width = len(names) // len(metrics) if metrics else 0
     unknown = np.full([len(kept), width], np.nan)
-    columns = [outputs.get(kind + figure, unknown)[kept] for kind in _KINDS for figure in figures]
+    columns = [outputs.get(kind + metric, unknown)[kept] for kind in _KINDS for metric in metrics]
     return np.concatenate([np.empty([int(kept.sum()), 0]), *columns], axis=1)
 
 
 def _lists(names: list[str], name: str, model_names: Sequence[str]) -> list[Any]:
-    fold = ListMeans([kind + figure for kind in _KINDS for figure in names])
+    fold = ListMeans([kind + metric for kind in _KINDS for metric in names])
     return [computation(fold, partial(_rows, names), name, model) for model in model_names]
 
 

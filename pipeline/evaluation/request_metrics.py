@@ -1,4 +1,4 @@
-"""The figures of requests in the forms that services send (`request_forms`), in TFMA's form."""
+"""The metrics of requests in the forms that services send (`request_forms`), in TFMA's form."""
 
 from collections.abc import Iterable, Sequence
 from functools import partial
@@ -10,11 +10,11 @@ import tensorflow_model_analysis as tfma
 from pipeline.evaluation.accumulator import Events, Memory, UserAverages
 from pipeline.evaluation.folds import Fold, Outputs, computation
 from trainer.metrics.names import STANDARD_ERROR, ranking_metrics
-from trainer.metrics.prediction import Answers, BinaryFigures, RegressionFigures
+from trainer.metrics.prediction import Answers, BinaryMetrics, RegressionMetrics
 from trainer.metrics.ranking import Floats, Targets
 from trainer.metrics.request_forms import REQUEST_RANK, request_output
 
-_FOLDS: Final[dict[str, type[Fold]]] = {"rmse": RegressionFigures, "auc": BinaryFigures}
+_FOLDS: Final[dict[str, type[Fold]]] = {"rmse": RegressionMetrics, "auc": BinaryMetrics}
 
 
 class RequestMetrics(tfma.metrics.Metric):
@@ -25,7 +25,7 @@ class RequestMetrics(tfma.metrics.Metric):
     Args:
       forms: Their names, in the order of the model's answers.
       ks: The lengths K.
-      one_list: See `figures_by_user`.
+      one_list: See `metrics_by_user`.
       name: The metric's name in the configuration.
     """
 
@@ -34,20 +34,20 @@ class RequestMetrics(tfma.metrics.Metric):
 
 
 class RequestTaskMetrics(tfma.metrics.Metric):
-    """A task's figure in every form, as `<form>_<figure>`.
+    """A task's metric in every form, as `<form>_<metric>`.
 
     Args:
       forms: Their names, in the order of the model's answers.
-      figure: `rmse` or `auc`.
+      metric: `rmse` or `auc`.
       name: The metric's name in the configuration; the task itself is the spec's output name.
     """
 
-    def __init__(self, forms: Sequence[str], figure: str, name: str = "request_task"):
-        super().__init__(_task, forms=list(forms), figure=figure, name=name)
+    def __init__(self, forms: Sequence[str], metric: str, name: str = "request_task"):
+        super().__init__(_task, forms=list(forms), metric=metric, name=name)
 
 
 class FormsFold:
-    """A fold for each form, and the figures of theirs that are told.
+    """A fold for each form, and the metrics of theirs that are told.
 
     Args:
       forms: The names.
@@ -71,7 +71,7 @@ class FormsFold:
         return [self._fold.merge(own) for own in zip(*states, strict=True)]
 
     def read(self, state: list[Any]) -> dict[str, float]:
-        """The figures by name; a standard error's prefix comes first."""
+        """The metrics by name; a standard error's prefix comes first."""
         found: dict[str, float] = {}
         for form, own in zip(self._forms, state, strict=True):
             for name, value in self._fold.read(own).items():
@@ -85,7 +85,7 @@ class RankFold(UserAverages):
 
     Args:
       ks: The lengths K.
-      one_list: See `figures_by_user`.
+      one_list: See `metrics_by_user`.
     """
 
     def __init__(self, ks: Sequence[int], one_list: bool):
@@ -93,22 +93,22 @@ class RankFold(UserAverages):
         self._names = [name for name in ranking_metrics(tuple(ks)) if "@" in name]
 
     def read(self, state: Memory) -> dict[str, float]:  # type: ignore[override]
-        """The figures by name."""
+        """The metrics by name."""
         averages = super().read(state)
         errors = {STANDARD_ERROR + n: float(v) for n, v in zip(self._names, averages.standard_error[0], strict=False)}
         return {n: float(v) for n, v in zip(self._names, averages.mean[0], strict=False)} | errors
 
 
-class FigureFold:
-    """One figure of a task.
+class MetricFold:
+    """One metric of a task.
 
     Args:
-      figure: `rmse` or `auc`.
+      metric: `rmse` or `auc`.
     """
 
-    def __init__(self, figure: str):
-        self._figure = figure
-        self._fold = _FOLDS[figure]()
+    def __init__(self, metric: str):
+        self._metric = metric
+        self._fold = _FOLDS[metric]()
 
     def start(self) -> Any:
         """No rows."""
@@ -123,8 +123,8 @@ class FigureFold:
         return self._fold.merge(states)
 
     def read(self, state: Any) -> dict[str, float]:
-        """The figure by its name."""
-        return {self._figure: self._fold.read(state)[self._figure]}
+        """The metric by its name."""
+        return {self._metric: self._fold.read(state)[self._metric]}
 
 
 def request_events(forms: int, outputs: Outputs) -> list[Events]:
@@ -157,9 +157,9 @@ def _retrieval(forms: list[str], ks: list[int], one_list: bool, name: str, model
 
 
 def _task(
-    forms: list[str], figure: str, name: str, model_names: Sequence[str], output_names: Sequence[str]
+    forms: list[str], metric: str, name: str, model_names: Sequence[str], output_names: Sequence[str]
 ) -> list[Any]:
-    fold, rows = FormsFold(forms, FigureFold(figure)), partial(request_answers, len(forms))
+    fold, rows = FormsFold(forms, MetricFold(metric)), partial(request_answers, len(forms))
     return [computation(fold, rows, name, model, task) for model in model_names for task in output_names]
 
 

@@ -1,4 +1,4 @@
-"""An evaluation artifact as plain figures: what was measured, and which gates held."""
+"""An evaluation artifact as plain metrics: what was measured, and which gates held."""
 
 import math
 from collections.abc import Iterator
@@ -36,27 +36,27 @@ class Verdict:
     passed: bool
 
     def __str__(self) -> str:
-        found = "nothing was measured" if self.found is None else f"found {figure_text(self.found, '.4g')}"
+        found = "nothing was measured" if self.found is None else f"found {metric_text(self.found, '.4g')}"
         return f"{self.metric} on {self.split} ({self.users} users): wanted {self.wanted}, {found}"
 
 
-def figure_text(value: float, form: str) -> str:
-    """A figure in a format, such as `.4f`; `undefined` for NaN, as the AUC of labels that are all the same."""
+def metric_text(value: float, form: str) -> str:
+    """A metric in a format, such as `.4f`; `undefined` for NaN, as the AUC of labels that are all the same."""
     return "undefined" if math.isnan(value) else format(value, form)
 
 
 def read_metrics(uri: str) -> list[Figure]:
-    """All figures of an evaluation.
+    """All metrics of an evaluation.
 
     Args:
       uri: The artifact's folder.
 
     Returns:
-      The figures of the evaluated model (not those of the model it was compared with), NaN where undefined.
+      The metrics of the evaluated model (not those of the model it was compared with), NaN where undefined.
     """
     import tensorflow_model_analysis as tfma
 
-    return [figure for record in tfma.load_metrics(uri) for figure in _figures(record)]
+    return [metric for record in tfma.load_metrics(uri) for metric in _metrics(record)]
 
 
 @dataclass(frozen=True)
@@ -65,15 +65,15 @@ class Headline:
 
     group: str
     """`warm`: the users with training events; `all` where no user is warm."""
-    figures: dict[str, float]
+    metrics: dict[str, float]
     """By metric."""
 
 
 def headlines(uri: str) -> dict[str, Headline]:
     """What stands for each split that was evaluated, `eval` before `test`."""
     groups: dict[str, dict[str, dict[str, float]]] = {}
-    for figure in read_metrics(uri):
-        groups.setdefault(figure.split, {}).setdefault(figure.slice, {})[figure.metric] = figure.value
+    for metric in read_metrics(uri):
+        groups.setdefault(metric.split, {}).setdefault(metric.slice, {})[metric.metric] = metric.value
     return {
         split: Headline("warm", found["warm"]) if "warm" in found else Headline("all", found.get("all", {}))
         for split, found in sorted(groups.items())
@@ -82,9 +82,9 @@ def headlines(uri: str) -> dict[str, Headline]:
 
 
 def headline(uri: str, split: str) -> dict[str, float]:
-    """The figures of the warm users of a split, by metric; of all users where no user is warm."""
+    """The metrics of the warm users of a split, by metric; of all users where no user is warm."""
     found = headlines(uri).get(split)
-    return found.figures if found else {}
+    return found.metrics if found else {}
 
 
 def read_verdicts(uri: str) -> list[Verdict]:
@@ -114,12 +114,12 @@ def blessing_reasons(uri: str) -> list[str]:
     return failed or ["TFMA's validation failed for a reason that no gate explains; see the evaluation's log"]
 
 
-def _figures(record: Any) -> list[Figure]:
+def _metrics(record: Any) -> list[Figure]:
     features = dict(_features(record.slice_key))
     split, group = features.pop("split", ""), _GROUPS.get(features.pop("is_cold_user", ""), "all")
-    place = ", ".join([group, *(f"{name}={value}" for name, value in features.items())])
+    position = ", ".join([group, *(f"{name}={value}" for name, value in features.items())])
     return [
-        Figure(split, place, _metric(key), value)
+        Figure(split, position, _metric(key), value)
         for key, value in _values(record)
         if key.model_name in _CANDIDATE and not key.is_diff
     ]

@@ -7,7 +7,7 @@ from rich.console import Console
 from rich.table import Table
 
 from config import Config, load_config, paths
-from pipeline.evaluation.results import figure_text, headline
+from pipeline.evaluation.results import headline, metric_text
 
 
 def newest_evaluation(config: Config) -> Path:
@@ -22,20 +22,20 @@ def newest_evaluation(config: Config) -> Path:
     return folders[-1]
 
 
-def figures_table(figures: dict[str, float], title: str) -> Table:
-    """Each metric with its standard error and the popularity baseline's figure, where there are any."""
+def metrics_table(metrics: dict[str, float], title: str) -> Table:
+    """Each metric with its standard error and the popularity baseline's metric, where there are any."""
     table = Table("metric", "value", "standard error", "popularity", title=title)
-    for name, value in figures.items():
+    for name, value in metrics.items():
         if not name.startswith(("stderr_", "popularity_", "lift_")):
-            others = (figures.get(f"{kind}_{name}") for kind in ("stderr", "popularity"))
+            others = (metrics.get(f"{kind}_{name}") for kind in ("stderr", "popularity"))
             table.add_row(
-                *[name, *("" if figure is None else figure_text(figure, ".4f") for figure in (value, *others))]
+                *[name, *("" if metric is None else metric_text(metric, ".4f") for metric in (value, *others))]
             )
     return table
 
 
 def main() -> None:
-    """Prints one split's headline figures."""
+    """Prints one split's headline metrics."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("config")
     parser.add_argument("--split", choices=["eval", "test"], default="test")
@@ -43,7 +43,7 @@ def main() -> None:
     import tfx.v1  # noqa: F401  (patches TFMA's protos)
 
     folder = newest_evaluation(load_config(arguments.config))
-    Console(markup=False).print(figures_table(headline(str(folder), arguments.split), f"{arguments.split}: {folder}"))
+    Console(markup=False).print(metrics_table(headline(str(folder), arguments.split), f"{arguments.split}: {folder}"))
 
 
 if __name__ == "__main__":

@@ -17,8 +17,8 @@ from trainer.metrics.names import (
     USERS,
     ranking_metrics,
 )
-from trainer.metrics.ordering import OrderFigures, Scores
-from trainer.metrics.prediction import Answers, BinaryFigures, ClassFigures, RegressionFigures
+from trainer.metrics.ordering import OrderMetrics, Scores
+from trainer.metrics.prediction import Answers, BinaryMetrics, ClassMetrics, RegressionMetrics
 from trainer.metrics.ranking import Floats, Targets
 
 _KINDS = ("", POPULARITY, LIFT)
@@ -28,7 +28,7 @@ class RetrievalMetrics(tfma.metrics.Metric):
     """recall@K, ndcg@K, hr@K, mrr and coverage@K, averaged over users; beside them `popularity_<metric>`, the lift
     `lift_<metric>` (model minus popularity), the standard errors `stderr_<...>` and the number of `users`.
 
-    `user_figures` has the definitions. The lift's standard error is that of the difference within users.
+    `ranking_metrics` has the definitions. The lift's standard error is that of the difference within users.
 
     Args:
       ks: The lengths K.
@@ -41,7 +41,7 @@ class RetrievalMetrics(tfma.metrics.Metric):
 
 
 class TaskMetrics(tfma.metrics.Metric):
-    """The metrics of a task; `task_figures`, `class_figures` and `order_figures` have the definitions.
+    """The metrics of a task; `task_figures`, `class_figures` and `order_metrics` have the definitions.
 
     Args:
       kind: The task's.
@@ -164,11 +164,11 @@ def _scores(outputs: Outputs, labels: Outputs, task: str) -> Scores:
 
 
 _TASKS: dict[str, tuple[Callable[[], Any], Callable[..., Any]]] = {
-    "binary": (BinaryFigures, _answers),
-    "regression": (RegressionFigures, _answers),
-    "multiclass": (ClassFigures, _class_answers),
-    "pairwise": (OrderFigures, _scores),
-    "listwise": (OrderFigures, _scores),
+    "binary": (BinaryMetrics, _answers),
+    "regression": (RegressionMetrics, _answers),
+    "multiclass": (ClassMetrics, _class_answers),
+    "pairwise": (OrderMetrics, _scores),
+    "listwise": (OrderMetrics, _scores),
 }
 """By the task's kind: the fold, and what picks its rows of the model's answers."""
 

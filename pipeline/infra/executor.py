@@ -16,7 +16,7 @@ from config import parse_config
 from pipeline.infra.requests import read_probes
 from pipeline.infra.validation import Verdict, validate
 from trainer.export.index.build import INDEX_FILE
-from trainer.export.prediction_log import ANSWERS_FILE, read_calls
+from trainer.export.prediction_log import GOLDEN_RESPONSES_FILE, read_prediction_log
 
 # The names that TFX's Pusher and other readers of the artifact look for.
 _BLESSED_PROPERTY: Final = "blessed"
@@ -42,7 +42,7 @@ class Executor(base_executor.BaseExecutor):
         files = os.path.join(artifact_utils.get_split_uri([examples], "eval"), "*")
         serving = config.serving
         probes = read_probes(files, serving.infra.requests, serving.default_k, serving.exclude_history)
-        calls = read_calls(posixpath.join(model_run.uri, ANSWERS_FILE))
+        calls = read_prediction_log(posixpath.join(model_run.uri, GOLDEN_RESPONSES_FILE))
         path = path_utils.serving_model_path(model.uri)
         verdict = validate(config, path, probes, calls, _has_approximate_index(model_run.uri))
         _write(artifact_utils.get_single_instance(output_dict["blessing"]), verdict)

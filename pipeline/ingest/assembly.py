@@ -16,7 +16,7 @@ from pipeline.ingest.examples import WindowEncoder
 from pipeline.ingest.findings import Findings
 from pipeline.ingest.overlap import add_overlap
 from pipeline.ingest.sorting import as_events
-from pipeline.ingest.splits import EVAL, TRAIN, UNUSED, Cuts, Events
+from pipeline.ingest.splits import EVAL, TRAIN, UNUSED, Events, SplitTimes
 from pipeline.ingest.windows import Limits, Order, Windows, target_windows, train_windows
 
 PART = "part"
@@ -53,12 +53,14 @@ class Assembly:
       table: Sorted events of whole users.
       users: Their rows of the users table, unordered; None where no user of the bucket has one.
       rows: See there.
-      cuts: Of a `global_time` split.
+      split_times: Of a `global_time` split.
     """
 
-    def __init__(self, plan: Plan, table: pa.Table, users: pa.Table | None, rows: Rows, cuts: Cuts | None) -> None:
+    def __init__(
+        self, plan: Plan, table: pa.Table, users: pa.Table | None, rows: Rows, split_times: SplitTimes | None
+    ) -> None:
         self._plan, self._limits = plan, Limits.of(plan.config)
-        part = split_events(plan, as_events(table), rows, cuts)
+        part = split_events(plan, as_events(table), rows, split_times)
         unused = int((part == UNUSED).sum())
         held_out = _hold_out(plan, table, part)
         if unused or held_out:
@@ -117,7 +119,7 @@ class Assembly:
         return users.select([c.name for c in columns]).take(pc.index_in(ids, users[ID].combine_chunks()))
 
     def _telling_rows(self) -> np.ndarray:
-        """The place of each user's newest train event; of the oldest event where there is none, so nothing leaks."""
+        """The position of each user's newest train event; of the oldest event where there is none, so nothing leaks."""
         first, train = self._order.first[:-1], self._order.counts[:, TRAIN]
         return first + np.maximum(train - 1, 0)
 
@@ -134,7 +136,7 @@ def _hold_out(plan: Plan, table: pa.Table, part: np.ndarray) -> int:
     return int(taken.sum())
 
 
-def split_events(plan: Plan, events: Events, rows: Rows, cuts: Cuts | None) -> np.ndarray:
+def split_events(plan: Plan, events: Events, rows: Rows, split_times: SplitTimes | None) -> np.ndarray:
     """The split of each event by the configured method: int8 [n]."""
     split = plan.config.split
     if split.method == "leave_last_out":
@@ -142,7 +144,7 @@ def split_events(plan: Plan, events: Events, rows: Rows, cuts: Cuts | None) -> n
     if split.method == "user_hash":
         return splits.user_hash(events, split)
     if split.method == "global_time":
-        if cuts is None:
-            raise ValueError("`global_time` should have cuts. Received: None")
-        return splits.global_time(events, cuts)
+        if split_times is None:
+            raise ValueError("`global_time` should have split_times. Received: None")
+        return splits.global_time(events, split_times)
     return splits.hashed_parts(events, split) if rows.parts is None else rows.parts[events.ordinal]

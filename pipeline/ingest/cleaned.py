@@ -10,7 +10,7 @@ from pipeline.ingest.reading import Batch
 from pipeline.ingest.tables import TableError
 
 Clean = Callable[[Batch, int, int], tuple[pa.Table, Findings]]
-"""From a batch, the index of its file and the place of its first row to clean rows and what was found."""
+"""From a batch, the index of its file and the position of its first row to clean rows and what was found."""
 
 
 def cleaned(clean: Clean, path: str, batch: Batch, file: int, first_row: int) -> tuple[pa.Table, Findings]:

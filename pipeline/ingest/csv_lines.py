@@ -25,14 +25,14 @@ class CountedLines:
     """A binary file for Arrow to read, whose lines are counted on the way.
 
     Attributes:
-      has_mark: Whether the `mark` stands somewhere.
+      has_digest: Whether the `mark` stands somewhere.
       count: How many lines that are not blank were begun; they end in LF, CRLF or CR.
     """
 
     def __init__(self, file: BinaryIO, mark: bytes = b"\n") -> None:
         self._file = file
         self._mark, self._before = mark, b""
-        self.has_mark = False
+        self.has_digest = False
         self._at_start = True
         self._ends = 0
         self._bytes_of_end = 1
@@ -45,13 +45,13 @@ class CountedLines:
 
     @property
     def has_blank(self) -> bool:
-        """Whether there was a blank line so far, so that the place of a row tells nothing of its line."""
+        """Whether there was a blank line so far, so that the position of a row tells nothing of its line."""
         return self._ends > (self.count - (not self._at_start)) * self._bytes_of_end
 
     def read(self, size: int = -1) -> bytes:
         """The next bytes."""
         block = self._file.read(size)
-        self.has_mark = self.has_mark or self._mark in block or self._mark in self._before + block[:1]
+        self.has_digest = self.has_digest or self._mark in block or self._mark in self._before + block[:1]
         self._before = block[-1:]
         if has_returns := b"\r" in block:
             self._bytes_of_end = 2
@@ -82,9 +82,9 @@ def check_quotes(path: str, table: Table) -> None:
     with open_file(path) as file:
         found = _first_open(csv_lines(file, table, "replace"), table, table.quote)
     if found is not None:
-        line, place, value = found
+        line, position, value = found
         columns = header(path, table)
-        column = f"column {columns[place]!r}" if place < len(columns) else f"value {place + 1}"
+        column = f"column {columns[position]!r}" if position < len(columns) else f"value {position + 1}"
         raise open_quote(path, line, column, value)
 
 
@@ -108,7 +108,7 @@ def check_escapes(path: str, table: Table) -> None:
 
 
 def _first_open(lines: Iterable[str], table: Table, quote: str) -> tuple[int, int, str] | None:
-    """The line, place in it and text of the first value whose quote its line does not close."""
+    """The line, position in it and text of the first value whose quote its line does not close."""
     for number, line in enumerate(lines, start=1):
         if quote in line:
             values = next(csv_rows([line], table))

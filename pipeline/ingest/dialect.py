@@ -45,7 +45,7 @@ def csv_lines(file: BinaryIO, table: Table, errors: str = "strict") -> TextIO:
 
 
 def csv_rows(lines: Iterable[str], table: Table) -> Iterator[list[str]]:
-    """The values of each row of `csv_lines`, cut as Arrow cuts them. Raises `csv.Error`."""
+    """The values of each row of `csv_lines`, cut as Arrow split_times them. Raises `csv.Error`."""
     rows = csv.reader(
         lines,
         delimiter=one_character(table),

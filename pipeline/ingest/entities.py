@@ -27,7 +27,7 @@ def clean_entities(
       key: The id's column.
       name: The table's name in the counts.
       batch: The rows.
-      file: The index of their file, `first_row` the place of the first of them in it.
+      file: The index of their file, `first_row` the position of the first of them in it.
       first_row: See above.
 
     Returns:

@@ -93,7 +93,7 @@ def clean_events(plan: Plan, batch: Batch, file: int, first_row: int) -> tuple[p
     Args:
       plan: What to read.
       batch: Rows of the interactions with all of `plan.event_sources`.
-      file: The index of their file, `first_row` the place of the first of them in it.
+      file: The index of their file, `first_row` the position of the first of them in it.
       first_row: See above.
 
     Returns:
@@ -193,8 +193,8 @@ def _clip(plan: Plan, table: pa.Table, numbers: dict[str, np.ndarray], rows: _Ro
             rows.findings.counts[_TABLE, "clipped", outlier.column] += int((is_outside & rows.is_kept).sum())
             clipped = np.clip(numbers[outlier.column], outlier.min, outlier.max)
             numbers[outlier.column] = clipped
-            place = table.column_names.index(outlier.column)
-            table = table.set_column(place, outlier.column, pa.array(clipped, mask=np.isnan(clipped)))
+            position = table.column_names.index(outlier.column)
+            table = table.set_column(position, outlier.column, pa.array(clipped, mask=np.isnan(clipped)))
     return table
 
 

@@ -29,7 +29,7 @@ class WindowEncoder:
       plan: Which columns there are.
       table: The events, in the order of `order`.
       events: The users.
-      order: The places that windows refer to.
+      order: The positions that windows refer to.
       limits: What the windows were cut by.
       users: The user features, one row for each of `events.users`.
     """
@@ -59,8 +59,8 @@ class WindowEncoder:
             yield from _encode(self._base(some) | self._evaluation(some, start[batch], stop[batch]))
 
     def _base(self, windows: Windows) -> dict[str, pa.Array]:
-        places, is_target = windows.places()
-        index, users = pa.array(places), pa.array(windows.user)
+        positions, is_target = windows.positions()
+        index, users = pa.array(positions), pa.array(windows.user)
         features = {feature_names.USER_ID: _single(self._user_ids.take(users))}
         features |= {name: values.take(users) for name, values in self._users.items()}
         features |= {name: _lists(windows.lengths, values.take(index)) for name, values in self._events.items()}
@@ -108,12 +108,12 @@ def _event_features(plan: Plan, table: pa.Table) -> dict[str, pa.Array]:
 
 
 def _is_first_positive(order: Order, items: pa.ChunkedArray, is_positive: np.ndarray) -> np.ndarray:
-    """Whether each place holds its user's first positive with its item."""
+    """Whether each position holds its user's first positive with its item."""
     encoded = items.combine_chunks().dictionary_encode()
     keys = order.user * (len(encoded.dictionary) + 1) + encoded.indices.to_numpy()
-    places = np.flatnonzero(is_positive)
+    positions = np.flatnonzero(is_positive)
     is_first = np.zeros(len(keys), bool)
-    is_first[places[np.unique(keys[places], return_index=True)[1]]] = True
+    is_first[positions[np.unique(keys[positions], return_index=True)[1]]] = True
     return is_first
 
 

@@ -24,7 +24,7 @@ class Sample(NamedTuple):
 
     Attributes:
       file: The index of its file.
-      row: Its place in the file, from 0.
+      row: Its position in the file, from 0.
       line: Its line in the file, from 1; None where it is not known.
       column: The column that is wrong; empty where it is the whole row.
       value: What stands there.
@@ -72,8 +72,8 @@ class Findings:
             self.samples[reason] = sorted([*self.samples.get(reason, ()), *samples])[:SAMPLES]
         for key, span in other.spans.items():
             self.widen(key, *span)
-        for place, values in other.values.items():
-            self.values.setdefault(place, Counter()).update(values)
+        for position, values in other.values.items():
+            self.values.setdefault(position, Counter()).update(values)
         for path, text in other.examples.items():
             self.exemplify(path, text)
 
@@ -140,12 +140,12 @@ def as_json(report: Mapping[str, Any]) -> str:
 
 
 def _as_object(table: str, reason: str, sample: Sample, files: Sequence[str]) -> dict[str, Any]:
-    place = {"row": sample.row + 1} if sample.line is None else {"line": sample.line}
+    position = {"row": sample.row + 1} if sample.line is None else {"line": sample.line}
     return {
         "table": table,
         "reason": reason,
         "file": files[sample.file],
-        **place,
+        **position,
         "column": sample.column,
         "value": sample.value,
         "expected": sample.expected,
@@ -153,7 +153,7 @@ def _as_object(table: str, reason: str, sample: Sample, files: Sequence[str]) ->
 
 
 def _put(report: dict[str, Any], path: Sequence[str], value: Any) -> None:
-    place = report
+    position = report
     for part in path[:-1]:
-        place = place.setdefault(part, {})
-    place[path[-1]] = value
+        position = position.setdefault(part, {})
+    position[path[-1]] = value

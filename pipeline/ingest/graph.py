@@ -12,11 +12,11 @@ from config.data import EntityTable
 from pipeline.ingest.assembly import Rows
 from pipeline.ingest.buckets import bucket_count
 from pipeline.ingest.columns import Column, Plan
-from pipeline.ingest.core import KeepCore
-from pipeline.ingest.cuts import FindCuts
 from pipeline.ingest.entities import ID, clean_entities
 from pipeline.ingest.events import USER, clean_events
 from pipeline.ingest.findings import merge
+from pipeline.ingest.k_core import KeepCore
+from pipeline.ingest.split_times import FindSplitTimes
 from pipeline.ingest.steps import (
     COUNTS,
     ITEMS,
@@ -57,9 +57,9 @@ class Ingest(beam.PTransform):
             {"events": events, "users": self._users(pipeline)}
             | "JoinUsers" >> beam.CoGroupByKey()
             | "Assemble"
-            >> beam.ParDo(Assemble(self._plan, self._buckets), AsSingleton(rows), self._cuts(events)).with_outputs(
-                COUNTS, ITEMS, *feature_names.WINDOW_SPLITS
-            )
+            >> beam.ParDo(
+                Assemble(self._plan, self._buckets), AsSingleton(rows), self._split_times(events)
+            ).with_outputs(COUNTS, ITEMS, *feature_names.WINDOW_SPLITS)
         )
         self._counts.append(windows[COUNTS])
         splits = {split: windows[split] for split in feature_names.WINDOW_SPLITS}
@@ -94,11 +94,11 @@ class Ingest(beam.PTransform):
         self._counts.append(counts)
         return kept
 
-    def _cuts(self, events: Any) -> Any:
+    def _split_times(self, events: Any) -> Any:
         split = self._plan.config.split
         if split.method != "global_time":
             return None
-        return AsSingleton(events | "Keys" >> beam.Map(time_keys) | "FindCuts" >> FindCuts(split))
+        return AsSingleton(events | "Keys" >> beam.Map(time_keys) | "FindSplitTimes" >> FindSplitTimes(split))
 
     def _users(self, pipeline: Any) -> Any:
         table = self._plan.config.data.users

@@ -84,50 +84,50 @@ def _is_one_value(text: str) -> bool:
 
 def _spread(line: int, lines: Iterator[str]) -> Iterator[JsonValue]:
     """The values of a text, and of the arrays in it, wherever its lines end."""
-    text, place = "", 0
+    text, position = "", 0
     while True:
-        place, line = _next(text, place, line)
-        if place < len(text):
-            if text[place] in "[]":  # around the values, not a value
-                place += 1
+        position, line = _next(text, position, line)
+        if position < len(text):
+            if text[position] in "[]":  # around the values, not a value
+                position += 1
                 continue
             try:
-                value, end = _DECODER.raw_decode(text, place)
+                value, end = _DECODER.raw_decode(text, position)
             except json.JSONDecodeError as error:
                 if len(text) - error.pos > 2 * _PART:  # more text would not help
-                    raise _broken(text, place, line, error) from error
+                    raise _broken(text, position, line, error) from error
             else:
                 if end < len(text) or not isinstance(value, int | float):  # 12 may go on as 123
-                    yield value, line, text[place : min(end, place + 200)]
-                    line, place = line + text.count("\n", place, end), end
+                    yield value, line, text[position : min(end, position + 200)]
+                    line, position = line + text.count("\n", position, end), end
                     continue
         more = "".join(_of_size(lines))
         if not more:
             break
-        text, place = text[place:] + more, 0
-    if place < len(text):
-        yield _last(text, place, line)
+        text, position = text[position:] + more, 0
+    if position < len(text):
+        yield _last(text, position, line)
 
 
-def _last(text: str, place: int, line: int) -> JsonValue:
+def _last(text: str, position: int, line: int) -> JsonValue:
     """What ends with the file. Raises `JsonError`."""
     try:
-        return _DECODER.raw_decode(text, place)[0], line, text[place : place + 200]
+        return _DECODER.raw_decode(text, position)[0], line, text[position : position + 200]
     except json.JSONDecodeError as error:
-        raise _broken(text, place, line, error) from error
+        raise _broken(text, position, line, error) from error
 
 
-def _broken(text: str, place: int, line: int, error: json.JSONDecodeError) -> JsonError:
-    line += text.count("\n", place, error.pos)
+def _broken(text: str, position: int, line: int, error: json.JSONDecodeError) -> JsonError:
+    line += text.count("\n", position, error.pos)
     return JsonError(f"line {line}: is no JSON ({error.msg}), and rows after it cannot be told apart")
 
 
-def _next(text: str, place: int, line: int) -> tuple[int, int]:
-    """The place of the next value, and its line."""
-    while place < len(text) and text[place] in _BETWEEN:
-        line += text[place] == "\n"
-        place += 1
-    return place, line
+def _next(text: str, position: int, line: int) -> tuple[int, int]:
+    """The position of the next value, and its line."""
+    while position < len(text) and text[position] in _BETWEEN:
+        line += text[position] == "\n"
+        position += 1
+    return position, line
 
 
 def _of_size(lines: Iterator[str]) -> Iterator[str]:

@@ -17,7 +17,7 @@ class Judgement:
     """An expression that says of every row whether it holds: `positive` or a task's `where`.
 
     Attributes:
-      key: Its place in the configuration, such as "tasks.like.where".
+      key: Its position in the configuration, such as "tasks.like.where".
       expression: The expression.
       holds: Whether it does, bool [n].
     """

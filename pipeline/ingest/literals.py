@@ -45,9 +45,9 @@ def read_lists(text: pa.Array, otherwise: pa.Array) -> pa.Array:
     is_read = np.array([values is not None for values in read], bool)
     lists = pa.array(read, pa.list_(pa.string()))
     rows = np.flatnonzero(is_list.to_numpy(zero_copy_only=False))
-    places, indices = np.arange(len(text)), encoded.indices.to_numpy()
-    places[rows[is_read[indices]]] = len(text) + indices[is_read[indices]]
-    return pa.concat_arrays([otherwise.cast(lists.type), lists]).take(pa.array(places))
+    positions, indices = np.arange(len(text)), encoded.indices.to_numpy()
+    positions[rows[is_read[indices]]] = len(text) + indices[is_read[indices]]
+    return pa.concat_arrays([otherwise.cast(lists.type), lists]).take(pa.array(positions))
 
 
 def _read_list(text: str) -> list[str | None] | None:

@@ -14,11 +14,11 @@ def without_missing(rows: pa.Table, words: Sequence[str]) -> pa.Table:
     """The rows, null where a value, or a value of a list, is one of the words. Numbers are compared with the
     words that are numbers."""
     texts, numbers = pa.array(words, pa.string()), _numbers(words)
-    for place, field in enumerate(rows.schema):
-        column = rows.column(place).combine_chunks()
+    for position, field in enumerate(rows.schema):
+        column = rows.column(position).combine_chunks()
         kept = _without(column, texts, numbers)
         if kept is not column:
-            rows = rows.set_column(place, field.name, kept)
+            rows = rows.set_column(position, field.name, kept)
     return rows
 
 

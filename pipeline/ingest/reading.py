@@ -121,13 +121,13 @@ def _read_csv(path: str, file: BinaryIO, table: Table, columns: list[str]) -> It
     lines, rows, is_checked = CountedLines(plain_csv(as_utf8(file, table), table), mark), 0, has_escapes
     try:
         for batch in _csv_batches(lines, table, columns):
-            if lines.has_mark and not is_checked:
+            if lines.has_digest and not is_checked:
                 check_escapes(path, table)
                 is_checked = True
             rows += len(batch.rows) + batch.malformed
             yield batch
     except pa.ArrowInvalid:
-        if lines.has_mark and not has_escapes:
+        if lines.has_digest and not has_escapes:
             check_escapes(path, table)
         check_quotes(path, table)  # such as an open quote at the end of a block
         raise
@@ -173,9 +173,9 @@ def _csv_batches(file: CountedLines, table: Table, columns: list[str]) -> Iterat
 
 def _line_numbers(first_line: int, first: int, size: int, skipped: list[int]) -> np.ndarray:
     """The lines of rows, of which `first` stood before them, among skipped lines."""
-    places = np.arange(first, first + size)
+    positions = np.arange(first, first + size)
     rows_before = np.asarray(skipped, np.int64) - first_line - np.arange(len(skipped))
-    return places + first_line + np.searchsorted(rows_before, places, side="right")
+    return positions + first_line + np.searchsorted(rows_before, positions, side="right")
 
 
 def _malformed_csv(row: csv.InvalidRow, is_exact: bool, table: Table) -> Malformed:

@@ -1,4 +1,4 @@
-"""The first bad rows of a batch with their places and values, and what should stand there."""
+"""The first bad rows of a batch with their positions and values, and what should stand there."""
 
 from datetime import UTC, datetime
 
@@ -36,7 +36,7 @@ def first_samples(
     Args:
       batch: The rows as they were read.
       rows: Which are bad, bool [n].
-      file: The index of the file, `first_row` the place of the batch's first row in it.
+      file: The index of the file, `first_row` the position of the batch's first row in it.
       first_row: See above.
       column: The column that is wrong.
       expected: What should stand there.
@@ -45,13 +45,13 @@ def first_samples(
     return [
         Sample(
             file,
-            first_row + place,
-            None if batch.lines is None else int(batch.lines[place]),
+            first_row + position,
+            None if batch.lines is None else int(batch.lines[position]),
             column,
-            shown(written[column][place].as_py()) if column else "",
+            shown(written[column][position].as_py()) if column else "",
             expected,
         )
-        for place in np.flatnonzero(rows)[:SAMPLES].tolist()
+        for position in np.flatnonzero(rows)[:SAMPLES].tolist()
     ]
 
 

@@ -32,7 +32,7 @@ def sort_events(
       telling: The columns that tell events of the same user, item and time from each other.
 
     Returns:
-      The table with `ordinal`, the row's place among all files' rows (int64), instead of `fraction`, `file` and `row`;
+      The table with `ordinal`, the row's position among all files' rows (int64), instead of `fraction`, `file` and `row`;
       and the number of duplicates.
     """
     ordinal = offsets[table[FILE].to_numpy()] + table[ROW].to_numpy()
@@ -76,7 +76,7 @@ def as_events(table: pa.Table) -> Events:
 
 
 def _chance(ordinal: np.ndarray, seed: int) -> np.ndarray:
-    """A number for each row that tells nothing of its place, unique: uint64 [n] (the finalizer of SplitMix64)."""
+    """A number for each row that tells nothing of its position, unique: uint64 [n] (the finalizer of SplitMix64)."""
     bits = ordinal.astype(np.uint64) + np.uint64((seed + 1) * 0x9E3779B97F4A7C15 % 2**64)
     bits = (bits ^ (bits >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
     bits = (bits ^ (bits >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)

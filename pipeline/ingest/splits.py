@@ -1,6 +1,6 @@
 """Which events train, evaluate and test: pure functions of sorted events.
 
-Everywhere events are sorted by (user, time, ordinal); the ordinal is the place of the row in the whole table.
+Everywhere events are sorted by (user, time, ordinal); the ordinal is the position of the row in the whole table.
 """
 
 from dataclasses import dataclass
@@ -46,7 +46,7 @@ class Events:
 
 
 @dataclass(frozen=True)
-class Cuts:
+class SplitTimes:
     """The first eval row, the first test row and the first row that a fold does not see, by (time, ordinal), exact to
     the row; one past the end where none."""
 
@@ -64,7 +64,7 @@ def cut_ranks(rows: int, split: SplitConfig) -> tuple[int, int]:
 
 
 def time_ranks(rows: int, split: SplitConfig) -> tuple[int, ...]:
-    """The ranks of the cuts of a `global_time` split: two, and with a fold the end of what it sees."""
+    """The ranks of the split_times of a `global_time` split: two, and with a fold the end of what it sees."""
     if split.fold is None:
         return cut_ranks(rows, split)
     end = rows * (split.fold.number + 1) // (split.fold.of + 1)
@@ -87,12 +87,12 @@ def leave_last_out(events: Events, unused: int = 0) -> np.ndarray:
     return part
 
 
-def global_time(events: Events, cuts: Cuts) -> np.ndarray:
+def global_time(events: Events, split_times: SplitTimes) -> np.ndarray:
     """Events before the first cut train, before the second evaluate, the rest up to the end test: int8 [n]."""
-    parts = [_at_or_after(events, cut) for cut in (cuts.eval_start, cuts.test_start)]
+    parts = [_at_or_after(events, cut) for cut in (split_times.eval_start, split_times.test_start)]
     part = (parts[0].astype(np.int8) + parts[1]).astype(np.int8)
-    if cuts.end is not None:
-        part[_at_or_after(events, cuts.end)] = UNUSED
+    if split_times.end is not None:
+        part[_at_or_after(events, split_times.end)] = UNUSED
     return part
 
 
@@ -105,7 +105,7 @@ def permutation_parts(rows: int, split: SplitConfig) -> np.ndarray:
     """The split of every row of a table by `numpy.random.RandomState(seed).permutation`: int8 [rows].
 
     The permutation's first rows train, its last `test_share` test, so the test rows do not depend on `eval_share`.
-    Rows that cleaning drops have their place in it too. Folds turn the permutation so that each part of it is once the
+    Rows that cleaning drops have their position in it too. Folds turn the permutation so that each part of it is once the
     last.
     """
     eval_start, test_start = cut_ranks(rows, split)

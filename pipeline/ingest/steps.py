@@ -26,7 +26,7 @@ from pipeline.ingest.findings import ERRORS, Counts, Findings, as_json, as_repor
 from pipeline.ingest.overlap import add_overlap
 from pipeline.ingest.reading import read_batches
 from pipeline.ingest.sorting import ORDINAL, sort_events
-from pipeline.ingest.splits import Cuts
+from pipeline.ingest.splits import SplitTimes
 from pipeline.ingest.tables import TableError
 
 Group = tuple[int, Iterable[bytes]]
@@ -88,13 +88,15 @@ class Assemble(beam.DoFn):
     def __init__(self, plan: Plan, buckets: int) -> None:
         self._plan, self._buckets = plan, buckets
 
-    def process(self, group: tuple[int, Mapping[str, Iterable[bytes]]], rows: Rows, cuts: Cuts | None) -> Iterator[Any]:
+    def process(
+        self, group: tuple[int, Mapping[str, Iterable[bytes]]], rows: Rows, split_times: SplitTimes | None
+    ) -> Iterator[Any]:
         """Makes the windows of one bucket."""
         _, tables = group
         events, users = list(tables["events"]), list(tables["users"])
         if not events:
             return
-        assembly = Assembly(self._plan, from_bytes(events), from_bytes(users) if users else None, rows, cuts)
+        assembly = Assembly(self._plan, from_bytes(events), from_bytes(users) if users else None, rows, split_times)
         for split, example in assembly.examples():
             yield TaggedOutput(split, example)
         for bucket in partition(assembly.items(), ITEM, self._buckets):

@@ -1,4 +1,4 @@
-"""Where a table's files are and what format they have; the place that knows paths, globs, folders and spans."""
+"""Where a table's files are and what format they have; the position that knows paths, globs, folders and spans."""
 
 import glob
 import gzip
@@ -229,8 +229,10 @@ def _neighbours(folder: str, table: Table) -> str:
     parent = posixpath.dirname(table.path)
     if _is_remote(folder) or PLACEHOLDER.search(parent) or _GLOB.search(parent):
         return "Check `data.folder` and the table's `path`"
-    place = posixpath.join(folder, parent)
-    if not os.path.isdir(place):
-        return f"There is no folder {place}"
-    names = sorted(f"{name}/" if os.path.isdir(posixpath.join(place, name)) else name for name in os.listdir(place))
-    return f"{place} holds: {', '.join(names[:20]) or 'nothing'}"
+    position = posixpath.join(folder, parent)
+    if not os.path.isdir(position):
+        return f"There is no folder {position}"
+    names = sorted(
+        f"{name}/" if os.path.isdir(posixpath.join(position, name)) else name for name in os.listdir(position)
+    )
+    return f"{position} holds: {', '.join(names[:20]) or 'nothing'}"

@@ -55,8 +55,8 @@ def sample_lines(report: Report, config: Config, table: str) -> Iterator[str]:
 
 def describe(sample: Report) -> str:
     """`log.csv, line 2: t is 'soon', expected a number`; of a malformed row `log.csv, line 2 has 4 values: ...`."""
-    place = f"line {sample['line']}" if "line" in sample else f"row {sample['row']}"
-    where = f"{posixpath.basename(sample['file'])}, {place}"
+    position = f"line {sample['line']}" if "line" in sample else f"row {sample['row']}"
+    where = f"{posixpath.basename(sample['file'])}, {position}"
     if not sample["column"]:
         return f"{where} {sample['expected']}: {sample['value']!r}"
     return f"{where}: {sample['column']} is {sample['value']!r}, expected {sample['expected']}"

@@ -51,7 +51,7 @@ class Order:
       events: Indexes of the events as they were, int64 [n].
       part: The split of each event in the new order, int8 [n].
       user: The index of its user, int64 [n].
-      first: The place of each user's first event, int64 [U + 1].
+      first: The position of each user's first event, int64 [U + 1].
       counts: The number of each user's events by split, int64 [U, 3].
     """
 
@@ -72,12 +72,12 @@ class Order:
 
 @dataclass(frozen=True)
 class Windows:
-    """Windows over an `Order`: the range [start, stop) of its places, and behind it one more place, the target.
+    """Windows over an `Order`: the range [start, stop) of its positions, and behind it one more position, the target.
 
     Attributes:
       user: The index of the window's user, int64 [w].
       start, stop: The range, int64 [w].
-      target: The place of the eval or test target, int64 [w]; `NO_TARGET` in train windows.
+      target: The position of the eval or test target, int64 [w]; `NO_TARGET` in train windows.
       context: How many of the first events are no targets, int64 [w].
     """
 
@@ -96,19 +96,19 @@ class Windows:
         """Some of the windows, in another order."""
         return Windows(self.user[index], self.start[index], self.stop[index], self.target[index], self.context[index])
 
-    def places(self) -> tuple[np.ndarray, np.ndarray]:
-        """The places of all events, window after window, int64 [sum of lengths], and whether each is a target."""
+    def positions(self) -> tuple[np.ndarray, np.ndarray]:
+        """The positions of all events, window after window, int64 [sum of lengths], and whether each is a target."""
         lengths = self.lengths
         ends = np.cumsum(lengths)
         within = np.arange(lengths.sum()) - np.repeat(ends - lengths, lengths)
-        places = np.repeat(self.start, lengths) + within
+        positions = np.repeat(self.start, lengths) + within
         is_last = self.target != NO_TARGET
-        places[ends[is_last] - 1] = self.target[is_last]
-        return places, within >= np.repeat(self.context, lengths)
+        positions[ends[is_last] - 1] = self.target[is_last]
+        return positions, within >= np.repeat(self.context, lengths)
 
 
 def train_windows(order: Order, limits: Limits) -> Windows:
-    """Cuts each user's train events into windows: every event is a target exactly once.
+    """SplitTimes each user's train events into windows: every event is a target exactly once.
 
     The first window of a user has up to `max_events` targets, each later one `min_context` events of context that
     were targets before, and up to `max_events - min_context` targets.
@@ -137,7 +137,7 @@ def target_windows(order: Order, part: int, limits: Limits) -> Windows:
 
 
 def _history_stop(order: Order, target: np.ndarray, first: np.ndarray, limits: Limits) -> np.ndarray:
-    """The place behind the last event of each target's history, int64 [w]; `first`: of its user's first event."""
+    """The position behind the last event of each target's history, int64 [w]; `first`: of its user's first event."""
     behind_train = first + order.counts[order.user[target], TRAIN]
     match limits.history:
         case "train" | "frozen":
@@ -154,7 +154,7 @@ def _history_stop(order: Order, target: np.ndarray, first: np.ndarray, limits: L
 
 
 def _earlier_train(order: Order, target: np.ndarray, first: np.ndarray) -> np.ndarray:
-    """The place behind the user's last train event before each target, int64 [w]."""
+    """The position behind the user's last train event before each target, int64 [w]."""
     is_train = np.zeros(len(order.part) + 1, np.int64)
     is_train[order.events + 1] = order.part == TRAIN
     before = np.cumsum(is_train)  # of all events in the order of (user, time): those in train
@@ -162,12 +162,12 @@ def _earlier_train(order: Order, target: np.ndarray, first: np.ndarray) -> np.nd
 
 
 def seen_ranges(order: Order, windows: Windows, is_first: np.ndarray, limits: Limits) -> tuple[np.ndarray, np.ndarray]:
-    """What each eval or test target's user has met in the splits before: ranges over the places where `is_first` holds.
+    """What each eval or test target's user has met in the splits before: ranges over the positions where `is_first` holds.
 
     Args:
       order: The events.
       windows: Of `target_windows`.
-      is_first: Whether the place holds the user's first positive with its item, bool [n].
+      is_first: Whether the position holds the user's first positive with its item, bool [n].
       limits: With history `own` the splits before are the user's earlier events.
 
     Returns:

@@ -12,10 +12,10 @@ Curve = list[tuple[int, float]]
 def read_curves(model_run: str) -> dict[str, dict[str, Curve]]:
     """The curves below `train` and `eval` of the `model_run` artifact: {"train": {"loss": [(step, value), ...]}}.
 
-    Of a figure written twice for a step (a resumed training), the later one counts. Empty where nothing was logged.
+    Of a metric written twice for a step (a resumed training), the later one counts. Empty where nothing was logged.
     """
     curves = {part: _read(posixpath.join(model_run, part, "*tfevents*")) for part in ("train", "eval")}
-    return {part: figures for part, figures in curves.items() if figures}
+    return {part: metrics for part, metrics in curves.items() if metrics}
 
 
 def _read(pattern: str) -> dict[str, Curve]:

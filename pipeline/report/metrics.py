@@ -1,4 +1,4 @@
-"""The figures of a run for programs: metrics.json beside the report. docs/reference/metrics.md describes it."""
+"""The metrics of a run for programs: metrics.json beside the report. docs/reference/metrics.md describes it."""
 
 import json
 import math
@@ -16,7 +16,7 @@ _COUNTS: Final[tuple[str, ...]] = (USERS, EXAMPLES)
 def write_metrics(
     path: str | Path, config: Config, run: str, evaluation: str | None, failed: str | None, pushed: str | None
 ) -> None:
-    """Writes the figures of a run, also of one that failed before it was evaluated.
+    """Writes the metrics of a run, also of one that failed before it was evaluated.
 
     Args:
       path: The JSON file; its folder exists.
@@ -44,23 +44,23 @@ def write_metrics(
 
 
 def _split(found: Headline) -> dict[str, Any]:
-    figures = found.figures
-    counts = {name: int(figures[name]) for name in _COUNTS if name in figures}
-    names = [n for n in figures if n not in _COUNTS and not n.startswith((POPULARITY, LIFT, STANDARD_ERROR))]
-    return {"group": found.group, **counts, "metrics": {name: _metric(figures, name) for name in sorted(names)}}
+    metrics = found.metrics
+    counts = {name: int(metrics[name]) for name in _COUNTS if name in metrics}
+    names = [n for n in metrics if n not in _COUNTS and not n.startswith((POPULARITY, LIFT, STANDARD_ERROR))]
+    return {"group": found.group, **counts, "metrics": {name: _metric(metrics, name) for name in sorted(names)}}
 
 
-def _metric(figures: Mapping[str, float], name: str) -> dict[str, Any]:
-    """The model's figure, and below `popularity` and `lift` theirs where there is a baseline."""
+def _metric(metrics: Mapping[str, float], name: str) -> dict[str, Any]:
+    """The model's metric, and below `popularity` and `lift` theirs where there is a baseline."""
     beside = ((kind.rstrip("_"), kind + name) for kind in (POPULARITY, LIFT))
-    return {**_figure(figures, name), **{kind: _figure(figures, key) for kind, key in beside if key in figures}}
+    return {**_value(metrics, name), **{kind: _value(metrics, key) for kind, key in beside if key in metrics}}
 
 
-def _figure(figures: Mapping[str, float], name: str) -> dict[str, float | None]:
-    """Null where the figure is undefined, no standard error where none is known."""
-    error = figures.get(STANDARD_ERROR + name, math.nan)
+def _value(metrics: Mapping[str, float], name: str) -> dict[str, float | None]:
+    """Null where the metric is undefined, no standard error where none is known."""
+    error = metrics.get(STANDARD_ERROR + name, math.nan)
     known = {} if math.isnan(error) else {"standard_error": error}
-    return {"value": figures[name] if math.isfinite(figures[name]) else None, **known}
+    return {"value": metrics[name] if math.isfinite(metrics[name]) else None, **known}
 
 
 def _gate(verdict: Verdict) -> dict[str, Any]:

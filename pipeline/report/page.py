@@ -15,7 +15,7 @@ from markupsafe import Markup
 
 from config import Config, dump_config
 from config.fingerprint import code_fingerprint
-from pipeline.evaluation.results import Verdict, blessing_reasons, figure_text, read_metrics, read_verdicts
+from pipeline.evaluation.results import Verdict, blessing_reasons, metric_text, read_metrics, read_verdicts
 from pipeline.ingest.verdicts import TABLES, describe
 from pipeline.report import plots, tables
 from pipeline.report.curves import Curve, read_curves
@@ -54,11 +54,11 @@ class Artifacts:
 
 @dataclass(frozen=True)
 class Component:
-    """A component of the run: what became of it, its main figure, and where its outputs are."""
+    """A component of the run: what became of it, its main metric, and where its outputs are."""
 
     name: str
     state: str
-    figure: str = ""
+    metric: str = ""
     uris: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
 
@@ -69,7 +69,7 @@ def write_report(
     artifacts: Artifacts,
     components: Sequence[Component] = (),
     verdict: str = "",
-    mark: str = "",
+    digest: str = "",
 ) -> None:
     """Writes a run's report.
 
@@ -79,7 +79,7 @@ def write_report(
       artifacts: Where the run's results are, on a local file system or (but for `ingest.json`) an object store.
       components: In the order in which they ran.
       verdict: What became of the model, in a sentence.
-      mark: Of the run; see `pipeline.report.mark`.
+      digest: Of the run; see `pipeline.report.run_digest`.
 
     Raises:
       OSError: the file cannot be written, or an artifact lacks its file.
@@ -93,7 +93,7 @@ def write_report(
     )
     page = environment.get_template("page.html").render(
         name=config.name,
-        mark=mark,
+        digest=digest,
         verdict=verdict,
         components=components,
         **_evaluation(config, artifacts.evaluation),
@@ -113,27 +113,27 @@ def _seen(value: Any) -> Any:
 
 def _evaluation(config: Config, uri: str | None) -> dict[str, Any]:
     if uri is None:
-        return {"bars": None, "slices": None, "headline": {}, "gates": [], "reasons": [], "figures": {}, "asked": {}}
-    figures = tables.by_slice(read_metrics(uri))
-    headline = _headlines(figures)
+        return {"bars": None, "slices": None, "headline": {}, "gates": [], "reasons": [], "metrics": {}, "asked": {}}
+    metrics = tables.by_slice(read_metrics(uri))
+    headline = _headlines(metrics)
     metric, split = main_metric(config)
     return {
         "bars": _bars(headline),
-        "slices": _slices(figures, metric, split),
+        "slices": _slices(metrics, metric, split),
         "headline": {name: tables.headline_rows(values) for name, values in headline.items()},
         "gates": _gates(read_verdicts(uri)),
         "reasons": blessing_reasons(uri),
-        "figures": _slice_rows(figures, metric),
+        "metrics": _slice_rows(metrics, metric),
         "asked": {name: found for name, values in headline.items() if (found := tables.asked(values)).rows},
     }
 
 
-def _headlines(figures: tables.Slices) -> dict[str, tables.Values]:
+def _headlines(metrics: tables.Slices) -> dict[str, tables.Values]:
     """The warm users of each split (all where none is warm), with the split and the number of users as the name."""
     headlines = {}
-    for split in sorted({split for split, _ in figures}):
-        group = "warm" if (split, "warm") in figures else "all"
-        values = figures[split, group]
+    for split in sorted({split for split, _ in metrics}):
+        group = "warm" if (split, "warm") in metrics else "all"
+        values = metrics[split, group]
         counted = f"{group} users" if USERS in values else f"examples of {group} users"
         headlines[f"{split}, {_count(values)} {counted}"] = values
     return headlines
@@ -148,19 +148,19 @@ def _bars(headline: Mapping[str, tables.Values]) -> Markup | None:
     return Markup(plots.bars(panels)) if any(panels.values()) else None
 
 
-def _slices(figures: tables.Slices, metric: str, split: str) -> Markup | None:
+def _slices(metrics: tables.Slices, metric: str, split: str) -> Markup | None:
     pairs = [
         tables.pair(f"{name} ({_count(values)})", metric, values)
-        for (of_split, name), values in figures.items()
+        for (of_split, name), values in metrics.items()
         if of_split == split and metric in values
     ]
     return Markup(plots.slices(f"{metric} on {split}", pairs)) if 1 < len(pairs) <= _MAX_SLICES else None
 
 
-def _slice_rows(figures: tables.Slices, metric: str) -> dict[str, list[tuple[str, str, tables.Row]]]:
+def _slice_rows(metrics: tables.Slices, metric: str) -> dict[str, list[tuple[str, str, tables.Row]]]:
     """By split: the slice, its users, and the metric there."""
     rows: dict[str, list[tuple[str, str, tables.Row]]] = {}
-    for (split, name), values in figures.items():
+    for (split, name), values in metrics.items():
         row = next((row for row in tables.headline_rows(values) if row.metric == metric), None)
         if row is not None:
             rows.setdefault(split, []).append((label(name, _LONGEST), _count(values), row))
@@ -177,7 +177,7 @@ def _gates(verdicts: Sequence[Verdict]) -> list[dict[str, Any]]:
         {
             "place": f"{verdict.metric} on {verdict.split}, {verdict.users} users",
             "wanted": verdict.wanted,
-            "found": "nothing" if verdict.found is None else figure_text(verdict.found, ".4f"),
+            "found": "nothing" if verdict.found is None else metric_text(verdict.found, ".4f"),
             "passed": verdict.passed,
         }
         for verdict in verdicts
@@ -195,8 +195,8 @@ def _training(uri: str | None) -> dict[str, Any]:
 def _panels(curves: Mapping[str, Mapping[str, Curve]]) -> dict[str, dict[str, Curve]]:
     """What shares a scale shares a panel; gates are too many for one."""
     panels: dict[str, dict[str, Curve]] = {}
-    for part, figures in curves.items():
-        for name, curve in figures.items():
+    for part, metrics in curves.items():
+        for name, curve in metrics.items():
             if not name.startswith(("learning_rate", "gate/")):
                 panels.setdefault(f"{part}: {_family(part, name)}", {})[name] = curve
     return panels

@@ -4,8 +4,8 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from config import Config
-from pipeline.report.mark import Outputs, run_mark
 from pipeline.report.page import Artifacts, Component, write_report
+from pipeline.report.run_digest import Outputs, run_digest
 from pipeline.warnings import read_warnings
 
 
@@ -14,7 +14,7 @@ def report_run(
     config: Config,
     states: Mapping[str, str],
     outputs: Mapping[str, Outputs],
-    figures: Mapping[str, str] | None = None,
+    metrics: Mapping[str, str] | None = None,
     verdict: str = "",
 ) -> None:
     """Writes the report of a run, finished or failed.
@@ -24,7 +24,7 @@ def report_run(
       config: The configuration that ran.
       states: What became of each component, in the order in which they ran.
       outputs: The output artifacts of the components that have any.
-      figures: The main figure of each component.
+      metrics: The main metric of each component.
       verdict: What became of the model, in a sentence.
 
     Raises:
@@ -40,13 +40,13 @@ def report_run(
         Component(
             name,
             state,
-            (figures or {}).get(name, ""),
+            (metrics or {}).get(name, ""),
             _uris(outputs.get(name, {})),
             tuple(read_warnings(name, outputs.get(name, {}))),
         )
         for name, state in states.items()
     ]
-    write_report(path, config, artifacts, components, verdict, run_mark(config, outputs, verdict))
+    write_report(path, config, artifacts, components, verdict, run_digest(config, outputs, verdict))
 
 
 def evaluation_of(outputs: Mapping[str, Outputs]) -> str | None:

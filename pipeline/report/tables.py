@@ -1,4 +1,4 @@
-"""The report's tables: figures of an evaluation as rows that a template prints."""
+"""The report's tables: metrics of an evaluation as rows that a template prints."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -12,7 +12,7 @@ from trainer.metrics.request_forms import EVERYTHING, WORDS, of_form, without_fo
 _NAN = math.nan
 Values = Mapping[str, float]
 Slices = Mapping[tuple[str, str], Values]
-"""Figures by metric, by (split, slice)."""
+"""Metrics by metric, by (split, slice)."""
 _GROUPS = ("all", "warm", "cold")
 
 
@@ -26,17 +26,17 @@ class Row(NamedTuple):
 
 
 class Asked(NamedTuple):
-    """What requests get in the forms that services send: the metrics, and by form their figures as text."""
+    """What requests get in the forms that services send: the metrics, and by form their metrics as text."""
 
     metrics: list[str]
     rows: list[tuple[str, list[str]]]
 
 
-def by_slice(figures: Sequence[Figure]) -> dict[tuple[str, str], dict[str, float]]:
-    """The figures by (split, slice): eval before test, all before warm before cold."""
+def by_slice(metrics: Sequence[Figure]) -> dict[tuple[str, str], dict[str, float]]:
+    """The metrics by (split, slice): eval before test, all before warm before cold."""
     found: dict[tuple[str, str], dict[str, float]] = {}
-    for figure in sorted(figures, key=lambda f: (f.split, _GROUPS.index(f.slice.split(",")[0]), f.slice)):
-        found.setdefault((figure.split, figure.slice), {})[figure.metric] = figure.value
+    for metric in sorted(metrics, key=lambda f: (f.split, _GROUPS.index(f.slice.split(",")[0]), f.slice)):
+        found.setdefault((metric.split, metric.slice), {})[metric.metric] = metric.value
     return found
 
 
@@ -58,7 +58,7 @@ def headline_rows(values: Values) -> list[Row]:
 
 
 def asked(values: Values) -> Asked:
-    """Of a slice: HR and NDCG of the shortest list, recall of the longest, and the tasks' figures, form by form."""
+    """Of a slice: HR and NDCG of the shortest list, recall of the longest, and the tasks' metrics, form by form."""
     whole = [name for name in values if name == of_form(EVERYTHING, without_form(name))]
     lists = [name for name in map(without_form, whole) if "@" in name]
     ks = sorted({int(name.partition("@")[2]) for name in lists})

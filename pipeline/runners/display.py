@@ -1,4 +1,4 @@
-"""One line for each component: its name, state, seconds and main figure, live while it runs.
+"""One line for each component: its name, state, seconds and main metric, live while it runs.
 
 Where the output is no terminal (CI, nohup) nothing is written over: each line stays and begins with the time of day,
 what a component says of its progress is a line, and one that says nothing for long has a line that it still runs.
@@ -94,13 +94,13 @@ class Display:
             self._started = self._last = time.monotonic()
             self._detail, self._news, self._name = detail, news, name
 
-    def finish(self, state: State, figure: str = "") -> float:
+    def finish(self, state: State, metric: str = "") -> float:
         """The component ended so; returns its seconds."""
         with self._lock:
             self._tell_news()
             seconds = time.monotonic() - self._started
             name, self._name = self._name, ""
-            self._print(self._line(name, state, seconds, figure))
+            self._print(self._line(name, state, seconds, metric))
         return seconds
 
     def _follow(self) -> None:
@@ -126,8 +126,8 @@ class Display:
         name = self._name
         return self._line(name, "running", time.monotonic() - self._started, self._detail()) if name else Text("")
 
-    def _line(self, name: str, state: State, seconds: float, figure: str) -> Text:
+    def _line(self, name: str, state: State, seconds: float, metric: str) -> Text:
         line = Text(f"{name:<{self._width}}  ")
         line.append(f"{state:<7}", STYLES[state])
-        line.append(f" {seconds:7.1f} s  {visible(figure)}".rstrip())
+        line.append(f" {seconds:7.1f} s  {visible(metric)}".rstrip())
         return line

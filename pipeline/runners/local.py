@@ -21,9 +21,9 @@ from pipeline.push.withdraw import version_fault, version_numbers, withdrawn_fol
 from pipeline.runners.capture import captured
 from pipeline.runners.display import Display, State
 from pipeline.runners.failure import headline
-from pipeline.runners.figures import Outputs, blessing_problem, figure, pushed_version
 from pipeline.runners.follow import LogFollower
 from pipeline.runners.metadata_file import metadata_problem
+from pipeline.runners.metrics import Outputs, blessing_problem, metric, pushed_version
 from pipeline.warnings import read_warnings
 
 Figure = Callable[[str, Outputs], str]
@@ -55,9 +55,9 @@ class Outcome:
     report: Path | None = None
     """The run's page, when it was written, now or before."""
     metrics: Path | None = None
-    """The run's figures as JSON, likewise."""
+    """The run's metrics as JSON, likewise."""
     report_problem: str = ""
-    """Why page and figures could not be written."""
+    """Why page and metrics could not be written."""
 
 
 def run_local(config: Config, verbose: bool = False) -> Outcome:
@@ -86,42 +86,42 @@ def run_local(config: Config, verbose: bool = False) -> Outcome:
         prepare_devices(config.training)  # before another component starts TensorFlow
         return create_pipeline(config)
 
-    figures: dict[str, str] = {}
+    metrics: dict[str, str] = {}
 
     def describe(name: str, outputs: Outputs) -> str:
-        figures[name] = figure(name, outputs, config)
-        return figures[name]
+        metrics[name] = metric(name, outputs, config)
+        return metrics[name]
 
     outcome = run_pipeline(build, Path(home), verbose, describe)
     with captured(outcome.log, verbose):
         _judge(outcome)
-        _report(config, outcome, figures)
+        _report(config, outcome, metrics)
     return outcome
 
 
-def _report(config: Config, outcome: Outcome, figures: dict[str, str]) -> None:
-    """Writes the run's page and figures, unless those that stand are of this run.
+def _report(config: Config, outcome: Outcome, metrics: dict[str, str]) -> None:
+    """Writes the run's page and metrics, unless those that stand are of this run.
 
     A page that fails does not fail the run: `report_problem` says what was wrong.
     """
-    page, metrics = Path(paths.report(config)), Path(paths.metrics(config))
+    page, file = Path(paths.report(config)), Path(paths.metrics(config))
     try:
-        from pipeline.report.mark import has_mark, run_mark
+        from pipeline.report.run_digest import has_digest, run_digest
 
-        is_new = outcome.failed or not has_mark(page, run_mark(config, outcome.outputs, outcome.verdict))
-        if is_new or not metrics.exists():
+        is_new = outcome.failed or not has_digest(page, run_digest(config, outcome.outputs, outcome.verdict))
+        if is_new or not file.exists():
             from pipeline.report.metrics import write_metrics
             from pipeline.report.run import evaluation_of, report_run
 
             evaluation = evaluation_of(outcome.outputs)
-            write_metrics(metrics, config, outcome.run_id, evaluation, outcome.failed, outcome.pushed)
-            report_run(page, config, outcome.states, outcome.outputs, figures, outcome.verdict)
+            write_metrics(file, config, outcome.run_id, evaluation, outcome.failed, outcome.pushed)
+            report_run(page, config, outcome.states, outcome.outputs, metrics, outcome.verdict)
     except Exception as error:
         print("the report could not be written:")
         traceback.print_exc()
         outcome.report_problem = headline(error)
     else:
-        outcome.report, outcome.metrics = page, metrics
+        outcome.report, outcome.metrics = page, file
 
 
 def _judge(outcome: Outcome) -> None:
@@ -157,7 +157,7 @@ def run_pipeline(
     build: Callable[[], Any],
     home: Path,
     verbose: bool = False,
-    figure: Figure = lambda name, outputs: "",
+    metric: Figure = lambda name, outputs: "",
 ) -> Outcome:
     """Runs a `tfx.dsl.Pipeline` with its metadata, lock and logs in `home`.
 
@@ -165,7 +165,7 @@ def run_pipeline(
       build: Makes the pipeline; called when the log is open, for TFX is not silent when it is imported.
       home: The folder of `metadata.sqlite` and `logs/`.
       verbose: Show the whole log on the terminal.
-      figure: The main figure of a finished component, from its id and its outputs.
+      metric: The main metric of a finished component, from its id and its outputs.
 
     Raises:
       ConfigError: the folder cannot be written to.
@@ -179,7 +179,7 @@ def run_pipeline(
         if problem := metadata_problem(metadata):
             raise RunError(problem)
         with captured(outcome.log, verbose) as terminal:
-            run = _Run(outcome, terminal, not verbose, figure)
+            run = _Run(outcome, terminal, not verbose, metric)
             run.everything(build, metadata)
     outcome.seconds = time.monotonic() - began
     return outcome
@@ -209,10 +209,10 @@ class _Run:
         outcome: Outcome,
         terminal: TextIO,
         live: bool,
-        figure: Figure,
+        metric: Figure,
     ):
         self._outcome, self._terminal, self._live = outcome, terminal, live
-        self._figure = figure
+        self._metric = metric
 
     def everything(self, build: Callable[[], Any], metadata_path: Path) -> None:
         """Builds, compiles and runs, until all components ran or one failed."""
@@ -249,7 +249,7 @@ class _Run:
         self._outcome.states[node.name] = state
         self._outcome.outputs[node.name] = outputs
         if node.is_shown:
-            display.finish(state, self._figure(node.name, outputs))
+            display.finish(state, self._metric(node.name, outputs))
         if warnings := read_warnings(node.name, outputs):
             self._outcome.warnings[node.name] = warnings
             for text in warnings:

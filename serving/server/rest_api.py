@@ -180,7 +180,7 @@ class RestApi:
         return web.json_response({"model_spec": _as_dict(response.model_spec), "metadata": metadata})
 
     def _resolved(self, spec: model_pb2.ModelSpec) -> model_pb2.ModelSpec:
-        """The spec with a version in place of a label."""
+        """The spec with a version instead of a label."""
         if spec.WhichOneof("version_choice") == "version_label":
             spec.version.value = self._repository.model(spec.name).labelled(spec.version_label)
         return spec

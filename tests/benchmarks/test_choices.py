@@ -3,7 +3,7 @@ import pandas as pd
 
 from benchmarks import choices
 from benchmarks.choices import NDCG, RMSE, Row
-from benchmarks.protocol import Figure
+from benchmarks.protocol import Metric
 from benchmarks.quality.logs import drifting_events, write_few
 
 
@@ -18,8 +18,8 @@ def test_a_baseline_is_better_by_more_than_a_standard_error():
 
 
 def test_rows_hold_the_models_and_the_baselines_figures(monkeypatch):
-    ranked = {"popularity": {"warm": Figure(0.2, 0.03, 5), "cold": Figure(0.3, 0.01, 7)}}
-    baselines = {NDCG: ranked, RMSE: {"bias model": {"all": Figure(1.0, 0.1, 40)}}}
+    ranked = {"popularity": {"warm": Metric(0.2, 0.03, 5), "cold": Metric(0.3, 0.01, 7)}}
+    baselines = {NDCG: ranked, RMSE: {"bias model": {"all": Metric(1.0, 0.1, 40)}}}
     monkeypatch.setattr(choices, "_baselines", lambda examples: baselines)
     slices = {"warm": {NDCG: 0.25, "stderr_ndcg@10": 0.04}, "cold": {}, "all": {RMSE: 0.9}}
     warm, rated = choices.rows_of("log", [{"examples": "", "slices": slices}])

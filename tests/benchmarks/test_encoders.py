@@ -12,4 +12,4 @@ def test_every_encoder_that_is_asked_for_has_a_row(monkeypatch, capsys):
     # The norm's scale and offset; the GRU's kernels 2 x 2 x 6 and biases 6 + 2, four rates and a mixture of 8 x 2.
     rows = [line.replace("│", " ").split() for line in printed.splitlines() if "│" in line]
     assert [row[:2] for row in rows] == [["mean", "4"], ["gru+decay", str(4 + 24 + 8 + 4 + 16)]]
-    assert all(float(figure) > 0 for row in rows for figure in row[2:])
+    assert all(float(metric) > 0 for row in rows for metric in row[2:])

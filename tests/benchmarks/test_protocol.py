@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from benchmarks.protocol import Figure, ranking_figures, rating_figures, target_ranks, user_metrics
+from benchmarks.protocol import Metric, ranking_metrics, rating_metrics, target_ranks, user_metrics
 
 INF = math.inf
 
@@ -58,23 +58,23 @@ def test_with_lists_of_their_own_the_ideal_is_one_for_each_target():
 
 
 def test_averages_are_over_users_with_cold_ones_apart():
-    figures = ranking_figures(np.array([1, 50, 2, 200]), np.array([0, 1, 2, 2]), np.array([False, False, True, True]))
-    assert figures["warm"]["hr@10"] == Figure(0.5, 0.5, 2)
-    assert figures["warm"]["recall@100"] == Figure(1.0, 0.0, 2)
-    assert figures["cold"]["recall@100"].mean == 0.5
-    assert figures["cold"]["hr@10"].count == 1
-    assert "cold" not in ranking_figures(np.array([1]), np.array([0]), np.array([False]))
+    metrics = ranking_metrics(np.array([1, 50, 2, 200]), np.array([0, 1, 2, 2]), np.array([False, False, True, True]))
+    assert metrics["warm"]["hr@10"] == Metric(0.5, 0.5, 2)
+    assert metrics["warm"]["recall@100"] == Metric(1.0, 0.0, 2)
+    assert metrics["cold"]["recall@100"].mean == 0.5
+    assert metrics["cold"]["hr@10"].count == 1
+    assert "cold" not in ranking_metrics(np.array([1]), np.array([0]), np.array([False]))
 
 
 def test_the_error_is_the_deviation_over_the_root_of_the_count():
-    figure = Figure.of(np.array([1.0, 2.0, 3.0, 6.0]))
-    assert (figure.mean, figure.count) == (3.0, 4)
-    assert figure.error == pytest.approx(math.sqrt(14 / 3) / 2)
-    assert math.isnan(Figure.of(np.array([1.0])).error)
+    metric = Metric.of(np.array([1.0, 2.0, 3.0, 6.0]))
+    assert (metric.mean, metric.count) == (3.0, 4)
+    assert metric.error == pytest.approx(math.sqrt(14 / 3) / 2)
+    assert math.isnan(Metric.of(np.array([1.0])).error)
 
 
 def test_ratings_are_clipped_to_the_scale_and_warm_rows_stand_apart():
-    figures = rating_figures(np.array([7.0, 2.0, 0.0]), np.array([5.0, 4.0, 2.0]), np.array([0, 0, 1], bool), (1, 5))
-    assert figures["all"]["rmse"].mean == pytest.approx(math.sqrt((0 + 4 + 1) / 3))
-    assert figures["warm"]["rmse"].mean == pytest.approx(math.sqrt(2))
-    assert figures["warm"]["rmse"].count == 2
+    metrics = rating_metrics(np.array([7.0, 2.0, 0.0]), np.array([5.0, 4.0, 2.0]), np.array([0, 0, 1], bool), (1, 5))
+    assert metrics["all"]["rmse"].mean == pytest.approx(math.sqrt((0 + 4 + 1) / 3))
+    assert metrics["warm"]["rmse"].mean == pytest.approx(math.sqrt(2))
+    assert metrics["warm"]["rmse"].count == 2

@@ -59,7 +59,7 @@ def test_dumped_configuration_reads_back_equal(path):
             "label: rating}",
             "labl: rating, label: rating}",
             "shop.yaml:10: `tasks.rating.labl`: unknown key. Did you mean `label`? "
-            "Allowed: weight, where, hidden, dropout, label, habits, kind, min, max",
+            "Allowed: weight, where, hidden, dropout, label, baseline, kind, min, max",
         ),
         (
             "tasks:",

@@ -8,13 +8,13 @@ import pytest
 from config import ConfigError, load_config, parse_config
 
 BASE = "name: shop\ndata: {folder: d, interactions: {path: e.csv}}\n"
-LEVELS = "abcdefghijkl"
+BIAS = "abcdefghijkl"
 
 
 def bomb(first: str, level: str) -> str:
     """Nine times as many values in each line as in the line before: 9^12 in the last."""
-    lines = [f"{LEVELS[0]}: &{LEVELS[0]} {first}"]
-    for before, name in pairwise(LEVELS):
+    lines = [f"{BIAS[0]}: &{BIAS[0]} {first}"]
+    for before, name in pairwise(BIAS):
         lines.append(f"{name}: &{name} {level.format(','.join([f'*{before}'] * 9))}")
     return "\n".join(lines) + "\n"
 

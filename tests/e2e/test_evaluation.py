@@ -1,4 +1,4 @@
-"""The evaluation's figures equal those that NumPy computes from the scores of another signature."""
+"""The evaluation's metrics equal those that NumPy computes from the scores of another signature."""
 
 from pathlib import Path
 from typing import Any

@@ -35,8 +35,8 @@ def before() -> Mapping[str, Any]:
 @pytest.mark.parametrize(
     ("key", "value", "rerun"),
     [
-        ("tasks.rating.habits", None, {"Trainer"}),
-        ("tasks.rating.habits", {"mood": [60]}, {"Trainer"}),
+        ("tasks.rating.baseline", None, {"Trainer"}),
+        ("tasks.rating.baseline", {"session_bias": [60]}, {"Trainer"}),
         ("model.neighbours", None, {"Trainer"}),
         ("tasks.rating.weight", 0.7, TRAINED),
         ("tasks.rating.hidden", [8], TRAINED),

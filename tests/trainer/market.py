@@ -58,7 +58,7 @@ def market_attributes(item_ids: np.ndarray) -> Attributes:
 
 
 def market_model(config: Config, graph: tft.TFTransformOutput) -> RecommenderModel:
-    """Random weights; of the items 100 to 119 each has the tables' rows of the item 20 places before it."""
+    """Random weights; of the items 100 to 119 each has the tables' rows of the item 20 positions before it."""
     tf.keras.utils.set_random_seed(3)
     features, catalogue = model_features(config, graph), load_catalogue([], graph, config)
     statistics = {"rating": LabelStatistics(3.0, 2.0), "like": LabelStatistics(0.5, 0.5)}

@@ -50,7 +50,7 @@ def main(data_file: str, folder: Path) -> None:
 
 
 def worse() -> dict[str, float]:
-    """The figures of an epoch that is no better than the one before."""
+    """The metrics of an epoch that is no better than the one before."""
     return {"loss": 1.0}
 
 

@@ -10,7 +10,7 @@ from pipeline.infra.replay import differences
 from tests.trainer.served import history, serialized, shop, transform_graph
 from tests.trainer.small import encoder_config, write_rows
 from trainer.arguments import RunArguments
-from trainer.export.prediction_log import ANSWERS_FILE, read_calls
+from trainer.export.prediction_log import GOLDEN_RESPONSES_FILE, read_prediction_log
 from trainer.run import TrainingJob, checkpoint_folder, run_fn
 
 TUNED = {"training.batch_size": 4}
@@ -81,7 +81,7 @@ def job(tmp_path_factory):
             run_fn(arguments(folder, folder / "checkpoints", TUNED))
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("trainer.training.loop.TrainingLoop._epoch", fail)
-        run_fn(arguments(folder, folder / "checkpoints", TUNED, code="g", habits={"weights": {"levels": 1.0}}))
+        run_fn(arguments(folder, folder / "checkpoints", TUNED, code="g", baseline={"weights": {"bias": 1.0}}))
     return folder
 
 
@@ -94,7 +94,7 @@ def test_the_result_is_written_beside_the_logs(job):
     assert (result["epochs"], result["steps"]) == (1, 4)  # 16 windows by the tuned batch size
     assert set(result["train"]) == {"retrieval", "like"}
     assert {"loss", "ndcg@3", "like/auc"} <= set(result["evaluation"])
-    assert result["weights"] == {"like": {"levels": 1.0}}
+    assert result["weights"] == {"like": {"bias": 1.0}}
     assert list((job / "logs" / "train").iterdir())
     assert json.loads((job / "logs" / "index.json").read_text())["kind"] == "exact"
 
@@ -128,14 +128,17 @@ def test_other_keys_of_the_epochs_are_another_training(job, tmp_path):
         return checkpoint_folder(told, ["train.gz"])
 
     one = folder({})
-    assert folder({}, habits=None) == folder({}, code="g") == folder({"model.neighbours": None}) == one
+    assert folder({}, baseline=None) == folder({}, code="g") == folder({"model.neighbours": None}) == one
     others = [folder({"model.dimension": 4}), folder({}, weight=2.0), folder({"training.seed": 1})]
     assert len({one, *others}) == 4
 
 
 def test_every_signature_has_an_expected_answer_which_the_export_gives_too(job):
     signatures = tf.saved_model.load(str(job / "model")).signatures
-    calls = {call.request.model_spec.signature_name: call for call in read_calls(str(job / "logs" / ANSWERS_FILE))}
+    calls = {
+        call.request.model_spec.signature_name: call
+        for call in read_prediction_log(str(job / "logs" / GOLDEN_RESPONSES_FILE))
+    }
     assert set(calls) == set(signatures)
     for name, call in calls.items():
         inputs = {key: tf.constant(tf.make_ndarray(value)) for key, value in call.request.inputs.items()}
@@ -145,7 +148,10 @@ def test_every_signature_has_an_expected_answer_which_the_export_gives_too(job):
 
 
 def test_expected_answers_are_about_real_rows_and_nobody(job):
-    calls = {call.request.model_spec.signature_name: call for call in read_calls(str(job / "logs" / ANSWERS_FILE))}
+    calls = {
+        call.request.model_spec.signature_name: call
+        for call in read_prediction_log(str(job / "logs" / GOLDEN_RESPONSES_FILE))
+    }
     real, nobody = map(tf.train.Example.FromString, calls["recommend"].request.inputs["examples"].string_val)
     assert list(real.features.feature["item_id"].bytes_list.value) == [b"i3", b"i1"]
     assert nobody == tf.train.Example()

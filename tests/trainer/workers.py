@@ -14,7 +14,7 @@ from tests.trainer.replicas import RULE, WINDOWS, retrieval
 from tests.trainer.small import encoder_config, small_model
 from trainer.data.batching import BatchPlan
 from trainer.data.dataset import WindowData
-from trainer.distributed.collectives import losses_explained, measured_by_chief, meet
+from trainer.distributed.collectives import barrier, losses_explained, measured_by_chief
 from trainer.distributed.strategies import is_chief, make_strategy
 from trainer.model.recommender import RecommenderModel
 from trainer.training.loop import TrainingLoop
@@ -64,7 +64,7 @@ def train(strategy: tf.distribute.Strategy, data_file: str, folder: Path, killed
 def evaluation(
     model: RecommenderModel, strategy: tf.distribute.Strategy, killed_in: int
 ) -> Callable[[], dict[str, float]]:
-    """The chief's figures; asking another worker is an error."""
+    """The chief's metrics; asking another worker is an error."""
 
     def evaluate() -> dict[str, float]:
         epoch = int(model.step.numpy()) // STEPS
@@ -84,7 +84,7 @@ def main(index: str, data_file: str, folder: Path) -> None:
         np.savez(folder / f"{index}.npz", **train(strategy, data_file, folder))
         if index == "1":
             os._exit(7)
-        meet(strategy)
+        barrier(strategy)
 
 
 if __name__ == "__main__":

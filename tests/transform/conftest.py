@@ -39,7 +39,7 @@ features:
     - {name: hour, kind: time, part: hour}
     - {name: slot, kind: time}
     - {name: price, kind: numeric}
-    - {name: place, kind: cross, of: [device, page], buckets: 20}
+    - {name: position, kind: cross, of: [device, page], buckets: 20}
   outcome:
     - {name: rating, kind: categorical}
   trend: {days: []}

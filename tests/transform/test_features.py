@@ -19,7 +19,7 @@ def test_every_feature_has_its_form_and_size(config: Config, tft_output: tft.TFT
         ModelFeature("context_hour", "context", "category", 24 + 1),
         ModelFeature("context_slot", "context", "category", 168 + 1),
         ModelFeature("context_price", "context", "number", None),
-        ModelFeature("context_place", "context", "category", 20 + 1),
+        ModelFeature("context_position", "context", "category", 20 + 1),
         ModelFeature("outcome_rating", "outcome", "category", 3 + 1 + 1),
         ModelFeature("item_genres", "item", "categories", 2 + 3 + 1),
         ModelFeature("item_title", "item", "categories", 3 + 1 + 1),

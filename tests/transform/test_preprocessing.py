@@ -117,7 +117,7 @@ def test_time(transform: Transform) -> None:
 
 def test_cross_of_events_stays_aligned(windows: dict[str, list[list]]) -> None:
     tv, pc, phone = tf.strings.to_hash_bucket_fast(["tv\x1fhome", "pc\x1flist", "phone\x1f"], 20).numpy()
-    assert windows["context_place"][:2] == [[tv, tv, 20, pc], [phone, phone]]
+    assert windows["context_position"][:2] == [[tv, tv, 20, pc], [phone, phone]]
 
 
 def test_cross_of_a_user_who_lacks_a_part(transform: Transform) -> None:

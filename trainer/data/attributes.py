@@ -59,12 +59,12 @@ def load_attributes(file_pattern: str | Sequence[str], item_ids: NDArray[np.obje
         return {}
     patterns = [file_pattern] if isinstance(file_pattern, str) else file_pattern
     files = sorted(f for pattern in patterns for f in tf.io.gfile.glob(pattern))
-    index = {bytes(item): place for place, item in enumerate(item_ids)}
+    index = {bytes(item): position for position, item in enumerate(item_ids)}
     found: dict[str, list[tuple[NDArray[Any], NDArray[np.int64]]]] = {f.name: [] for f in features}
     for item, columns in _batches(files, features, index):
         for name, column in columns.items():
-            places = item[column.indices[:, 0]]
-            found[name].append((column.values.numpy()[places >= 0], places[places >= 0]))
+            positions = item[column.indices[:, 0]]
+            found[name].append((column.values.numpy()[positions >= 0], positions[positions >= 0]))
     return {f.name: _attribute(f, found[f.name], len(item_ids)) for f in features}
 
 

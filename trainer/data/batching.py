@@ -97,7 +97,7 @@ def plan_batches(training: TrainingConfig, summary: DataSummary, replicas: int) 
     """
     if training.batch_size is not None:
         return BatchPlan.mixed(training.batch_size, summary.windows)
-    bounds = tuple(_cuts(summary, replicas))
+    bounds = tuple(_split_times(summary, replicas))
     groups = list(pairwise([0, *bounds, len(summary.windows_of_length)]))
     sizes = tuple(_size(summary, start, end, replicas) for start, end in groups)
     counts = (int(summary.windows_of_length[start:end].sum()) for start, end in groups)
@@ -105,7 +105,7 @@ def plan_batches(training: TrainingConfig, summary: DataSummary, replicas: int) 
     return BatchPlan(bounds, sizes, steps, summary.windows)
 
 
-def _cuts(summary: DataSummary, replicas: int) -> Iterator[int]:
+def _split_times(summary: DataSummary, replicas: int) -> Iterator[int]:
     """Powers of two, where the windows on both sides fill a batch."""
     windows, start = summary.windows_of_length, 0
     for power in range(2, len(windows).bit_length()):

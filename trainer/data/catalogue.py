@@ -148,5 +148,5 @@ def _table(feature: ModelFeature, column: _Column, index: NDArray[np.int64], siz
 
 
 def _positions(rows: NDArray[np.int64]) -> NDArray[np.int64]:
-    """The place of each value inside its (ascending) row: [0, 0, 1, 4] -> [0, 1, 0, 0]."""
+    """The position of each value inside its (ascending) row: [0, 0, 1, 4] -> [0, 1, 0, 0]."""
     return np.arange(len(rows)) - np.searchsorted(rows, rows)

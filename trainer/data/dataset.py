@@ -10,7 +10,7 @@ import tensorflow as tf
 from config import feature_names
 from trainer.data.batching import BatchPlan, DataSummary, LabelStatistics
 from trainer.data.windows import MASK, Window, WindowSpec, dense_windows, row_lengths
-from trainer.distributed.sharding import Share
+from trainer.distributed.sharding import BatchShard
 
 _CACHED_BYTES = 1 << 30
 """Files that together are smaller than this on disk are read once and kept in memory, still serialized."""
@@ -43,7 +43,9 @@ class WindowData:
         if sum(tf.io.gfile.stat(f).length for f in self.files) < _CACHED_BYTES:
             self.records = self.records.cache()
 
-    def training_batches(self, plan: BatchPlan, seed: int, epoch: int, share: Share | None = None) -> tf.data.Dataset:
+    def training_batches(
+        self, plan: BatchPlan, seed: int, epoch: int, share: BatchShard | None = None
+    ) -> tf.data.Dataset:
         """One epoch of window batches in an order that depends on seed and epoch only; the last ones may be smaller.
 
         Args:
@@ -101,7 +103,7 @@ class WindowData:
                     total[i] += float(value)
         return DataSummary(windows, targets, {name: _statistics(*total) for name, total in sums.items()})
 
-    def _own(self, batches: tf.data.Dataset, share: Share | None) -> tf.data.Dataset:
+    def _own(self, batches: tf.data.Dataset, share: BatchShard | None) -> tf.data.Dataset:
         """Cut before they are parsed: a worker parses its own share only."""
         return self.windows_of(batches if share is None else share.of(batches))
 

@@ -100,10 +100,10 @@ def sample_users(data: WindowData, windows: int, seed: int, per_user: int = 1) -
     """
     scan = _scan(data)
     chosen = choose_windows(scan, windows, seed, per_user)
-    place = np.full(len(scan.user), -1)
-    place[chosen.window] = np.arange(len(chosen.window))
+    position = np.full(len(scan.user), -1)
+    position[chosen.window] = np.arange(len(chosen.window))
     records = [b""] * len(chosen.window)
-    for index, record in _taken(data, place):
+    for index, record in _taken(data, position):
         records[index] = record
     return UserSample(data, records, chosen.user, chosen.positives, chosen.coverage)
 
@@ -125,7 +125,7 @@ class Scan(NamedTuple):
 
 
 class Chosen(NamedTuple):
-    """The chosen windows, N of n users, in the order of keys: places int64 [N] in the scan, `user` int64 [N] in [0, n),
+    """The chosen windows, N of n users, in the order of keys: positions int64 [N] in the scan, `user` int64 [N] in [0, n),
     and as in `UserSample`."""
 
     window: NDArray[np.int64]
@@ -140,7 +140,7 @@ def choose_windows(scan: Scan, windows: int, seed: int, per_user: int = 1) -> Ch
     is_cold, draw = scan.is_cold[first], _mixed(key, seed)
     taken = _drawn_users(np.minimum(count, per_user), is_cold, draw, windows)
     most = _most_windows(count[taken], windows, per_user)
-    # By the user's draw, then by the window's: places in this order are the same for every order of files.
+    # By the user's draw, then by the window's: positions in this order are the same for every order of files.
     order = np.lexsort((_mixed(scan.window, seed), key[user], draw[user]))
     order = order[taken[user[order]]]
     starts = np.flatnonzero(np.diff(user[order], prepend=-1))
@@ -191,10 +191,10 @@ def _keys(batch: dict[str, tf.Tensor]) -> tuple[_Keys, _Keys, NDArray[np.bool_],
     return np.where(user >= 0, user.view(np.uint64), window), window, is_cold, is_positive
 
 
-def _taken(data: WindowData, place: NDArray[np.int64]) -> Iterator[tuple[int, bytes]]:
-    """The chosen records with their places in the sample."""
-    places = tf.data.Dataset.from_tensor_slices(place)
-    pairs = tf.data.Dataset.zip((places, data.records)).filter(lambda where, _: where >= 0)
+def _taken(data: WindowData, position: NDArray[np.int64]) -> Iterator[tuple[int, bytes]]:
+    """The chosen records with their positions in the sample."""
+    positions = tf.data.Dataset.from_tensor_slices(position)
+    pairs = tf.data.Dataset.zip((positions, data.records)).filter(lambda where, _: where >= 0)
     for where, record in pairs.as_numpy_iterator():
         yield int(where), record
 

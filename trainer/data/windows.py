@@ -78,7 +78,7 @@ class _Frame:
     lengths: tf.Tensor
     width: tf.Tensor
 
-    def place(self, values: tf.SparseTensor | None, default: float, dtype: tf.DType) -> tf.Tensor:
+    def dense(self, values: tf.SparseTensor | None, default: float, dtype: tf.DType) -> tf.Tensor:
         """Values [B, *] in the order of the events -> [B, width]."""
         empty = tf.fill([self.rows, self.width], tf.cast(default, dtype))
         if values is None:
@@ -101,7 +101,7 @@ def _windows(features: Mapping[str, tf.SparseTensor], spec: WindowSpec, slots: i
     frame = _Frame(items.dense_shape[0], lengths, tf.minimum(longest, spec.config.model.history.max_events))
     window = {MASK: frame.mask()}
     for name, default, dtype in _event_features(spec):
-        window[name] = frame.place(features.get(name), default, dtype)
+        window[name] = frame.dense(features.get(name), default, dtype)
     for name in (feature_names.IS_POSITIVE, feature_names.IS_TARGET):
         window[name] = (window[name] > 0) & window[MASK]
     return window | _user_features(features, spec, frame.rows)

@@ -23,13 +23,13 @@ def _joined(values: tf.Tensor) -> tf.Tensor:
     return tf.distribute.get_strategy().gather(values, axis=0)
 
 
-def meet(strategy: tf.distribute.Strategy) -> None:
+def barrier(strategy: tf.distribute.Strategy) -> None:
     """Waits until all workers have come here."""
     if is_multi_worker(strategy):
         gathered(strategy, "")
 
 
-def said_by_chief(strategy: tf.distribute.Strategy, say: Callable[[], str]) -> str:
+def broadcast_from_chief(strategy: tf.distribute.Strategy, say: Callable[[], str]) -> str:
     """What the chief says; the others wait for it and say nothing."""
     return "".join(gathered(strategy, say() if is_chief(strategy) else ""))
 
@@ -37,15 +37,15 @@ def said_by_chief(strategy: tf.distribute.Strategy, say: Callable[[], str]) -> s
 def measured_by_chief(
     strategy: tf.distribute.Strategy, measure: Callable[[], dict[str, float]] | None
 ) -> Callable[[], dict[str, float]] | None:
-    """The same figures for all workers, digit by digit, so that all decide the same: when training stops, which epoch
+    """The same metrics for all workers, digit by digit, so that all decide the same: when training stops, which epoch
     was the best, when the rate falls. The chief measures, the others wait."""
     if measure is None or not is_multi_worker(strategy):
         return measure
-    return lambda: json.loads(said_by_chief(strategy, lambda: json.dumps(measure())))
+    return lambda: json.loads(broadcast_from_chief(strategy, lambda: json.dumps(measure())))
 
 
 def check_alike(strategy: tf.distribute.Strategy, found: Mapping[str, int]) -> None:
-    """Makes sure that all workers set out from the same place: later they would wait for each other for ever.
+    """Makes sure that all workers set out from the same position: later they would wait for each other for ever.
 
     Raises:
         RuntimeError: in every worker, where one has found something else.

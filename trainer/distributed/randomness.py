@@ -3,7 +3,7 @@
 import tensorflow as tf
 
 _SITE, _REPLICA = 1 << 32, 1 << 48
-"""Apart in the seed, so that no two places and replicas share one."""
+"""Apart in the seed, so that no two positions and replicas share one."""
 
 
 class Randomness:
@@ -20,7 +20,7 @@ class Randomness:
         self._sites = 0
 
     def new_site(self) -> int:
-        """A number for one place that draws: two places never draw the same numbers."""
+        """A number for one position that draws: two positions never draw the same numbers."""
         self._sites += 1
         return self._sites
 
@@ -77,7 +77,7 @@ class BlankHistory(tf.keras.layers.Layer):
         self._site = randomness.new_site() if rate else 0
 
     def call(self, last: tf.Tensor, training: bool = False) -> tf.Tensor:
-        """The place of the last event before each position, int [B, L] -> the same with more of -1, for none."""
+        """The position of the last event before each position, int [B, L] -> the same with more of -1, for none."""
         if not training or self._rate == 0:
             return last
         drawn = tf.random.stateless_uniform(tf.shape(last), self._randomness.replica_seed(self._site))

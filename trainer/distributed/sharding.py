@@ -6,7 +6,7 @@ import tensorflow as tf
 
 
 @dataclass(frozen=True)
-class Share:
+class BatchShard:
     """Every worker makes the same global batches and keeps its own parts of them: so the plan of batches is one plan,
     and all workers take the same number of steps.
 
@@ -23,7 +23,7 @@ class Share:
     parts: int = 1
 
     @classmethod
-    def of_pipeline(cls, context: tf.distribute.InputContext) -> "Share":
+    def of_pipeline(cls, context: tf.distribute.InputContext) -> "BatchShard":
         """That of one worker's input pipeline."""
         parts = context.num_replicas_in_sync
         count = parts // context.num_input_pipelines

@@ -6,14 +6,14 @@ from typing import Any, Final
 import tensorflow as tf
 
 from trainer.export.eval_requests import read_windows
-from trainer.export.prediction_log import prediction_log, write_calls
+from trainer.export.prediction_log import prediction_log, write_prediction_log
 from trainer.export.saved_model import Exported, input_specs
-from trainer.export.signatures.calls import Rows
+from trainer.export.signatures.sample_inputs import Rows
 
 _WINDOWS: Final = 16
 
 
-def write_expected_answers(exported: Exported, eval_pattern: str, path: str) -> None:
+def write_golden_responses(exported: Exported, eval_pattern: str, path: str) -> None:
     """Asks every signature of the model in memory about eval windows and one that knows nothing.
 
     Args:
@@ -23,7 +23,7 @@ def write_expected_answers(exported: Exported, eval_pattern: str, path: str) -> 
     """
     nobody, unknown = tf.train.Example(), b""
     rows = Rows([*read_windows(eval_pattern, _WINDOWS), nobody], [*exported.some_items(), unknown])
-    write_calls(path, _asked(exported, rows))
+    write_prediction_log(path, _asked(exported, rows))
 
 
 def _asked(exported: Exported, rows: Rows) -> Iterator[Any]:

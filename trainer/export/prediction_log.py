@@ -10,7 +10,7 @@ from typing import Any, Final
 import tensorflow as tf
 from tensorflow_serving.apis import prediction_log_pb2
 
-ANSWERS_FILE: Final = "expected_answers.tfrecord"
+GOLDEN_RESPONSES_FILE: Final = "expected_answers.tfrecord"
 """In the `model_run` artifact: a call of every signature, with the answer of the Trainer's own model."""
 WARMUP_FILE: Final = "assets.extra/tf_serving_warmup_requests"
 """In the SavedModel: where TensorFlow Serving looks for them."""
@@ -31,7 +31,7 @@ def prediction_log(signature: str, inputs: Tensors, outputs: Tensors | None = No
     return log
 
 
-def write_calls(path: str, logs: Iterable[Any]) -> None:
+def write_prediction_log(path: str, logs: Iterable[Any]) -> None:
     """Writes PredictionLogs as a TFRecord file; its folder is made."""
     tf.io.gfile.makedirs(path.rpartition("/")[0])
     with tf.io.TFRecordWriter(path) as writer:
@@ -39,7 +39,7 @@ def write_calls(path: str, logs: Iterable[Any]) -> None:
             writer.write(log.SerializeToString())
 
 
-def read_calls(path: str) -> list[Any]:
+def read_prediction_log(path: str) -> list[Any]:
     """The PredictLogs (request and response) of a file. Raises `tf.errors.NotFoundError` when there is none."""
     records = tf.data.TFRecordDataset(path).as_numpy_iterator()
     return [prediction_log_pb2.PredictionLog.FromString(record).predict_log for record in records]

@@ -32,7 +32,7 @@ class QuantisedTable(tf.keras.layers.Layer):
 
 
 def quantise_tables(model: RecommenderModel) -> None:
-    """Puts quantised tables in the place of a trained model's: ids of items and users, values of features.
+    """Puts quantised tables in the position of a trained model's: ids of items and users, values of features.
 
     What is exported afterwards (embeddings, index, expected answers) is made of them.
     """

@@ -17,7 +17,7 @@ from config import Config, feature_names
 from trainer.data.attributes import Attributes
 from trainer.export.index.build import IndexReport, build_index
 from trainer.export.index.exact import Index
-from trainer.export.prediction_log import WARMUP_FILE, write_calls
+from trainer.export.prediction_log import WARMUP_FILE, write_prediction_log
 from trainer.export.signatures.diversity import Diversity
 from trainer.export.signatures.evaluate import Evaluation
 from trainer.export.signatures.explain import Explainer
@@ -27,7 +27,7 @@ from trainer.export.signatures.interests import Interests
 from trainer.export.signatures.reader import RequestReader
 from trainer.export.signatures.recommend import Answer, Recommender
 from trainer.export.user_snapshot import Snapshot, SnapshotTable
-from trainer.export.warmup import warmup_calls
+from trainer.export.warmup import warmup_requests
 from trainer.model.recommender import RecommenderModel
 from trainer.stacking.recommender import StackedRecommender
 from trainer.training.distillation import teach_function
@@ -67,7 +67,7 @@ def export_model(
         config: the configuration that the model was built from.
         path: a folder that does not exist or is empty.
         queries: float32 [N, D + 1], a sample of the queries to expect, which the index is tuned with. Missing: the
-            items take their place.
+            items take their position.
         attributes: the items' raw attributes that `config.serving` names.
         snapshot: what is known of users whose requests do not say.
         asked_share: of the users, for whom `evaluate` also answers in the forms of requests that services send.
@@ -82,8 +82,10 @@ def export_model(
     exported = Exported(module, module.concrete_signatures())
     tf.saved_model.save(module, path, signatures=exported.signatures)
     specs = {name: input_specs(function) for name, function in exported.signatures.items()}
-    calls = warmup_calls(specs, tft_output.raw_feature_spec(), exported.some_items(), config.model.history.max_events)
-    write_calls(f"{path}/{WARMUP_FILE}", calls)
+    calls = warmup_requests(
+        specs, tft_output.raw_feature_spec(), exported.some_items(), config.model.history.max_events
+    )
+    write_prediction_log(f"{path}/{WARMUP_FILE}", calls)
     return exported
 
 

@@ -47,7 +47,7 @@ def load_snapshot(data: WindowData, spec: WindowSpec) -> Snapshot:
     batches = list(_events(data, spec))
     columns = {name: np.concatenate([batch[name] for batch in batches]) for name in batches[0]}
     order = np.lexsort(
-        [columns[key] for key in ("place", "window", "begin", "end", feature_names.TIME, feature_names.USER_ID)]
+        [columns[key] for key in ("position", "window", "begin", "end", feature_names.TIME, feature_names.USER_ID)]
     )
     user = columns[feature_names.USER_ID][order]
     from_end = np.searchsorted(user, user, side="right") - np.arange(len(user))
@@ -74,16 +74,16 @@ def _events(data: WindowData, spec: WindowSpec) -> Iterator[Arrays]:
         arrays = {name: values.numpy() for name, values in window.items()}
         item, user, time = arrays[feature_names.ITEM_ID], arrays[feature_names.USER_ID], arrays[feature_names.TIME]
         is_kept = arrays[feature_names.IS_TARGET] & arrays[feature_names.IS_POSITIVE] & (item != spec.item_count)
-        row, place = np.nonzero(is_kept & (user < spec.user_count)[:, np.newaxis])
+        row, position = np.nonzero(is_kept & (user < spec.user_count)[:, np.newaxis])
         begin = np.where(arrays["mask"], time, np.iinfo(np.int64).max).min(axis=1, initial=np.iinfo(np.int64).max)
         yield {
-            **{name: arrays[name][row, place].astype(dtype) for name, dtype in _columns(spec)},
+            **{name: arrays[name][row, position].astype(dtype) for name, dtype in _columns(spec)},
             feature_names.USER_ID: user[row],
-            feature_names.TIME: time[row, place],
+            feature_names.TIME: time[row, position],
             "begin": begin[row],
             "end": time.max(axis=1, initial=0)[row],
             "window": row + first,
-            "place": place,
+            "position": position,
         }
         first += len(user)
 

@@ -12,7 +12,7 @@ import tensorflow as tf
 from config import feature_names
 from trainer.export.eval_requests import set_values
 from trainer.export.prediction_log import prediction_log
-from trainer.export.signatures.calls import Rows, Specs
+from trainer.export.signatures.sample_inputs import Rows, Specs
 
 _SKIPPED: Final = ("evaluate", "evaluation_labels")
 _BATCHES: Final = (1, 8)
@@ -21,7 +21,7 @@ _VALUES: Final[dict[tf.DType, Any]] = {tf.string: _WORD, tf.int64: 0, tf.float32
 _PER_EVENT: Final = (feature_names.context_feature(""), feature_names.outcome_feature(""))
 
 
-def warmup_calls(
+def warmup_requests(
     specs: Mapping[str, Specs], schema: Mapping[str, tf.io.VarLenFeature], items: Sequence[bytes], max_events: int
 ) -> Iterator[Any]:
     """PredictionLogs for every signature that callers use: no history, a full one, and a batch of both.

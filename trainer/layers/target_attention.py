@@ -24,8 +24,8 @@ class History(NamedTuple):
     @classmethod
     def of(cls, events: tf.Tensor, visible: tf.Tensor) -> "History":
         """A query at each of L positions sees the visible events strictly before it: float [B, L, D], bool [B, L]."""
-        place = tf.range(tf.shape(visible)[1])
-        return cls(events, (place < place[:, tf.newaxis]) & visible[:, tf.newaxis])
+        index = tf.range(tf.shape(visible)[1])
+        return cls(events, (index < index[:, tf.newaxis]) & visible[:, tf.newaxis])
 
     def newest(self) -> "History":
         """For the query at the last position alone."""
@@ -33,7 +33,7 @@ class History(NamedTuple):
 
 
 class TargetAttention(tf.keras.layers.Layer):
-    """The sum of the past events, each weighed by an activation unit of the event and the candidate.
+    """The sum of the past events, each weighted by an activation unit of the event and the candidate.
 
     Zhou et al., "Deep Interest Network for Click-Through Rate Prediction" (2018). The unit is a dense layer of 8 units
     (leaky ReLU) over event, candidate and their product, and a linear one. Its weights are no shares: the strength of
@@ -83,7 +83,7 @@ class TargetAttention(tf.keras.layers.Layer):
 
 
 def attended_ahead(
-    attention: TargetAttention, vectors: tf.Tensor, history: History, place: tf.Tensor, position: tf.Tensor, span: int
+    attention: TargetAttention, vectors: tf.Tensor, history: History, index: tf.Tensor, position: tf.Tensor, span: int
 ) -> tf.Tensor:
     """What the history that a position sees says about the items of events from there on.
 
@@ -93,7 +93,7 @@ def attended_ahead(
         attention: the layer.
         vectors: float [B, L, D], of the window's items.
         history: of queries at each of the L positions.
-        place: int64 [T, 2], row and position of the queries.
+        index: int64 [T, 2], row and position of the queries.
         position: int64 [T, N], of the items in the row: less than `span` after the query's.
         span: S.
 
@@ -101,10 +101,10 @@ def attended_ahead(
         float [T, N, D].
     """
     length = tf.shape(vectors, tf.int64)[1]
-    first = tf.reduce_min(tf.concat([place[:, 1], [length - 1]], axis=0))
+    first = tf.reduce_min(tf.concat([index[:, 1], [length - 1]], axis=0))
     ahead = tf.range(first, length)[:, tf.newaxis] + tf.range(span, dtype=tf.int64)
     candidates = tf.gather(vectors, tf.reshape(tf.minimum(ahead, length - 1), [-1]), axis=1)
     found = attention(candidates, History(history.events, tf.repeat(history.sees[:, first:], span, axis=1)))
-    query = place[:, 1:]
+    query = index[:, 1:]
     cell = (query - first) * span + position - query
-    return tf.gather_nd(found, tf.stack([place[:, :1] + tf.zeros_like(cell), cell], axis=-1))
+    return tf.gather_nd(found, tf.stack([index[:, :1] + tf.zeros_like(cell), cell], axis=-1))

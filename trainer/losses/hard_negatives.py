@@ -7,7 +7,7 @@ import tensorflow as tf
 from config.tasks import HardNegatives
 from trainer.distributed.randomness import Randomness
 from trainer.distributed.strategies import global_concat
-from trainer.losses.negatives import Negatives, NegativeSampler, make_negatives, places_in
+from trainer.losses.negatives import Negatives, NegativeSampler, make_negatives, positions_in
 from trainer.losses.targets import RetrievalTargets
 from trainer.metrics.ranks import top_items
 
@@ -68,31 +68,31 @@ class MinedNegatives(tf.Module):
         mined = tf.sort(tf.unique(global_concat(self.mine(targets, query))).y)
         mined = mined[tf.searchsorted(mined, tf.constant([0], tf.int64))[0] :]
         others = self._others(targets, query)
-        is_other = places_in(mined, others.item) == tf.size(mined, tf.int64)
+        is_other = positions_in(mined, others.item) == tf.size(mined, tf.int64)
         item = tf.concat([mined, others.item[is_other]], axis=0)
         log_weight = tf.concat([tf.zeros_like(mined, tf.float32), others.log_weight[is_other]], axis=0)
         return make_negatives(item, log_weight, targets.blocked)
 
     def mine(self, targets: RetrievalTargets, query: tf.Tensor) -> tf.Tensor:
         """The best items of one target of each window of this replica: int64 [number of items], -1 where too few."""
-        place = self._places(targets)
+        index = self._places(targets)
         size = self._index.shape[0]
         rows = max(1, _SCORES // size)
 
         def search(start: tf.Tensor, found: tf.TensorArray) -> tuple[tf.Tensor, tf.TensorArray]:
-            part = place[start * rows : (start + 1) * rows]
+            part = index[start * rows : (start + 1) * rows]
             scores = tf.matmul(tf.gather(query, part), self._index, transpose_b=True)
             best = top_items(scores, self._count, tf.gather(targets.blocked, part), mask_seen=True)
             return start + 1, found.write(start, tf.reshape(best, [-1]))
 
-        parts = tf.maximum(1, (tf.size(place) + rows - 1) // rows)
+        parts = tf.maximum(1, (tf.size(index) + rows - 1) // rows)
         found = tf.TensorArray(tf.int64, parts, infer_shape=False, element_shape=[None])
         _, found = tf.while_loop(lambda start, _: start < parts, search, (tf.constant(0), found))
         return found.concat()
 
     def _places(self, targets: RetrievalTargets) -> tf.Tensor:
         """One of the T targets of each window: int32 [windows]."""
-        count = tf.unique_with_counts(targets.place[:, 0]).count
+        count = tf.unique_with_counts(targets.index[:, 0]).count
         drawn = tf.random.stateless_uniform([], self._randomness.global_seed(self._site))
         chosen = tf.cast(drawn * tf.cast(count, tf.float32), tf.int32)
         return tf.cumsum(count, exclusive=True) + tf.minimum(chosen, count - 1)

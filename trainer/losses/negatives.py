@@ -18,7 +18,7 @@ class Negatives(NamedTuple):
     Attributes:
         item: int64 [N], distinct.
         log_weight: float [N], added to their scores: the logarithm of how many items each stands for.
-        blocked: int64 [T, M], the places in `item` of those that are no negatives in each row; distinct, N pads.
+        blocked: int64 [T, M], the positions in `item` of those that are no negatives in each row; distinct, N pads.
     """
 
     item: tf.Tensor
@@ -53,15 +53,15 @@ def make_negatives(item: tf.Tensor, log_weight: tf.Tensor, blocked: tf.Tensor) -
     """Negatives from items int64 [N] with their weights float [N], and the items int64 [T, M] that are none."""
     order = tf.argsort(item)
     item = tf.gather(item, order)
-    return Negatives(item, tf.gather(log_weight, order), places_in(item, blocked))
+    return Negatives(item, tf.gather(log_weight, order), positions_in(item, blocked))
 
 
-def places_in(sorted_items: tf.Tensor, item: tf.Tensor) -> tf.Tensor:
+def positions_in(sorted_items: tf.Tensor, item: tf.Tensor) -> tf.Tensor:
     """Where items [...] stand among the N sorted ones: int64 [...], N where they do not."""
     count = tf.size(sorted_items, tf.int64)
-    place = tf.searchsorted(sorted_items, tf.reshape(item, [-1]), out_type=tf.int64)
-    place = tf.reshape(place, tf.shape(item))
-    return tf.where(tf.gather(tf.concat([sorted_items, [-1]], axis=0), place) == item, place, count)
+    position = tf.searchsorted(sorted_items, tf.reshape(item, [-1]), out_type=tf.int64)
+    position = tf.reshape(position, tf.shape(item))
+    return tf.where(tf.gather(tf.concat([sorted_items, [-1]], axis=0), position) == item, position, count)
 
 
 class Draws(Protocol):

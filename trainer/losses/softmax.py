@@ -63,7 +63,7 @@ class Choices(NamedTuple):
     blocked: tf.Tensor
 
 
-def weighed_log_sum(
+def weighted_log_sum(
     query: tf.Tensor,
     choices: Choices,
     weight: tf.Tensor,
@@ -119,7 +119,7 @@ class _Sums(NamedTuple):
 
 
 class _Blocks(NamedTuple):
-    """The arguments of `weighed_log_sum`, taken block by block."""
+    """The arguments of `weighted_log_sum`, taken block by block."""
 
     query: tf.Tensor
     choices: Choices
@@ -210,10 +210,10 @@ class _Selection(NamedTuple):
 def _masked(terms: list[tf.Tensor], blocked: tf.Tensor) -> tf.Tensor:
     """The sum of the terms [r, N] with `BLOCKED` added to the columns [r, M]."""
     shape = tf.shape(terms[0], tf.int64)
-    place = tf.where((blocked >= 0) & (blocked < shape[1]))
-    # To add a mask takes a fraction of the time of an update of the scores in place (`tensor_scatter_nd_update`).
+    position = tf.where((blocked >= 0) & (blocked < shape[1]))
+    # To add a mask takes a fraction of the time of an update of the scores in position (`tensor_scatter_nd_update`).
     mask = tf.raw_ops.SparseToDense(
-        sparse_indices=place[:, 0] * shape[1] + tf.gather_nd(blocked, place),
+        sparse_indices=position[:, 0] * shape[1] + tf.gather_nd(blocked, position),
         output_shape=tf.reduce_prod(shape, keepdims=True),
         sparse_values=BLOCKED,
         default_value=0.0,

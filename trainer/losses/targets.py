@@ -13,7 +13,7 @@ class RetrievalTargets(NamedTuple):
     """The T positions that a window batch trains retrieval at.
 
     Attributes:
-        place: int64 [T, 2], row and position.
+        index: int64 [T, 2], row and position.
         item: int64 [T, G], the positives from there on, V where there is none or it is no target.
         weight: float [T, G], 1 / gap scaled to sum 1; 0 where there is no target.
         event_item: int64 [T], the item of the position's own event.
@@ -22,7 +22,7 @@ class RetrievalTargets(NamedTuple):
         window_item: int64 [T, L], all positives of the position's window; distinct, V pads.
     """
 
-    place: tf.Tensor
+    index: tf.Tensor
     item: tf.Tensor
     weight: tf.Tensor
     event_item: tf.Tensor
@@ -40,9 +40,9 @@ def retrieval_targets(window: Window, task: RetrievalTask, size: int) -> Retriev
     """
     item = window[feature_names.ITEM_ID]
     positive = window[MASK] & window[feature_names.IS_POSITIVE]
-    place = tf.where(positive & window[feature_names.IS_TARGET] & (item < size))
-    following = tf.gather_nd(_following_positives(item, positive, task.next_events, size), place)
-    row, position = place[:, 0], place[:, 1:]
+    index = tf.where(positive & window[feature_names.IS_TARGET] & (item < size))
+    following = tf.gather_nd(_following_positives(item, positive, task.next_events, size), index)
+    row, position = index[:, 0], index[:, 1:]
     positives = tf.where(positive, item, size)
     window_item = tf.gather(tf.where(~_repeats(positives), positives, size), row)
     history = tf.where(tf.range(tf.shape(item, tf.int64)[1]) < position, window_item, size)
@@ -55,7 +55,7 @@ def retrieval_targets(window: Window, task: RetrievalTask, size: int) -> Retriev
     weight = tf.where(is_target, 1 / tf.range(1, task.next_events + 1, dtype=tf.float32), 0)
     weight = tf.math.divide_no_nan(weight, tf.reduce_sum(weight, axis=-1, keepdims=True))
     blocked = tf.concat([following, history], axis=1)
-    return RetrievalTargets(place, following, weight, tf.gather_nd(item, place), blocked, window_item)
+    return RetrievalTargets(index, following, weight, tf.gather_nd(item, index), blocked, window_item)
 
 
 def _following_positives(item: tf.Tensor, positive: tf.Tensor, count: int, size: int) -> tf.Tensor:

@@ -8,7 +8,7 @@ from trainer.data.catalogue import PADDING, CatalogueTable
 from transform.features import ModelFeature
 
 
-class ListFigures:
+class ListMetrics:
     """Novelty and intra-list distance of the first K items of lists.
 
     Novelty is the mean self-information -log2 p of the items (Zhou et al., "Solving the apparent diversity-accuracy
@@ -38,15 +38,15 @@ class ListFigures:
     def __call__(self, items: tf.Tensor) -> dict[str, tf.Tensor]:
         """Lists int64 [B, M], -1 where there are fewer items -> float [B, |ks|] by name, NaN where undefined.
 
-        `intra_list_distance` needs two items, and an item feature to compare. No K: no figures.
+        `intra_list_distance` needs two items, and an item feature to compare. No K: no metrics.
         """
         if not self._ks:
             return {}
-        figures = {"novelty": tf.stack([self.novelty(items[:, :k]) for k in self._ks], axis=1)}
+        metrics = {"novelty": tf.stack([self.novelty(items[:, :k]) for k in self._ks], axis=1)}
         if self._features:
             distances = [self.distance(items[:, :k]) for k in self._ks]
-            figures["intra_list_distance"] = tf.stack(distances, axis=1)
-        return figures
+            metrics["intra_list_distance"] = tf.stack(distances, axis=1)
+        return metrics
 
     def novelty(self, items: tf.Tensor) -> tf.Tensor:
         """int64 [B, K] -> bits, float [B]."""
@@ -91,7 +91,7 @@ def squared_norms(values: tf.Tensor, weights: tf.Tensor, size: int) -> tf.Tensor
     """The squared lengths of sparse vectors.
 
     Args:
-        values: int64 [R, N], places in [0, size), repeated ones are added up; others should have the weight 0.
+        values: int64 [R, N], positions in [0, size), repeated ones are added up; others should have the weight 0.
         weights: float [R, N].
         size: of the vectors.
 
@@ -100,6 +100,6 @@ def squared_norms(values: tf.Tensor, weights: tf.Tensor, size: int) -> tf.Tensor
     """
     rows = tf.shape(values, tf.int64)[0]
     cells = tf.range(rows)[:, tf.newaxis] * size + tf.maximum(values, 0)
-    cell, place = tf.unique(tf.reshape(cells, [-1]))
-    sums = tf.math.unsorted_segment_sum(tf.reshape(weights, [-1]), place, tf.size(cell))
+    cell, position = tf.unique(tf.reshape(cells, [-1]))
+    sums = tf.math.unsorted_segment_sum(tf.reshape(weights, [-1]), position, tf.size(cell))
     return tf.math.unsorted_segment_sum(sums**2, cell // size, rows)

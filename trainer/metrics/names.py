@@ -39,7 +39,7 @@ _LOWER_IS_BETTER: Final = ("log_loss", "rmse", "mae")
 
 
 def ranking_metrics(ks: tuple[int, ...]) -> list[str]:
-    """The names of the figures that are averaged over users: recall@K, ndcg@K, hr@K for every K, and mrr."""
+    """The names of the metrics that are averaged over users: recall@K, ndcg@K, hr@K for every K, and mrr."""
     return [f"{metric}@{k}" for metric in ("recall", "ndcg", "hr") for k in ks] + ["mrr"]
 
 
@@ -51,13 +51,13 @@ def coverage_metrics(ks: tuple[int, ...]) -> list[str]:
 def list_metrics(config: Config) -> list[str]:
     """The names of novelty@K and, where items have categorical features, intra_list_distance@K."""
     is_compared = any(not isinstance(f, Numeric) or f.scale == "quantile" for f in config.features.item)
-    figures = ("novelty", "intra_list_distance") if is_compared else ("novelty",)
-    return [f"{figure}@{k}" for figure in figures for k in config.evaluation.ks if k <= MAX_TOP_ITEMS]
+    metrics = ("novelty", "intra_list_distance") if is_compared else ("novelty",)
+    return [f"{metric}@{k}" for metric in metrics for k in config.evaluation.ks if k <= MAX_TOP_ITEMS]
 
 
 def cold_item_metrics(ks: tuple[int, ...]) -> list[str]:
-    """The names of the figures of cold items: in the full catalogue, and among such items only."""
-    return [f"{place}{metric}@{k}" for place in COLD_PLACES for metric in ("recall", "ndcg") for k in ks]
+    """The names of the metrics of cold items: in the full catalogue, and among such items only."""
+    return [f"{position}{metric}@{k}" for position in COLD_PLACES for metric in ("recall", "ndcg") for k in ks]
 
 
 def index_recall_metric(config: Config) -> str | None:

@@ -4,12 +4,12 @@ A user's answers are the labelled targets of one split, each scored before its e
 
 - pairwise_accuracy: of the user's pairs of targets with different labels, the share whose higher label has the higher
   score, ties counted half; with labels 0 and 1 it is the user's AUC;
-- ndcg (Järvelin and Kekäläinen 2002): the targets ordered by score, DCG = sum of gain / log2(1 + place) over all of
+- ndcg (Järvelin and Kekäläinen 2002): the targets ordered by score, DCG = sum of gain / log2(1 + position) over all of
   them, the gain being the label, 0 where it is negative; divided by the best possible DCG. Equal scores share the mean
-  of their places' discounts.
+  of their positions' discounts.
 
 Users without two different labels do not count, nor for ndcg those without a positive one. So a split with one target a
-user (`leave_last_out`) has neither figure.
+user (`leave_last_out`) has neither metric.
 """
 
 from collections.abc import Iterable, Sequence
@@ -46,7 +46,7 @@ class Scores(NamedTuple):
     score: Floats
 
 
-class OrderFigures:
+class OrderMetrics:
     """Folds answers into the averages over users, their standard errors, and the number of users.
 
     A user's answers may come in any order and number, so all are kept to the end: 24 bytes each.
@@ -65,19 +65,19 @@ class OrderFigures:
         return [joined(Scores, [part for state in states for part in state])]
 
     def read(self, state: list[Scores]) -> dict[str, float]:
-        """The figures; NaN without a user that counts, the standard error with fewer than two."""
+        """The metrics; NaN without a user that counts, the standard error with fewer than two."""
         answers = joined(Scores, state)
-        by_user = order_figures(answers)
-        figures = {USERS: float((~np.isnan(by_user[0])).sum()), "examples": float(len(answers.user))}
+        by_user = order_metrics(answers)
+        metrics = {USERS: float((~np.isnan(by_user[0])).sum()), "examples": float(len(answers.user))}
         for name, values in zip(ORDER_METRICS, by_user, strict=True):
             counted = values[~np.isnan(values)]
-            figures[name] = float(counted.mean()) if counted.size else np.nan
+            metrics[name] = float(counted.mean()) if counted.size else np.nan
             error = counted.std(ddof=1) / np.sqrt(counted.size) if counted.size > 1 else np.nan
-            figures[STANDARD_ERROR + name] = float(error)
-        return figures
+            metrics[STANDARD_ERROR + name] = float(error)
+        return metrics
 
 
-def order_figures(answers: Scores) -> Floats:
+def order_metrics(answers: Scores) -> Floats:
     """The metrics of every user, float [2, U] in the order of `ORDER_METRICS`, users by key; NaN where undefined."""
     users, user = np.unique(answers.user, return_inverse=True)
     order = np.argsort(user, kind="stable")

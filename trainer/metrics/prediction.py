@@ -36,7 +36,7 @@ class Answers(NamedTuple):
         return Answers(self.label[kept], self.prediction[kept], self.weight[kept])
 
 
-class RegressionFigures:
+class RegressionMetrics:
     """rmse and mae. The state is [weight, squared errors, absolute errors]."""
 
     def start(self) -> Floats:
@@ -54,7 +54,7 @@ class RegressionFigures:
         return np.sum(list(states), axis=0)
 
     def read(self, state: Floats) -> dict[str, float]:
-        """The figures; NaN without rows."""
+        """The metrics; NaN without rows."""
         weight, squared, absolute = state
         return {
             "rmse": float(np.sqrt(ratio(squared, weight))),
@@ -72,7 +72,7 @@ class BinaryState(NamedTuple):
     buckets: Floats
 
 
-class BinaryFigures:
+class BinaryMetrics:
     """auc, log_loss, accuracy, precision, recall, f1, calibration."""
 
     def start(self) -> BinaryState:
@@ -96,7 +96,7 @@ class BinaryFigures:
         return BinaryState(*(np.sum(parts, axis=0) for parts in zip(*states, strict=True)))
 
     def read(self, state: BinaryState) -> dict[str, float]:
-        """The figures; NaN where undefined, as the AUC of a single class."""
+        """The metrics; NaN where undefined, as the AUC of a single class."""
         weight, labels, predictions, entropy = state.sums
         (_, false_positive), (false_negative, true_positive) = state.confusion
         return {
@@ -111,9 +111,9 @@ class BinaryFigures:
         }
 
 
-def _totals(place: npt.NDArray[np.int64], weight: Floats, size: int) -> Floats:
-    """The weight of negatives and positives [2, size / 2] by place."""
-    return np.bincount(place, weight, size).astype(np.float64).reshape(2, -1)
+def _totals(position: npt.NDArray[np.int64], weight: Floats, size: int) -> Floats:
+    """The weight of negatives and positives [2, size / 2] by position."""
+    return np.bincount(position, weight, size).astype(np.float64).reshape(2, -1)
 
 
 def _auc(negatives: Floats, positives: Floats) -> float:
@@ -126,7 +126,7 @@ def ratio(above: Any, below: Any) -> float:
     return float(above / below) if below else float("nan")
 
 
-class ClassFigures:
+class ClassMetrics:
     """accuracy and log_loss of answers whose labels and predictions are [N, C]: the target's shares of the classes,
     and probabilities. The state is [weight, right answers, cross-entropy]."""
 
@@ -146,6 +146,6 @@ class ClassFigures:
         return np.sum(list(states), axis=0)
 
     def read(self, state: Floats) -> dict[str, float]:
-        """The figures; NaN without rows."""
+        """The metrics; NaN without rows."""
         weight, right, entropy = state
         return {"accuracy": ratio(right, weight), "log_loss": ratio(entropy, weight), "examples": float(weight)}

@@ -6,7 +6,7 @@ Definitions, for a user with n target events of ranks r_1..r_n in the full catal
 - hr@K: 1 if any r_i <= K, else 0;
 - mrr: 1 / min r_i;
 - ndcg@K (Järvelin and Kekäläinen 2002, binary gain): DCG = sum of 1 / log2(1 + r_i) over r_i <= K, divided by the best
-  possible DCG. With a frozen history the n targets stand in one list, so the best is the sum over the places
+  possible DCG. With a frozen history the n targets stand in one list, so the best is the sum over the positions
   1..min(K, n). With a rolling history each target has a list of its own, whose best is 1: the sum is divided by n.
 """
 
@@ -32,7 +32,7 @@ class Targets(NamedTuple):
         return Targets(self.user[chosen], self.rank[chosen], self.popularity_rank[chosen])
 
 
-def figures_by_user(targets: Targets, ks: Sequence[int], one_list: bool) -> Floats:
+def metrics_by_user(targets: Targets, ks: Sequence[int], one_list: bool) -> Floats:
     """The metrics of every user, for the model and for the popularity baseline.
 
     Args:
@@ -51,7 +51,7 @@ def figures_by_user(targets: Targets, ks: Sequence[int], one_list: bool) -> Floa
     ranks = np.stack([targets.rank[order], targets.popularity_rank[order]])
     if not users.size:
         return np.empty((2, 0, 3 * len(ks) + 1))
-    return _figures(ranks, starts, counts, np.asarray(ks), one_list)
+    return _metrics(ranks, starts, counts, np.asarray(ks), one_list)
 
 
 def ideal_gain(k: int, count: Integers) -> Floats:
@@ -60,12 +60,12 @@ def ideal_gain(k: int, count: Integers) -> Floats:
     return cumulative[np.minimum(k, count) - 1]
 
 
-def _figures(ranks: Floats, starts: Integers, counts: Integers, ks: Integers, one_list: bool) -> Floats:
+def _metrics(ranks: Floats, starts: Integers, counts: Integers, ks: Integers, one_list: bool) -> Floats:
     hit = ranks[..., None] <= ks
     hits = np.add.reduceat(hit.astype(np.float64), starts, axis=1)
     gain = np.add.reduceat(hit / np.log2(1 + ranks)[..., None], starts, axis=1)
     if one_list:
-        # Ranks in one list differ; where request times set two lists apart after all, the figure stays at most 1.
+        # Ranks in one list differ; where request times set two lists apart after all, the metric stays at most 1.
         ndcg = np.minimum(gain / np.stack([ideal_gain(int(k), counts) for k in ks], axis=-1), 1.0)
     else:
         ndcg = gain / counts[:, None]

@@ -1,4 +1,4 @@
-"""The place of a target among all items, and the best items, with the user's earlier items set aside."""
+"""The position of a target among all items, and the best items, with the user's earlier items set aside."""
 
 import tensorflow as tf
 
@@ -20,17 +20,17 @@ def target_ranks(scores: tf.Tensor, target: tf.Tensor, seen: tf.Tensor, mask_see
     """
     size = tf.shape(scores, tf.int64)[1]
     is_known = _is_item(target, size)
-    place = tf.where(is_known, target, 0)[:, tf.newaxis]
-    score = tf.gather(scores, place, batch_dims=1)
+    position = tf.where(is_known, target, 0)[:, tf.newaxis]
+    score = tf.gather(scores, position, batch_dims=1)
     items = tf.range(size)[tf.newaxis]
-    behind = tf.math.count_nonzero(_is_behind(scores, items, score, place), axis=1)
+    behind = tf.math.count_nonzero(_is_behind(scores, items, score, position), axis=1)
     rank = size - behind
     if mask_seen:
         seen = _distinct(seen, size)
         counts = _is_item(seen, size)
-        is_ahead = ~_is_behind(tf.gather(scores, tf.where(counts, seen, 0), batch_dims=1), seen, score, place)
+        is_ahead = ~_is_behind(tf.gather(scores, tf.where(counts, seen, 0), batch_dims=1), seen, score, position)
         rank -= tf.math.count_nonzero(counts & is_ahead, axis=1)
-        is_known &= ~tf.reduce_any(seen == place, axis=1)
+        is_known &= ~tf.reduce_any(seen == position, axis=1)
     return tf.where(is_known, tf.cast(rank, tf.float32), float("inf"))
 
 
@@ -65,9 +65,9 @@ def _is_item(index: tf.Tensor, size: tf.Tensor) -> tf.Tensor:
     return (index >= 0) & (index < size)
 
 
-def _is_behind(scores: tf.Tensor, items: tf.Tensor, score: tf.Tensor, place: tf.Tensor) -> tf.Tensor:
-    """Whether items [., N] with their scores [B, N] come after the one at `place` [B, 1] with `score` [B, 1]."""
-    return (scores < score) | ((scores == score) & (items > place))
+def _is_behind(scores: tf.Tensor, items: tf.Tensor, score: tf.Tensor, position: tf.Tensor) -> tf.Tensor:
+    """Whether items [., N] with their scores [B, N] come after the one at `position` [B, 1] with `score` [B, 1]."""
+    return (scores < score) | ((scores == score) & (items > position))
 
 
 def _distinct(items: tf.Tensor, padding: tf.Tensor) -> tf.Tensor:

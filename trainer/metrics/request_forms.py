@@ -27,7 +27,7 @@ WORDS: Final[Mapping[str, str]] = {
 
 REQUEST_RANK: Final = "request_rank"
 """The output of `evaluate`: the target's rank for each form, NaN where it was not asked in the forms."""
-_FIGURES: Final[Mapping[type[object], str]] = {RegressionTask: "rmse", BinaryTask: "auc"}
+_METRICS: Final[Mapping[type[object], str]] = {RegressionTask: "rmse", BinaryTask: "auc"}
 
 
 def request_forms(config: Config) -> tuple[str, ...]:
@@ -48,15 +48,15 @@ def request_ranking_metrics(config: Config) -> list[str]:
     return [f"{form}_{metric}" for form in request_forms(config) for metric in kinds]
 
 
-def request_figure(config: Config, task: str) -> str | None:
-    """The figure of a task that is measured in every form: `rmse`, `auc`; None for other kinds."""
-    return _FIGURES.get(type(config.tasks[task])) if request_forms(config) else None
+def request_metric(config: Config, task: str) -> str | None:
+    """The metric of a task that is measured in every form: `rmse`, `auc`; None for other kinds."""
+    return _METRICS.get(type(config.tasks[task])) if request_forms(config) else None
 
 
 def request_task_metrics(config: Config) -> list[str]:
     """`rating/ids_alone_rmse`, ... in every form."""
-    found = [(task, request_figure(config, task)) for task in config.ranking]
-    return [f"{task}/{form}_{figure}" for task, figure in found if figure for form in request_forms(config)]
+    found = [(task, request_metric(config, task)) for task in config.ranking]
+    return [f"{task}/{form}_{metric}" for task, metric in found if metric for form in request_forms(config)]
 
 
 def request_output(task: str) -> str:

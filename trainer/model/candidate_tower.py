@@ -130,11 +130,11 @@ class WindowItems:
 
     def vectors(self, item: tf.Tensor) -> tf.Tensor:
         """See `BatchItems`."""
-        return tf.gather(self._vectors, self._place(item))
+        return tf.gather(self._vectors, self._position(item))
 
     def embeddings(self, item: tf.Tensor) -> tf.Tensor:
         """See `BatchItems`."""
-        return tf.gather(self._embeddings, self._place(item))
+        return tf.gather(self._embeddings, self._position(item))
 
-    def _place(self, item: tf.Tensor) -> tf.Tensor:
+    def _position(self, item: tf.Tensor) -> tf.Tensor:
         return tf.reshape(tf.searchsorted(self._item, tf.reshape(item, [-1])), tf.shape(item))

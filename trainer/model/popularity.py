@@ -85,17 +85,17 @@ class AddedCounts:
         # Between two moments that follow each other cells need adding once, whoever asks for them.
         edge = tf.unique(tf.sort(tf.reshape(moment, [-1]))).y
         span = tf.searchsorted(edge, tf.range(self._buckets, dtype=tf.int64), side="right")
-        place = tf.reshape(tf.searchsorted(edge, tf.reshape(moment, [-1])), tf.shape(moment))
-        before = tf.gather(self._before(self._items if item is None else item, span, tf.size(edge)), place)
+        position = tf.reshape(tf.searchsorted(edge, tf.reshape(moment, [-1])), tf.shape(moment))
+        before = tf.gather(self._before(self._items if item is None else item, span, tf.size(edge)), position)
         return Moments(tf.math.log1p(tf.cast(before[:, :1] - before[:, 1:], tf.float32)), row)
 
     def _before(self, item: tf.Tensor, span: tf.Tensor, edges: tf.Tensor) -> tf.Tensor:
         """int32 [edges, n]: the counts of n items before each edge."""
         cells = tf.ragged.range(tf.gather(self._starts, item), tf.gather(self._starts, item + 1))
-        slot, place = tf.cast(cells.value_rowids(), tf.int32), cells.flat_values
-        row = tf.gather(span, tf.gather(self._bucket, place))
+        slot, position = tf.cast(cells.value_rowids(), tf.int32), cells.flat_values
+        row = tf.gather(span, tf.gather(self._bucket, position))
         cell = tf.where(row < edges, row * tf.size(item) + slot, -1)
-        sums = tf.math.unsorted_segment_sum(tf.gather(self._count, place), cell, edges * tf.size(item))
+        sums = tf.math.unsorted_segment_sum(tf.gather(self._count, position), cell, edges * tf.size(item))
         return tf.cumsum(tf.reshape(sums, [edges, tf.size(item)]))
 
 
@@ -143,12 +143,12 @@ class TrendTable(tf.Module):
         """The features of the catalogue: int64 [R] buckets -> float [R, W, V]."""
         first = tf.gather(self._starts, tf.maximum(bucket - self._windows[-1], 0))
         cells = tf.ragged.range(first, tf.gather(self._starts, bucket))
-        row, place = cells.value_rowids(), cells.flat_values
-        age = tf.gather(bucket, row) - tf.gather(self._bucket, place)
+        row, position = cells.value_rowids(), cells.flat_values
+        age = tf.gather(bucket, row) - tf.gather(self._bucket, position)
         window = tf.searchsorted(self._windows, age, out_type=tf.int64)
-        cell = (row * self.width + window) * self._size + tf.gather(self._item, place)
+        cell = (row * self.width + window) * self._size + tf.gather(self._item, position)
         rows = tf.shape(bucket, tf.int64)[0]
-        counts = tf.math.unsorted_segment_sum(tf.gather(self._count, place), cell, rows * self.width * self._size)
+        counts = tf.math.unsorted_segment_sum(tf.gather(self._count, position), cell, rows * self.width * self._size)
         return _features(tf.cumsum(tf.reshape(counts, [rows, self.width, self._size]), axis=1))
 
     def of_items(self, bucket: tf.Tensor, item: tf.Tensor) -> tf.Tensor:

@@ -27,7 +27,7 @@ class QueryState(NamedTuple):
         history: the events [B, L, D] that each position's query sees: what target attention reads.
         items: int64 [B, L], the visible events' items, V elsewhere: what neighbourhoods read.
         time: int64 [B, L], the positions' times in seconds, 0 where unknown.
-        user: int64 [B], U where unknown: with `time` and `outcomes`, what habits read.
+        user: int64 [B], U where unknown: with `time` and `outcomes`, what baseline read.
         outcomes: the events' categories, int64 [B, L] by outcome feature.
     """
 
@@ -58,7 +58,7 @@ class Past(NamedTuple):
         events: float [B, L, D].
         positive: bool [B, L], those that a history may hold.
         visible: bool [B, L], those of them that training does not hide.
-        last: int32 [B, Q], the place of the last visible event before each position, -1 where there is none or the
+        last: int32 [B, Q], the position of the last visible event before each position, -1 where there is none or the
             history is blank.
         gap: int32 [B, Q], the bucket of the time since.
         known: what else there is to know.

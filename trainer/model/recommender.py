@@ -167,13 +167,13 @@ class RecommenderModel(tfrs.Model):
         return {name: head.prediction(head(pairs[self.sharing.state_of(name)], item)) for name, head in heads}
 
     def event_scores(
-        self, window: Window, place: tf.Tensor, training: bool = False
+        self, window: Window, index: tf.Tensor, training: bool = False
     ) -> tuple[QueryState, dict[str, tf.Tensor]]:
         """The queries of a window batch, and the tasks' scores at events as another model can learn them.
 
         Args:
             window: [B, L].
-            place: int64 [T, 2], row and position of the events.
+            index: int64 [T, 2], row and position of the events.
 
         Returns:
             The state, and by task float [T], of a multiclass one float [T, C].
@@ -182,10 +182,10 @@ class RecommenderModel(tfrs.Model):
         state = self._encode(window, vectors, training)
         own = self._attended(vectors, state)
         item, vectors = (
-            tf.gather_nd(values, place)[:, tf.newaxis] for values in (window[feature_names.ITEM_ID], vectors)
+            tf.gather_nd(values, index)[:, tf.newaxis] for values in (window[feature_names.ITEM_ID], vectors)
         )
-        attended = None if own is None else tf.gather_nd(own, place)[:, tf.newaxis]
-        hidden = {name: tf.gather_nd(values, place) for name, values in state.hidden.items()}
+        attended = None if own is None else tf.gather_nd(own, index)[:, tf.newaxis]
+        hidden = {name: tf.gather_nd(values, index) for name, values in state.hidden.items()}
         pairs = self.interaction({o: hidden[o] for o in map(self.sharing.state_of, self.heads)}, vectors, attended)
         pairs = {n: self.head_dropouts[n](pairs[self.sharing.state_of(n)], training=training) for n in self.heads}
         found = {name: head.taught(head(pairs[name], item))[:, 0] for name, head in self.heads.items()}
@@ -281,9 +281,9 @@ class RecommenderModel(tfrs.Model):
             return None
         span = self.heads[name].span
         if span == 1:
-            return tf.gather_nd(own, targets.place)[:, tf.newaxis]
+            return tf.gather_nd(own, targets.index)[:, tf.newaxis]
         vectors = items.vectors(window[feature_names.ITEM_ID])
-        return attended_ahead(self.target_attention, vectors, state.history, targets.place, targets.position, span)
+        return attended_ahead(self.target_attention, vectors, state.history, targets.index, targets.position, span)
 
     def _ranking_sum(
         self,
@@ -296,7 +296,7 @@ class RecommenderModel(tfrs.Model):
     ) -> LossSum:
         head, own = self.heads[name], self.sharing.state_of(name)
         targets = head.targets(window)
-        hidden = {own: tf.gather_nd(state.hidden[own], targets.place)}
+        hidden = {own: tf.gather_nd(state.hidden[own], targets.index)}
         attended = self._attended_targets(name, targets, window, state, items, attended)
         pair = self.interaction(hidden, items.vectors(targets.item), attended)[own]
         pair = self._reaching(name, pair)
@@ -306,7 +306,7 @@ class RecommenderModel(tfrs.Model):
     def _class_sum(self, name: str, window: Window, state: QueryState) -> LossSum:
         head = self.classifiers[name]
         targets = head.targets(window, self.candidates.table.lookup(window[feature_names.ITEM_ID])[head.feature])
-        logits = head(self._reaching(name, tf.gather_nd(state.hidden[self.sharing.state_of(name)], targets.place)))
+        logits = head(self._reaching(name, tf.gather_nd(state.hidden[self.sharing.state_of(name)], targets.index)))
         return LossSum.of(head.losses_of(logits, targets.classes), targets.weight)
 
     def _reaching(self, name: str, values: tf.Tensor) -> tf.Tensor:

@@ -9,7 +9,7 @@ from config.tasks import RetrievalTask
 from trainer.data.windows import Window
 from trainer.losses.loss_sum import LossSum
 from trainer.losses.negatives import Negatives, NegativeSampler
-from trainer.losses.softmax import BLOCKED, Choices, OwnFeatures, weighed_log_sum
+from trainer.losses.softmax import BLOCKED, Choices, OwnFeatures, weighted_log_sum
 from trainer.losses.targets import RetrievalTargets, retrieval_targets
 from trainer.model.candidate_tower import BatchItems, CandidateTower, CatalogueItems
 from trainer.model.popularity import PastScores, TrendTable
@@ -50,7 +50,7 @@ def retrieval_loss(
     has_target = tf.reduce_sum(targets.weight, axis=1)
     own_features = None if trend is None else trend.negatives
     longer_query = tf.pad(query, [[0, 0], [0, 1]], constant_values=1)
-    log_sums = weighed_log_sum(longer_query, choices, has_target, own_features)
+    log_sums = weighted_log_sum(longer_query, choices, has_target, own_features)
     loss = log_sums - tf.reduce_sum(targets.weight * own)
     if task.label_smoothing:
         means = _mean_scores(query, negative_embeddings, negatives, own_features)
@@ -134,7 +134,7 @@ class RetrievalLoss:
 
     def _questions(self, window: Window, embedding: tf.Tensor) -> _Questions:
         targets = retrieval_targets(window, self._task, self._tower.size)
-        query = tf.gather_nd(embedding, targets.place)
+        query = tf.gather_nd(embedding, targets.index)
         return _Questions(query, targets, self._trained_only(self._negatives(targets, query)))
 
     def _trained_only(self, negatives: Negatives) -> Negatives:
@@ -151,7 +151,7 @@ def _as_of(window: Window, asked: _Questions, trend: TrendTable, is_whole: bool)
     Both in the order of time: events near to each other share the trend's features. `is_whole`: the negatives are the
     catalogue.
     """
-    time = tf.gather_nd(window[feature_names.TIME], asked.targets.place)
+    time = tf.gather_nd(window[feature_names.TIME], asked.targets.index)
     order = tf.argsort(time)
     query, blocked = tf.gather(asked.query, order), tf.gather(asked.negatives.blocked, order)
     targets = RetrievalTargets(*(tf.gather(values, order) for values in asked.targets))

@@ -95,12 +95,12 @@ class AttributeMeans(tf.Module):
             self._value = tf.Variable(attributes.value, trainable=False, name="value")
             self._share = tf.Variable(attributes.share, trainable=False, name="share")
 
-    def __call__(self, history: tf.Tensor, above: tf.Tensor, item: tf.Tensor) -> dict[str, tf.Tensor]:
+    def __call__(self, history: tf.Tensor, residual: tf.Tensor, item: tf.Tensor) -> dict[str, tf.Tensor]:
         """The means, drawn to 0 by the damping.
 
         Args:
             history: int64 [B, L], labelled items; V for others.
-            above: float [B, L], their labels above what was to be expected.
+            residual: float [B, L], their labels above what was to be expected.
             item: int64 [B, N] in [0, V].
 
         Returns:
@@ -108,11 +108,11 @@ class AttributeMeans(tf.Module):
         """
         rows = tf.shape(item, tf.int64)[0]
         share = tf.gather(self._share, history)
-        told = tf.stack([share * above[..., tf.newaxis], share], axis=-1)
+        observed = tf.stack([share * residual[..., tf.newaxis], share], axis=-1)
         cell = tf.range(rows)[:, tf.newaxis, tf.newaxis] * self._size + self._values(history)
         is_value = share > 0
         asked = self._values(item)
-        known = tf.boolean_mask(cell, is_value), tf.boolean_mask(told, is_value)
+        known = tf.boolean_mask(cell, is_value), tf.boolean_mask(observed, is_value)
         found = sums_of(tf.reshape(asked, [rows, -1]), *known, self._size)
         found = tf.reshape(found, [*tf.unstack(tf.shape(asked)), 2]) * tf.gather(self._share, item)[..., tf.newaxis]
         label, weight = tf.unstack(tf.einsum("bnmc,ma->bnac", found, self._feature), axis=-1)

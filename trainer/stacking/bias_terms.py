@@ -12,7 +12,7 @@ from trainer.stacking.labels import TrainLabels
 _ROUNDS = 30
 
 
-class Levels(NamedTuple):
+class BiasTerms(NamedTuple):
     """The label to be expected is `mean + user[u] + item[i]`.
 
     Attributes:
@@ -30,11 +30,11 @@ class Levels(NamedTuple):
         return self.mean + self.user[user] + self.item[item]
 
 
-def fit_levels(labels: TrainLabels, users: int, items: int, attributes: Iterable[sp.csr_matrix] = ()) -> Levels:
+def fit_bias_terms(labels: TrainLabels, users: int, items: int, attributes: Iterable[sp.csr_matrix] = ()) -> BiasTerms:
     """Shrunk least squares, users, items and the items' attributes in turn (Koren 2010, section 2.1).
 
     An item's level is the sum of its own and of its attributes' values': what has few labels is expected to be like
-    others of its author. How much is shrunk is found too: the levels of users, of items and of each attribute are
+    others of its author. How much is shrunk is found too: the bias_terms of users, of items and of each attribute are
     taken to be normal with variances of their own, and one with n labels is shrunk by n / (n + noise / variance), as
     in a model of random effects fitted by expectation and maximisation.
 
@@ -52,14 +52,14 @@ def fit_levels(labels: TrainLabels, users: int, items: int, attributes: Iterable
     left = labels.label - mean
     for _ in range(_ROUNDS):
         for side in sides:
-            left += side.said
+            left += side.contribution
             side.fit(left)
-            left -= side.said
+            left -= side.contribution
         noise = _noise(left, sides)
         for side in sides:
             side.damp(noise)
     of_items = sum((matrix @ side.level for matrix, side in zip(shares, others, strict=True)), np.zeros(items + 1))
-    return Levels(mean, np.append(user.level, 0.0), np.append(item.level, 0.0) + of_items)
+    return BiasTerms(mean, np.append(user.level, 0.0), np.append(item.level, 0.0) + of_items)
 
 
 def _indicators(group: NDArray[np.int64], size: int) -> sp.csr_matrix:
@@ -68,7 +68,7 @@ def _indicators(group: NDArray[np.int64], size: int) -> sp.csr_matrix:
 
 
 class _Side:
-    """The levels of one kind, C of them: `damping` is the noise by their variance.
+    """The bias_terms of one kind, C of them: `damping` is the noise by their variance.
 
     Args:
         design: float [E, C], how much each level counts for each label.
@@ -78,26 +78,26 @@ class _Side:
         self._design = design
         self._count = np.asarray(design.power(2).sum(axis=0)).ravel()
         self._is_there = self._count > 0
-        # Levels that meet in a label would all answer for it at once.
+        # BiasTerms that meet in a label would all answer for it at once.
         self._step = 1 / np.diff(design.indptr).max(initial=1)
         self.damping = 5.0
         self.level = np.zeros(design.shape[1])
-        self.said = np.zeros(design.shape[0])
-        """What the levels add to each label: float [E]."""
+        self.contribution = np.zeros(design.shape[0])
+        """What the bias_terms add to each label: float [E]."""
 
     @property
     def parameters(self) -> float:
-        """The effective number of free levels."""
+        """The effective number of free bias_terms."""
         return float((self._count / (self._count + self.damping)).sum())
 
     def fit(self, left: NDArray[np.float64]) -> None:
-        """Brings the levels nearer to what all others leave of the labels, or right there where none meet."""
-        slope = self._design.T @ (left - self.said) - self.damping * self.level
+        """Brings the bias_terms nearer to what all others leave of the labels, or right there where none meet."""
+        slope = self._design.T @ (left - self.contribution) - self.damping * self.level
         self.level += self._step * slope / (self._count + self.damping)
-        self.said = self._design @ self.level
+        self.contribution = self._design @ self.level
 
     def damp(self, noise: float) -> None:
-        """The damping from the levels' variance: what they show and what is not known of them."""
+        """The damping from the bias_terms' variance: what they show and what is not known of them."""
         spread = self.level**2 + noise / (self._count + self.damping)
         self.damping = noise / max(float(spread[self._is_there].mean()), 1e-9) if self._is_there.any() else 1.0
 

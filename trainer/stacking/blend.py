@@ -1,4 +1,4 @@
-"""A task's prediction by network and habits together."""
+"""A task's prediction by network and baseline together."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass

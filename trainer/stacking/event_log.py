@@ -66,9 +66,9 @@ def _batches(data: WindowData, size: int) -> Iterator[_Events]:
 
 def _events(window: Window, size: int) -> _Events:
     item = window[feature_names.ITEM_ID]
-    row, place = np.nonzero(window[MASK] & window[feature_names.IS_POSITIVE] & (item < size))
+    row, position = np.nonzero(window[MASK] & window[feature_names.IS_POSITIVE] & (item < size))
     return _Events(
-        row, window[feature_names.USER_ID][row], item[row, place], window[feature_names.IS_TARGET][row, place]
+        row, window[feature_names.USER_ID][row], item[row, position], window[feature_names.IS_TARGET][row, position]
     )
 
 

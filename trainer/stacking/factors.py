@@ -1,4 +1,4 @@
-"""Tastes of users and what items offer to them, learned from labels and from who had what."""
+"""Tastes of users and what items offer to them, learned from labels and from who interactions what."""
 
 from typing import Final, NamedTuple
 
@@ -13,17 +13,17 @@ _Floats = NDArray[np.float64]
 _ROUNDS: Final = 40
 _TRAITS: Final = 16
 _RARE: Final = 10
-"""Added to how often an item was had: rare ones say less of who had them."""
+"""Added to how often an item was interactions: rare ones say less of who interactions them."""
 _RIDGE: Final = 30.0
 """Of the regressions on traits, whose variance is 1."""
 _BLOCK: Final = 1 << 16
 
 
 class Factors(NamedTuple):
-    """A label lies `taste . item` above its levels, and `noise` around that.
+    """A label lies `user_factors . item` residual its bias_terms, and `noise` around that.
 
-    Before any label of a user is known, the taste is normal around `start + sum of profiles / sqrt(n + 1)`, over the n
-    items that the user had, with covariance I.
+    Before any label of a user is known, the user_factors is normal around `start + sum of profiles / sqrt(n + 1)`, over the n
+    items that the user interactions, with covariance I.
 
     Attributes:
         item: float64 [V, D].
@@ -38,25 +38,25 @@ class Factors(NamedTuple):
     noise: float
 
 
-def fit_factors(above: sp.csr_matrix, had: sp.csr_matrix, dimension: int) -> Factors:
+def fit_factors(residual: sp.csr_matrix, interactions: sp.csr_matrix, dimension: int) -> Factors:
     """Tastes and items by variational Bayes, each normal around what its traits let expect.
 
-    Traits are the greatest singular vectors of who had what. What they let expect is a regression, and the spread
+    Traits are the greatest singular vectors of who interactions what. What they let expect is a regression, and the spread
     around it is found as the rest is (Lim and Teh, "Variational Bayesian approach to movie rating prediction", 2007;
     Agarwal and Chen, "Regression-based latent factor models", 2009).
 
     Args:
-        above: float [U, V], labels without their levels; what is not stored was not labelled.
-        had: float [U, V], how often a user had an item, labelled or not.
+        residual: float [U, V], labels without their bias_terms; what is not stored was not labelled.
+        interactions: float [U, V], how often a user interactions an item, labelled or not.
         dimension: D.
     """
-    above = above.astype(np.float64)  # squares of large labels are beyond float32
-    scale = float(np.sqrt(np.mean(above.data**2))) or 1.0
-    labels = _Labels(above / scale)
-    traits = _traits(had)
+    residual = residual.astype(np.float64)  # squares of large labels are beyond float32
+    scale = float(np.sqrt(np.mean(residual.data**2))) or 1.0
+    labels = _Labels(residual / scale)
+    traits = _traits(interactions)
     users = _Prior(traits.users, np.eye(dimension))
     items = _Prior(traits.items, np.eye(dimension) / 10)
-    offered = np.random.default_rng(0).normal(scale=0.1, size=(above.shape[1], dimension))
+    offered = np.random.default_rng(0).normal(scale=0.1, size=(residual.shape[1], dimension))
     moments, noise = _outer(offered), 1.0
     for _ in range(_ROUNDS):
         seen = labels.of_users(offered, moments, users, noise)
@@ -74,7 +74,7 @@ def fit_factors(above: sp.csr_matrix, had: sp.csr_matrix, dimension: int) -> Fac
 class _Traits(NamedTuple):
     """What is known of users and items without labels: float64 [U, T + 1] and [V, T + 1], the last column 1.
 
-    A user's are the sum of the `profile` float64 [V, T] of the n items had, by sqrt(n + 1).
+    A user's are the sum of the `profile` float64 [V, T] of the n items interactions, by sqrt(n + 1).
     """
 
     users: _Floats
@@ -82,14 +82,14 @@ class _Traits(NamedTuple):
     profile: _Floats
 
 
-def _traits(had: sp.csr_matrix) -> _Traits:
-    users, items = had.shape
-    by_user = 1 / np.sqrt(np.asarray(had.sum(axis=1)).ravel() + 1)
-    by_item = 1 / np.sqrt(np.asarray(had.sum(axis=0)).ravel() + _RARE)
-    count = min(_TRAITS, min(had.shape) - 1) if had.nnz else 0
-    vector, size = _singular(sp.diags(by_user) @ had.astype(np.float64) @ sp.diags(by_item), count)
+def _traits(interactions: sp.csr_matrix) -> _Traits:
+    users, items = interactions.shape
+    by_user = 1 / np.sqrt(np.asarray(interactions.sum(axis=1)).ravel() + 1)
+    by_item = 1 / np.sqrt(np.asarray(interactions.sum(axis=0)).ravel() + _RARE)
+    count = min(_TRAITS, min(interactions.shape) - 1) if interactions.nnz else 0
+    vector, size = _singular(sp.diags(by_user) @ interactions.astype(np.float64) @ sp.diags(by_item), count)
     profile = vector / size * by_item[:, np.newaxis] * np.sqrt(users)
-    user = (had @ profile) * by_user[:, np.newaxis]
+    user = (interactions @ profile) * by_user[:, np.newaxis]
     return _Traits(_with_ones(user), _with_ones(vector * np.sqrt(items)), profile)
 
 
@@ -145,11 +145,11 @@ class _Labels:
     """The labels of all users, looked at in blocks of users, since a user's moments are D x D.
 
     Args:
-        above: float [U, V].
+        residual: float [U, V].
     """
 
-    def __init__(self, above: sp.csr_matrix) -> None:
-        self._above = above.astype(np.float64).tocsr()
+    def __init__(self, residual: sp.csr_matrix) -> None:
+        self._above = residual.astype(np.float64).tocsr()
         self._is_labelled = self._above.copy()
         self._is_labelled.data[:] = 1
 
@@ -161,13 +161,13 @@ class _Labels:
         left = float((self._above.data**2).sum())
         for start in range(0, users, _BLOCK):
             rows = slice(start, start + _BLOCK)
-            above, is_labelled = self._above[rows], self._is_labelled[rows]
-            gram, own = is_labelled @ item_moments, above @ item
+            residual, is_labelled = self._above[rows], self._is_labelled[rows]
+            gram, own = is_labelled @ item_moments, residual @ item
             mean[rows], spread = _posterior(gram / noise, own / noise, prior, rows)
             own_moments = _outer(mean[rows]) + spread.reshape(len(spread), -1)
             left += float((own_moments * gram).sum() - 2 * (mean[rows] * own).sum())
             moments += is_labelled.T @ own_moments
-            pull += above.T @ mean[rows]
+            pull += residual.T @ mean[rows]
             covariance += spread.sum(axis=0)
         return _Seen(mean, covariance, moments, pull, max(left / max(self._above.nnz, 1), 1e-6))
 
@@ -185,40 +185,40 @@ def _outer(vectors: _Floats) -> _Floats:
     return (vectors[:, :, np.newaxis] * vectors[:, np.newaxis]).reshape(len(vectors), -1)
 
 
-class Taste(tf.Module):
-    """A taste found from the history alone, so that users whom training never saw have one too.
+class UserFactors(tf.Module):
+    """A user_factors found from the history alone, so that users whom training never saw have one too.
 
     Args:
         factors: of the V items.
     """
 
     def __init__(self, factors: Factors) -> None:
-        super().__init__(name="taste")
+        super().__init__(name="user_factors")
         self._size, self._noise = len(factors.item), factors.noise
         self._start = tf.constant(factors.start, tf.float32)
         with self.name_scope:
             self._item = _table(factors.item, "item_factors")
             self._profile = _table(factors.profile, "item_profiles")
 
-    def of(self, history: tf.Tensor, is_told: tf.Tensor, above: tf.Tensor) -> tf.Tensor:
-        """The mean of a taste's posterior.
+    def of(self, history: tf.Tensor, is_observed: tf.Tensor, residual: tf.Tensor) -> tf.Tensor:
+        """The mean of a user_factors's posterior.
 
         Args:
             history: int64 [B, L] in [0, V], V for none.
-            is_told: bool [B, L], whose label is known.
-            above: float [B, L], how far it is above the levels.
+            is_observed: bool [B, L], whose label is known.
+            residual: float [B, L], how far it is above the bias_terms.
 
         Returns:
             float [B, D].
         """
-        factors = tf.gather(self._item, history) * tf.cast(is_told, tf.float32)[..., tf.newaxis]
+        factors = tf.gather(self._item, history) * tf.cast(is_observed, tf.float32)[..., tf.newaxis]
         precision = tf.matmul(factors, factors, transpose_a=True) / self._noise + tf.eye(factors.shape[-1])
-        pull = tf.linalg.matvec(factors, above, transpose_a=True) / self._noise + self._expected(history)
+        pull = tf.linalg.matvec(factors, residual, transpose_a=True) / self._noise + self._expected(history)
         return tf.linalg.cholesky_solve(tf.linalg.cholesky(precision), pull[..., tf.newaxis])[..., 0]
 
-    def above(self, taste: tf.Tensor, item: tf.Tensor) -> tf.Tensor:
-        """The expected label above the levels: float [B, D] and int64 [B, N] in [0, V] -> float [B, N], 0 for V."""
-        return tf.linalg.matvec(tf.gather(self._item, item), taste)
+    def residual(self, user_factors: tf.Tensor, item: tf.Tensor) -> tf.Tensor:
+        """The expected label above the bias_terms: float [B, D] and int64 [B, N] in [0, V] -> float [B, N], 0 for V."""
+        return tf.linalg.matvec(tf.gather(self._item, item), user_factors)
 
     def _expected(self, history: tf.Tensor) -> tf.Tensor:
         """float [B, D] before any label."""

@@ -23,7 +23,7 @@ Say = Callable[[str], object]
 _KINDS: Final[tuple[NeighbourKind, ...]] = get_args(NeighbourKind)
 
 
-def build_neighbours(
+def fit_neighbours(
     model: RecommenderModel, train: WindowData, sample: UserSample | None, left_out: LeftOut, say: Say = say
 ) -> Neighbours | None:
     """Finds the items' neighbours and chooses the weights, if they are not configured. Says what it did.
@@ -32,8 +32,8 @@ def build_neighbours(
         model: trained.
         train: the windows that it was trained on.
         sample: of the eval split; None where it is empty or trained on.
-        left_out: is told what is left out, and why.
-        say: is told what was chosen and why.
+        left_out: is observed what is left out, and why.
+        say: is observed what was chosen and why.
 
     Returns:
         None where none are configured, where none help, or where nothing is left to choose the weights on.
@@ -107,7 +107,7 @@ def _weights(
             others = f"{choice.gain_without:.4f} by the towers, {choice.gain:.4f} as chosen"
             left_out.tell(str(model.retrieval_name), [name], f"{measured}: {alone:.4f} with it, {others}")
     if any(choice.weights):
-        said = ", ".join(f"{name} {weight:.3g}" for name, weight in weights.items() if weight)
+        contribution = ", ".join(f"{name} {weight:.3g}" for name, weight in weights.items() if weight)
         gain = f"{choice.gain - choice.gain_without:+.4f} ± {choice.error:.4f}"
-        say(f"neighbours: {said}; {measured} {choice.gain_without:.4f} -> {choice.gain:.4f} ({gain})")
+        say(f"neighbours: {contribution}; {measured} {choice.gain_without:.4f} -> {choice.gain:.4f} ({gain})")
     return weights

@@ -9,11 +9,11 @@ _SHRINK = 50.0
 """A correlation seen by n users counts n / (n + 50) (Koren 2010, section 2.2)."""
 
 
-def agreement_links(residuals: sp.csr_matrix, per_item: int) -> sp.csr_matrix:
+def correlation_links(residuals: sp.csr_matrix, per_item: int) -> sp.csr_matrix:
     """The shrunk correlation of two items' labels over the users of both, where it is positive.
 
     Args:
-        residuals: float32 [U, V], labels without their levels; what is not stored was not labelled.
+        residuals: float32 [U, V], labels without their bias_terms; what is not stored was not labelled.
         per_item: so many are kept for each item, the greatest.
 
     Returns:

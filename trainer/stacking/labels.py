@@ -22,7 +22,7 @@ class TrainLabels(NamedTuple):
         item: in [0, V).
         label: as configured.
         outcomes: the events' categories by outcome feature.
-        positives: [P, 2], user and item of what was had, labelled or not.
+        positives: [P, 2], user and item of what was interactions, labelled or not.
     """
 
     user: NDArray[np.int64]
@@ -33,13 +33,13 @@ class TrainLabels(NamedTuple):
 
     def by_user(self, values: NDArray[np.float64], users: int, items: int) -> sp.csr_matrix:
         """A value for each event as float32 [U, V]: their mean where a user labelled an item more than once."""
-        known, place = np.unique(self.user * items + self.item, return_inverse=True)
-        means = np.bincount(place, values) / np.maximum(np.bincount(place), 1)
+        known, position = np.unique(self.user * items + self.item, return_inverse=True)
+        means = np.bincount(position, values) / np.maximum(np.bincount(position), 1)
         pairs = known // items, known % items
         return sp.csr_matrix((means.astype(np.float32), pairs), shape=(users, items))
 
-    def had(self, users: int, items: int) -> sp.csr_matrix:
-        """How often a user had an item, float32 [U, V]."""
+    def interactions(self, users: int, items: int) -> sp.csr_matrix:
+        """How often a user interactions an item, float32 [U, V]."""
         ones = np.ones(len(self.positives), np.float32)
         return sp.csr_matrix((ones, tuple(self.positives.T)), shape=(users, items))
 
@@ -68,12 +68,12 @@ def read_labels(
                 *(window[name].numpy() for name in outcomes),
             )
             read[task].append(tuple(column[is_labelled] for column in columns))
-    had = np.concatenate(positives)
-    return {task: _labels(batches, outcomes, had) for task, batches in read.items()}
+    interactions = np.concatenate(positives)
+    return {task: _labels(batches, outcomes, interactions) for task, batches in read.items()}
 
 
 def _labels(
-    batches: Sequence[tuple[NDArray[np.generic], ...]], outcomes: Sequence[str], had: NDArray[np.int64]
+    batches: Sequence[tuple[NDArray[np.generic], ...]], outcomes: Sequence[str], interactions: NDArray[np.int64]
 ) -> TrainLabels:
     user, item, label, *others = (np.concatenate(columns) for columns in zip(*batches, strict=True))
-    return TrainLabels(user, item, label.astype(np.float64), dict(zip(outcomes, others, strict=True)), had)
+    return TrainLabels(user, item, label.astype(np.float64), dict(zip(outcomes, others, strict=True)), interactions)

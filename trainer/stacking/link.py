@@ -47,7 +47,7 @@ class Link(Protocol):
         """Of the parts' sums [E] for labels [E]: what is summed over events."""
 
     def summed(self, losses: _Floats) -> float:
-        """The losses of events as one figure, `measure`."""
+        """The losses of events as one metric, `measure`."""
 
     def error(self, total: _Floats, label: _Floats) -> float:
         """`summed` of the losses."""

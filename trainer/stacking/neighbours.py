@@ -18,7 +18,7 @@ class Cells(NamedTuple):
     Attributes:
         cell: int64 [N], row x V + item.
         value: float [N].
-        event: int64 [N], row x L + place of the event.
+        event: int64 [N], row x L + position of the event.
     """
 
     cell: tf.Tensor
@@ -48,16 +48,16 @@ class NeighbourTable(tf.Module):
     def cells(self, history: tf.Tensor) -> Cells:
         """What each event adds to each of its neighbours: int64 [B, L], the oldest event first, V for none."""
         event = tf.reshape(history, [-1])
-        splits, place = tf.raw_ops.RaggedRange(
+        splits, position = tf.raw_ops.RaggedRange(
             starts=tf.gather(self._starts, event),
             limits=tf.gather(self._starts, event + 1),
             deltas=tf.constant(1, tf.int64),
             Tsplits=tf.int64,
         )
         source = _segments(splits)
-        value = tf.gather(self._value, place) * tf.gather(tf.reshape(self._weights(history), [-1]), source)
+        value = tf.gather(self._value, position) * tf.gather(tf.reshape(self._weights(history), [-1]), source)
         row = source // tf.maximum(tf.shape(history, tf.int64)[1], 1)
-        return Cells(row * self._size + tf.cast(tf.gather(self._item, place), tf.int64), value, source)
+        return Cells(row * self._size + tf.cast(tf.gather(self._item, position), tf.int64), value, source)
 
     def _weights(self, history: tf.Tensor) -> tf.Tensor:
         """float [B, L]: of each event by the number of known ones after it."""
@@ -120,9 +120,9 @@ class Nearest(NamedTuple):
 
     def of(self, item: tf.Tensor) -> tf.Tensor:
         """The scores of items, int64 [B, M] in [0, V] -> float [B, M], or [B, M, C]."""
-        place, is_there = self._find(self.cell, self._cells_of(item))
+        position, is_there = self._find(self.cell, self._cells_of(item))
         padded = tf.pad(self.value, [[0, 1]] + [[0, 0]] * (self.value.shape.rank - 1))  # zero behind the last cell
-        return tf.gather(padded, tf.where(is_there & (item < self.size), place, tf.size(self.cell)))
+        return tf.gather(padded, tf.where(is_there & (item < self.size), position, tf.size(self.cell)))
 
     def top(self, k: tf.Tensor, exclude: tf.Tensor) -> tf.Tensor:
         """The best items without those of `exclude` int64 [B, E]: int64 [B, K], -1 where there are fewer."""
@@ -137,18 +137,18 @@ class Nearest(NamedTuple):
         starts = tf.searchsorted(row, tf.range(self.rows), out_type=tf.int64)
         rank = tf.range(tf.size(cell, tf.int64)) - tf.gather(starts, row)
         kept = tf.where(rank < tf.cast(k, tf.int64))[:, 0]
-        places = tf.stack([tf.gather(row, kept), tf.gather(rank, kept)], axis=1)
+        positions = tf.stack([tf.gather(row, kept), tf.gather(rank, kept)], axis=1)
         none = tf.fill(tf.stack([self.rows, tf.cast(k, tf.int64)]), tf.constant(-1, tf.int64))
-        return tf.tensor_scatter_nd_update(none, places, tf.gather(cell, kept) % self.size)
+        return tf.tensor_scatter_nd_update(none, positions, tf.gather(cell, kept) % self.size)
 
     def _cells_of(self, item: tf.Tensor) -> tf.Tensor:
         return tf.range(self.rows)[:, tf.newaxis] * self.size + item
 
     @staticmethod
     def _find(cells: tf.Tensor, wanted: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        """The places of cells among rising ones, and whether they stand there."""
-        place = tf.reshape(tf.searchsorted(cells, tf.reshape(wanted, [-1])), tf.shape(wanted))
-        return place, tf.gather(tf.concat([cells, tf.constant([-1], tf.int64)], axis=0), place) == wanted
+        """The positions of cells among rising ones, and whether they stand there."""
+        position = tf.reshape(tf.searchsorted(cells, tf.reshape(wanted, [-1])), tf.shape(wanted))
+        return position, tf.gather(tf.concat([cells, tf.constant([-1], tf.int64)], axis=0), position) == wanted
 
 
 def sums_of(item: tf.Tensor, cell: tf.Tensor, value: tf.Tensor, size: int) -> tf.Tensor:
@@ -170,14 +170,14 @@ def sums_of(item: tf.Tensor, cell: tf.Tensor, value: tf.Tensor, size: int) -> tf
 
 def nearest(cell: tf.Tensor, value: tf.Tensor, rows: tf.Tensor, size: int) -> Nearest:
     """Sums what meets in a cell: int64 [N] and float [N], or [N, C], in any order, for B `rows` and V items."""
-    found, place = tf.unique(cell)
+    found, position = tf.unique(cell)
     order = tf.argsort(found)
-    sums = tf.math.unsorted_segment_sum(value, place, tf.size(found))
+    sums = tf.math.unsorted_segment_sum(value, position, tf.size(found))
     return Nearest(tf.gather(found, order), tf.gather(sums, order), rows, size)
 
 
 def _segments(splits: tf.Tensor) -> tf.Tensor:
-    """int64 [S + 1], where segments start and end -> int64 [N], the segment of each place."""
+    """int64 [S + 1], where segments start and end -> int64 [N], the segment of each position."""
     total = splits[-1]
     ends = tf.math.unsorted_segment_sum(tf.ones_like(splits[1:]), splits[1:], total + 1)
     return tf.cumsum(ends[:-1])

@@ -35,7 +35,9 @@ def outcome_labels(labels: TrainLabels, features: Sequence[ModelFeature]) -> Out
         features: categorical outcomes.
     """
     spread = float(np.var(labels.label))
-    found = [(_unexplained(labels, told), told) for told in (_table(labels, feature) for feature in features)]
+    found = [
+        (_unexplained(labels, observed), observed) for observed in (_table(labels, feature) for feature in features)
+    ]
     left, best = min(found, key=lambda pair: pair[0], default=(spread, None))
     return best if best is not None and left <= (1 - _TOLD) * spread else None
 
@@ -47,5 +49,5 @@ def _table(labels: TrainLabels, feature: ModelFeature) -> OutcomeLabels:
     return OutcomeLabels(feature.name, np.bincount(category, labels.label, size) / np.maximum(count, 1), count > 0)
 
 
-def _unexplained(labels: TrainLabels, told: OutcomeLabels) -> float:
-    return float(np.mean((labels.label - told.label[labels.outcomes[told.feature]]) ** 2))
+def _unexplained(labels: TrainLabels, observed: OutcomeLabels) -> float:
+    return float(np.mean((labels.label - observed.label[labels.outcomes[observed.feature]]) ** 2))

@@ -9,7 +9,7 @@ from trainer.data.windows import Window
 from trainer.model.query_tower import QueryState
 from trainer.model.recommender import RecommenderModel
 from trainer.stacking.neighbours import Neighbours
-from trainer.stacking.rating_baseline import Habits
+from trainer.stacking.rating_baseline import RatingBaseline
 
 
 class StackedRecommender(tf.Module):
@@ -24,7 +24,7 @@ class StackedRecommender(tf.Module):
     """
 
     def __init__(
-        self, network: RecommenderModel, neighbours: Neighbours | None = None, baselines: Sequence[Habits] = ()
+        self, network: RecommenderModel, neighbours: Neighbours | None = None, baselines: Sequence[RatingBaseline] = ()
     ) -> None:
         super().__init__(name="stacked_recommender")
         self.network = network

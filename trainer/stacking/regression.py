@@ -87,7 +87,7 @@ def _of(rules: list[_Rule], signs: bool) -> list[_Rule]:
 
 
 def _losses(rule: _Rule, link: Link, events: Events, start: float, bias: int, folds: int) -> _Floats:
-    """Of each event by weights that its user had no part in: float64 [E]. Users come in random order."""
+    """Of each event by weights that its user interactions no part in: float64 [E]. Users come in random order."""
     losses = np.empty(len(events.label))
     for fold in range(folds):
         held = events.user % folds == fold

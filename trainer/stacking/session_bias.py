@@ -8,15 +8,15 @@ _DAMPING: Final = 2.0
 """Labels of just now: with so many the mean is drawn half way to 0."""
 
 
-def mood(above: tf.Tensor, is_told: tf.Tensor, time: tf.Tensor, scale: int) -> tf.Tensor:
+def session_bias(residual: tf.Tensor, is_observed: tf.Tensor, time: tf.Tensor, scale: int) -> tf.Tensor:
     """The mean of the history's labels above what was to be expected, the nearest in time counting most.
 
     One of a seconds ago counts exp(-a / scale). Where the split puts later events into a history too, these count like
     earlier ones.
 
     Args:
-        above: float [B, L], the labels above what was to be expected.
-        is_told: bool [B, L], whose label is known.
+        residual: float [B, L], the labels above what was to be expected.
+        is_observed: bool [B, L], whose label is known.
         time: int64 [B, L + 1] seconds, the last one now; 0 where unknown. An unknown now is that of the newest event:
             most often the next follows soon.
         scale: seconds.
@@ -26,8 +26,8 @@ def mood(above: tf.Tensor, is_told: tf.Tensor, time: tf.Tensor, scale: int) -> t
     """
     then, now = time[:, :-1], time[:, -1:]
     now = tf.where(now > 0, now, tf.reduce_max(then, axis=1, keepdims=True))
-    is_known = is_told & (then > 0) & (now > 0)
+    is_known = is_observed & (then > 0) & (now > 0)
     gap = tf.cast(tf.abs(now - then), tf.float32)
     weight = tf.where(is_known, tf.exp(-gap / scale), 0.0)
-    mean = tf.reduce_sum(weight * above, axis=1) / (tf.reduce_sum(weight, axis=1) + _DAMPING)
+    mean = tf.reduce_sum(weight * residual, axis=1) / (tf.reduce_sum(weight, axis=1) + _DAMPING)
     return mean[:, tf.newaxis]

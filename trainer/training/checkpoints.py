@@ -53,7 +53,7 @@ class TrainingState:
         self._last = self._files(last, "last")
         self._best = self._files(tf.train.Checkpoint(model=model, **best), "best")
         self._trained = self._files(tf.train.Checkpoint(model=model, result=self._result), "trained")
-        self._best_figures = self._files(tf.train.Checkpoint(**best), "best")
+        self._best_metrics = self._files(tf.train.Checkpoint(**best), "best")
 
     def restore(self) -> bool:
         """Goes back to what was saved last and is whole; whether there was anything."""
@@ -65,7 +65,7 @@ class TrainingState:
         self.has_lost_best = best_epoch > 0 and not self._best.is_whole(best_epoch)
         if self.has_lost_best:
             self._forget_best()
-            self._best_figures.restore(at_most=best_epoch - 1)
+            self._best_metrics.restore(at_most=best_epoch - 1)
         return True
 
     def save(self) -> None:
@@ -84,7 +84,7 @@ class TrainingState:
         """Gives the model the best epoch's weights, those of an earlier one where they are damaged."""
         best_epoch = int(self.best_epoch)
         if best_epoch and self._best.restore(at_most=best_epoch) is None:
-            self._tell("the last epoch's weights took the place of the best epoch's, of which none are whole")
+            self._tell("the last epoch's weights took the position of the best epoch's, of which none are whole")
             self._forget_best()
 
     def save_trained(self, result: Mapping[str, Any]) -> None:

@@ -18,7 +18,7 @@ _METADATA = tf.compat.v1.SummaryMetadata(
 
 
 class ScalarLog:
-    """An event file of figures by step.
+    """An event file of metrics by step.
 
     Args:
         folder: where TensorBoard looks. None: nothing is written.
@@ -27,15 +27,15 @@ class ScalarLog:
     def __init__(self, folder: str | None) -> None:
         self._writer = tf.summary.create_file_writer(folder) if folder else tf.summary.create_noop_writer()
 
-    def write(self, figures: Mapping[str, float], step: int) -> None:
-        """Adds figures by name."""
+    def write(self, metrics: Mapping[str, float], step: int) -> None:
+        """Adds metrics by name."""
         with self._writer.as_default(step=step):
-            for name, value in figures.items():
+            for name, value in metrics.items():
                 tf.summary.write(name, tf.constant(value, tf.float32), metadata=_METADATA)
         self._writer.flush()
 
 
-Figures = dict[str, float]
+Metrics = dict[str, float]
 
 
 class Diagnostics:
@@ -53,8 +53,8 @@ class Diagnostics:
         self._tasks = model.balancing.tasks
         self._measure = tf.function(self._global_measure, input_signature=[batch_spec], autograph=False)
 
-    def measure(self, window: Window) -> Figures:
-        """Figures by name.
+    def measure(self, window: Window) -> Metrics:
+        """Metrics by name.
 
         `weight/<task>` is the balancing's. With several tasks, `gradient_cosine/<task>/<task>` is that between their
         gradients of the shared dense parameters, negative in conflict, and `gate/...` the mean over the targets of
@@ -69,8 +69,8 @@ class Diagnostics:
         return weights | {name: float(value) for name, value in self._measure(window).items()}
 
     def _global_measure(self, window: Window) -> dict[str, tf.Tensor]:
-        figures = self._strategy.run(self._replica_measure, args=(window,))
-        return {name: self._strategy.experimental_local_results(values)[0] for name, values in figures.items()}
+        metrics = self._strategy.run(self._replica_measure, args=(window,))
+        return {name: self._strategy.experimental_local_results(values)[0] for name, values in metrics.items()}
 
     def _replica_measure(self, window: Window) -> dict[str, tf.Tensor]:
         return self._conflicts(window) | self._gates(window)

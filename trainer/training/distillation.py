@@ -29,7 +29,7 @@ def answers(model: RecommenderModel, window: Window, item: tf.Tensor, training: 
         item: int64 [n] in [0, V].
         training: whether to drop out.
     """
-    state, found = model.event_scores(window, target_places(window), training)
+    state, found = model.event_scores(window, target_indices(window), training)
     if model.config.retrieval is not None:
         width = model.config.model.dimension + 1
         found[QUERY] = state.embedding[..., :width]
@@ -37,7 +37,7 @@ def answers(model: RecommenderModel, window: Window, item: tf.Tensor, training: 
     return found
 
 
-def target_places(window: Window) -> tf.Tensor:
+def target_indices(window: Window) -> tf.Tensor:
     """int64 [T, 2]: row and position of every target event."""
     return tf.where(window[MASK] & window[feature_names.IS_TARGET])
 
@@ -89,7 +89,7 @@ class Distillation:
         self._draws = FrequencyDraws(frequencies, config.samples, model.randomness)
 
     def losses(self, window: Window) -> dict[str, tf.Tensor]:
-        """This replica's share of the global batch's figures, scalars: `distillation/<task>`, and their weighted sum
+        """This replica's share of the global batch's metrics, scalars: `distillation/<task>`, and their weighted sum
         `LOSS`, which is what is minimised."""
         item = self._items(window)
         known = {name: window[name] for name in teachable(self._model)}
@@ -97,12 +97,12 @@ class Distillation:
         learned = answers(self._model, known, item, training=True)
         losses = {name: self._task_loss(name, learned[name], taught[name]) for name in self._tasks(learned, taught)}
         if QUERY in learned and QUERY in taught:
-            place = target_places(window)
-            is_positive = tf.gather_nd(window[feature_names.IS_POSITIVE], place)
-            ours, theirs = (_scores(found, place[is_positive]) for found in (learned, taught))
+            index = target_indices(window)
+            is_positive = tf.gather_nd(window[feature_names.IS_POSITIVE], index)
+            ours, theirs = (_scores(found, index[is_positive]) for found in (learned, taught))
             losses["retrieval"] = self._softmax_loss(ours, theirs)
-        figures = {f"distillation/{name}": loss for name, loss in losses.items()}
-        return figures | {LOSS: self._config.weight * tf.add_n(list(losses.values()))}
+        metrics = {f"distillation/{name}": loss for name, loss in losses.items()}
+        return metrics | {LOSS: self._config.weight * tf.add_n(list(losses.values()))}
 
     def _items(self, window: Window) -> tf.Tensor:
         """The sample of the step, distinct: int64 [n], the same on every replica."""
@@ -160,9 +160,9 @@ def newest_version(path: str) -> str:
     raise FileNotFoundError(f"`{KEY}` should be a SavedModel, or a folder of pushed versions. Received: {path}")
 
 
-def _scores(found: dict[str, tf.Tensor], place: tf.Tensor) -> tf.Tensor:
+def _scores(found: dict[str, tf.Tensor], index: tf.Tensor) -> tf.Tensor:
     """float [T, n]."""
-    return tf.matmul(tf.gather_nd(found[QUERY], place), found[CANDIDATES], transpose_b=True)
+    return tf.matmul(tf.gather_nd(found[QUERY], index), found[CANDIDATES], transpose_b=True)
 
 
 def _mean(losses: tf.Tensor) -> tf.Tensor:

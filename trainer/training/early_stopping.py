@@ -6,7 +6,7 @@ import tensorflow as tf
 from absl import logging
 
 from trainer.model.recommender import RecommenderModel
-from trainer.training.improvement import Figures
+from trainer.training.improvement import Metrics
 
 
 class TaskStopping(tf.Module):
@@ -28,8 +28,8 @@ class TaskStopping(tf.Module):
         self._best = {n: tf.Variable(math.inf, trainable=False, dtype=tf.float64, name=n) for n in model.reaches}
         self._waited = {n: tf.Variable(0, trainable=False, dtype=tf.int64, name=n) for n in model.reaches}
 
-    def end_epoch(self, evaluation: Figures) -> None:
-        """Takes the figures of an epoch in."""
+    def end_epoch(self, evaluation: Metrics) -> None:
+        """Takes the metrics of an epoch in."""
         for name, reaches in self._model.reaches.items():
             loss = evaluation.get(f"{name}_loss", math.nan)
             if math.isnan(loss):  # no target of the task

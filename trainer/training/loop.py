@@ -16,8 +16,8 @@ from config.training import EarlyStopping, TrainingConfig
 from trainer.data.batching import BatchPlan
 from trainer.data.dataset import WindowData
 from trainer.data.windows import Window
-from trainer.distributed.collectives import check_alike, meet
-from trainer.distributed.sharding import Share
+from trainer.distributed.collectives import barrier, check_alike
+from trainer.distributed.sharding import BatchShard
 from trainer.distributed.strategies import is_chief, is_multi_worker
 from trainer.metrics.names import STANDARD_ERROR
 from trainer.model.recommender import RecommenderModel
@@ -26,7 +26,7 @@ from trainer.training.checkpoints import TrainingState
 from trainer.training.diagnostics import Diagnostics, ScalarLog
 from trainer.training.distillation import Distillation
 from trainer.training.early_stopping import TaskStopping
-from trainer.training.improvement import default_metric, figure_of, is_better, is_lower_better
+from trainer.training.improvement import default_metric, is_better, is_lower_better, metric_of
 from trainer.training.optimizers import learning_rates, make_optimizer
 from trainer.training.precision import LossScale, rewrite_of, rewritten
 from trainer.training.progress import Progress
@@ -34,10 +34,10 @@ from trainer.training.pruning import Pruning
 from trainer.training.schedules import Plateau
 from trainer.training.step import ReplicaStep
 
-Figures = dict[str, float]
+Metrics = dict[str, float]
 
 _NOISE: Final = 0.25
-"""Two epochs' figures of the same users differ by about so much of a standard error though neither is better. The later
+"""Two epochs' metrics of the same users differ by about so much of a standard error though neither is better. The later
 one is kept then: the learning rate has fallen further, so its weights lie still."""
 
 
@@ -49,27 +49,27 @@ class TrainingResult:
         epochs: that were run.
         steps: of the optimizer.
         train: losses of the last epoch.
-        evaluation: figures on the eval split, of the epoch whose weights the model holds.
+        evaluation: metrics on the eval split, of the epoch whose weights the model holds.
         best_epoch: counted from 1, 0 without early stopping.
         seconds: of this process; a resumed run counts only its own.
         weights: by task, of the parts that its scores are the sum of, where it is not the network's alone.
         left_out: by task, the parts that are asked for and missing, and why.
         warnings: what a person should look at; see `pipeline.warnings`.
-        errors: the standard errors, over users, of figures in `evaluation`.
+        errors: the standard errors, over users, of metrics in `evaluation`.
         sample: what `evaluation` was measured on, see `trainer.data.user_sample.Coverage`; empty without an eval split.
         choices: how the weights were chosen, in sentences.
     """
 
     epochs: int
     steps: int
-    train: Figures
-    evaluation: Figures
+    train: Metrics
+    evaluation: Metrics
     best_epoch: int
     seconds: float
     weights: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
     left_out: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     warnings: tuple[str, ...] = ()
-    errors: Figures = field(default_factory=dict)
+    errors: Metrics = field(default_factory=dict)
     sample: Mapping[str, int] = field(default_factory=dict)
     choices: tuple[str, ...] = ()
 
@@ -85,7 +85,7 @@ class TrainingLoop:
         strategy: splits every global batch among its replicas.
         data: of training.
         plan: how an epoch of `data` is divided into global batches.
-        evaluate: the figures of an epoch by name, the same in all processes, and their standard errors as
+        evaluate: the metrics of an epoch by name, the same in all processes, and their standard errors as
             `stderr_<name>`. None: there is no eval split.
         checkpoint_folder: for this training alone.
         log_folder: of TensorBoard. None: nothing is logged, nor measured for it.
@@ -98,7 +98,7 @@ class TrainingLoop:
         strategy: tf.distribute.Strategy,
         data: WindowData,
         plan: BatchPlan,
-        evaluate: Callable[[], Figures] | None,
+        evaluate: Callable[[], Metrics] | None,
         checkpoint_folder: str,
         log_folder: str | None,
         distillation: Distillation | None = None,
@@ -149,7 +149,7 @@ class TrainingLoop:
         Once it has ended its weights are kept until `remove_checkpoints`: a later run has them without training.
 
         Raises:
-            ValueError: early stopping names a figure that the eval split does not give.
+            ValueError: early stopping names a metric that the eval split does not give.
             FloatingPointError: a loss is not finite.
             RuntimeError: the workers of a training do not read the same files.
         """
@@ -172,13 +172,13 @@ class TrainingLoop:
             done_steps=self._steps_done(),
             is_shown=self._is_chief,
         )
-        train: Figures = {}
-        evaluation: Figures = {}
+        train: Metrics = {}
+        evaluation: Metrics = {}
         while self._steps_done() < self._total and not self._has_stopped():
             train, evaluation = self._epoch(progress)
         steps = self._steps_done()  # the best weights come with the step that they were saved at
         if self._stopping:
-            meet(self._strategy)  # the chief may still be saving the last epoch as the best
+            barrier(self._strategy)  # the chief may still be saving the last epoch as the best
             self._state.restore_best()
         elif self._average is not None:
             self._average.assign()
@@ -202,7 +202,7 @@ class TrainingLoop:
         """Removes what only a resume needs."""
         self._state.remove()
 
-    def _epoch(self, progress: Progress) -> tuple[Figures, Figures]:
+    def _epoch(self, progress: Progress) -> tuple[Metrics, Metrics]:
         train, sample = self._train_epoch(progress)
         diagnosis = self._diagnostics.measure(sample) if self._diagnostics else {}
         self._model.balancing.end_epoch(train)
@@ -213,7 +213,7 @@ class TrainingLoop:
             if self._stopping:
                 self._keep_best(self._stopping, evaluation, errors)
         progress.end_epoch(epoch, self._steps_done(), train, self._telling(evaluation))
-        sparsity = self._pruning.figures() if self._pruning else {}
+        sparsity = self._pruning.metrics() if self._pruning else {}
         self._train_log.write(train | learning_rates(self._optimizer) | sparsity | diagnosis, self._steps_done())
         self._eval_log.write(evaluation, self._steps_done())
         if self._plateau is not None:
@@ -235,7 +235,7 @@ class TrainingLoop:
         if self._pruning is not None:
             self._pruning.apply()
 
-    def _train_epoch(self, progress: Progress) -> tuple[Figures, Window]:
+    def _train_epoch(self, progress: Progress) -> tuple[Metrics, Window]:
         """The mean losses and the first batch."""
         epoch = int(self._state.epoch)
         sums: dict[str, tf.Tensor] = {}
@@ -260,7 +260,7 @@ class TrainingLoop:
             return self._strategy.experimental_distribute_dataset(make().take(steps))
 
         def make_own(context: tf.distribute.InputContext) -> tf.data.Dataset:
-            share = Share.of_pipeline(context)
+            share = BatchShard.of_pipeline(context)
             return make(share).take(steps * share.count)
 
         return self._strategy.distribute_datasets_from_function(make_own)
@@ -276,22 +276,22 @@ class TrainingLoop:
     def _steps_done(self) -> int:
         return int(self._model.step.numpy())
 
-    def _telling(self, evaluation: Figures) -> Figures:
+    def _telling(self, evaluation: Metrics) -> Metrics:
         """What of an epoch is told on a line: the sum of the losses, what training is stopped by, NDCG, the tasks'."""
         metric = self._stopping.metric if self._stopping else None
         kept = (name for name in evaluation if name in ("loss", metric) or name.startswith("ndcg@") or "/" in name)
         return {name: evaluation[name] for name in kept}
 
-    def _measured(self) -> tuple[Figures, Figures]:
-        """The figures of the present weights and their standard errors."""
+    def _measured(self) -> tuple[Metrics, Metrics]:
+        """The metrics of the present weights and their standard errors."""
         found = self._evaluate() if self._evaluate is not None else {}
         errors = {n.removeprefix(STANDARD_ERROR): e for n, e in found.items() if n.startswith(STANDARD_ERROR)}
         return {n: value for n, value in found.items() if not n.startswith(STANDARD_ERROR)}, errors
 
-    def _keep_best(self, stopping: EarlyStopping, evaluation: Figures, errors: Figures) -> None:
+    def _keep_best(self, stopping: EarlyStopping, evaluation: Metrics, errors: Metrics) -> None:
         """Keeps weights that are better than all before, or as good within what is noise."""
         metric = stopping.metric or default_metric(evaluation, self._model.config.evaluation.ks)
-        value = figure_of(evaluation, metric, "training.early_stopping.metric")
+        value = metric_of(evaluation, metric, "training.early_stopping.metric")
         best, noise = float(self._state.best), _NOISE * errors.get(metric, 0.0)
         if is_better(metric, value, best):
             self._state.save_best(value)
@@ -312,7 +312,7 @@ def _task_stopping(stopping: EarlyStopping | None, model: RecommenderModel) -> T
     return TaskStopping(model, patience) if patience and len(model.config.tasks) > 1 else None
 
 
-def _checked(losses: Figures) -> Figures:
+def _checked(losses: Metrics) -> Metrics:
     """The losses; raises FloatingPointError where one is not finite."""
     broken = [name for name, loss in losses.items() if not math.isfinite(loss)]
     if broken:

@@ -49,16 +49,16 @@ class Progress:
         """Shows the state after a step (counted from 1) with the losses by task."""
         self._last = time.monotonic()
         speed = f"{self._events / self._seconds():.0f} examples/s"
-        place = f"epoch {epoch} of {self._epochs}, step {step} of {self._total}"
-        text = f"{place}: {format_figures(losses)}; {speed}, {self._left(step)}"
+        position = f"epoch {epoch} of {self._epochs}, step {step} of {self._total}"
+        text = f"{position}: {format_metrics(losses)}; {speed}, {self._left(step)}"
         self._stream.write(f"\r\x1b[K{text}" if self._is_terminal else f"{PASSING}{text}\n")
         self._stream.flush()
 
     def end_epoch(self, epoch: int, step: int, train: Mapping[str, float], evaluation: Mapping[str, float]) -> None:
-        """Prints an epoch's losses and figures after its last step, on a line that stays."""
+        """Prints an epoch's losses and metrics after its last step, on a line that stays."""
         if not self._is_shown:
             return
-        parts = [f"{name} {format_figures(found)}" for name, found in (("train", train), ("eval", evaluation)) if found]
+        parts = [f"{name} {format_metrics(found)}" for name, found in (("train", train), ("eval", evaluation)) if found]
         text = f"epoch {epoch} of {self._epochs}: {'; '.join([*parts, self._left(step)])}"
         self._stream.write(f"\r\x1b[K{text}\n" if self._is_terminal else f"{LASTING}{text}\n")
         self._stream.flush()
@@ -73,6 +73,6 @@ class Progress:
         return f"{hours}:{left % 60:02d} left"
 
 
-def format_figures(figures: Mapping[str, float]) -> str:
+def format_metrics(metrics: Mapping[str, float]) -> str:
     """`{"a": 1.0, "b": 0.25, "c": nan}` -> `a 1.0000, b 0.2500, c undefined`."""
-    return ", ".join(f"{name} {'undefined' if math.isnan(v) else format(v, '.4f')}" for name, v in figures.items())
+    return ", ".join(f"{name} {'undefined' if math.isnan(v) else format(v, '.4f')}" for name, v in metrics.items())

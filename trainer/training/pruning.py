@@ -60,7 +60,7 @@ class Pruning(tf.Module):
         for kernel, mask in zip(self._kernels, self.masks, strict=True):
             self._strategy.extended.update(kernel, _multiply, args=(mask,))
 
-    def figures(self) -> dict[str, float]:
+    def metrics(self) -> dict[str, float]:
         """`sparsity`: the share of zeros in all kernels together."""
         kept = sum(float(tf.reduce_sum(mask.read_value())) for mask in self.masks)
         return {"sparsity": 1 - kept / max(sum(mask.shape.num_elements() for mask in self.masks), 1)}

@@ -5,18 +5,18 @@ import math
 import tensorflow as tf
 
 from config.training import OptimizerConfig, PlateauConfig
-from trainer.training.improvement import Figures, figure_of, is_better
+from trainer.training.improvement import Metrics, is_better, metric_of
 
 _FIRST_REPLICA = tf.VariableAggregation.ONLY_FIRST_REPLICA
 
 
 class Plateau(tf.Module):
-    """A factor of the rate that falls when a figure of the eval split has not improved for some epochs.
+    """A factor of the rate that falls when a metric of the eval split has not improved for some epochs.
 
     Its state is in variables, which are saved with the training.
 
     Args:
-        config: which figure, how long and how far.
+        config: which metric, how long and how far.
 
     Attributes:
         factor: of the rate, float32 in (0, 1].
@@ -29,10 +29,10 @@ class Plateau(tf.Module):
         self.best = tf.Variable(math.nan, dtype=tf.float64, trainable=False, name="best", aggregation=_FIRST_REPLICA)
         self.waited = tf.Variable(0, dtype=tf.int64, trainable=False, name="waited", aggregation=_FIRST_REPLICA)
 
-    def end_epoch(self, evaluation: Figures) -> None:
-        """Takes note of an epoch's figures. Raises ValueError where the watched one is not among them."""
+    def end_epoch(self, evaluation: Metrics) -> None:
+        """Takes note of an epoch's metrics. Raises ValueError where the watched one is not among them."""
         metric = self._config.metric
-        value = figure_of(evaluation, metric, "training.optimizer.plateau.metric")
+        value = metric_of(evaluation, metric, "training.optimizer.plateau.metric")
         if is_better(metric, value, float(self.best.numpy())):
             self.best.assign(value)
             self.waited.assign(0)

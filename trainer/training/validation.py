@@ -1,4 +1,4 @@
-"""The figures of an epoch on the eval split."""
+"""The metrics of an epoch on the eval split."""
 
 import math
 from collections import defaultdict
@@ -12,7 +12,7 @@ from config import feature_names
 from trainer.data.user_sample import UserSample
 from trainer.data.windows import Window
 from trainer.metrics.names import ORDER_METRICS, STANDARD_ERROR
-from trainer.metrics.ordering import Scores, order_figures
+from trainer.metrics.ordering import Scores, order_metrics
 from trainer.metrics.ranking import ideal_gain
 from trainer.metrics.ranks import target_ranks
 from trainer.model.query_tower import QueryState
@@ -22,9 +22,9 @@ _BATCH_SIZE = 128
 
 
 class Measured(NamedTuple):
-    """Figures by name, and the standard errors over users of those that have one."""
+    """Metrics by name, and the standard errors over users of those that have one."""
 
-    figures: dict[str, float]
+    metrics: dict[str, float]
     errors: dict[str, float]
 
 
@@ -66,13 +66,13 @@ class Evaluator:
         )
 
     def evaluate(self) -> dict[str, float]:
-        """Every figure by its name, and its standard error by `stderr_<name>`; a task without a target has none."""
-        figures, errors = self.measure()
+        """Every metric by its name, and its standard error by `stderr_<name>`; a task without a target has none."""
+        metrics, errors = self.measure()
         known = {f"{STANDARD_ERROR}{name}": error for name, error in errors.items() if not math.isnan(error)}
-        return figures | known
+        return metrics | known
 
     def measure(self) -> Measured:
-        """The figures with their standard errors."""
+        """The metrics with their standard errors."""
         candidates = self._model.candidate_embeddings()
         columns: dict[str, list[np.ndarray]] = defaultdict(list)
         for window in self._batches:
@@ -81,7 +81,7 @@ class Evaluator:
         answers = {name: np.concatenate(values) for name, values in columns.items()}
         found = Measured(self._losses(answers), {})
         for own in (self._retrieval(answers), *(self._task(name, answers) for name in self._model.config.events)):
-            found = Measured(found.figures | own.figures, found.errors | own.errors)
+            found = Measured(found.metrics | own.metrics, found.errors | own.errors)
         return found
 
     def _answers(self, window: Window, candidates: tf.Tensor) -> dict[str, tf.Tensor]:
@@ -115,13 +115,13 @@ class Evaluator:
         if self._model.retrieval_name is None or not is_counted.any():
             return Measured({}, {})
         gains = UserGains(self._sample, is_counted, self._model.config.split.history == "frozen")
-        rank, figures, errors = answers["rank"], {}, {}
+        rank, metrics, errors = answers["rank"], {}, {}
         for k in self._model.config.evaluation.ks:
             own = {"hr": gains.hits(rank, k) > 0, "recall": gains.hits(rank, k), "ndcg": gains.ndcg(rank, k)}
             for name, values in own.items():
-                figures[f"{name}@{k}"] = float(values.mean())
+                metrics[f"{name}@{k}"] = float(values.mean())
                 errors[f"{name}@{k}"] = standard_error(values)
-        return Measured(figures, errors)
+        return Measured(metrics, errors)
 
     def _task(self, name: str, answers: dict[str, np.ndarray]) -> Measured:
         is_target = answers[f"{name}_is_target"] > 0
@@ -130,9 +130,9 @@ class Evaluator:
         if not is_target.any():
             return Measured({}, {})
         label, prediction = (answers[n][is_target] for n in (f"{name}_label", f"{name}_prediction"))
-        own = _FIGURES[self._model.config.events[name].kind](self._sample.user[is_target], label, prediction)
-        figures, errors = ({f"{name}/{figure}": value for figure, value in part.items()} for part in own)
-        return Measured(figures, errors)
+        own = _METRICS[self._model.config.events[name].kind](self._sample.user[is_target], label, prediction)
+        metrics, errors = ({f"{name}/{metric}": value for metric, value in part.items()} for part in own)
+        return Measured(metrics, errors)
 
 
 class UserGains:
@@ -172,7 +172,7 @@ def standard_error(values: np.ndarray) -> float:
 
 
 _Own = tuple[dict[str, float], dict[str, float]]
-"""A task's figures, and the standard errors of those that have one."""
+"""A task's metrics, and the standard errors of those that have one."""
 
 
 def _regression(user: np.ndarray, label: np.ndarray, prediction: np.ndarray) -> _Own:
@@ -195,20 +195,20 @@ def _multiclass(user: np.ndarray, label: np.ndarray, prediction: np.ndarray) -> 
 
 
 def _order(user: np.ndarray, label: np.ndarray, prediction: np.ndarray) -> _Own:
-    by_user = order_figures(Scores(user, label, prediction))
+    by_user = order_metrics(Scores(user, label, prediction))
     means = {name: values[~np.isnan(values)] for name, values in zip(ORDER_METRICS, by_user, strict=True)}
     known = {name: values for name, values in means.items() if values.size}
     return {n: float(v.mean()) for n, v in known.items()}, {n: standard_error(v) for n, v in known.items()}
 
 
-_FIGURES: dict[str, Callable[[np.ndarray, np.ndarray, np.ndarray], _Own]] = {
+_METRICS: dict[str, Callable[[np.ndarray, np.ndarray, np.ndarray], _Own]] = {
     "binary": _binary,
     "regression": _regression,
     "multiclass": _multiclass,
     "pairwise": _order,
     "listwise": _order,
 }
-"""By the task's kind: from users int64 [N], labels and predictions to figures by name."""
+"""By the task's kind: from users int64 [N], labels and predictions to metrics by name."""
 
 
 def area_under_curve(score: np.ndarray, label: np.ndarray) -> float:

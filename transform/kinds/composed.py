@@ -72,10 +72,10 @@ def _composed(texts: tf.Tensor) -> tf.Tensor:
 
 
 def _taken_apart(values: tf.Tensor, row: tf.Tensor, tables: _Tables) -> tuple[tf.Tensor, tf.Tensor]:
-    place, is_there = _find(tables.apart, values)
+    position, is_there = _find(tables.apart, values)
     own = tf.range(tf.size(values), dtype=tf.int64) + len(tables.parts)
-    starts = tf.where(is_there, tf.gather(tables.starts, place), own)
-    ends = tf.where(is_there, tf.gather(tables.starts, place + 1), own + 1)
+    starts = tf.where(is_there, tf.gather(tables.starts, position), own)
+    ends = tf.where(is_there, tf.gather(tables.starts, position + 1), own + 1)
     parts = tf.ragged.range(starts, ends)
     found = tf.gather(tf.concat([tables.parts, values], axis=0), parts.flat_values)
     return found, tf.gather(row, parts.value_rowids())
@@ -83,8 +83,8 @@ def _taken_apart(values: tf.Tensor, row: tf.Tensor, tables: _Tables) -> tuple[tf
 
 def _ordered(values: tf.Tensor, row: tf.Tensor, tables: _Tables) -> tuple[tf.Tensor, tf.Tensor]:
     """Marks behind a character in the order of their classes, those of one class as they were."""
-    place, is_mark = _find(tables.marks, values)
-    of_mark = tf.where(is_mark, tf.gather(tables.classes, place), 0)
+    position, is_mark = _find(tables.marks, values)
+    of_mark = tf.where(is_mark, tf.gather(tables.classes, position), 0)
     is_start = (of_mark == 0) | (row != tf.concat([row[:1] - 1, row[:-1]], axis=0))
     order = tf.argsort(tf.cumsum(tf.cast(is_start, tf.int64)) * 256 + of_mark, stable=True)
     return tf.gather(values, order), row
@@ -93,8 +93,8 @@ def _ordered(values: tf.Tensor, row: tf.Tensor, tables: _Tables) -> tuple[tf.Ten
 def _paired(values: tf.Tensor, row: tf.Tensor, tables: _Tables) -> tuple[tf.Tensor, tf.Tensor]:
     """Each pair that makes one character as that."""
     first, second = values[:-1], values[1:]
-    place, is_pair = _find(tables.pairs, first * _ALL + second)
-    made = tf.where(is_pair, tf.gather(tables.composites, place), 0)
+    position, is_pair = _find(tables.pairs, first * _ALL + second)
+    made = tf.where(is_pair, tf.gather(tables.composites, position), 0)
     made = tf.where(row[:-1] == row[1:], tf.maximum(made, _syllable(first, second)), 0)
     is_gone = tf.concat([tf.zeros_like(values[:1], tf.bool), made > 0], axis=0)
     made = tf.concat([made, tf.zeros_like(values[:1])], axis=0)
@@ -114,9 +114,9 @@ def _syllable(first: tf.Tensor, second: tf.Tensor) -> tf.Tensor:
 
 
 def _find(keys: Integers, wanted: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-    """The places of values among rising keys, and whether they stand there."""
-    place = tf.minimum(tf.searchsorted(keys, wanted, out_type=tf.int64), len(keys) - 1)
-    return place, tf.gather(keys, place) == wanted
+    """The positions of values among rising keys, and whether they stand there."""
+    position = tf.minimum(tf.searchsorted(keys, wanted, out_type=tf.int64), len(keys) - 1)
+    return position, tf.gather(keys, position) == wanted
 
 
 @functools.cache

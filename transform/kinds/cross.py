@@ -10,7 +10,7 @@ _SEPARATOR = "\x1f"
 
 
 def cross(columns: Sequence[tf.SparseTensor], feature: Cross) -> tf.SparseTensor:
-    """The columns' values at the same row and place, as one category.
+    """The columns' values at the same row and position, as one category.
 
     Args:
       columns: string, each sparse [B, *]; "" or absent is missing.
@@ -22,13 +22,15 @@ def cross(columns: Sequence[tf.SparseTensor], feature: Cross) -> tf.SparseTensor
     """
     width = tf.reduce_max(tf.stack([c.dense_shape[1] for c in columns]))
     dense = [_dense(c, width) for c in columns]
-    has_place = tf.reduce_any([_dense(c.with_values(tf.ones_like(c.values, tf.bool)), width) for c in columns], axis=0)
-    places = tf.where(has_place)
-    values = [tf.gather_nd(d, places) for d in dense]
+    has_position = tf.reduce_any(
+        [_dense(c.with_values(tf.ones_like(c.values, tf.bool)), width) for c in columns], axis=0
+    )
+    positions = tf.where(has_position)
+    values = [tf.gather_nd(d, positions) for d in dense]
     buckets = tf.strings.to_hash_bucket_fast(tf.strings.join(values, _SEPARATOR), feature.buckets)
     is_missing = tf.reduce_all([tf.equal(v, "") for v in values], axis=0)
     indexes = tf.where(is_missing, tf.cast(feature.buckets, tf.int64), buckets)
-    return tf.SparseTensor(places, indexes, tf.stack([columns[0].dense_shape[0], width]))
+    return tf.SparseTensor(positions, indexes, tf.stack([columns[0].dense_shape[0], width]))
 
 
 def _dense(column: tf.SparseTensor, width: tf.Tensor) -> tf.Tensor:

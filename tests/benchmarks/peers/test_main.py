@@ -33,7 +33,7 @@ def test_the_command_prints_tables_and_writes_the_figures(examples, tmp_path, ca
     printed = capsys.readouterr().out
     assert "warm users: 2" in printed
     assert "ratings: 2" in printed
-    results = {(row["peer"], row["state"]): row["figures"] for row in json.loads(output.read_text())["results"]}
+    results = {(row["peer"], row["state"]): row["metrics"] for row in json.loads(output.read_text())["results"]}
     # `papers` is `train` for ratings.
     assert list(results) == [
         ("popularity", "train"),

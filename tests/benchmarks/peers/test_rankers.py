@@ -6,7 +6,7 @@ from benchmarks.peers.ease import EASE
 from benchmarks.peers.exam import Exam
 from benchmarks.peers.item_knn import ItemKNN
 from benchmarks.peers.popularity import DAY, Popularity, RecentPopularity
-from benchmarks.peers.ranking import choose, figures, ranks
+from benchmarks.peers.ranking import choose, metrics, ranks
 from benchmarks.peers.tfrs_tutorial import TFRSTutorial
 from benchmarks.peers.transitions import Transitions
 from tests.benchmarks.peers.toy import queries, training
@@ -143,7 +143,7 @@ def test_the_best_candidate_on_the_exam_is_chosen():
     question = exam([[0]], [[0]], [0], [2], 3)
     good, bad = Fixed([0, 0, 1]), Fixed([0, 1, 0])
     assert choose([bad, good], question) is good
-    assert figures(good, question)["warm"]["ndcg@10"].mean == 1
+    assert metrics(good, question)["warm"]["ndcg@10"].mean == 1
 
 
 def clusters():

@@ -5,7 +5,7 @@ import pytest
 import scipy.sparse as sp
 
 from benchmarks.peers.bias import BiasModel
-from benchmarks.peers.rating import RatingExam, Ratings, choose, figures
+from benchmarks.peers.rating import RatingExam, Ratings, choose, metrics
 from benchmarks.peers.svd import SVD
 
 
@@ -61,8 +61,8 @@ def test_the_candidate_with_the_smallest_error_is_chosen():
     assert choose([shrunk, free], exam) is free
     free.fit(training)
     # The prediction is 5, clipped to the greatest rating seen.
-    assert figures(free, exam)["all"]["rmse"].mean == pytest.approx(1)
-    assert math.isnan(figures(free, exam)["all"]["rmse"].error)
+    assert metrics(free, exam)["all"]["rmse"].mean == pytest.approx(1)
+    assert math.isnan(metrics(free, exam)["all"]["rmse"].error)
 
 
 @pytest.mark.parametrize("everything", [False, True])

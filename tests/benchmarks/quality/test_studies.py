@@ -44,7 +44,7 @@ def test_a_cell_holds_mean_and_deviation():
 
 def test_figures_that_a_variant_does_not_have_stay_empty():
     training = {"seconds": 10.0, "epochs": 2}
-    runs = [{"figures": {"test": {"rating/rmse": rmse}}, "training": training} for rmse in (0.9, 1.0)]
+    runs = [{"metrics": {"test": {"rating/rmse": rmse}}, "training": training} for rmse in (0.9, 1.0)]
     console = wide_console(80)
     with console.capture() as said:
         console.print(_table(Study("a title", "", ("ndcg@10", "rating/rmse"), {}), {"ratings alone": runs}))
@@ -52,8 +52,8 @@ def test_figures_that_a_variant_does_not_have_stay_empty():
 
 
 def test_a_study_of_requests_has_a_row_for_every_form():
-    figures = {"everything_hr@10": 0.5, "ids_alone_hr@10": 0.4, "rating/ids_alone_rmse": 1.25}
-    runs = [{"figures": {"test": figures}, "training": {"seconds": 10.0, "epochs": 2}}]
+    metrics = {"everything_hr@10": 0.5, "ids_alone_hr@10": 0.4, "rating/ids_alone_rmse": 1.25}
+    runs = [{"metrics": {"test": metrics}, "training": {"seconds": 10.0, "epochs": 2}}]
     console = wide_console(100)
     with console.capture() as said:
         console.print(_table(Study("", "", ("hr@10", "rating/rmse"), {}, by_request=True), {"plain": runs}))

@@ -145,20 +145,20 @@ def test_filters_and_caps_name_fitting_item_features(write):
         ),
         (
             "min: 1, max: 5",
-            "habits: {attributes: [mix]}",
-            "18: `tasks.rating.habits.attributes`: should name an item feature of kind `categorical`, "
+            "baseline: {attributes: [mix]}",
+            "18: `tasks.rating.baseline.attributes`: should name an item feature of kind `categorical`, "
             "`multi_valued` or `text` (kind). Received: 'mix'",
         ),
         (
             "min: 1, max: 5",
-            "habits: {weights: {level: 1, kind: 0.5}}",
-            "18: `tasks.rating.habits.weights`: should name parts (network, levels, cosine, agreement, factors, "
-            "mood_60, mood_3600, mood_604800, kind). Did you mean `levels`? Received: 'level'",
+            "baseline: {weights: {biass: 1, kind: 0.5}}",
+            "18: `tasks.rating.baseline.weights`: should name parts (network, bias, cosine, correlation, factors, "
+            "session_bias_60, session_bias_3600, session_bias_604800, kind). Did you mean `bias`? Received: 'biass'",
         ),
         (
             "{name: kind, ",
             "{name: cosine, column: kind, ",
-            "18: `tasks.rating.habits.attributes`: `cosine` is a part by itself; give the feature another name",
+            "18: `tasks.rating.baseline.attributes`: `cosine` is a part by itself; give the feature another name",
         ),
         (
             "  rating: {",

@@ -2,7 +2,7 @@ import pytest
 
 from config import parse_config
 from pipeline.cli.answer import fit, show_explanations, show_history, show_items
-from pipeline.cli.person import Person
+from pipeline.cli.user_history import UserHistory
 from serving.client import Explanation, Influence, Recommendation
 
 CONFIG = """
@@ -58,7 +58,7 @@ def test_explanations_have_shares_and_events_of_each_item(shop, capsys):
 
 
 def test_history_shows_features_times_and_outcomes_and_cuts_long_titles(shop, capsys):
-    person = Person(
+    person = UserHistory(
         "7", ["2", "1"], [0, 90], {"outcome_rating": [None, 4.0], "context_page": ["a", "b"]}, {"user_age": [24.0]}
     )
     show_history(shop, person)
@@ -76,8 +76,8 @@ def test_texts_are_printed_as_they_are(shop, tmp_path, capsys):
     (tmp_path / "items.csv").write_text(f"item_id,title,colour\n{rows}")
     ids = [str(item) for item in range(len(titles))]
     show_items(shop, [Recommendation(item, 0.5, {}) for item in ids], version=7)
-    show_history(shop, Person("[/7]", ids, [], {}, {"user_place": ["[/home]"]}))
-    show_history(shop, Person("[/8]", [], [], {}, {}))
+    show_history(shop, UserHistory("[/7]", ids, [], {}, {"user_place": ["[/home]"]}))
+    show_history(shop, UserHistory("[/8]", [], [], {}, {}))
     out = capsys.readouterr().out
     for text in titles:
         assert out.count(text) == 2
@@ -86,5 +86,5 @@ def test_texts_are_printed_as_they_are(shop, tmp_path, capsys):
 
 
 def test_user_without_history(shop, capsys):
-    show_history(shop, Person("8", [], [], {}, {}))
+    show_history(shop, UserHistory("8", [], [], {}, {}))
     assert capsys.readouterr().out == "User 8: no history in the log\n"

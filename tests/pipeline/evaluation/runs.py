@@ -1,4 +1,4 @@
-"""Runs of the real Evaluator on hand-written events, for the tests of its figures and verdicts."""
+"""Runs of the real Evaluator on hand-written events, for the tests of its metrics and verdicts."""
 
 import json
 from collections.abc import Iterable

@@ -4,8 +4,8 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipeline.evaluation.accumulator import Events, UserAverages, best_places
-from trainer.metrics.ranking import Targets, figures_by_user
+from pipeline.evaluation.accumulator import Events, UserAverages, best_positions
+from trainer.metrics.ranking import Targets, metrics_by_user
 
 KS = (1, 3)
 
@@ -36,7 +36,7 @@ def test_coverage_counts_items_once_and_over_the_whole_catalogue() -> None:
 
 
 def test_places_skip_the_filling_of_short_lists() -> None:
-    assert best_places(np.array([[2, -1], [0, 2]]), 4).tolist() == [0, 255, 0, 255]
+    assert best_positions(np.array([[2, -1], [0, 2]]), 4).tolist() == [0, 255, 0, 255]
 
 
 def test_without_users_everything_is_undefined() -> None:
@@ -64,7 +64,7 @@ def test_any_way_of_cutting_and_merging_gives_the_same(rows: list[tuple[int, int
     parts = [_cut(whole, slice(0, at)), _cut(whole, slice(at, None))]
     memories = [pickle.loads(pickle.dumps(averages.add(averages.start(), part))) for part in parts]
     read = averages.read(averages.merge(memories))
-    expected = figures_by_user(whole.targets, KS, one_list=False)
+    expected = metrics_by_user(whole.targets, KS, one_list=False)
     assert read.users == expected.shape[1]
     if rows:
         np.testing.assert_allclose(read.mean[:2], expected.mean(axis=1))

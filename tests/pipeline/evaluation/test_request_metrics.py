@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from pipeline.evaluation.eval_config import make_eval_config
-from pipeline.evaluation.request_metrics import FigureFold, FormsFold, RankFold, request_answers, request_events
+from pipeline.evaluation.request_metrics import FormsFold, MetricFold, RankFold, request_answers, request_events
 from tests.pipeline.evaluation.runs import make_config
 from trainer.metrics.names import check_gates, direction, known_metrics
 from trainer.metrics.request_forms import request_forms
@@ -19,13 +19,13 @@ OUTPUTS = {
 LABELS = {"target_label_stars": np.array([4.0, 1.0, 2.0, 1.0]), "target_weight_stars": np.array([1.0, 1.0, 1.0, 0.0])}
 
 
-def figures(fold, rows):
+def metrics(fold, rows):
     """Of rows in two batches that are merged, one of them empty."""
     return fold.read(fold.merge([fold.add(fold.start(), rows), fold.start()]))
 
 
 def test_ranks_in_every_form_are_averaged_over_the_users_that_were_asked_for() -> None:
-    found = figures(FormsFold(FORMS, RankFold((3, 5), one_list=False)), request_events(2, OUTPUTS))
+    found = metrics(FormsFold(FORMS, RankFold((3, 5), one_list=False)), request_events(2, OUTPUTS))
     assert [found[f"everything_hr@{k}"] for k in (3, 5)] == [1, 1]
     assert [found[f"ids_alone_recall@{k}"] for k in (3, 5)] == [0, 0.5]
     np.testing.assert_allclose(found["everything_ndcg@5"], (1 + 1 / 2) / 2)
@@ -35,7 +35,7 @@ def test_ranks_in_every_form_are_averaged_over_the_users_that_were_asked_for() -
 
 
 def test_predictions_in_every_form_are_those_of_labelled_targets() -> None:
-    found = figures(FormsFold(FORMS, FigureFold("rmse")), request_answers(2, OUTPUTS, LABELS, "stars"))
+    found = metrics(FormsFold(FORMS, MetricFold("rmse")), request_answers(2, OUTPUTS, LABELS, "stars"))
     np.testing.assert_allclose(found["everything_rmse"], np.sqrt(1 / 2))
     np.testing.assert_allclose(found["ids_alone_rmse"], np.sqrt(1 / 2))
     assert set(found) == {"everything_rmse", "ids_alone_rmse"}
@@ -43,8 +43,8 @@ def test_predictions_in_every_form_are_those_of_labelled_targets() -> None:
 
 def test_a_model_that_does_not_answer_for_forms_has_no_figures() -> None:
     old = {name: values for name, values in OUTPUTS.items() if not name.startswith("request_")}
-    assert np.isnan(figures(FormsFold(FORMS, RankFold((3,), one_list=True)), request_events(2, old))["ids_alone_hr@3"])
-    found = figures(FormsFold(FORMS, FigureFold("auc")), request_answers(2, old, LABELS, "stars"))
+    assert np.isnan(metrics(FormsFold(FORMS, RankFold((3,), one_list=True)), request_events(2, old))["ids_alone_hr@3"])
+    found = metrics(FormsFold(FORMS, MetricFold("auc")), request_answers(2, old, LABELS, "stars"))
     assert np.isnan(found["everything_auc"])
 
 

@@ -103,21 +103,21 @@ def test_ranking_tasks_count_the_targets_label_and_weight(first: tuple[str, bool
 
 
 def test_slices_tell_splits_users_and_features_apart(first: tuple[str, bool]) -> None:
-    figures = {(f.split, f.slice, f.metric): f.value for f in read_metrics(first[0])}
-    assert {(split, place) for split, place, _ in figures} == {
+    metrics = {(f.split, f.slice, f.metric): f.value for f in read_metrics(first[0])}
+    assert {(split, place) for split, place, _ in metrics} == {
         *(("eval", place) for place in ("all", "warm", "cold", "warm, user_gender=F", "warm, user_gender=M")),
         *(("eval", f"warm, context_device={device}") for device in ("tv", "web")),
         *(("test", place) for place in ("all", "warm", "warm, user_gender=F")),
     }
-    assert figures["eval", "all", "users"] == 3
-    assert figures["eval", "cold", "recall@2"] == 1
-    assert figures["eval", "cold", "stars/examples"] == 0
-    assert math.isnan(figures["eval", "cold", "stars/rmse"])
-    assert figures["eval", "warm, user_gender=M", "recall@1"] == 0
+    assert metrics["eval", "all", "users"] == 3
+    assert metrics["eval", "cold", "recall@2"] == 1
+    assert metrics["eval", "cold", "stars/examples"] == 0
+    assert math.isnan(metrics["eval", "cold", "stars/rmse"])
+    assert metrics["eval", "warm, user_gender=M", "recall@1"] == 0
     # In a slice of events a user counts with the targets that fall into it.
-    assert figures["eval", "warm, context_device=web", "recall@2"] == 0
-    assert figures["eval", "warm, context_device=tv", "recall@2"] == 1
-    assert figures["test", "warm", "mrr"] == pytest.approx(1 / 3)
+    assert metrics["eval", "warm, context_device=web", "recall@2"] == 0
+    assert metrics["eval", "warm, context_device=tv", "recall@2"] == 1
+    assert metrics["test", "warm", "mrr"] == pytest.approx(1 / 3)
 
 
 def test_failed_gates_withhold_the_blessing_and_say_why(first: tuple[str, bool]) -> None:
@@ -147,9 +147,9 @@ def test_a_regression_beyond_the_allowed_one_withholds_the_blessing(second: tupl
 
 def test_beside_a_baseline_the_figures_are_the_candidates(second: tuple[str, bool]) -> None:
     assert headline(second[0], "eval")["mrr"] == pytest.approx((1 / 2 + 1 / 3) / 2)
-    figures = read_metrics(second[0])
-    assert len(figures) == len({(f.split, f.slice, f.metric) for f in figures})
-    assert Figure("eval", "warm", "users", 2.0) in figures
+    metrics = read_metrics(second[0])
+    assert len(metrics) == len({(f.split, f.slice, f.metric) for f in metrics})
+    assert Figure("eval", "warm", "users", 2.0) in metrics
 
 
 def test_without_gates_an_evaluated_model_is_blessed_and_many_rows_stay_in_order(tmp_path: Path) -> None:

@@ -6,9 +6,9 @@ import tensorflow as tf
 
 from config import Config, parse_config
 from tests.serving.models import save_model
-from trainer.export.prediction_log import ANSWERS_FILE, prediction_log, write_calls
+from trainer.export.prediction_log import GOLDEN_RESPONSES_FILE, prediction_log, write_prediction_log
 from trainer.export.saved_model import input_specs
-from trainer.export.signatures.calls import Rows
+from trainer.export.signatures.sample_inputs import Rows
 
 CONFIG = """
 name: tiny
@@ -62,7 +62,7 @@ def write_model_and_answers(folder: Path, offset: float = 0.0) -> None:
     for name, function in signatures.items():
         inputs = rows.inputs(name, input_specs(function))
         logs.append(prediction_log(name, inputs, function(**inputs)))
-    write_calls(str(folder / "model_run" / ANSWERS_FILE), logs)
+    write_prediction_log(str(folder / "model_run" / GOLDEN_RESPONSES_FILE), logs)
     if offset:
         path.rename(folder / "as-trained")
         save_model(path, offset)

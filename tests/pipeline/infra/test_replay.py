@@ -17,7 +17,7 @@ from pipeline.infra.requests import Probe
 from pipeline.infra.tensorflow_serving import CandidateError, ServerMissingError
 from serving.client import RecommenderClient
 from tests.pipeline.infra.conftest import write_model_and_answers
-from trainer.export.prediction_log import ANSWERS_FILE, read_calls
+from trainer.export.prediction_log import GOLDEN_RESPONSES_FILE, read_prediction_log
 
 ROOT = Path(__file__).parents[3]
 
@@ -46,7 +46,7 @@ def address(folder: Path) -> Iterator[str]:
 
 
 def test_the_same_model_answers_alike_on_every_signature(folder: Path, address: str) -> None:
-    calls = read_calls(str(folder / "model_run" / ANSWERS_FILE))
+    calls = read_prediction_log(str(folder / "model_run" / GOLDEN_RESPONSES_FILE))
     with RecommenderClient(address, MODEL_NAME, timeout=60.0) as client:
         signatures = list(client.metadata().signatures)
     assert len(calls) == 8
@@ -55,7 +55,7 @@ def test_the_same_model_answers_alike_on_every_signature(folder: Path, address: 
 
 
 def test_an_answer_that_differs_and_a_signature_that_was_not_asked_are_faults(folder: Path, address: str) -> None:
-    calls = read_calls(str(folder / "model_run" / ANSWERS_FILE))
+    calls = read_prediction_log(str(folder / "model_run" / GOLDEN_RESPONSES_FILE))
     (call,) = (call for call in calls if call.request.model_spec.signature_name == "retrieve")
     call.response.outputs["like"].float_val[:] = []
     call.response.outputs["like"].tensor_content = np.full([2, 3], 0.9, np.float32).tobytes()
@@ -65,7 +65,7 @@ def test_an_answer_that_differs_and_a_signature_that_was_not_asked_are_faults(fo
 
 
 def test_a_call_that_fails_is_a_fault(folder: Path, address: str) -> None:
-    (call, *_) = read_calls(str(folder / "model_run" / ANSWERS_FILE))
+    (call, *_) = read_prediction_log(str(folder / "model_run" / GOLDEN_RESPONSES_FILE))
     call.request.model_spec.signature_name = "gone"
     (fault,) = replay_faults(address, MODEL_NAME, [call], [])
     assert fault.startswith("signature `gone`: ")

@@ -17,7 +17,7 @@ from pipeline.ingest.splits import EVAL, TEST, TRAIN
 
 @dataclass(frozen=True)
 class Row:
-    """One event; `ordinal` is its place in the table."""
+    """One event; `ordinal` is its position in the table."""
 
     user: str
     item: str

@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from config import feature_names
 from pipeline.ingest.assembly import Assembly, Rows, split_events
 from pipeline.ingest.columns import Plan
-from pipeline.ingest.cuts import DIGITS, Selection
 from pipeline.ingest.sorting import as_events, sort_events
+from pipeline.ingest.split_times import DIGITS, Selection
 from pipeline.ingest.splits import EVAL, TEST, TRAIN, is_held_out
 from tests.pipeline.ingest import reference
 from tests.pipeline.ingest.reference import Row, config_of, decode
@@ -45,23 +45,23 @@ def _assemble(rows, config, keep_items=False):
     plan = Plan(config)
     shuffled = [rows[n] for n in np.random.default_rng(0).permutation(len(rows))]
     table, _ = sort_events(reference.as_table(shuffled), np.zeros(1, np.int64), drop_duplicates=False)
-    whole, cuts = Rows.of(plan, {0: len(rows)}, 1), _cuts(rows, config)
-    parts = split_events(plan, as_events(table), whole, cuts)
+    whole, split_times = Rows.of(plan, {0: len(rows)}, 1), _split_times(rows, config)
+    parts = split_events(plan, as_events(table), whole, split_times)
     by_ordinal = dict(zip(table["ordinal"].to_pylist(), parts.tolist(), strict=True))
     examples = defaultdict(list)
     table = table if keep_items else _with_ordinal_as_item(table)
-    for split, example in Assembly(plan, table, None, whole, cuts).examples():
+    for split, example in Assembly(plan, table, None, whole, split_times).examples():
         examples[split].append(decode(example))
     return by_ordinal, examples
 
 
-def _cuts(rows, config):
+def _split_times(rows, config):
     if config.split.method != "global_time":
         return None
     selection, keys = Selection(), np.array([[r.time, r.ordinal] for r in rows]).T
     for _ in range(DIGITS):
         selection = selection.narrowed(selection.histograms(*keys), config.split)
-    return selection.cuts()
+    return selection.split_times()
 
 
 def _with_ordinal_as_item(table):

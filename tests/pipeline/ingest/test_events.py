@@ -48,7 +48,7 @@ def test_bad_rows_are_dropped_under_their_first_reason():
     assert table["user"].to_pylist() == ["u1", "u2", "u2"]
     assert table["time"].to_pylist() == [100, 200, 201]
     assert table["file"].to_pylist() == [3, 3, 3]
-    assert table["row"].to_pylist() == [10, 16, 17]  # places among all rows, dropped ones too
+    assert table["row"].to_pylist() == [10, 16, 17]  # positions among all rows, dropped ones too
 
 
 def test_labels_weights_and_positives():

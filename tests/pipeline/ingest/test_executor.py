@@ -172,7 +172,7 @@ def test_all_formats_give_the_same_examples(tables, ingested, tmp_path):
     run = run_ingest(load_config(write_config(tmp_path, data=data)), tmp_path / "out")
     reports = [_report(run), _report(ingested)]
     samples = [[(s["reason"], s["value"]) for s in report.pop("samples")] for report in reports]
-    assert samples[0] == samples[1]  # at other places, since one format has lines
+    assert samples[0] == samples[1]  # at other positions, since one format has lines
     assert reports[0] == reports[1]
     for split in ("train", "eval", "test", "items"):
         assert sorted(map(str, run.examples(split))) == sorted(map(str, ingested.examples(split)))

@@ -3,7 +3,7 @@ import pytest
 
 from config.data import ColdItems, SplitConfig
 from pipeline.ingest import splits
-from pipeline.ingest.splits import Cuts, Events, cut_ranks
+from pipeline.ingest.splits import Events, SplitTimes, cut_ranks
 
 
 def _events(counts, time=None):
@@ -19,8 +19,8 @@ def test_leave_last_out_by_hand():
 
 def test_global_time_cuts_inside_ties():
     events = _events([3, 3], time=[1, 5, 9, 5, 5, 9])  # ordinals 0..5
-    cuts = Cuts(eval_start=(5, 3), test_start=(9, 5))
-    assert splits.global_time(events, cuts).tolist() == [0, 0, 1, 1, 1, 2]
+    split_times = SplitTimes(eval_start=(5, 3), test_start=(9, 5))
+    assert splits.global_time(events, split_times).tolist() == [0, 0, 1, 1, 1, 2]
 
 
 @pytest.mark.parametrize(
@@ -83,8 +83,8 @@ def test_folds_by_time_expand():
 
 def test_what_is_later_than_a_fold_is_unused():
     events = _events([3, 3], time=[1, 5, 9, 5, 5, 9])
-    cuts = Cuts(eval_start=(5, 1), test_start=(5, 3), end=(9, 2))
-    assert splits.global_time(events, cuts).tolist() == [0, 1, 3, 2, 2, 3]
+    split_times = SplitTimes(eval_start=(5, 1), test_start=(5, 3), end=(9, 2))
+    assert splits.global_time(events, split_times).tolist() == [0, 1, 3, 2, 2, 3]
 
 
 def test_folds_of_leave_last_out_forget_the_newest_events():

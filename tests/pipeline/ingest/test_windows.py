@@ -47,8 +47,8 @@ def test_windows_of_several_users():
 def test_histories_by_hand(history, expected):
     windows = target_windows(_order([[0, 0, 0, 1, 2, 2]]), TEST, Limits(3, 1, history))
     assert list(zip(windows.start.tolist(), windows.stop.tolist(), windows.target.tolist(), strict=True)) == expected
-    places, is_target = windows.take(np.array([0])).places()
-    assert places.tolist() == [*range(*expected[0][:2]), expected[0][2]]
+    positions, is_target = windows.take(np.array([0])).positions()
+    assert positions.tolist() == [*range(*expected[0][:2]), expected[0][2]]
     assert is_target.tolist() == [False, False, True]
 
 
@@ -61,18 +61,18 @@ def test_a_random_split_puts_train_first():
     order = _order([[2, 0, 1, 0]])
     assert order.events.tolist() == [1, 3, 2, 0]
     windows = target_windows(order, TEST, Limits(9, 1, "train"))
-    assert windows.places()[0].tolist() == [0, 1, 3]
+    assert windows.positions()[0].tolist() == [0, 1, 3]
 
 
 def test_a_random_split_with_times_shows_the_train_events_before_the_target():
-    order = _order([[0, 2, 0, 1, 0], [1, 0]])  # in time; the places are 0: 0, 1: 2, 2: 4, 3: 3, 4: 1 and 5: 1, 6: 0
+    order = _order([[0, 2, 0, 1, 0], [1, 0]])  # in time; the positions are 0: 0, 1: 2, 2: 4, 3: 3, 4: 1 and 5: 1, 6: 0
     limits = Limits(9, 1, "earlier_train")
-    assert target_windows(order, TEST, limits).places()[0].tolist() == [0, 4]
-    assert target_windows(order, EVAL, limits).places()[0].tolist() == [0, 1, 3, 6]
+    assert target_windows(order, TEST, limits).positions()[0].tolist() == [0, 4]
+    assert target_windows(order, EVAL, limits).positions()[0].tolist() == [0, 1, 3, 6]
 
 
 def test_a_frozen_history_of_a_random_split_has_the_nearest_train_events_on_both_sides():
-    order = _order([[0, 0, 0, 2, 0, 0], [2, 0, 0, 0, 2]])  # the places: 0 to 4 and 5 (2), 6 to 8 and 9 (2), 10 (2)
+    order = _order([[0, 0, 0, 2, 0, 0], [2, 0, 0, 0, 2]])  # the positions: 0 to 4 and 5 (2), 6 to 8 and 9 (2), 10 (2)
     windows = target_windows(order, TEST, Limits(4, 1, "near_train"))
     # Of three, one comes after the target where there are two before it.
     assert _histories(windows) == [([1, 2, 3], 5), ([6, 7, 8], 9), ([6, 7, 8], 10)]

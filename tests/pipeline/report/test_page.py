@@ -61,11 +61,11 @@ def artifacts(tmp_path_factory: pytest.TempPathFactory) -> Artifacts:
 def _model_run(folder: Path) -> Path:
     balancing = {"weight/like": 0.5, "gradient_cosine/retrieval/like": -0.1, "gate/like/expert_0": 0.25}
     train = {"retrieval": 6.5, "learning_rate": 0.004, "learning_rate/embeddings": 0.1, **balancing}
-    for part, figures in (("train", train), ("eval", {"ndcg@2": 0.5})):
-        ScalarLog(str(folder / part)).write(figures, 118)
+    for part, metrics in (("train", train), ("eval", {"ndcg@2": 0.5})):
+        ScalarLog(str(folder / part)).write(metrics, 118)
     result = {"epochs": 1, "steps": 1118, "train": {}, "evaluation": {}, "best_epoch": 0, "seconds": 2.4}
-    result["weights"] = {"like": {"network": 0.8124, "levels": 0.5}}
-    result["left_out"] = {"like": {"agreement": "no two items"}}
+    result["weights"] = {"like": {"network": 0.8124, "bias": 0.5}}
+    result["left_out"] = {"like": {"correlation": "no two items"}}
     (folder / "training.json").write_text(json.dumps(result))
     return folder
 
@@ -96,7 +96,7 @@ def test_holds_every_part_of_the_run(artifacts: Artifacts, tmp_path: Path) -> No
         "<model>",
         "tensorflow-recommenders",
         "stars/rmse",
-        "network 0.812, levels 0.5",
+        "network 0.812, bias 0.5",
         "no two items",
         "train: losses",
         "train: weights of the losses",

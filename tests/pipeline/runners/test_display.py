@@ -11,9 +11,9 @@ from pipeline.runners.display import Display
 def test_without_a_terminal_there_is_one_line_for_each_finished_component():
     stream = io.StringIO()
     with Display(stream, ["Trainer", "ExampleGen"]) as display:
-        for state, figure in (("done", "loss 0.5"), ("cached", "")):
+        for state, metric in (("done", "loss 0.5"), ("cached", "")):
             display.start("Trainer")
-            assert 0 <= display.finish(state, figure) < 1
+            assert 0 <= display.finish(state, metric) < 1
     assert without_clock(stream) == ["Trainer     done        0.0 s  loss 0.5", "Trainer     cached      0.0 s"]
 
 

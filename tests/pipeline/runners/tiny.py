@@ -16,7 +16,7 @@ def run_tiny(home: Path, mode: str, verbose: bool = False) -> Outcome:
         words = describe(numbers=numbers.outputs["numbers"], mode=mode)
         return tfx.dsl.Pipeline("tiny", str(home / "artifacts"), components=[numbers, words], enable_cache=True)
 
-    return run_pipeline(build, home, verbose, figure=lambda name, outputs: f"{len(outputs)} output of {name}")
+    return run_pipeline(build, home, verbose, metric=lambda name, outputs: f"{len(outputs)} output of {name}")
 
 
 if __name__ == "__main__":

@@ -5,7 +5,7 @@ import tensorflow as tf
 from serving.server.predict import predict
 from serving.server.servable import load, session_config, warmup_requests
 from tests.trainer.served import ITEMS
-from trainer.export.prediction_log import WARMUP_FILE, read_calls
+from trainer.export.prediction_log import WARMUP_FILE, read_prediction_log
 
 
 def _strings(call: object) -> Iterator[bytes]:
@@ -28,14 +28,14 @@ def test_a_server_answers_every_warm_up_request(saved_model_path: str) -> None:
 
 
 def test_warm_up_requests_hold_the_catalogue_and_made_up_words_alone(saved_model_path: str) -> None:
-    calls = read_calls(f"{saved_model_path}/{WARMUP_FILE}")
+    calls = read_prediction_log(f"{saved_model_path}/{WARMUP_FILE}")
     words = {word for call in calls for word in _strings(call)}
     assert words - {item.encode() for item in ITEMS} == {b"warm-up"}
 
 
 def test_warm_up_requests_have_no_history_a_full_one_and_a_batch(saved_model_path: str) -> None:
     shapes = []
-    for call in read_calls(f"{saved_model_path}/{WARMUP_FILE}"):
+    for call in read_prediction_log(f"{saved_model_path}/{WARMUP_FILE}"):
         if call.request.model_spec.signature_name != "rank":
             continue
         examples = [tf.train.Example.FromString(e) for e in tf.make_ndarray(call.request.inputs["examples"])]

@@ -50,36 +50,36 @@ def test_events_are_weighed_by_the_activation_unit(attention):
     events, candidates = drawn(1, 2, 4, 3), drawn(2, 2, 5, 3)
     found = attention(candidates, History.of(events, VISIBLE).newest())
     for n, candidate in enumerate(layer_norm(candidates[0])):
-        weighed = [
+        weighted = [
             activation(attention, e, candidate) * (e @ attention.value.kernel.numpy()) for e in layer_norm(events[0])
         ]
-        np.testing.assert_allclose(found[0, n], (weighed[0] + weighed[2]) / 2**0.5, rtol=1e-3, atol=1e-4)
+        np.testing.assert_allclose(found[0, n], (weighted[0] + weighted[2]) / 2**0.5, rtol=1e-3, atol=1e-4)
     np.testing.assert_array_equal(found[1], np.zeros([5, 3]))
 
 
 def test_each_position_may_have_a_candidate_of_its_own(attention):
     events, candidates = drawn(3, 1, 4, 3), drawn(4, 1, 4, 3)
     found = attention(candidates, History.of(events, VISIBLE[:1]))
-    for place in range(4):
-        history = History.of(events[:, : place + 1], VISIBLE[:1, : place + 1]).newest()
-        expected = attention(candidates[:, place : place + 1], history)
-        np.testing.assert_allclose(found[:, place], expected[:, 0], atol=1e-5)
+    for index in range(4):
+        history = History.of(events[:, : index + 1], VISIBLE[:1, : index + 1]).newest()
+        expected = attention(candidates[:, index : index + 1], history)
+        np.testing.assert_allclose(found[:, index], expected[:, 0], atol=1e-5)
 
 
 def test_training_scores_a_target_as_serving_ranks_it(model):
     window = dense_windows(sparse_features(draw_rows(3, 2)), model.spec)
     losses = []
-    for row, place in zip(*np.nonzero(window[MASK]), strict=True):
-        cut = until(window, row, place)
+    for row, index in zip(*np.nonzero(window[MASK]), strict=True):
+        cut = until(window, row, index)
         probability = model.rank(model.encode(cut).newest(), cut["item_id"][:, -1:])["like"][0, 0]
-        losses.append(-np.log(probability if window["label_like"][row, place] > 0 else 1 - probability))
+        losses.append(-np.log(probability if window["label_like"][row, index] > 0 else 1 - probability))
     np.testing.assert_allclose(model.compute_loss(window).tasks["like"], np.mean(losses), rtol=1e-4)
 
 
-def until(window, row, place):
-    """A row of the window that ends at a place."""
+def until(window, row, index):
+    """A row of the window that ends at a index."""
     events = {name for name, values in window.items() if values.shape.rank == 2 and not name.startswith("user_")}
-    return {n: v[row : row + 1, : place + 1] if n in events else v[row : row + 1] for n, v in window.items()}
+    return {n: v[row : row + 1, : index + 1] if n in events else v[row : row + 1] for n, v in window.items()}
 
 
 def test_a_request_ranks_as_the_window_that_ends_with_its_event(model):

@@ -29,10 +29,10 @@ def miner(per_window, step=0):
 def targets(windows, blocked):
     """One target of each entry of `windows`, the row of its window."""
     rows = len(windows)
-    place = tf.stack([tf.constant(windows, tf.int64), tf.range(rows, dtype=tf.int64)], axis=1)
+    position = tf.stack([tf.constant(windows, tf.int64), tf.range(rows, dtype=tf.int64)], axis=1)
     blocked = tf.constant(blocked, tf.int64, [rows, len(blocked[0]) if blocked else 0])
     nothing = tf.zeros([rows], tf.int64)
-    return RetrievalTargets(place, nothing[:, tf.newaxis], tf.ones([rows, 1]), nothing, blocked, blocked)
+    return RetrievalTargets(position, nothing[:, tf.newaxis], tf.ones([rows, 1]), nothing, blocked, blocked)
 
 
 def queries(rows, seed=1):

@@ -3,7 +3,7 @@ import pytest
 import tensorflow as tf
 
 from trainer.distributed.randomness import Randomness
-from trainer.losses.negatives import AllItems, BatchDraws, FrequencyDraws, SampledNegatives, UniformDraws, places_in
+from trainer.losses.negatives import AllItems, BatchDraws, FrequencyDraws, SampledNegatives, UniformDraws, positions_in
 from trainer.losses.targets import RetrievalTargets
 
 FREQUENCIES = np.array([7, 3, 1, 0], np.float32)
@@ -15,7 +15,7 @@ def targets(event_item=(), blocked=(), window_item=()):
     """Targets of one position each, as far as negatives look at them."""
     rows = len(event_item)
     return RetrievalTargets(
-        place=tf.stack([tf.range(rows, dtype=tf.int64), tf.zeros([rows], tf.int64)], axis=1),
+        index=tf.stack([tf.range(rows, dtype=tf.int64), tf.zeros([rows], tf.int64)], axis=1),
         item=tf.constant(event_item, tf.int64, [rows, 1]),
         weight=tf.ones([rows, 1]),
         event_item=tf.constant(event_item, tf.int64, [rows]),
@@ -107,8 +107,10 @@ def test_what_is_no_negative_is_blocked_where_it_was_drawn():
 def test_no_item_of_the_own_window_is_a_negative_from_the_batch(ways):
     found = draw(SampledNegatives(ways), targets([0, 2], blocked=[[0], [2]], window_item=[[0, 1], [2, 4]]))
     for row, own in enumerate([{0, 1}, {2}]):
-        places = found.blocked[row].numpy()
-        assert {int(found.item[place]) for place in places if place < len(found.item)} == own & set(weights(found))
+        positions = found.blocked[row].numpy()
+        assert {int(found.item[position]) for position in positions if position < len(found.item)} == own & set(
+            weights(found)
+        )
 
 
 @pytest.mark.parametrize("kind", ["frequency", "uniform", "batch", "mixture"])
@@ -148,5 +150,8 @@ def test_a_batch_without_targets_has_no_negatives_of_its_own():
 
 def test_places_of_items_that_are_not_there():
     items = tf.constant([2, 5, 9], tf.int64)
-    assert places_in(items, tf.constant([[5, 0, 9], [10, 2, 3]], tf.int64)).numpy().tolist() == [[1, 3, 2], [3, 0, 3]]
-    assert places_in(items[:0], tf.constant([4], tf.int64)).numpy().tolist() == [0]
+    assert positions_in(items, tf.constant([[5, 0, 9], [10, 2, 3]], tf.int64)).numpy().tolist() == [
+        [1, 3, 2],
+        [3, 0, 3],
+    ]
+    assert positions_in(items[:0], tf.constant([4], tf.int64)).numpy().tolist() == [0]

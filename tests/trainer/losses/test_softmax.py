@@ -4,7 +4,7 @@ import tensorflow as tf
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from trainer.losses.softmax import BLOCKED, NONE, Choices, Moments, OwnFeatures, weighed_log_sum
+from trainer.losses.softmax import BLOCKED, NONE, Choices, Moments, OwnFeatures, weighted_log_sum
 
 WHOLE, BLOCKS = {"rows": 1 << 20}, {"rows": 2}
 in_one_or_more_blocks = pytest.mark.parametrize("options", [WHOLE, BLOCKS, {}], ids=["whole", "blocks", "default"])
@@ -23,7 +23,7 @@ def plain(query, own, candidates, weights, blocked, weight, moments):
 def blockwise(**options):
     def function(query, own, candidates, weights, blocked, weight, moments):
         features = OwnFeatures(weights, moments) if weights.shape[1] else None
-        return weighed_log_sum(query, Choices(own, candidates, blocked), weight, features, **options)
+        return weighted_log_sum(query, Choices(own, candidates, blocked), weight, features, **options)
 
     return function
 

@@ -35,7 +35,7 @@ def test_the_target_is_spread_over_the_next_events_by_one_over_the_gap():
 
 def test_only_positive_targets_have_a_place():
     found = targets([-1, 0, 1, 2, 3], positive=[1, 1, 0, 1, 1], target=[1, 0, 1, 1, 1], next_events=2)
-    assert found["place"].tolist() == [[0, 3], [0, 4]]
+    assert found["index"].tolist() == [[0, 3], [0, 4]]
     assert found["item"].tolist() == [[2, 3], [3, SIZE]]
 
 
@@ -46,7 +46,7 @@ def test_events_that_are_no_positives_are_skipped_over():
 
 def test_unknown_items_are_no_targets():
     found = targets([0, SIZE, 2], next_events=2)
-    assert found["place"].tolist() == [[0, 0], [0, 2]]
+    assert found["index"].tolist() == [[0, 0], [0, 2]]
     assert found["item"].tolist() == [[0, SIZE], [2, SIZE]]
     np.testing.assert_allclose(found["weight"], [[1, 0], [1, 0]])
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from trainer.metrics.ordering import OrderFigures, Scores, order_figures
+from trainer.metrics.ordering import OrderMetrics, Scores, order_metrics
 
 
 def scores(*rows: tuple[int, float, float]) -> Scores:
@@ -16,12 +16,12 @@ def scores(*rows: tuple[int, float, float]) -> Scores:
 
 
 def read(*batches: Scores) -> dict[str, float]:
-    figures = OrderFigures()
-    return figures.read(figures.merge(figures.add(figures.start(), batch) for batch in batches))
+    metrics = OrderMetrics()
+    return metrics.read(metrics.merge(metrics.add(metrics.start(), batch) for batch in batches))
 
 
-def discount(place: int) -> float:
-    return 1 / math.log2(1 + place)
+def discount(position: int) -> float:
+    return 1 / math.log2(1 + position)
 
 
 def test_by_hand() -> None:
@@ -51,7 +51,7 @@ def test_without_a_pair_nothing_is_known() -> None:
 
 
 def test_without_a_positive_label_there_are_pairs_but_no_gain() -> None:
-    (accuracy,), (ndcg,) = order_figures(scores((1, -1, 0.5), (1, -2, 0.1)))
+    (accuracy,), (ndcg,) = order_metrics(scores((1, -1, 0.5), (1, -2, 0.1)))
     assert accuracy == 1
     assert math.isnan(ndcg)
 
@@ -61,24 +61,24 @@ ROWS = st.lists(st.tuples(st.integers(0, 3), st.integers(0, 3), st.integers(0, 4
 
 @given(ROWS)
 def test_equals_a_count_of_pairs_and_a_sum_over_places(rows: list[tuple[int, int, int]]) -> None:
-    accuracy, ndcg = order_figures(scores(*rows))
-    for place, user in enumerate(sorted({user for user, *_ in rows})):
+    accuracy, ndcg = order_metrics(scores(*rows))
+    for position, user in enumerate(sorted({user for user, *_ in rows})):
         own = [(label, score) for u, label, score in rows if u == user]
         pairs = [(a, b) for a, b in itertools.product(own, own) if a[0] > b[0]]
         if not pairs:
-            assert np.isnan([accuracy[place], ndcg[place]]).all()
+            assert np.isnan([accuracy[position], ndcg[position]]).all()
             continue
         right = [(a[1] > b[1]) + (a[1] == b[1]) / 2 for a, b in pairs]
-        assert accuracy[place] == pytest.approx(np.mean(right))
+        assert accuracy[position] == pytest.approx(np.mean(right))
         ideal = sum(label * discount(n) for n, (label, _) in enumerate(sorted(own, reverse=True), 1))
-        assert ndcg[place] == pytest.approx(_gain(own) / ideal)
+        assert ndcg[position] == pytest.approx(_gain(own) / ideal)
 
 
 def _gain(own: list[tuple[int, int]]) -> float:
-    """Each label times the mean discount of the places that its equals in score take."""
-    total, place = 0.0, 1
+    """Each label times the mean discount of the positions that its equals in score take."""
+    total, position = 0.0, 1
     for score in sorted({score for _, score in own}, reverse=True):
         labels = [label for label, s in own if s == score]
-        total += sum(labels) * np.mean([discount(place + n) for n in range(len(labels))])
-        place += len(labels)
+        total += sum(labels) * np.mean([discount(position + n) for n in range(len(labels))])
+        position += len(labels)
     return total

@@ -4,20 +4,20 @@ import numpy as np
 import pytest
 import tf_keras
 
-from trainer.metrics.prediction import Answers, BinaryFigures, RegressionFigures
+from trainer.metrics.prediction import Answers, BinaryMetrics, RegressionMetrics
 
 
 def answers(label: list[float], prediction: list[float], weight: list[float] | None = None) -> Answers:
     return Answers(np.array(label), np.array(prediction), np.array(weight or [1.0] * len(label)))
 
 
-def read(figures: BinaryFigures | RegressionFigures, *batches: Answers) -> dict[str, float]:
-    states = [figures.add(figures.start(), batch) for batch in batches]
-    return figures.read(figures.merge(states))  # type: ignore[arg-type]
+def read(metrics: BinaryMetrics | RegressionMetrics, *batches: Answers) -> dict[str, float]:
+    states = [metrics.add(metrics.start(), batch) for batch in batches]
+    return metrics.read(metrics.merge(states))  # type: ignore[arg-type]
 
 
 def test_binary_by_hand() -> None:
-    found = read(BinaryFigures(), answers([1, 0], [0.9, 0.8]), answers([1, 0], [0.4, 0.1]))
+    found = read(BinaryMetrics(), answers([1, 0], [0.9, 0.8]), answers([1, 0], [0.4, 0.1]))
     assert found == pytest.approx(
         {
             "auc": 3 / 4,
@@ -33,37 +33,37 @@ def test_binary_by_hand() -> None:
 
 
 def test_ties_are_half_right() -> None:
-    assert read(BinaryFigures(), answers([1, 0], [0.3, 0.3]))["auc"] == 0.5
+    assert read(BinaryMetrics(), answers([1, 0], [0.3, 0.3]))["auc"] == 0.5
 
 
 def test_rows_without_weight_do_not_count_whatever_they_hold() -> None:
     kept = answers([1, 0], [0.9, 0.2])
     padded = answers([1, 0, 0], [0.9, 0.2, math.nan], [1, 1, 0])
-    assert read(BinaryFigures(), padded) == read(BinaryFigures(), kept)
-    assert read(RegressionFigures(), padded) == read(RegressionFigures(), kept)
+    assert read(BinaryMetrics(), padded) == read(BinaryMetrics(), kept)
+    assert read(RegressionMetrics(), padded) == read(RegressionMetrics(), kept)
 
 
 def test_regression_by_hand() -> None:
-    found = read(RegressionFigures(), answers([1, 2], [4, 2], [1, 2]), answers([5], [4]))
+    found = read(RegressionMetrics(), answers([1, 2], [4, 2], [1, 2]), answers([5], [4]))
     assert found == pytest.approx({"rmse": math.sqrt(10 / 4), "mae": 4 / 4, "examples": 4})
 
 
 def test_what_is_undefined_is_nan() -> None:
     none = answers([], [])
-    assert all(math.isnan(value) for name, value in read(BinaryFigures(), none).items() if name != "examples")
-    assert all(math.isnan(value) for name, value in read(RegressionFigures(), none).items() if name != "examples")
-    assert math.isnan(read(BinaryFigures(), answers([1, 1], [0.4, 0.6]))["auc"])
+    assert all(math.isnan(value) for name, value in read(BinaryMetrics(), none).items() if name != "examples")
+    assert all(math.isnan(value) for name, value in read(RegressionMetrics(), none).items() if name != "examples")
+    assert math.isnan(read(BinaryMetrics(), answers([1, 1], [0.4, 0.6]))["auc"])
 
 
 def test_a_certain_mistake_is_costly_but_finite() -> None:
-    assert read(BinaryFigures(), answers([1], [0.0]))["log_loss"] == pytest.approx(-math.log(1e-7))
+    assert read(BinaryMetrics(), answers([1], [0.0]))["log_loss"] == pytest.approx(-math.log(1e-7))
 
 
 def test_equals_keras() -> None:
     rng = np.random.default_rng(3)
     label, weight = rng.integers(0, 2, 500).astype(float), rng.random(500)
     prediction = np.clip(0.3 * label + 0.7 * rng.random(500), 0.001, 0.999)
-    found = read(BinaryFigures(), Answers(label, prediction, weight))
+    found = read(BinaryMetrics(), Answers(label, prediction, weight))
     keras = {
         "auc": tf_keras.metrics.AUC(num_thresholds=5000),
         "log_loss": tf_keras.metrics.BinaryCrossentropy(),
@@ -76,4 +76,4 @@ def test_equals_keras() -> None:
         assert found[name] == pytest.approx(float(metric.result()), abs=1e-4), name
     rmse = tf_keras.metrics.RootMeanSquaredError()
     rmse.update_state(label[:, None], prediction[:, None], weight)
-    assert read(RegressionFigures(), Answers(label, prediction, weight))["rmse"] == pytest.approx(float(rmse.result()))
+    assert read(RegressionMetrics(), Answers(label, prediction, weight))["rmse"] == pytest.approx(float(rmse.result()))

@@ -18,7 +18,7 @@ from tests.trainer.small import (
 from trainer.data.dataset import WindowData
 from trainer.data.windows import Window, dense_windows
 from trainer.layers.target_attention import History
-from trainer.metrics.ordering import Scores, order_figures
+from trainer.metrics.ordering import Scores, order_metrics
 from trainer.model.recommender import RecommenderModel
 from trainer.training.validation import Evaluator
 
@@ -36,15 +36,17 @@ def batch(model: RecommenderModel, count: int = 4) -> Window:
 
 
 def raw_scores(
-    model: RecommenderModel, window: Window, task: str, row: int, place: int, items: list[int]
+    model: RecommenderModel, window: Window, task: str, row: int, position: int, items: list[int]
 ) -> np.ndarray:
     """The task's scores of items by the query at one position."""
     state, item = model.encode(window), tf.constant([items], tf.int64)
     vectors, attended = model.candidates.vectors(item), None
     if model.target_attention is not None:
-        history = History(state.history.events[row : row + 1], state.history.sees[row : row + 1, place : place + 1])
+        history = History(
+            state.history.events[row : row + 1], state.history.sees[row : row + 1, position : position + 1]
+        )
         attended = model.target_attention(vectors, history)
-    hidden = {name: values[row : row + 1, place] for name, values in state.hidden.items()}
+    hidden = {name: values[row : row + 1, position] for name, values in state.hidden.items()}
     pairs = model.interaction(hidden, vectors, attended)
     return model.heads[task](pairs[model.sharing.state_of(task)], item)[0].numpy()
 
@@ -81,10 +83,10 @@ def test_the_listwise_loss_is_the_mean_over_sessions_scored_before_their_first_e
     losses = []
     for row in range(len(item)):
         for page in set(session[row][mask[row]].tolist()):
-            places = np.flatnonzero((session[row] == page) & mask[row])
-            if len(set(label[row, places].tolist())) > 1:
-                scores = raw_scores(model, window, "page", row, int(places[0]), item[row, places].tolist())
-                wanted = np.exp(label[row, places] / 0.5)
+            positions = np.flatnonzero((session[row] == page) & mask[row])
+            if len(set(label[row, positions].tolist())) > 1:
+                scores = raw_scores(model, window, "page", row, int(positions[0]), item[row, positions].tolist())
+                wanted = np.exp(label[row, positions] / 0.5)
                 losses.append(np.log(np.exp(scores).sum()) - (wanted / wanted.sum()) @ scores)
     assert float(model.compute_loss(window).tasks["page"]) == pytest.approx(np.mean(losses), rel=1e-4)
 
@@ -93,10 +95,10 @@ def test_the_multiclass_loss_is_that_of_the_items_genre(model):
     window = batch(model)
     state = model.encode(window).hidden[model.sharing.state_of("taste")]
     losses = []
-    for row, place in np.argwhere(window["mask"].numpy()):
-        item = int(window["item_id"][row, place])
+    for row, position in np.argwhere(window["mask"].numpy()):
+        item = int(window["item_id"][row, position])
         if item < 11 and item % 4 < 2:  # the vocabulary: two of four categories, an OOV bucket, the missing one
-            logits = model.classifiers["taste"](state[row : row + 1, place])[0].numpy()
+            logits = model.classifiers["taste"](state[row : row + 1, position])[0].numpy()
             log_sum = np.log(np.exp(logits).sum())
             losses.append(0.9 * (log_sum - logits[item % 4]) + 0.1 * (log_sum - logits.mean()))
     assert float(model.compute_loss(window).tasks["taste"]) == pytest.approx(np.mean(losses), rel=1e-4)
@@ -141,6 +143,6 @@ def test_the_epochs_figures_are_those_of_the_predictions(tmp_path):
     )
     score = model.rank(state, item[:, tf.newaxis])["order"][:, 0].numpy()
     user, label = window["user_id"].numpy(), window["label_order"][:, -1].numpy()
-    expected = np.nanmean(order_figures(Scores(user, label, score)), axis=1)
+    expected = np.nanmean(order_metrics(Scores(user, label, score)), axis=1)
     assert [found["order/pairwise_accuracy"], found["order/ndcg"]] == pytest.approx(expected.tolist(), rel=1e-5)
     assert {"order_loss", "page_loss", "taste_loss", "buy/auc"} <= set(found)

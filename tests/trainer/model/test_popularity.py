@@ -114,13 +114,13 @@ def test_the_softmax_runs_over_the_catalogue_as_of_each_event(model, window):
     candidates = model.candidate_embeddings().numpy()
     embedding = model.encode(window).embedding.numpy()
     losses, weights = 0.0, 0.0
-    for row, place in np.argwhere(window[MASK].numpy()):
-        item, bucket = window["item_id"].numpy()[row], model.trend.bucket(window["time"][row, place])
+    for row, position in np.argwhere(window[MASK].numpy()):
+        item, bucket = window["item_id"].numpy()[row], model.trend.bucket(window["time"][row, position])
         candidates[:, -2:] = model.trend.of_items(bucket, tf.range(ITEMS, dtype=tf.int64))
-        scores = candidates @ embedding[row, place]
-        past = item[:place][window[MASK].numpy()[row, :place]]
-        following = dict.fromkeys(i for i in item[place : place + 2] if i not in past)
-        share = {i: 1 / (1 + list(item[place:]).index(i)) for i in following}
+        scores = candidates @ embedding[row, position]
+        past = item[:position][window[MASK].numpy()[row, :position]]
+        following = dict.fromkeys(i for i in item[position : position + 2] if i not in past)
+        share = {i: 1 / (1 + list(item[position:]).index(i)) for i in following}
         log_sum = np.log(np.exp(np.delete(scores, np.unique(past).astype(int))).sum())
         losses += sum(w / sum(share.values()) * (log_sum - scores[i]) for i, w in share.items())
         weights += bool(share)

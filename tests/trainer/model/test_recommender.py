@@ -36,7 +36,7 @@ def states(model, window):
 
 
 def change(values):
-    """Another item, category, time or label than before at every place."""
+    """Another item, category, time or label than before at every position."""
     if values.dtype == np.bool_:
         return ~values
     return (values + 1) % 2 if values.dtype == np.int64 else values + 1
@@ -49,16 +49,16 @@ def test_a_query_sees_neither_its_event_nor_later_ones(encoder):
     window = batch(config)
     before = states(model, window)
     known_at_once = {feature_names.TIME, "context_device", MASK}
-    for place in range(window[MASK].shape[1]):
+    for position in range(window[MASK].shape[1]):
         other = {}
         for name, values in window.items():
             values = values.numpy()
             if values.ndim == 2 and name != "user_tags":
-                start = place + 1 if name in known_at_once else place
+                start = position + 1 if name in known_at_once else position
                 values[:, start:] = change(values[:, start:])
             other[name] = tf.constant(values)
         other[MASK] = window[MASK]
-        np.testing.assert_allclose(states(model, other)[:, : place + 1], before[:, : place + 1], atol=1e-5)
+        np.testing.assert_allclose(states(model, other)[:, : position + 1], before[:, : position + 1], atol=1e-5)
 
 
 @pytest.mark.parametrize("encoder", ["decay", "attention", "gru+decay"])
@@ -77,9 +77,9 @@ def test_the_newest_query_alone_is_that_at_the_last_position(encoder, rows):
 def test_a_query_sees_its_own_context_and_the_history(model):
     window = batch(count=1)
     before = states(model, window)[0, -1]
-    for name, place in [("context_device", -1), ("item_id", -2), ("outcome_stars", -2), ("outcome_dwell", -2)]:
+    for name, position in [("context_device", -1), ("item_id", -2), ("outcome_stars", -2), ("outcome_dwell", -2)]:
         values = window[name].numpy()
-        values[0, place] = change(values[0, place])
+        values[0, position] = change(values[0, position])
         changed = states(model, {**window, name: tf.constant(values)})[0, -1]
         assert np.abs(changed - before).max() > 1e-4, name
 
@@ -135,13 +135,13 @@ def test_a_ranking_loss_is_the_mean_over_its_weighted_targets(model):
     window["weight_rating"] = tf.constant(weight)
     total = count = 0.0
     state = model.encode(window)
-    for row, place in zip(*np.nonzero(window[MASK].numpy() & (weight > 0)), strict=True):
-        item = window["item_id"][row : row + 1, place : place + 1]
-        hidden = {"rating": state.hidden["shared"][row : row + 1, place]}
+    for row, position in zip(*np.nonzero(window[MASK].numpy() & (weight > 0)), strict=True):
+        item = window["item_id"][row : row + 1, position : position + 1]
+        hidden = {"rating": state.hidden["shared"][row : row + 1, position]}
         pair = model.interaction(hidden, model.candidates.vectors(item))["rating"]
-        label = (window["label_rating"][row, place] - 3.0) / 1.5
-        total += weight[row, place] * (model.heads["rating"](pair, item)[0, 0] - label) ** 2
-        count += weight[row, place]
+        label = (window["label_rating"][row, position] - 3.0) / 1.5
+        total += weight[row, position] * (model.heads["rating"](pair, item)[0, 0] - label) ** 2
+        count += weight[row, position]
     np.testing.assert_allclose(model.compute_loss(window).tasks["rating"], total / count, rtol=1e-4)
 
 

@@ -1,4 +1,4 @@
-"""Logs in which there is little or nothing to relate: whatever is fitted to them is finite, and the rest is said."""
+"""Logs in which there is little or nothing to relate: whatever is fitted to them is finite, and the rest is contribution."""
 
 import itertools
 
@@ -9,11 +9,11 @@ import scipy.sparse as sp
 from tests.trainer.small import USERS, draw_row, sampled, small_config, small_model, small_spec, write_rows
 from trainer.data.dataset import WindowData
 from trainer.export.user_snapshot import load_snapshot
-from trainer.stacking.bias_terms import fit_levels
+from trainer.stacking.bias_terms import fit_bias_terms
 from trainer.stacking.factors import fit_factors
-from trainer.stacking.fit_baseline import build_habits
-from trainer.stacking.fit_neighbours import build_neighbours
-from trainer.stacking.item_correlation import agreement_links
+from trainer.stacking.fit_baseline import fit_rating_baselines
+from trainer.stacking.fit_neighbours import fit_neighbours
+from trainer.stacking.item_correlation import correlation_links
 from trainer.stacking.item_pairs import cosine_links, regression_links, transition_links
 from trainer.stacking.labels import TrainLabels
 from trainer.stacking.left_out import LeftOut
@@ -50,20 +50,20 @@ def draw_labels(kind, seed):
 @pytest.mark.parametrize(("kind", "seed"), itertools.product(KINDS, range(3)))
 def test_all_fits_of_labels_are_finite(kind, seed):
     labels, users, items = draw_labels(kind, seed)
-    levels = fit_levels(labels, users, items)
-    above = labels.by_user(labels.label - levels.of(labels.user, labels.item), users, items)
-    had = labels.had(users, items)
-    factors = fit_factors(above, had, 1 + seed * 3)
+    bias_terms = fit_bias_terms(labels, users, items)
+    residual = labels.by_user(labels.label - bias_terms.of(labels.user, labels.item), users, items)
+    interactions = labels.interactions(users, items)
+    factors = fit_factors(residual, interactions, 1 + seed * 3)
     parts = np.stack([labels.label - labels.label.mean(), np.zeros(len(labels.label))], axis=1)
     weights = [
         stack(LabelLink(1, 5), Events(parts, labels.label, labels.user), 3.0, 0).weights,
         stack(LogOddsLink(), Events(np.sign(parts), (labels.label > 3).astype(float), labels.user), 0.0, 0).weights,
     ]
-    told = outcome_labels(labels, [STARS])
-    tables = [*factors, levels.user, levels.item, *weights, *([told.label] if told else [])]
-    ones = had.minimum(1)
+    observed = outcome_labels(labels, [STARS])
+    tables = [*factors, bias_terms.user, bias_terms.item, *weights, *([observed.label] if observed else [])]
+    ones = interactions.minimum(1)
     links = [
-        agreement_links(above, 2),
+        correlation_links(residual, 2),
         cosine_links(ones, 2),
         regression_links(ones, 2, 4, 300),
         transition_links(sp.csr_matrix((items, items), dtype=np.float32), ones, 2, 0.3),
@@ -88,13 +88,13 @@ def test_equal_labels_have_no_habits_and_one_item_no_neighbours(tmp_path, capsys
     equal = {"label_rating": lambda n: [5.0, 5.0], "weight_like": lambda n: [0.0, 0.0]}
     train, held_out = write(tmp_path, settings, item_id=lambda n: [n, n], is_positive=lambda n: [0, 1], **equal)
     model, left_out = small_model(settings), LeftOut()
-    assert build_neighbours(model, train, held_out, left_out) is None
-    assert build_habits(model, train, held_out, left_out) == []
+    assert fit_neighbours(model, train, held_out, left_out) is None
+    assert fit_rating_baselines(model, train, held_out, left_out) == []
     linked = dict.fromkeys(["cosine", "regression", "transitions"], "the train log links no two items")
     assert left_out.reasons["retrieval"] == linked
-    assert left_out.reasons["rating"] == {"habits": "all labels of the train log are 5"}
-    assert left_out.reasons["like"] == {"habits": "no event of the train log is labelled"}
-    assert "rating: without habits: all labels of the train log are 5" in capsys.readouterr().out
+    assert left_out.reasons["rating"] == {"baseline": "all labels of the train log are 5"}
+    assert left_out.reasons["like"] == {"baseline": "no event of the train log is labelled"}
+    assert "rating: without baseline: all labels of the train log are 5" in capsys.readouterr().out
     assert len(load_snapshot(train, model.spec).events["item_id"]) == USERS
 
 
@@ -104,15 +104,15 @@ def test_parts_without_a_pair_of_items_are_left_out_and_the_others_stay(tmp_path
     stars = {"outcome_stars": lambda n: [5, 1 + n % 3], "label_rating": lambda n: [5.0, 1.0 + n % 3]}
     train, held_out = write(tmp_path, settings, item_id=lambda n: [n, n], **stars)
     model, left_out = small_model(settings), LeftOut()
-    rating, like = build_habits(model, train, held_out, left_out)
-    assert rating.names == ("levels", "mood_60", "mood_3600", "mood_604800")
+    rating, like = fit_rating_baselines(model, train, held_out, left_out)
+    assert rating.names == ("bias", "session_bias_60", "session_bias_3600", "session_bias_604800")
     assert np.isfinite(list(rating.blends["rating"].weights.values())).all()
     assert left_out.reasons["rating"] == {
         "cosine": "no user has labelled two items",
-        "agreement": "no two items have labels that rise and fall together",
-        "factors": "the labels tell no taste",
+        "correlation": "no two items have labels that rise and fall together",
+        "factors": "the labels tell no user_factors",
     }
-    assert like.names == ("levels",)
+    assert like.names == ("bias",)
     reason = "no categorical outcome in `features.outcome` tells the labels of a history"
-    parts = ["cosine", "agreement", "factors", "mood_60", "mood_3600", "mood_604800"]
+    parts = ["cosine", "correlation", "factors", "session_bias_60", "session_bias_3600", "session_bias_604800"]
     assert left_out.reasons["like"] == dict.fromkeys(parts, reason)

@@ -8,7 +8,7 @@ from trainer.stacking.event_log import read_log
 
 
 def row(user, items, targets=None, positive=None):
-    """A window of one user's items; all are positive targets unless told."""
+    """A window of one user's items; all are positive targets unless observed."""
     count = len(items)
     flags = {"is_target": targets or [1] * count, "is_positive": positive or [1] * count}
     return draw_row(np.random.default_rng(0), count, user_id=[user], item_id=items, **flags)

@@ -17,31 +17,31 @@ def drawn(share, seed=0):
     return sp.csr_matrix(np.where(is_known, labels, 0)), expected
 
 
-def tastes(found, above, had):
+def user_factors(found, residual, interactions):
     """float [U, D], each user's in turn."""
-    for row in range(above.shape[0]):
-        own, items = above[row], had[row].indices
+    for row in range(residual.shape[0]):
+        own, items = residual[row], interactions[row].indices
         offered = found.item[own.indices]
         precision = np.eye(len(found.start)) + offered.T @ offered / found.noise
         expected = found.start + found.profile[items].sum(axis=0) / np.sqrt(len(items) + 1)
         yield np.linalg.solve(precision, expected + offered.T @ own.data / found.noise)
 
 
-def predictions(found, above, had):
-    return np.stack(list(tastes(found, above, had))) @ found.item.T
+def predictions(found, residual, interactions):
+    return np.stack(list(user_factors(found, residual, interactions))) @ found.item.T
 
 
 def ones(matrix):
-    had = matrix.copy()
-    had.data[:] = 1
-    return had
+    interactions = matrix.copy()
+    interactions.data[:] = 1
+    return interactions
 
 
 def test_planted_factors_are_found():
-    above, expected = drawn(0.5)
-    found = fit_factors(above, ones(above), 4)
-    is_new = above.toarray() == 0
-    error = (predictions(found, above, ones(above)) - expected)[is_new]
+    residual, expected = drawn(0.5)
+    found = fit_factors(residual, ones(residual), 4)
+    is_new = residual.toarray() == 0
+    error = (predictions(found, residual, ones(residual)) - expected)[is_new]
     # Least squares with the true items would be wrong by NOISE * sqrt(2 / 30) = .13, without shrinkage.
     assert np.sqrt(np.mean(error**2)) < 0.2 < np.sqrt(np.mean(expected[is_new] ** 2))
     assert found.noise == pytest.approx(NOISE**2, rel=0.15)
@@ -49,8 +49,8 @@ def test_planted_factors_are_found():
 
 def test_labels_that_are_noise_give_no_tastes():
     rng = np.random.default_rng(0)
-    above = sp.csr_matrix(np.where(rng.random((USERS, ITEMS)) < 0.2, rng.normal(size=(USERS, ITEMS)), 0))
-    found = predictions(fit_factors(above, ones(above), 4), above, ones(above))
+    residual = sp.csr_matrix(np.where(rng.random((USERS, ITEMS)) < 0.2, rng.normal(size=(USERS, ITEMS)), 0))
+    found = predictions(fit_factors(residual, ones(residual), 4), residual, ones(residual))
     assert np.sqrt(np.mean(found**2)) < 0.25
 
 
@@ -60,32 +60,32 @@ def test_who_had_what_tells_the_taste_of_users_without_labels():
     camp = np.arange(USERS) % 2
     is_common, home = np.arange(ITEMS) < 20, np.arange(ITEMS) % 2
     chance = np.where(is_common, 0.5, np.where(camp[:, np.newaxis] == home, 0.6, 0.05))
-    had = rng.random((USERS, ITEMS)) < chance
+    interactions = rng.random((USERS, ITEMS)) < chance
     liked = np.where(camp[:, np.newaxis] == home, 1.0, -1.0)
-    is_labelled = had & is_common & (np.arange(USERS) < 250)[:, np.newaxis]
-    above = sp.csr_matrix(np.where(is_labelled, liked + rng.normal(scale=0.3, size=liked.shape), 0))
-    had = sp.csr_matrix(had.astype(float))
-    silent = predictions(fit_factors(above, had, 2), above, had)[250:, :20]
+    is_labelled = interactions & is_common & (np.arange(USERS) < 250)[:, np.newaxis]
+    residual = sp.csr_matrix(np.where(is_labelled, liked + rng.normal(scale=0.3, size=liked.shape), 0))
+    interactions = sp.csr_matrix(interactions.astype(float))
+    silent = predictions(fit_factors(residual, interactions, 2), residual, interactions)[250:, :20]
     np.testing.assert_array_equal(np.sign(silent), liked[250:, :20])
 
 
 def test_blocks_of_users_change_nothing(monkeypatch):
-    above, _ = drawn(0.3)
-    whole = fit_factors(above, ones(above), 3)
+    residual, _ = drawn(0.3)
+    whole = fit_factors(residual, ones(residual), 3)
     monkeypatch.setattr(factors, "_BLOCK", 7)
-    for one, other in zip(whole, fit_factors(above, ones(above), 3), strict=True):
+    for one, other in zip(whole, fit_factors(residual, ones(residual), 3), strict=True):
         np.testing.assert_allclose(one, other, rtol=1e-6, atol=1e-9)
 
 
 def test_labels_may_be_of_any_size():
-    above, _ = drawn(0.3)
-    small, great = (fit_factors(above * scale, ones(above), 3) for scale in (1.0, 1000.0))
-    one, other = (predictions(found, above * s, ones(above)) for found, s in ((small, 1.0), (great, 1000.0)))
+    residual, _ = drawn(0.3)
+    small, great = (fit_factors(residual * scale, ones(residual), 3) for scale in (1.0, 1000.0))
+    one, other = (predictions(found, residual * s, ones(residual)) for found, s in ((small, 1.0), (great, 1000.0)))
     np.testing.assert_allclose(one, other / 1000, rtol=1e-4, atol=1e-6)
 
 
 @pytest.mark.parametrize(
-    ("labels", "had"),
+    ("labels", "interactions"),
     [
         (np.eye(3), np.zeros((3, 3))),
         (np.ones((1, 1)), np.ones((1, 1))),
@@ -93,12 +93,12 @@ def test_labels_may_be_of_any_size():
         (np.full((4, 5), 1e-30), np.ones((4, 5))),
     ],
 )
-def test_the_smallest_logs_give_finite_factors(labels, had):
-    found = fit_factors(sp.csr_matrix(labels), sp.csr_matrix(had), 8)
+def test_the_smallest_logs_give_finite_factors(labels, interactions):
+    found = fit_factors(sp.csr_matrix(labels), sp.csr_matrix(interactions), 8)
     assert all(np.isfinite(values).all() for values in found)
 
 
 def test_labels_at_their_levels_give_no_tastes():
-    above = sp.csr_matrix((np.zeros(4), ([0, 0, 1, 1], [0, 1, 1, 2])), shape=(2, 3))
-    found = fit_factors(above, ones(above), 2)
-    np.testing.assert_allclose(predictions(found, above, ones(above)), 0, atol=1e-6)
+    residual = sp.csr_matrix((np.zeros(4), ([0, 0, 1, 1], [0, 1, 1, 2])), shape=(2, 3))
+    found = fit_factors(residual, ones(residual), 2)
+    np.testing.assert_allclose(predictions(found, residual, ones(residual)), 0, atol=1e-6)

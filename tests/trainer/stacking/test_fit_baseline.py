@@ -4,18 +4,18 @@ import tensorflow as tf
 
 from tests.trainer.small import ITEMS, USERS, draw_row, sampled, small_config, small_model, small_spec, write_rows
 from trainer.data.dataset import WindowData
-from trainer.stacking.fit_baseline import build_habits
+from trainer.stacking.fit_baseline import fit_rating_baselines
 from trainer.stacking.labels import TrainLabels, read_labels
 from trainer.stacking.left_out import LeftOut
 from trainer.stacking.recommender import StackedRecommender
 from trainer.training.validation import area_under_curve
 
 
-def config(task="rating", **habits):
-    """A task with these habits, none for the other."""
+def config(task="rating", **baseline):
+    """A task with these baseline, none for the other."""
     tasks = small_config().model_dump()["tasks"]
-    none = {name: {**tasks[name], "habits": None} for name in ("rating", "like")}
-    return small_config(tasks={**tasks, **none, task: {**tasks[task], "habits": habits or None}})
+    none = {name: {**tasks[name], "baseline": None} for name in ("rating", "like")}
+    return small_config(tasks={**tasks, **none, task: {**tasks[task], "baseline": baseline or None}})
 
 
 def rows(count, seed, **flags):
@@ -47,74 +47,76 @@ def errors(model, held_out, stacked=None):
 
 
 def test_weights_are_those_that_predict_the_eval_labels_best(tmp_path, capsys):
-    settings = config(cosine=3, agreement=3)
+    settings = config(cosine=3, correlation=3)
     train, held_out = data(tmp_path, settings)
     model = small_model(settings)
     without = errors(model, held_out)
-    stacked = StackedRecommender(model, None, build_habits(model, train, sampled(held_out), LeftOut()))
+    stacked = StackedRecommender(model, None, fit_rating_baselines(model, train, sampled(held_out), LeftOut()))
     found = errors(model, held_out, stacked)
-    moods = ("mood_60", "mood_3600", "mood_604800")
-    (names,) = (habits.names for habits in stacked.baselines)
-    assert set(names) - {"factors"} == {"levels", "cosine", "agreement", *moods}
+    session_biases = ("session_bias_60", "session_bias_3600", "session_bias_604800")
+    (names,) = (baseline.names for baseline in stacked.baselines)
+    assert set(names) - {"factors"} == {"bias", "cosine", "correlation", *session_biases}
     assert list(stacked.weights()) == ["rating"]
     assert list(stacked.weights()["rating"]) == ["network", *stacked.baselines[0].names]
     assert found["rmse"] < 0.75 < without["rmse"]
     assert (found["auc"], found["log"]) == (without["auc"], without["log"])
-    assert f"rmse on eval (9 users): network alone {without['rmse']:.4f}, levels alone" in capsys.readouterr().out
+    assert f"rmse on eval (9 users): network alone {without['rmse']:.4f}, bias_terms alone" in capsys.readouterr().out
 
 
 def test_probabilities_have_habits_too(tmp_path, capsys):
-    settings = config("like", cosine=3, agreement=3)
+    settings = config("like", cosine=3, correlation=3)
     train, held_out = data(tmp_path, settings)
     model = small_model(settings)
     without = errors(model, held_out)
-    stacked = StackedRecommender(model, None, build_habits(model, train, sampled(held_out), LeftOut()))
+    stacked = StackedRecommender(model, None, fit_rating_baselines(model, train, sampled(held_out), LeftOut()))
     found = errors(model, held_out, stacked)
-    assert [list(habits.blends) for habits in stacked.baselines] == [["like"]]
+    assert [list(baseline.blends) for baseline in stacked.baselines] == [["like"]]
     assert found["auc"] > 0.9 > without["auc"]
     assert f"log loss on eval (9 users): network alone {without['log']:.4f}" in capsys.readouterr().out
 
 
 def test_tasks_that_the_same_outcome_tells_count_on_the_same_habits(tmp_path):
     tasks = small_config().model_dump()["tasks"]
-    both = {name: {**tasks[name], "habits": {"cosine": 3, "agreement": 3}} for name in ("rating", "like")}
+    both = {name: {**tasks[name], "baseline": {"cosine": 3, "correlation": 3}} for name in ("rating", "like")}
     settings = small_config(tasks={**tasks, **both})
     train, held_out = data(tmp_path, settings)
     model = small_model(settings)
     without = errors(model, held_out)
-    stacked = StackedRecommender(model, None, build_habits(model, train, sampled(held_out), LeftOut()))
+    stacked = StackedRecommender(model, None, fit_rating_baselines(model, train, sampled(held_out), LeftOut()))
     found = errors(model, held_out, stacked)
-    assert [list(habits.blends) for habits in stacked.baselines] == [["rating", "like"]]
-    # The levels are those of ratings: they differ by more than 1.
+    assert [list(baseline.blends) for baseline in stacked.baselines] == [["rating", "like"]]
+    # The bias_terms are those of ratings: they differ by more than 1.
     (window,) = held_out.evaluation_batches(100)
     state = model.encode(window).newest()
-    assert np.ptp(stacked.baselines[0].parts(state, window["item_id"][:, -1:])["levels"]) > 2
+    assert np.ptp(stacked.baselines[0].parts(state, window["item_id"][:, -1:])["bias"]) > 2
     assert found["rmse"] < 0.75 < without["rmse"]
     assert found["auc"] > 0.9 > without["auc"]
 
 
 def test_other_settings_are_other_habits(tmp_path):
     tasks = small_config().model_dump()["tasks"]
-    weighed = {"rating": {"weights": {"levels": 1.0}}, "like": {"weights": {"levels": 1.0, "factors": 0.5}}}
-    both = {name: {**tasks[name], "habits": habits} for name, habits in weighed.items()}
+    weighted = {"rating": {"weights": {"bias": 1.0}}, "like": {"weights": {"bias": 1.0, "factors": 0.5}}}
+    both = {name: {**tasks[name], "baseline": baseline} for name, baseline in weighted.items()}
     settings = small_config(tasks={**tasks, **both})
     train, _ = data(tmp_path, settings)
     found = {
-        name: habits for habits in build_habits(small_model(settings), train, None, LeftOut()) for name in habits.blends
+        name: baseline
+        for baseline in fit_rating_baselines(small_model(settings), train, None, LeftOut())
+        for name in baseline.blends
     }
     assert found["rating"] is not found["like"]
-    assert ["factors" in found[name].names for name in weighed] == [False, True]
+    assert ["factors" in found[name].names for name in weighted] == [False, True]
 
 
 def test_a_log_without_times_has_no_moods(tmp_path):
-    settings = config(weights={"levels": 1.0, "mood_60": 1.0})
+    settings = config(weights={"bias": 1.0, "session_bias_60": 1.0})
     settings = settings.model_copy(
         update={"data": settings.data.model_copy(update={"interactions": timeless(settings)})}
     )
     train, _ = data(tmp_path, settings)
-    (habits,) = build_habits(small_model(settings), train, None, LeftOut())
-    assert not any(name.startswith("mood") for name in habits.names)
-    assert habits.blends["rating"].weights == {"levels": 1.0}
+    (baseline,) = fit_rating_baselines(small_model(settings), train, None, LeftOut())
+    assert not any(name.startswith("session_bias") for name in baseline.names)
+    assert baseline.blends["rating"].weights == {"bias": 1.0}
 
 
 def timeless(settings):
@@ -122,10 +124,10 @@ def timeless(settings):
 
 
 def test_configured_weights_need_no_eval_split(tmp_path):
-    settings = config(weights={"levels": 1.0})
+    settings = config(weights={"bias": 1.0})
     train, _ = data(tmp_path, settings)
     model = small_model(settings)
-    stacked = StackedRecommender(model, None, build_habits(model, train, None, LeftOut()))
+    stacked = StackedRecommender(model, None, fit_rating_baselines(model, train, None, LeftOut()))
     (window,) = train.evaluation_batches(100)
     state = model.encode(window).newest()
     found = stacked.rank(state, window["item_id"][:, -1:])["rating"].numpy()[:, 0]
@@ -134,17 +136,17 @@ def test_configured_weights_need_no_eval_split(tmp_path):
     np.testing.assert_allclose(found, by_user[np.arange(60) % USERS], atol=0.4)
 
 
-@pytest.mark.parametrize("habits", [{}, {"cosine": 3}])
-def test_without_configuration_or_eval_split_the_network_is_alone(tmp_path, habits):
-    settings = config(**habits)
+@pytest.mark.parametrize("baseline", [{}, {"cosine": 3}])
+def test_without_configuration_or_eval_split_the_network_is_alone(tmp_path, baseline):
+    settings = config(**baseline)
     train, held_out = data(tmp_path, settings)
-    assert build_habits(small_model(settings), train, None if habits else sampled(held_out), LeftOut()) == []
+    assert fit_rating_baselines(small_model(settings), train, None if baseline else sampled(held_out), LeftOut()) == []
 
 
 def test_without_habits_the_train_log_is_not_read(tmp_path):
     (tmp_path / "train.gz").write_bytes(b"nobody can read this")
     unreadable = WindowData([str(tmp_path / "train.gz")], small_spec(config()))
-    assert build_habits(small_model(config()), unreadable, unreadable, LeftOut()) == []
+    assert fit_rating_baselines(small_model(config()), unreadable, unreadable, LeftOut()) == []
 
 
 def test_weights_of_near_items_alone_are_nothing_where_no_outcome_tells_the_label(tmp_path):
@@ -153,8 +155,8 @@ def test_weights_of_near_items_alone_are_nothing_where_no_outcome_tells_the_labe
     shuffled = [{**row, "outcome_stars": [1, 1, 1, 1]} for row in rows(20, 1)]
     train = WindowData([write_rows(tmp_path / "shuffled.gz", shuffled)], spec)
     _, held_out = data(tmp_path, settings)
-    assert build_habits(small_model(settings), train, None, LeftOut()) == []
-    assert build_habits(small_model(settings), train, sampled(held_out), LeftOut()) == []
+    assert fit_rating_baselines(small_model(settings), train, None, LeftOut()) == []
+    assert fit_rating_baselines(small_model(settings), train, sampled(held_out), LeftOut()) == []
 
 
 def test_labels_are_those_of_known_targets(tmp_path):
@@ -173,7 +175,7 @@ def test_labels_are_those_of_known_targets(tmp_path):
 def test_what_a_user_had_often_counts_often():
     positives = np.array([[0, 3], [0, 3], [1, 2]])
     labels = TrainLabels(np.zeros(0, int), np.zeros(0, int), np.zeros(0), {}, positives)
-    np.testing.assert_array_equal(labels.had(2, 4).toarray(), [[0, 0, 0, 2], [0, 0, 1, 0]])
+    np.testing.assert_array_equal(labels.interactions(2, 4).toarray(), [[0, 0, 0, 2], [0, 0, 1, 0]])
 
 
 def test_a_pair_with_several_labels_has_their_mean():
@@ -183,10 +185,10 @@ def test_a_pair_with_several_labels_has_their_mean():
 
 
 def test_the_served_graph_predicts_with_habits(tmp_path):
-    settings = config(weights={"network": 0.5, "levels": 0.5})
+    settings = config(weights={"network": 0.5, "bias": 0.5})
     train, _ = data(tmp_path, settings)
     model = small_model(settings)
-    stacked = StackedRecommender(model, None, build_habits(model, train, None, LeftOut()))
+    stacked = StackedRecommender(model, None, fit_rating_baselines(model, train, None, LeftOut()))
     graph = tf.function(lambda window: stacked.rank(model.encode(window).newest(), window["item_id"])["rating"])
     (window,) = train.evaluation_batches(100)
     eager = stacked.rank(model.encode(window).newest(), window["item_id"])["rating"]

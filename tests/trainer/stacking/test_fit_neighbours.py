@@ -6,7 +6,7 @@ import tensorflow as tf
 from tests.trainer.small import ITEMS, sampled, small_config, small_model, small_spec, write_rows
 from tests.trainer.stacking.test_event_log import row
 from trainer.data.dataset import WindowData
-from trainer.stacking.fit_neighbours import Kind, build_neighbours, joined_tables
+from trainer.stacking.fit_neighbours import Kind, fit_neighbours, joined_tables
 from trainer.stacking.left_out import LeftOut
 from trainer.stacking.neighbours import Neighbours
 from trainer.stacking.recommender import StackedRecommender
@@ -36,7 +36,7 @@ def test_the_weights_that_rank_the_eval_targets_best_are_chosen(tmp_path, capsys
     train, held_out = write(tmp_path, settings)
     model = small_model(settings)
     without = Evaluator(model, held_out).evaluate()
-    stacked = StackedRecommender(model, build_neighbours(model, train, held_out, LeftOut()))
+    stacked = StackedRecommender(model, fit_neighbours(model, train, held_out, LeftOut()))
     assert stacked.neighbours is not None
     found = Evaluator(model, held_out, stacked).evaluate()
     assert found["ndcg@3"] == 1 > without["ndcg@3"]
@@ -52,7 +52,7 @@ def test_the_weights_that_rank_the_eval_targets_best_are_chosen(tmp_path, capsys
 def test_configured_weights_need_no_eval_split(tmp_path):
     settings = config(weights={"transitions": 3.0})
     train, _ = write(tmp_path, settings)
-    neighbours = build_neighbours(small_model(settings), train, None, LeftOut())
+    neighbours = fit_neighbours(small_model(settings), train, None, LeftOut())
     scores = neighbours.scores(tf.constant([[0], [2]], tf.int64)).numpy()
     # Item 4 always followed item 0, and six users have it.
     np.testing.assert_allclose(scores[0], np.eye(ITEMS)[4] * 3 / 6**0.3, rtol=1e-6)
@@ -66,7 +66,7 @@ def test_a_log_without_times_has_transitions_where_its_rows_have_an_order(tmp_pa
     model, split = settings.model.model_dump(), {"method": "random", "ties": ties}
     timeless = small_config(data={"interactions": interactions}, model=model, split=split)
     train, _ = write(tmp_path, timeless)
-    assert (build_neighbours(small_model(timeless), train, None, LeftOut()) is not None) == has_order
+    assert (fit_neighbours(small_model(timeless), train, None, LeftOut()) is not None) == has_order
 
 
 def test_configured_weights_of_kinds_that_are_not_there_are_not_told(tmp_path):
@@ -75,20 +75,20 @@ def test_configured_weights_of_kinds_that_are_not_there_are_not_told(tmp_path):
     model, split = settings.model.model_dump(), {"method": "random", "ties": "random"}
     timeless = small_config(data={"interactions": interactions}, model=model, split=split)
     train, _ = write(tmp_path, timeless)
-    assert dict(build_neighbours(small_model(timeless), train, None, LeftOut()).weights) == {"cosine": 1.5}
+    assert dict(fit_neighbours(small_model(timeless), train, None, LeftOut()).weights) == {"cosine": 1.5}
 
 
 @pytest.mark.parametrize("neighbours", [None, {"cosine": 0, "regression": 0, "transitions": 0}])
 def test_nothing_configured_nothing_added(tmp_path, neighbours):
     model = small_config().model.model_dump()
     settings = small_config(model={**model, "neighbours": neighbours})
-    assert build_neighbours(small_model(settings), *write(tmp_path, settings), LeftOut()) is None
+    assert fit_neighbours(small_model(settings), *write(tmp_path, settings), LeftOut()) is None
 
 
 def test_nothing_to_choose_on_nothing_added(tmp_path):
     settings = config()
     train, _ = write(tmp_path, settings)
-    assert build_neighbours(small_model(settings), train, None, LeftOut()) is None
+    assert fit_neighbours(small_model(settings), train, None, LeftOut()) is None
 
 
 def test_kinds_that_do_not_help_weigh_nothing(tmp_path):
@@ -103,9 +103,9 @@ def test_kinds_that_do_not_help_weigh_nothing(tmp_path):
     known = {**window, "item_id": [0, int(np.argmax(scores))]}
     data = WindowData([write_rows(tmp_path / "b.gz", [known])], small_spec(settings))
     left_out = LeftOut()
-    assert build_neighbours(model, train, sampled(data), left_out) is None
+    assert fit_neighbours(model, train, sampled(data), left_out) is None
     assert list(left_out.reasons["retrieval"]) == ["cosine", "regression", "transitions"]
-    # The first place by the towers is the best there is.
+    # The first position by the towers is the best there is.
     for why in left_out.reasons["retrieval"].values():
         assert why.startswith("ndcg@100 of 1 eval users: ")
         assert why.endswith("1.0000 by the towers, 1.0000 as chosen")

@@ -7,12 +7,12 @@ from config.tasks import RegressionTask
 from tests.trainer.small import ITEMS, USERS, draw_row, small_config, small_model, sparse_features
 from trainer.data.windows import dense_windows
 from trainer.stacking.attributes import ItemAttributes
-from trainer.stacking.bias_terms import Levels
+from trainer.stacking.bias_terms import BiasTerms
 from trainer.stacking.blend import Blend
-from trainer.stacking.factors import Factors, Taste
+from trainer.stacking.factors import Factors, UserFactors
 from trainer.stacking.neighbours import NeighbourTable
 from trainer.stacking.outcomes import OutcomeLabels
-from trainer.stacking.rating_baseline import Habits
+from trainer.stacking.rating_baseline import RatingBaseline
 
 MEAN, DAMPING = 3.0, 0.5
 USER, ITEM = np.arange(USERS + 1) / 10, -np.arange(ITEMS + 1) / 20
@@ -38,13 +38,21 @@ def attributes():
     return ItemAttributes(("genre",), value, share.astype(np.float32), np.ones((2, 1), np.float32), 2)
 
 
-def habits(weights=None, told=True):
+def baseline(weights=None, observed=True):
     # The category c stands for the label c; the categories 0 and 5 were never labelled.
     outcome = OutcomeLabels("outcome_stars", np.arange(6.0), np.array([False, True, True, True, True, False]))
-    tables = {"cosine": table(NEAR, "cosine"), "agreement": table(ALIKE, "agreement")}
-    taste = Taste(Factors(OFFERED, PROFILE, np.array([0.5, -0.5]), NOISE))
-    levels = Levels(MEAN, USER, ITEM)
-    made = Habits(levels, outcome if told else None, tables, taste, attributes(), {"mood_100": 100}, DAMPING)
+    tables = {"cosine": table(NEAR, "cosine"), "correlation": table(ALIKE, "correlation")}
+    user_factors = UserFactors(Factors(OFFERED, PROFILE, np.array([0.5, -0.5]), NOISE))
+    bias_terms = BiasTerms(MEAN, USER, ITEM)
+    made = RatingBaseline(
+        bias_terms,
+        outcome if observed else None,
+        tables,
+        user_factors,
+        attributes(),
+        {"session_bias_100": 100},
+        DAMPING,
+    )
     task = RegressionTask(kind="regression", label="rating", min=1, max=5)
     made.blends["rating"] = Blend.of(task, MEAN, weights)
     return made
@@ -62,59 +70,59 @@ def row(user, items, stars):
 
 
 def test_near_items_by_hand():
-    found = habits().parts(state([row(3, [4, 2, 9], [4, 1, 2])]), tf.constant([[7, 1, 5, ITEMS]], tf.int64))
-    np.testing.assert_allclose(found["levels"][0], USER[3] + ITEM[[7, 1, 5, ITEMS]], rtol=1e-5)
-    above = {i: stars - (MEAN + USER[3] + ITEM[i]) for i, stars in ((4, 4), (2, 1), (9, 2))}
-    seven = (0.5 * above[4] + 0.25 * above[2]) / (0.75 + DAMPING)
-    np.testing.assert_allclose(found["cosine"][0], [seven, above[4] / (1 + DAMPING), 0, 0], rtol=1e-5)
-    seven, five = 0.125 * above[2] / (0.125 + DAMPING), 2 * above[9] / (2 + DAMPING)
-    np.testing.assert_allclose(found["agreement"][0], [seven, 0, five, 0], rtol=1e-5)
+    found = baseline().parts(state([row(3, [4, 2, 9], [4, 1, 2])]), tf.constant([[7, 1, 5, ITEMS]], tf.int64))
+    np.testing.assert_allclose(found["bias"][0], USER[3] + ITEM[[7, 1, 5, ITEMS]], rtol=1e-5)
+    residual = {i: stars - (MEAN + USER[3] + ITEM[i]) for i, stars in ((4, 4), (2, 1), (9, 2))}
+    seven = (0.5 * residual[4] + 0.25 * residual[2]) / (0.75 + DAMPING)
+    np.testing.assert_allclose(found["cosine"][0], [seven, residual[4] / (1 + DAMPING), 0, 0], rtol=1e-5)
+    seven, five = 0.125 * residual[2] / (0.125 + DAMPING), 2 * residual[9] / (2 + DAMPING)
+    np.testing.assert_allclose(found["correlation"][0], [seven, 0, five, 0], rtol=1e-5)
 
 
 def test_items_that_share_an_attribute_by_hand():
-    found = habits().parts(state([row(3, [4, 2, 9], [4, 1, 2])]), tf.constant([[7, 9, 1, ITEMS]], tf.int64))
-    above = {i: stars - (MEAN + USER[3] + ITEM[i]) for i, stars in ((4, 4), (2, 1), (9, 2))}
+    found = baseline().parts(state([row(3, [4, 2, 9], [4, 1, 2])]), tf.constant([[7, 9, 1, ITEMS]], tf.int64))
+    residual = {i: stars - (MEAN + USER[3] + ITEM[i]) for i, stars in ((4, 4), (2, 1), (9, 2))}
     half = 0.5**0.5
-    first = above[4] + above[2] + half * above[9]
+    first = residual[4] + residual[2] + half * residual[9]
     seven = first / (2 + half + DAMPING)
-    nine = half * (first + half * above[9]) / (half * (2 + half + half) + DAMPING)
+    nine = half * (first + half * residual[9]) / (half * (2 + half + half) + DAMPING)
     np.testing.assert_allclose(found["genre"][0], [seven, nine, 0, 0], rtol=1e-5)
 
 
 def test_a_taste_by_hand():
-    found = habits().parts(state([row(3, [4, 2, 9], [4, 0, 2])]), tf.constant([[7, 1, ITEMS]], tf.int64))["factors"]
+    found = baseline().parts(state([row(3, [4, 2, 9], [4, 0, 2])]), tf.constant([[7, 1, ITEMS]], tf.int64))["factors"]
     # Item 2 has no known label: it tells what is expected, and nothing after that.
-    above = [stars - (MEAN + USER[3] + ITEM[i]) for i, stars in ((4, 4), (9, 2))]
-    told, expected = OFFERED[[4, 9]], [0.5, -0.5] + PROFILE[[4, 2, 9]].sum(axis=0) / 2
-    taste = np.linalg.inv(np.eye(2) + told.T @ told / NOISE) @ (expected + told.T @ above / NOISE)
-    np.testing.assert_allclose(found[0], [*OFFERED[[7, 1]] @ taste, 0], rtol=1e-4)
+    residual = [stars - (MEAN + USER[3] + ITEM[i]) for i, stars in ((4, 4), (9, 2))]
+    observed, expected = OFFERED[[4, 9]], [0.5, -0.5] + PROFILE[[4, 2, 9]].sum(axis=0) / 2
+    user_factors = np.linalg.inv(np.eye(2) + observed.T @ observed / NOISE) @ (expected + observed.T @ residual / NOISE)
+    np.testing.assert_allclose(found[0], [*OFFERED[[7, 1]] @ user_factors, 0], rtol=1e-4)
 
 
 def test_a_mood_is_what_levels_and_taste_leave_by_hand():
     own = row(3, [4, 2, 9], [4, 0, 2]) | {"time": [100, 150, 220, 250]}
-    found = habits().parts(state([own]), tf.constant([[7, 1, 4, 9]], tf.int64))
-    above = [stars - (MEAN + USER[3] + ITEM[i]) for i, stars in ((4, 4), (9, 2))]
-    left = above - found["factors"][0, 2:].numpy()
+    found = baseline().parts(state([own]), tf.constant([[7, 1, 4, 9]], tf.int64))
+    residual = [stars - (MEAN + USER[3] + ITEM[i]) for i, stars in ((4, 4), (9, 2))]
+    left = residual - found["factors"][0, 2:].numpy()
     weight = np.exp([-1.5, -0.3])
-    np.testing.assert_allclose(found["mood_100"], [[weight @ left / (weight.sum() + 2)]], rtol=1e-4)
+    np.testing.assert_allclose(found["session_bias_100"], [[weight @ left / (weight.sum() + 2)]], rtol=1e-4)
 
 
 def test_the_taste_of_a_user_without_a_history_is_the_usual_one():
-    found = habits().parts(state([row(USERS, [], [])]), tf.constant([[7]], tf.int64))["factors"]
+    found = baseline().parts(state([row(USERS, [], [])]), tf.constant([[7]], tf.int64))["factors"]
     np.testing.assert_allclose(found[0], [OFFERED[7] @ [0.5, -0.5]], rtol=1e-5)
 
 
 def test_events_without_a_known_label_say_nothing():
-    unlabelled = habits().parts(state([row(3, [4, 2], [0, 1])]), tf.constant([[7, 1]], tf.int64))["cosine"][0]
+    unlabelled = baseline().parts(state([row(3, [4, 2], [0, 1])]), tf.constant([[7, 1]], tf.int64))["cosine"][0]
     np.testing.assert_allclose(unlabelled, [0.25 * (1 - (MEAN + USER[3] + ITEM[2])) / (0.25 + DAMPING), 0], rtol=1e-5)
 
 
 def test_rows_of_a_batch_do_not_mix():
     rows = [row(3, [4, 2, 9], [4, 1, 2]), row(USERS, [], []), row(1, [4], [2])]
     item = tf.constant([[7, 1], [7, 1], [1, 7]], tf.int64)
-    together = habits().parts(state(rows), item)
+    together = baseline().parts(state(rows), item)
     for number, single in enumerate(rows):
-        alone = habits().parts(state([single]), item[number : number + 1])
+        alone = baseline().parts(state([single]), item[number : number + 1])
         for name, values in alone.items():
             np.testing.assert_allclose(together[name][number], values[0], rtol=1e-5)
     for near in ("cosine", "genre"):
@@ -123,21 +131,21 @@ def test_rows_of_a_batch_do_not_mix():
 
 def test_the_prediction_is_the_weighted_sum_inside_the_bounds():
     item, asked = tf.constant([[7, 1]], tf.int64), state([row(3, [4], [4])])
-    weights = {"network": 0.5, "levels": 2.0, "cosine": 0.1}
-    made = habits(weights)
+    weights = {"network": 0.5, "bias": 2.0, "cosine": 0.1}
+    made = baseline(weights)
     parts = made.parts(asked, item)
-    expected = MEAN + 0.5 * np.array([1.0, -0.5]) + 2 * parts["levels"][0] + 0.1 * parts["cosine"][0]
+    expected = MEAN + 0.5 * np.array([1.0, -0.5]) + 2 * parts["bias"][0] + 0.1 * parts["cosine"][0]
     network = {"rating": tf.constant([[4.0, 2.5]])}
     np.testing.assert_allclose(made.predictions(network, asked, item)["rating"][0], expected, rtol=1e-5)
-    assert habits({"network": 9.0}).predictions(network, asked, item)["rating"].numpy().tolist() == [[5, 1]]
+    assert baseline({"network": 9.0}).predictions(network, asked, item)["rating"].numpy().tolist() == [[5, 1]]
 
 
 def test_without_an_outcome_that_tells_labels_there_are_levels_only():
-    assert habits(told=False).names == ("levels",)
-    assert habits().names == ("levels", "cosine", "agreement", "factors", "mood_100", "genre")
+    assert baseline(observed=False).names == ("bias",)
+    assert baseline().names == ("bias", "cosine", "correlation", "factors", "session_bias_100", "genre")
 
 
-@pytest.mark.parametrize("part", ["cosine", "agreement", "factors"])
+@pytest.mark.parametrize("part", ["cosine", "correlation", "factors"])
 def test_weights_of_parts_that_are_off_are_refused(part):
     with pytest.raises(ValueError, match="`weights` should name parts that are not 0. Received: " + part):
-        RegressionTask(kind="regression", label="rating", habits={part: 0, "weights": {part: 1.0}})
+        RegressionTask(kind="regression", label="rating", baseline={part: 0, "weights": {part: 1.0}})

@@ -13,8 +13,8 @@ def events(label, *parts, users=None):
 
 def test_the_bias_model_stays_where_nothing_else_tells():
     rng = np.random.default_rng(0)
-    levels, noise = rng.normal(size=300), rng.normal(size=300)
-    asked = events(3 + levels + rng.normal(size=300), noise, levels, rng.normal(size=300), users=60)
+    bias_terms, noise = rng.normal(size=300), rng.normal(size=300)
+    asked = events(3 + bias_terms + rng.normal(size=300), noise, bias_terms, rng.normal(size=300), users=60)
     found = stack(LabelLink(1, 5), asked, 3.0, bias=1)
     assert found.error <= found.error_of_bias
     np.testing.assert_allclose(found.weights, [0, 1, 0], atol=0.15)
@@ -23,8 +23,8 @@ def test_the_bias_model_stays_where_nothing_else_tells():
 
 def test_parts_that_tell_are_weighed():
     rng = np.random.default_rng(0)
-    network, levels = rng.normal(size=(2, 4000))
-    asked = events(0.4 * network + 0.8 * levels + rng.normal(size=4000) / 10, network, levels)
+    network, bias_terms = rng.normal(size=(2, 4000))
+    asked = events(0.4 * network + 0.8 * bias_terms + rng.normal(size=4000) / 10, network, bias_terms)
     found = stack(LabelLink(None, None), asked, 0.0, bias=1)
     np.testing.assert_allclose(found.weights, [0.4, 0.8], atol=0.02)
     assert found.error == pytest.approx(0.1, rel=0.05)
@@ -33,10 +33,15 @@ def test_parts_that_tell_are_weighed():
 
 def test_signs_are_turned_only_where_that_is_beyond_doubt():
     rng = np.random.default_rng(0)
-    levels, mood = rng.normal(size=(2, 2000))
+    bias_terms, session_bias = rng.normal(size=(2, 2000))
     noise = rng.normal(size=2000)
     for share, is_turned in ((-0.01, False), (-0.5, True)):
-        found = stack(LabelLink(None, None), events(levels + share * mood + noise, mood, levels), 0.0, bias=1)
+        found = stack(
+            LabelLink(None, None),
+            events(bias_terms + share * session_bias + noise, session_bias, bias_terms),
+            0.0,
+            bias=1,
+        )
         assert (found.weights[0] < -0.4) == is_turned
         assert is_turned or found.weights[0] >= 0
 
@@ -44,29 +49,29 @@ def test_signs_are_turned_only_where_that_is_beyond_doubt():
 def test_a_part_that_hardly_varies_gets_no_great_weight():
     """Least squares would give it 40 and more."""
     rng = np.random.default_rng(1)
-    levels = rng.normal(size=100)
+    bias_terms = rng.normal(size=100)
     tiny = rng.normal(size=100) / 1000
-    asked = events(levels + 50 * tiny + rng.normal(size=100), tiny, levels, users=30)
+    asked = events(bias_terms + 50 * tiny + rng.normal(size=100), tiny, bias_terms, users=30)
     assert np.abs(stack(LabelLink(None, None), asked, 0.0, bias=1).weights[0]) < 5
 
 
 def test_events_of_one_user_count_as_one():
     """Of a user whom a part suits by chance there are many events; the others' tell against it."""
     rng = np.random.default_rng(0)
-    levels, part = rng.normal(size=(2, 400))
-    label = levels + rng.normal(size=400)
+    bias_terms, part = rng.normal(size=(2, 400))
+    label = bias_terms + rng.normal(size=400)
     label[:100] += part[:100]
     users = np.concatenate([np.zeros(100, int), np.repeat(np.arange(1, 31), 10)])
-    found = stack(LabelLink(None, None), Events(np.stack([part, levels], axis=1), label, users), 0.0, bias=1)
-    pooled = np.linalg.lstsq(np.stack([part, levels], axis=1), label, rcond=None)[0][0]
+    found = stack(LabelLink(None, None), Events(np.stack([part, bias_terms], axis=1), label, users), 0.0, bias=1)
+    pooled = np.linalg.lstsq(np.stack([part, bias_terms], axis=1), label, rcond=None)[0][0]
     assert found.weights[0] < 0.6 * pooled
 
 
 def test_likes_are_stacked_by_log_odds():
     rng = np.random.default_rng(0)
-    network, levels = rng.normal(size=(2, 5000))
-    label = rng.random(5000) < special.expit(-0.5 + 0.3 * network + 1.7 * levels)
-    found = stack(LogOddsLink(), events(label, network, levels), -0.5, bias=1)
+    network, bias_terms = rng.normal(size=(2, 5000))
+    label = rng.random(5000) < special.expit(-0.5 + 0.3 * network + 1.7 * bias_terms)
+    found = stack(LogOddsLink(), events(label, network, bias_terms), -0.5, bias=1)
     np.testing.assert_allclose(found.weights, [0.3, 1.7], atol=0.15)
 
 

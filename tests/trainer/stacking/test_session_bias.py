@@ -1,11 +1,13 @@
 import numpy as np
 import tensorflow as tf
 
-from trainer.stacking.session_bias import mood
+from trainer.stacking.session_bias import session_bias
 
 
-def of(above, told, time, scale=60):
-    found = mood(tf.constant([above], tf.float32), tf.constant([told], tf.bool), tf.constant([time], tf.int64), scale)
+def of(residual, observed, time, scale=60):
+    found = session_bias(
+        tf.constant([residual], tf.float32), tf.constant([observed], tf.bool), tf.constant([time], tf.int64), scale
+    )
     assert found.shape == (1, 1)
     return float(found[0, 0])
 

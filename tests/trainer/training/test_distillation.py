@@ -20,7 +20,7 @@ from trainer.training.distillation import (
     answers,
     load_teacher,
     newest_version,
-    target_places,
+    target_indices,
     teach_function,
     teachable,
 )
@@ -61,7 +61,7 @@ def test_a_loaded_teacher_answers_as_the_model_did(teacher):
     assert set(found) == {"query", "candidates", *model.heads, *model.classifiers}
     for name, values in expected.items():
         np.testing.assert_allclose(found[name], values, atol=1e-5, err_msg=name)
-    assert found["rating"].shape == (len(target_places(known)),)
+    assert found["rating"].shape == (len(target_indices(known)),)
 
 
 def test_who_knows_what_the_teacher_knows_has_nothing_to_learn(teacher):

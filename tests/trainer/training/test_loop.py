@@ -142,8 +142,8 @@ def test_a_killed_training_goes_on_with_its_optimizers_plateau_and_average(files
         return loop, model, loop.run()
 
     def losses(*values):
-        figures = iter(values)
-        return lambda: {"loss": next(figures)}
+        metrics = iter(values)
+        return lambda: {"loss": next(metrics)}
 
     _, expected, _ = run("whole", losses(2.0, 2.0, 2.0, 1.0))
     with pytest.raises(KilledError):
@@ -172,11 +172,11 @@ def test_averaged_weights_are_evaluated_and_returned(files, tmp_path):
 
 
 def test_early_stopping_keeps_the_best_average(files, tmp_path):
-    seen, figures = [], iter([0.1, 0.3, 0.2])
+    seen, metrics = [], iter([0.1, 0.3, 0.2])
 
     def evaluate():
         seen.append(weights(model))
-        return {"ndcg@3": next(figures, 0.0)}
+        return {"ndcg@3": next(metrics, 0.0)}
 
     stopping = {"metric": "ndcg@3", "patience": 1}
     averaged = {"averaging": {"decay": 0.6}, **QUICK}
@@ -206,8 +206,8 @@ def test_steps_are_limited(files, tmp_path):
     assert (result.steps, result.epochs) == (4, 2)
 
 
-def scripted(figures):
-    values = iter(figures)
+def scripted(metrics):
+    values = iter(metrics)
     return lambda: {"ndcg@3": next(values), "loss": 1.0}
 
 
@@ -230,8 +230,8 @@ def test_early_stopping_keeps_the_best_weights(files, tmp_path):
 
 def test_of_epochs_that_differ_by_noise_the_last_is_kept(files, tmp_path):
     """A quarter of the standard error 0.08 is 0.02: 0.3 and 0.29 are alike, 0.27 and what follows is worse."""
-    figures = iter([0.1, 0.3, 0.29, 0.27, 0.2, 0.29])
-    evaluate = lambda: {"ndcg@3": next(figures), "stderr_ndcg@3": 0.08}  # noqa: E731
+    metrics = iter([0.1, 0.3, 0.29, 0.27, 0.2, 0.29])
+    evaluate = lambda: {"ndcg@3": next(metrics), "stderr_ndcg@3": 0.08}  # noqa: E731
     stopping = {"metric": "ndcg@3", "patience": 2}
     result = make_loop(files, tmp_path, evaluate=evaluate, epochs=9, early_stopping=stopping, **QUICK)[0].run()
     assert (result.epochs, result.best_epoch) == (5, 3)
@@ -254,18 +254,18 @@ def test_without_a_patience_five_epochs_of_a_short_training_may_be_worse(files, 
 
 
 @pytest.mark.parametrize(
-    ("figures", "best"),
+    ("metrics", "best"),
     [
         ({"ndcg@1": [3, 2, 1], "ndcg@3": [1, 3, 2], "loss": [2, 1, 0]}, 2),  # the longest list, whatever the loss
         ({"rating/rmse": [1, 2, 3], "loss": [3, 2, 1]}, 3),  # no task retrieves, or no user has a history
     ],
 )
-def test_the_order_stops_where_a_task_retrieves_and_else_the_loss(files, tmp_path, figures, best):
+def test_the_order_stops_where_a_task_retrieves_and_else_the_loss(files, tmp_path, metrics, best):
     epochs = chain(range(3), [best - 1])  # the best one's weights are evaluated again
 
     def evaluate():
         epoch = next(epochs)
-        return {name: float(values[epoch]) for name, values in figures.items()}
+        return {name: float(values[epoch]) for name, values in metrics.items()}
 
     loop, _ = make_loop(files, tmp_path, evaluate=evaluate, epochs=3, early_stopping={"patience": 3}, **QUICK)
     assert loop.run().best_epoch == best
@@ -318,7 +318,7 @@ def test_where_the_best_weights_are_damaged_the_best_that_are_left_are_kept(file
     """Of three epochs the second was the best. The third beats the first."""
     stopping = {"early_stopping": {"metric": "ndcg@3", "patience": 3}, "epochs": 3, **QUICK}
     first, _ = make_loop(files, tmp_path, evaluate=scripted([0.1, 0.3, 0.2]), **stopping)
-    with pytest.raises(StopIteration):  # killed before the figures of the weights that it kept
+    with pytest.raises(StopIteration):  # killed before the metrics of the weights that it kept
         first.run()
     file = tmp_path / "checkpoints" / "best" / "best-2.index"
     file.write_bytes(file.read_bytes()[:-9])

@@ -1,6 +1,6 @@
 import io
 
-from trainer.training.progress import Progress, format_figures
+from trainer.training.progress import Progress, format_metrics
 
 
 class Terminal(io.StringIO):
@@ -42,7 +42,7 @@ def test_the_line_waits_for_its_interval():
 
 
 def test_figures_in_words():
-    assert format_figures({"a": 1.0, "b": 0.25}) == "a 1.0000, b 0.2500"
+    assert format_metrics({"a": 1.0, "b": 0.25}) == "a 1.0000, b 0.2500"
 
 
 def test_a_worker_beside_the_chief_prints_nothing():

@@ -40,7 +40,7 @@ def test_what_is_zero_stays_zero():
     made.refresh(12)
     assert (kernel.numpy() == 0).sum() == 8
     assert (kernel.numpy()[gone] == 0).all()
-    np.testing.assert_allclose(made.figures()["sparsity"], 0.8)
+    np.testing.assert_allclose(made.metrics()["sparsity"], 0.8)
 
 
 def test_embeddings_biases_and_scores_are_left_alone():

@@ -31,11 +31,11 @@ def test_an_exponential_rate_falls_by_the_same_factor_at_every_step():
     np.testing.assert_allclose(found, 0.4 * 0.001 ** (np.arange(10) / 9), rtol=1e-5)
 
 
-def factors(metric, figures, **config):
+def factors(metric, values, **config):
     plateau = Plateau(PlateauConfig(metric=metric, **config))
     found = []
-    for figure in figures:
-        plateau.end_epoch({metric: figure})
+    for value in values:
+        plateau.end_epoch({metric: value})
         found.append(float(plateau.factor))
     return found
 

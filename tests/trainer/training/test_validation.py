@@ -45,7 +45,7 @@ def test_figures_equal_those_computed_one_by_one(tmp_path):
 
 
 def test_sampled_targets_stand_for_all_of_a_user():
-    """Of the first user's four targets two are sampled, at places 1 and 3 of the one list; the second misses."""
+    """Of the first user's four targets two are sampled, at positions 1 and 3 of the one list; the second misses."""
     sample = UserSample(None, [], np.array([0, 0, 0, 1]), np.array([4.0, 1.0]), Coverage(2, 0, 4, 2, 6))
     rank, is_counted = np.array([1.0, 3.0, 1.0, np.inf]), np.array([True, True, False, True])
     gain = 1 + 1 / np.log2(4)

@@ -60,7 +60,7 @@ def build_index(embeddings: NDArray[Any], queries: NDArray[Any], serving: Servin
     """Builds the index that `serving.index` names.
 
     A catalogue of less than `SMALLEST` items is searched exactly. Where a partitioned index would have to scan more
-    than a fifth of the catalogue for `serving.recall_target`, a quantised one takes its place, and where that would
+    than a fifth of the catalogue for `serving.recall_target`, a quantised one takes its position, and where that would
     need too long a shortlist, an exact one. Parameters that the configuration sets are taken as they are.
 
     Args:

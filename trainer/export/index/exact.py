@@ -81,7 +81,7 @@ _FEW = 1 << 14
 
 
 def top_k(scores: tf.Tensor, k: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-    """`tf.math.top_k` of [B, n blocks], twice to ten times as fast; of equal scores the smaller place comes first.
+    """`tf.math.top_k` of [B, n blocks], twice to ten times as fast; of equal scores the smaller position comes first.
 
     The best k lie in the k blocks with the highest maxima: a score of any other block has k scores ahead of it.
     The blocks are put in the order of their indexes, so that equal scores keep theirs.
@@ -91,7 +91,7 @@ def top_k(scores: tf.Tensor, k: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         k: int32 [], at most V.
 
     Returns:
-        values [B, k] and places int64 [B, k].
+        values [B, k] and positions int64 [B, k].
     """
     rows = tf.shape(scores)[0]
     blocks = tf.reshape(scores, [rows, scores.shape[1] // BLOCK, BLOCK])
@@ -99,8 +99,8 @@ def top_k(scores: tf.Tensor, k: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
     best_blocks = tf.math.top_k(maxima, tf.minimum(k, maxima.shape[1]), sorted=False).indices
     best_blocks = tf.sort(best_blocks, axis=1)
     shortlist = tf.reshape(tf.gather(blocks, best_blocks, batch_dims=1), [rows, -1])
-    best, places = tf.math.top_k(shortlist, k)
-    items = tf.gather(best_blocks, places // BLOCK, batch_dims=1) * BLOCK + places % BLOCK
+    best, positions = tf.math.top_k(shortlist, k)
+    items = tf.gather(best_blocks, positions // BLOCK, batch_dims=1) * BLOCK + positions % BLOCK
     return best, tf.cast(items, tf.int64)
 
 
@@ -108,8 +108,8 @@ def masked_top_k(scores: tf.Tensor, size: int, k: tf.Tensor, exclude: tf.Tensor)
     """The answer of `Index.search` from all scores [B, V'], of which those from `size` on are filling."""
     k = tf.minimum(k, size)
     if size <= _FEW:
-        best, places = tf.math.top_k(mask_items(scores[:, :size], exclude), k)
-        items = tf.cast(places, tf.int64)
+        best, positions = tf.math.top_k(mask_items(scores[:, :size], exclude), k)
+        items = tf.cast(positions, tf.int64)
     else:
         filling = tf.range(size, scores.shape[1], dtype=tf.int64)
         filling = tf.broadcast_to(filling, [tf.shape(scores)[0], scores.shape[1] - size])
@@ -122,8 +122,8 @@ def wanted_top_k(scores: tf.Tensor, k: tf.Tensor, is_wanted: tf.Tensor) -> tuple
     size = is_wanted.shape[1]
     k = tf.minimum(k, size)
     if size <= _FEW:
-        best, places = tf.math.top_k(tf.where(is_wanted, scores[:, :size], float("-inf")), k)
-        items = tf.cast(places, tf.int64)
+        best, positions = tf.math.top_k(tf.where(is_wanted, scores[:, :size], float("-inf")), k)
+        items = tf.cast(positions, tf.int64)
     else:
         is_wanted = tf.pad(is_wanted, [[0, 0], [0, scores.shape[1] - size]])
         best, items = top_k(tf.where(is_wanted, scores, float("-inf")), k)
@@ -144,7 +144,7 @@ class ExactIndex(Index):
     """
 
     kind = "exact"
-    few = 512  # an item is a column: each of its numbers lies in another place
+    few = 512  # an item is a column: each of its numbers lies in another position
 
     def __init__(self, embeddings: NDArray[Any], name: str = "exact_index") -> None:
         super().__init__(name=name)

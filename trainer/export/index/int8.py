@@ -49,8 +49,8 @@ class Int8Index(RerankedIndex):
         integers, _ = packing.quantise_query(query * self.query_scale, self._length)
         scores = packing.unpack_bytes(tf.matmul(integers, self.packed))
         scores = tf.reshape(scores, [tf.shape(query)[0], self._lanes * 4])
-        _, place = top_k(scores, tf.minimum(length, scores.shape[1]))
-        return tf.sort(tf.cast(place % 4 * self._lanes + place // 4, tf.int32), axis=1)
+        _, position = top_k(scores, tf.minimum(length, scores.shape[1]))
+        return tf.sort(tf.cast(position % 4 * self._lanes + position // 4, tf.int32), axis=1)
 
 
 def _packed(items: NDArray[Any], queries: NDArray[Any]) -> tuple[NDArray[np.float32], float, NDArray[np.float32]]:

@@ -84,9 +84,9 @@ class IvfIndex(RerankedIndex):
         digits = packing.join_scores(tf.concat(packing.unpack(products), axis=0))
         scores = digits * (chosen.scale * step)[:, tf.newaxis] + chosen.score[:, tf.newaxis]
         scores = tf.reshape(scores, [-1])
-        _, place = tf.math.top_k(scores, tf.minimum(length, tf.size(scores)), sorted=False)
+        _, position = tf.math.top_k(scores, tf.minimum(length, tf.size(scores)), sorted=False)
         count = tf.shape(lanes)[0]
-        field, lane = place // count, place % count
+        field, lane = position // count, position % count
         unit = tf.gather(chosen.unit, lane // LANES)
         return tf.sort(tf.gather(self.items, unit * UNIT + field * LANES + lane % LANES))[tf.newaxis]
 
@@ -118,9 +118,9 @@ def fitting_units(partitions: Partitions, labels: NDArray[np.int64], sample: Sam
     """
     order = np.argsort(-(sample.queries @ partitions.centroids.T), axis=1)
     units = np.diff(partitions.first)[order].cumsum(axis=1)
-    place = np.empty_like(order)
-    np.put_along_axis(place, order, np.arange(order.shape[1])[np.newaxis], axis=1)
-    needed = np.take_along_axis(units, np.take_along_axis(place, labels[sample.top], axis=1), axis=1)
+    position = np.empty_like(order)
+    np.put_along_axis(position, order, np.arange(order.shape[1])[np.newaxis], axis=1)
+    needed = np.take_along_axis(units, np.take_along_axis(position, labels[sample.top], axis=1), axis=1)
     wanted = int(np.quantile(needed, share, method="higher"))
     return wanted, int((units < wanted).sum(axis=1).max()) + 1
 

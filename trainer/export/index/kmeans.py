@@ -43,9 +43,9 @@ def centroids(vectors: Floats, count: int, generator: np.random.Generator) -> Fl
     sample = vectors if size == len(vectors) else vectors[generator.choice(len(vectors), size, replace=False)]
     means = sample[generator.choice(size, min(count, size), replace=False)]
     for _ in range(_ITERATIONS):
-        place = nearest(sample, means)
-        members = np.bincount(place, minlength=len(means))
-        sums = tf.math.unsorted_segment_sum(sample, place, len(means)).numpy()
+        position = nearest(sample, means)
+        members = np.bincount(position, minlength=len(means))
+        sums = tf.math.unsorted_segment_sum(sample, position, len(means)).numpy()
         others = sample[generator.choice(size, len(means))]
         means = np.where(members[:, np.newaxis] > 0, sums / np.maximum(members, 1)[:, np.newaxis], others)
         means = means.astype(np.float32)
@@ -65,6 +65,6 @@ def nearest(vectors: Floats, means: Floats) -> Integers:
 
 
 def _groups(labels: Integers) -> list[Integers]:
-    """The places of each label."""
+    """The positions of each label."""
     order = np.argsort(labels, kind="stable")
     return np.split(order, np.flatnonzero(np.diff(labels[order])) + 1)

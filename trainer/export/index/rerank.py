@@ -21,7 +21,7 @@ LONGEST = 8192
 class RerankedIndex(Index):
     """What the quantised and the partitioned index share.
 
-    The answer is exact but for the items that the shortlist missed. Excluded items take no place from others: the
+    The answer is exact but for the items that the shortlist missed. Excluded items take no position from others: the
     shortlist is longer by as many. Where the quick search is no help (so many items are wanted or excluded, so many
     queries come at once, or it found fewer than there are), every item is scored.
 
@@ -106,8 +106,8 @@ class RerankedIndex(Index):
         scores = tf.where(is_wanted, scores, float("-inf"))
         lacking = tf.maximum(k - tf.shape(items)[1], 0)
         scores = tf.pad(scores, [[0, 0], [0, lacking]], constant_values=float("-inf"))
-        best, place = tf.math.top_k(scores, k)
-        items = tf.gather(tf.pad(items, [[0, 0], [0, lacking]]), place, batch_dims=1)
+        best, position = tf.math.top_k(scores, k)
+        items = tf.gather(tf.pad(items, [[0, 0], [0, lacking]]), position, batch_dims=1)
         return best, tf.where(best > best.dtype.min, items, -1)
 
     def _scores_of(self, items: tf.Tensor, query: tf.Tensor) -> tf.Tensor:

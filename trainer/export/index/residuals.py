@@ -34,9 +34,9 @@ class Partitions(NamedTuple):
         first = np.concatenate([[0], np.cumsum(-(-sizes // UNIT))])
         order = np.argsort(labels, kind="stable")
         begin = np.cumsum(sizes) - sizes
-        place = first[labels[order]] * UNIT + np.arange(len(order)) - begin[labels[order]]
+        position = first[labels[order]] * UNIT + np.arange(len(order)) - begin[labels[order]]
         items = np.full(first[-1] * UNIT, len(vectors), np.int32)
-        items[place] = order
+        items[position] = order
         centroids = tf.math.unsorted_segment_mean(vectors.astype(np.float32), labels, len(sizes)).numpy()
         return cls(items.reshape(-1, UNIT), centroids, first.astype(np.int32))
 

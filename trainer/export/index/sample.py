@@ -33,8 +33,8 @@ class Sample:
     @classmethod
     def of(cls, items: Floats, queries: NDArray[Any], count: int) -> "Sample":
         """Draws at most `count` of the queries [N, D], and ranks all items [V, D] for each."""
-        places = np.random.default_rng(0).permutation(len(queries))[:count]
-        drawn = queries[places].astype(np.float32)
+        positions = np.random.default_rng(0).permutation(len(queries))[:count]
+        drawn = queries[positions].astype(np.float32)
         rows, table, k = max(1, _CELLS // len(items)), tf.constant(items), min(TOP, len(items))
         blocks = [drawn[i : i + rows] for i in range(0, len(drawn), rows)]
         best = [tf.math.top_k(tf.matmul(b, table, transpose_b=True), k).indices.numpy() for b in blocks]

@@ -77,7 +77,7 @@ class Diversity(tf.Module):
             width: int32 [], K.
 
         Returns:
-            int32 [B, K]: places in the shortlist; -1 where none is left that may be chosen.
+            int32 [B, K]: positions in the shortlist; -1 where none is left that may be chosen.
         """
         relevance = _scaled(utility)
         groups = [_Groups(self.values[name].of(item), cap) for name, cap in asked.caps.items()]
@@ -92,14 +92,14 @@ class Diversity(tf.Module):
         def step(number: tf.Tensor, state: _State, chosen: tf.TensorArray) -> tuple[tf.Tensor, _State, tf.TensorArray]:
             may = tf.reduce_all([state.is_left, *(g.has_room(n) for g, n in zip(groups, state.counts, strict=True))], 0)
             value = tf.where(may, (1 - weight) * relevance - weight * state.likeness, float("-inf"))
-            place = tf.argmax(value, axis=1, output_type=tf.int32)
-            likeness = tf.linalg.matvec(vectors, tf.gather(vectors, place, batch_dims=1))
+            position = tf.argmax(value, axis=1, output_type=tf.int32)
+            likeness = tf.linalg.matvec(vectors, tf.gather(vectors, position, batch_dims=1))
             following = _State(
                 tf.maximum(state.likeness, likeness),
-                state.is_left & (tf.range(tf.shape(utility)[1]) != place[:, tf.newaxis]),
-                [g.counted(n, place) for g, n in zip(groups, state.counts, strict=True)],
+                state.is_left & (tf.range(tf.shape(utility)[1]) != position[:, tf.newaxis]),
+                [g.counted(n, position) for g, n in zip(groups, state.counts, strict=True)],
             )
-            found = tf.where(tf.reduce_any(may, axis=1), place, -1)
+            found = tf.where(tf.reduce_any(may, axis=1), position, -1)
             return number + 1, following, chosen.write(number, found)
 
         _, _, chosen = tf.while_loop(lambda number, *_: number < width, step, (0, state, chosen))
@@ -147,9 +147,9 @@ class _Groups(NamedTuple):
         cap = self.cap[:, tf.newaxis, tf.newaxis]
         return tf.reduce_all((counts < cap) | (cap == 0) | (self.values < 0), axis=2)
 
-    def counted(self, counts: tf.Tensor, place: tf.Tensor) -> tf.Tensor:
-        """The counts after the items at the places [B] are chosen too."""
-        own = tf.gather(self.values, place, batch_dims=1)
+    def counted(self, counts: tf.Tensor, position: tf.Tensor) -> tf.Tensor:
+        """The counts after the items at the positions [B] are chosen too."""
+        own = tf.gather(self.values, position, batch_dims=1)
         is_same = self.values[..., tf.newaxis] == own[:, tf.newaxis, tf.newaxis]
         return counts + tf.cast(tf.reduce_any(is_same, axis=3), tf.int32)
 

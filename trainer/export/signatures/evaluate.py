@@ -9,7 +9,7 @@ from trainer.export.signatures.moments import Query
 from trainer.export.signatures.reader import Features, RequestReader, first_value
 from trainer.export.signatures.recommend import Recommender
 from trainer.export.signatures.requests import RequestForms
-from trainer.metrics.lists import ListFigures
+from trainer.metrics.lists import ListMetrics
 from trainer.metrics.ranks import ColdRanks, target_ranks, top_items
 from trainer.model.recommender import RecommenderModel
 from trainer.stacking.recommender import StackedRecommender
@@ -57,7 +57,7 @@ class Evaluation:
         self._config = config.evaluation
         self._has_approximate_index = config.has_approximate_index
         ks = [k for k in self._config.ks if k <= _MAX_TOP]
-        self._lists = ListFigures(frequencies, model.network.candidates.table, spec.features, ks)
+        self._lists = ListMetrics(frequencies, model.network.candidates.table, spec.features, ks)
         self._cold = ColdRanks(frequencies, self._config.mask_seen) if config.evaluates_cold_items else None
 
     def evaluate(self, examples: tf.Tensor) -> dict[str, tf.Tensor]:

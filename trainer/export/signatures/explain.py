@@ -77,9 +77,9 @@ class Explainer:
             without = self._recommender.scores_of(query, tf.repeat(item, length, axis=0))[SCORE]
             without = tf.transpose(tf.reshape(without, [rows, length, -1]), [0, 2, 1])
             effects = score[..., tf.newaxis] - without
-            best, place = tf.math.top_k(tf.where(is_event, tf.abs(effects), -1), tf.minimum(self._events, length))
-            age = tf.where(best >= 0, length - 1 - place, 0)
-            return {EVENT_EFFECT: tf.gather(effects, place, batch_dims=2), EVENT_AGE: age}
+            best, position = tf.math.top_k(tf.where(is_event, tf.abs(effects), -1), tf.minimum(self._events, length))
+            age = tf.where(best >= 0, length - 1 - position, 0)
+            return {EVENT_EFFECT: tf.gather(effects, position, batch_dims=2), EVENT_AGE: age}
 
         columns = tf.maximum(1, self._recommender.pairs // tf.maximum(rows * length, 1))
         return in_column_blocks(of_items, (item, score), columns, _STRONGEST)
@@ -90,7 +90,7 @@ class Explainer:
         )
 
     def _events_of(self, asked: Candidates, newest: tf.Tensor, strongest: Answer) -> Answer:
-        """Names the events of the answer, the newest of which stands at the place `newest` - 1."""
+        """Names the events of the answer, the newest of which stands at the position `newest` - 1."""
         age = strongest[EVENT_AGE]
         is_asked = tf.range(tf.shape(age)[1]) < asked.count[:, tf.newaxis]
         is_shown = (age > 0) & is_asked[..., tf.newaxis]

@@ -145,9 +145,9 @@ def items_mask(row: tf.Tensor, item: tf.Tensor, rows: tf.Tensor, size: int) -> t
 
 def without_items(mask: tf.Tensor, items: tf.Tensor) -> tf.Tensor:
     """Takes items out: bool [B, V], int64 [B, E] (outside [0, V): padding) -> [B, V]."""
-    places = tf.where((items >= 0) & (items < mask.shape[1]))
-    cells = tf.stack([places[:, 0], tf.gather_nd(items, places)], axis=1)
-    return tf.tensor_scatter_nd_update(mask, cells, tf.zeros_like(places[:, 0], tf.bool))
+    positions = tf.where((items >= 0) & (items < mask.shape[1]))
+    cells = tf.stack([positions[:, 0], tf.gather_nd(items, positions)], axis=1)
+    return tf.tensor_scatter_nd_update(mask, cells, tf.zeros_like(positions[:, 0], tf.bool))
 
 
 def _table(attribute: Words | Numbers, size: int, name: str) -> WordTable | NumberTable:

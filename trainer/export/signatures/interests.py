@@ -24,7 +24,7 @@ class Interests:
 
     def interests(self, examples: tf.Tensor) -> dict[str, tf.Tensor]:
         """The signature `interests`: string [B] -> by task `<task>` string [B, K], the most probable classes first,
-        and `<task>_probability` float [B, K]. A row's places behind its own `k` are "" and 0."""
+        and `<task>_probability` float [B, K]. A row's positions behind its own `k` are "" and 0."""
         request = self._reader.from_examples(examples)
         found = self._model.interests(self._model.encode_newest(request.window))
         answers = {}

@@ -202,10 +202,10 @@ def first_value(values: tf.SparseTensor, default: float | str) -> tf.Tensor:
 def newest_values(values: tf.SparseTensor, most: int) -> tf.SparseTensor:
     """The last `most` values of each row: [B, *] -> [B, *]. Padded to the longest of a batch, longer ones would take
     memory by the row."""
-    row, place = values.indices[:, 0], values.indices[:, 1]
-    place -= tf.gather(tf.maximum(row_lengths(values) - most, 0), row)
-    kept = tf.where(place >= 0)[:, 0]
-    indices = tf.stack([tf.gather(row, kept), tf.gather(place, kept)], axis=1)
+    row, position = values.indices[:, 0], values.indices[:, 1]
+    position -= tf.gather(tf.maximum(row_lengths(values) - most, 0), row)
+    kept = tf.where(position >= 0)[:, 0]
+    indices = tf.stack([tf.gather(row, kept), tf.gather(position, kept)], axis=1)
     shape = tf.minimum(values.dense_shape, [values.dense_shape.dtype.max, most])
     return tf.SparseTensor(indices, tf.gather(values.values, kept), shape)
 
@@ -230,7 +230,7 @@ def _empty(rows: tf.Tensor, dtype: tf.DType) -> tf.SparseTensor:
 
 def _sparse(values: tf.Tensor, is_value: tf.Tensor) -> tf.SparseTensor:
     """The marked values of each row, moved up to its start: [B, N], bool [B, N] -> [B, *]."""
-    places = tf.where(is_value)
-    order = tf.gather_nd(tf.cumsum(tf.cast(is_value, tf.int64), axis=1, exclusive=True), places)
-    indices = tf.stack([places[:, 0], order], axis=1)
-    return tf.SparseTensor(indices, tf.gather_nd(values, places), tf.shape(values, tf.int64))
+    positions = tf.where(is_value)
+    order = tf.gather_nd(tf.cumsum(tf.cast(is_value, tf.int64), axis=1, exclusive=True), positions)
+    indices = tf.stack([positions[:, 0], order], axis=1)
+    return tf.SparseTensor(indices, tf.gather_nd(values, positions), tf.shape(values, tf.int64))

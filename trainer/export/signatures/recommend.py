@@ -90,8 +90,8 @@ class Recommender:
 
         def chosen() -> tf.Tensor:
             shortlist = tf.gather(item, order, batch_dims=1)
-            place = diversity.choose(asked, utility, shortlist, self._unit_vectors(shortlist), width)
-            return tf.where(place >= 0, tf.gather(order, tf.maximum(place, 0), batch_dims=1), -1)
+            position = diversity.choose(asked, utility, shortlist, self._unit_vectors(shortlist), width)
+            return tf.where(position >= 0, tf.gather(order, tf.maximum(position, 0), batch_dims=1), -1)
 
         is_any = tf.reduce_any(asked.is_diverse())
         order = tf.cond(is_any, chosen, lambda: order[:, :width])

@@ -17,8 +17,8 @@ from trainer.metrics.request_forms import (
     LATER,
     REQUEST_RANK,
     WITHOUT_REQUEST_TIME,
-    request_figure,
     request_forms,
+    request_metric,
     request_output,
 )
 from trainer.stacking.recommender import StackedRecommender
@@ -46,7 +46,7 @@ class RequestForms:
         self._reader = reader
         self._share = share
         self._forms = request_forms(model.network.config)
-        self._tasks = [task for task in model.network.config.ranking if request_figure(model.network.config, task)]
+        self._tasks = [task for task in model.network.config.ranking if request_metric(model.network.config, task)]
         self._kinds = dict.fromkeys(self._tasks, tf.float32)
         self._kinds |= {} if model.network.retrieval_name is None else {REQUEST_RANK: tf.float32}
 
@@ -68,15 +68,15 @@ class RequestForms:
         """
         if not self._forms or not self._kinds:
             return {}
-        place = tf.where(self._is_asked(user))
-        own = {name: tf.gather(values, place[:, 0]) for name, values in window.items()}
-        found = self._in_forms(own, tf.gather(target, place[:, 0]), tf.gather(seen, place[:, 0]))
+        position = tf.where(self._is_asked(user))
+        own = {name: tf.gather(values, position[:, 0]) for name, values in window.items()}
+        found = self._in_forms(own, tf.gather(target, position[:, 0]), tf.gather(seen, position[:, 0]))
         shape = tf.stack([tf.shape(target, tf.int64)[0], len(self._forms)])
         answers = {}
         for name, values in found.items():
-            everything = tf.gather(whole["target_rank" if name == REQUEST_RANK else name], place[:, 0])
+            everything = tf.gather(whole["target_rank" if name == REQUEST_RANK else name], position[:, 0])
             rows = tf.concat([everything[:, tf.newaxis], values], axis=1)
-            known = tf.tensor_scatter_nd_update(tf.fill(shape, float("nan")), place, rows)
+            known = tf.tensor_scatter_nd_update(tf.fill(shape, float("nan")), position, rows)
             answers[name if name == REQUEST_RANK else request_output(name)] = known
         return answers
 

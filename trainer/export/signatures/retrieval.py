@@ -78,9 +78,9 @@ class Retrieval:
 
     def _best_of_few(self, query: Query, k: tf.Tensor, is_wanted: tf.Tensor) -> Found:
         """As `search_among`, by looking up the wanted items alone."""
-        place, k = tf.where(is_wanted), tf.minimum(k, self.index.size)
+        position, k = tf.where(is_wanted), tf.minimum(k, self.index.size)
         rows = tf.shape(is_wanted, tf.int64)[0]
-        item = tf.RaggedTensor.from_value_rowids(place[:, 1], place[:, 0], rows).to_tensor(-1)
+        item = tf.RaggedTensor.from_value_rowids(position[:, 1], position[:, 0], rows).to_tensor(-1)
         item = tf.pad(item, [[0, 0], [0, tf.maximum(k - tf.shape(item)[1], 0)]], constant_values=-1)
         scores = tf.where(item >= 0, self.scores_of(query, tf.maximum(item, 0)), float("-inf"))
         best, order = tf.math.top_k(scores, k)
@@ -105,5 +105,5 @@ class Retrieval:
         item = tf.concat([found, tf.where(is_new, near, -1)], axis=1)
         known = tf.where(item >= 0, item, size)
         scores = tf.linalg.matvec(self.index.embeddings(known), query.state.embedding) + nearest.of(known)
-        best, place = tf.math.top_k(tf.where(item >= 0, scores, float("-inf")), k)
-        return best, tf.gather(item, place, batch_dims=1)
+        best, position = tf.math.top_k(tf.where(item >= 0, scores, float("-inf")), k)
+        return best, tf.gather(item, position, batch_dims=1)

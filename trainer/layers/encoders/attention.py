@@ -29,7 +29,7 @@ def merge_heads(values: tf.Tensor) -> tf.Tensor:
 
 
 class DistanceBias(tf.keras.layers.Layer):
-    """A learned number for each distance between two places and each head, from zero (Raffel et al., 2020).
+    """A learned number for each distance between two positions and each head, from zero (Raffel et al., 2020).
 
     Args:
         heads: H.
@@ -43,8 +43,8 @@ class DistanceBias(tf.keras.layers.Layer):
 
     def call(self, length: tf.Tensor) -> tf.Tensor:
         """int scalar L -> float [H, L, L]: of events (last axis) at positions; 0 stands for all that lie ahead."""
-        place = tf.range(length)
-        distance = tf.clip_by_value(place[:, tf.newaxis] - place, 0, self._distances - 1)
+        position = tf.range(length)
+        distance = tf.clip_by_value(position[:, tf.newaxis] - position, 0, self._distances - 1)
         return tf.gather(self.table, distance, axis=1)
 
 
@@ -97,7 +97,7 @@ class AttentionEncoder(Encoder):
         return events
 
     def newest(self, events: tf.Tensor, visible: tf.Tensor, times: tf.Tensor) -> tf.Tensor:
-        """As `Encoder.newest`: of the last block's places only the newest attends."""
+        """As `Encoder.newest`: of the last block's positions only the newest attends."""
         blocked, buckets = self._seen(visible, times)
         for block in self.blocks[:-1]:
             events = block(events, blocked, buckets)
@@ -145,7 +145,7 @@ class AttentionBlock(tf.keras.layers.Layer):
             events: float [B, L, D].
             blocked: float [B, 1, L, L], added to the attention's logits.
             buckets: int32 [B, L, L], of the times between the events; None without a time bias.
-            newest: only the last place attends.
+            newest: only the last position attends.
 
         Returns:
             float [B, L, D], of the newest [B, 1, D].

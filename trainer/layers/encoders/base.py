@@ -7,11 +7,11 @@ import tensorflow as tf
 
 
 class Encoder(tf.keras.layers.Layer):
-    """Makes a state of the visible events up to each place. Causal: a state sees nothing behind its place."""
+    """Makes a state of the visible events up to each position. Causal: a state sees nothing behind its position."""
 
     @abstractmethod
     def call(self, events: tf.Tensor, visible: tf.Tensor, times: tf.Tensor, training: bool = False) -> tf.Tensor:
-        """The states at all places.
+        """The states at all positions.
 
         Args:
             events: float [B, L, D].
@@ -19,11 +19,11 @@ class Encoder(tf.keras.layers.Layer):
             times: int64 [B, L], seconds since 1970; 0 where unknown.
 
         Returns:
-            float [B, L, D]; only visible places have a meaning.
+            float [B, L, D]; only visible positions have a meaning.
         """
 
     def newest(self, events: tf.Tensor, visible: tf.Tensor, times: tf.Tensor) -> tf.Tensor:
-        """As `call` outside training at the last place alone: float [B, D]. An encoder may have a shorter way to it."""
+        """As `call` outside training at the last position alone: float [B, D]. An encoder may have a shorter way to it."""
         return self(events, visible, times)[:, -1]
 
 
@@ -34,8 +34,8 @@ sees nothing would else have a softmax of infinities, and far enough below for a
 
 def causal_mask(visible: tf.Tensor) -> tf.Tensor:
     """bool [B, L] -> bool [B, L, L]: whether a position (second axis) sees an event (last axis), its own included."""
-    place = tf.range(tf.shape(visible)[1])
-    return (place <= place[:, tf.newaxis]) & visible[:, tf.newaxis]
+    position = tf.range(tf.shape(visible)[1])
+    return (position <= position[:, tf.newaxis]) & visible[:, tf.newaxis]
 
 
 GAP_BUCKETS = 32
@@ -43,10 +43,10 @@ GAP_BUCKETS = 32
 
 
 def last_visible_before(visible: tf.Tensor) -> tf.Tensor:
-    """bool [B, L] -> int32 [B, L]: the place of the last visible event before each position, -1 where there is none."""
-    place = tf.range(tf.shape(visible)[1])
-    is_before = (place < place[:, tf.newaxis]) & visible[:, tf.newaxis]
-    return tf.reduce_max(tf.where(is_before, place, -1), axis=-1)
+    """bool [B, L] -> int32 [B, L]: the position of the last visible event before each position, -1 where there is none."""
+    position = tf.range(tf.shape(visible)[1])
+    is_before = (position < position[:, tf.newaxis]) & visible[:, tf.newaxis]
+    return tf.reduce_max(tf.where(is_before, position, -1), axis=-1)
 
 
 def before(states: tf.Tensor, last: tf.Tensor, start: tf.Tensor) -> tf.Tensor:
@@ -82,5 +82,5 @@ def gap_buckets(times: tf.Tensor, earlier: tf.Tensor, buckets: int) -> tf.Tensor
 
 
 def lagged(values: tf.Tensor, last: tf.Tensor) -> tf.Tensor:
-    """The values [B, L] of the events at places `last` [B, L]; 0 where that is -1."""
+    """The values [B, L] of the events at positions `last` [B, L]; 0 where that is -1."""
     return tf.where(last >= 0, tf.gather(values, tf.maximum(last, 0), batch_dims=1), tf.zeros_like(values))

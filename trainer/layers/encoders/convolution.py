@@ -66,12 +66,12 @@ class ConvolutionBlock(tf.keras.layers.Layer):
 
 
 def shifted(values: tf.Tensor, lag: int) -> tf.Tensor:
-    """float [B, L, D] -> float [B, L, D]: at each place what stood `lag` places before, zero at the start."""
+    """float [B, L, D] -> float [B, L, D]: at each position what stood `lag` positions before, zero at the start."""
     return tf.pad(values, [[0, 0], [lag, 0], [0, 0]])[:, : tf.shape(values)[1]]
 
 
 def running_maximum(values: tf.Tensor, longest: int) -> tf.Tensor:
-    """The maximum up to each place.
+    """The maximum up to each position.
 
     Args:
         values: float [B, L, D].

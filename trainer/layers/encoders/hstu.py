@@ -67,6 +67,6 @@ class HSTUBlock(tf.keras.layers.Layer):
     def _weights(self, logits: tf.Tensor, buckets: tf.Tensor) -> tf.Tensor:
         length = tf.shape(logits)[-1]
         weights = tf.nn.silu(logits + self.distance_bias(length) + self.time_bias(buckets))
-        place = tf.range(length)
-        sees = tf.cast(place <= place[:, tf.newaxis], weights.dtype)
+        position = tf.range(length)
+        sees = tf.cast(position <= position[:, tf.newaxis], weights.dtype)
         return weights * (sees / tf.reduce_sum(sees, axis=-1, keepdims=True))

@@ -6,10 +6,10 @@ import tensorflow as tf
 
 
 class Packing(NamedTuple):
-    """Where the visible events go: the k-th of a row to place k.
+    """Where the visible events go: the k-th of a row to position k.
 
     Attributes:
-        source: int32 [B, L], the position of the event at each place; the invisible ones stand behind the others.
+        source: int32 [B, L], the position of the event at each position; the invisible ones stand behind the others.
         count: int32 [B, L], the number of visible events up to each position.
     """
 
@@ -23,15 +23,15 @@ class Packing(NamedTuple):
         return cls(source, tf.cumsum(tf.cast(visible, tf.int32), axis=1))
 
     def longest(self) -> tf.Tensor:
-        """int32 scalar: the most visible events of a row, at least 1. Later places hold nothing that is visible."""
+        """int32 scalar: the most visible events of a row, at least 1. Later positions hold nothing that is visible."""
         return tf.reduce_max(tf.concat([[1], tf.reshape(self.count, [-1])], axis=0))
 
     def pack(self, values: tf.Tensor) -> tf.Tensor:
-        """[B, L, ...] by position -> [B, longest, ...] by place."""
+        """[B, L, ...] by position -> [B, longest, ...] by position."""
         return tf.gather(values, self.source[:, : self.longest()], batch_dims=1)
 
     def unpack(self, states: tf.Tensor) -> tf.Tensor:
-        """[B, longest, D] by place -> [B, L, D]: the newest visible event's at each position, zero before the first."""
+        """[B, longest, D] by position -> [B, L, D]: the newest visible event's at each position, zero before the first."""
         newest = tf.gather(states, tf.maximum(self.count - 1, 0), batch_dims=1)
         return newest * tf.cast(self.count > 0, states.dtype)[..., tf.newaxis]
 
@@ -41,13 +41,13 @@ class EndPacking(NamedTuple):
     the front and holds nothing else.
 
     Attributes:
-        source: int32 [B, L], the position of the event at each place; those that do not count stand before the others.
-        place: int32 [B, L], where the newest counted event up to each position goes; 0 before the first.
+        source: int32 [B, L], the position of the event at each position; those that do not count stand before the others.
+        position: int32 [B, L], where the newest counted event up to each position goes; 0 before the first.
         counts: bool [B, L], whether there is one.
     """
 
     source: tf.Tensor
-    place: tf.Tensor
+    position: tf.Tensor
     counts: tf.Tensor
 
     @classmethod
@@ -56,13 +56,13 @@ class EndPacking(NamedTuple):
         is_counted = tf.cast(counted, tf.int32)
         count = tf.cumsum(is_counted, axis=1)
         before = tf.reduce_sum(1 - is_counted, axis=1, keepdims=True)
-        place = tf.where(count > 0, before + count - 1, 0)
-        return cls(tf.argsort(is_counted, axis=1, stable=True), place, count > 0)
+        position = tf.where(count > 0, before + count - 1, 0)
+        return cls(tf.argsort(is_counted, axis=1, stable=True), position, count > 0)
 
     def pack(self, values: tf.Tensor) -> tf.Tensor:
-        """[B, L, ...] by position -> [B, L, ...] by place."""
+        """[B, L, ...] by position -> [B, L, ...] by position."""
         return tf.gather(values, self.source, batch_dims=1)
 
     def unpack(self, states: tf.Tensor) -> tf.Tensor:
-        """[B, L, D] by place -> [B, L, D]: the newest counted event's at each position, zero before the first."""
-        return tf.gather(states, self.place, batch_dims=1) * tf.cast(self.counts, states.dtype)[..., tf.newaxis]
+        """[B, L, D] by position -> [B, L, D]: the newest counted event's at each position, zero before the first."""
+        return tf.gather(states, self.position, batch_dims=1) * tf.cast(self.counts, states.dtype)[..., tf.newaxis]

@@ -22,7 +22,7 @@ _FASTEST_DECAY, _SLOWEST_DECAY = 0.35, 0.995
 class DecayEncoder(Encoder):
     """Exponentially decayed means of the visible events at learned rates, mixed linearly.
 
-    The k-th mean weighs an event that lies n places back by r_k^n. The rates start evenly spread between 0.35 and 0.995
+    The k-th mean weighs an event that lies n positions back by r_k^n. The rates start evenly spread between 0.35 and 0.995
     in the logarithm of -log(r), so that the half-lives reach from less than one event to 140.
 
     Args:
@@ -43,21 +43,21 @@ class DecayEncoder(Encoder):
         super().build(input_shape)
 
     def rates(self) -> tf.Tensor:
-        """float [K] in (0, 1): the factor of an event's weight for each place behind it."""
+        """float [K] in (0, 1): the factor of an event's weight for each position behind it."""
         return tf.exp(-tf.exp(self.log_rate))
 
     def call(self, events: tf.Tensor, visible: tf.Tensor, times: tf.Tensor, training: bool = False) -> tf.Tensor:
         """float [B, L, D], bool [B, L], int64 [B, L] (not read) -> float [B, L, D]."""
-        place = tf.range(tf.cast(tf.shape(events)[1], tf.float32))
-        return self._mixed_means(place[:, tf.newaxis] - place, events, visible)
+        position = tf.range(tf.cast(tf.shape(events)[1], tf.float32))
+        return self._mixed_means(position[:, tf.newaxis] - position, events, visible)
 
     def newest(self, events: tf.Tensor, visible: tf.Tensor, times: tf.Tensor) -> tf.Tensor:
         """As `Encoder.newest`: of each rate one mean."""
-        place = tf.range(tf.cast(tf.shape(events)[1], tf.float32))
-        return self._mixed_means(place[tf.newaxis, ::-1], events, visible)[:, 0]
+        position = tf.range(tf.cast(tf.shape(events)[1], tf.float32))
+        return self._mixed_means(position[tf.newaxis, ::-1], events, visible)[:, 0]
 
     def _mixed_means(self, age: tf.Tensor, events: tf.Tensor, visible: tf.Tensor) -> tf.Tensor:
-        """At places from which the events are so far away, float [P, L], negative where they lie ahead: [B, P, D]."""
+        """At positions from which the events are so far away, float [P, L], negative where they lie ahead: [B, P, D]."""
         batch, length, dimension = tf.shape(events)[0], tf.shape(events)[1], events.shape[-1]
         counts = tf.transpose(tf.cast(visible, tf.float32))
         seen = tf.transpose(events, [1, 0, 2]) * counts[..., tf.newaxis]
@@ -71,7 +71,7 @@ class DecayEncoder(Encoder):
         return self.mix(tf.reshape(means, [batch, shape[1], self._decays * dimension]))
 
     def factors(self, age: tf.Tensor) -> tf.Tensor:
-        """float [P, L], how many places before each place an event lies -> float [K x P, L]: r_k^age, 0 where it lies
+        """float [P, L], how many positions before each position an event lies -> float [K x P, L]: r_k^age, 0 where it lies
         ahead."""
         weights = tf.exp(-tf.exp(self.log_rate)[:, tf.newaxis, tf.newaxis] * tf.maximum(age, 0))
         return tf.reshape(tf.where(age >= 0, weights, 0), [-1, tf.shape(age)[1]])

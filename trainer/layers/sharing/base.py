@@ -38,7 +38,7 @@ class Sharing(tf.keras.layers.Layer):
         raise NotImplementedError
 
     def gates(self, state: tf.Tensor) -> dict[str, tf.Tensor]:
-        """How much each part weighs for each task: float [B, L] by `<task>/<part>`; empty where nothing is weighed."""
+        """How much each part weighs for each task: float [B, L] by `<task>/<part>`; empty where nothing is weighted."""
         return {}
 
 

@@ -1,4 +1,4 @@
-"""How the tasks' losses are weighed against each other."""
+"""How the tasks' losses are weighted against each other."""
 
 import tensorflow as tf
 

@@ -12,7 +12,7 @@ Gradient: TypeAlias = tf.Tensor | tf.IndexedSlices | None
 
 
 def shared_dense(by_task: Sequence[Sequence[Gradient]]) -> list[int]:
-    """The places of the variables that two tasks or more share and whose gradient is dense.
+    """The positions of the variables that two tasks or more share and whose gradient is dense.
 
     A table of embeddings has a sparse one: two tasks seldom meet in its rows, and it is most of the weights.
 
@@ -20,10 +20,10 @@ def shared_dense(by_task: Sequence[Sequence[Gradient]]) -> list[int]:
         by_task: gradients of the same variables for each task.
     """
     shared = []
-    for place, gradients in enumerate(zip(*by_task, strict=True)):
+    for position, gradients in enumerate(zip(*by_task, strict=True)):
         found = [g for g in gradients if g is not None]
         if len(found) > 1 and not any(isinstance(g, tf.IndexedSlices) for g in found):
-            shared.append(place)
+            shared.append(position)
     return shared
 
 

@@ -43,8 +43,8 @@ class GradientSurgery(Balancing):
         products = tf.matmul(matrix, matrix, transpose_b=True)
         repaired = weights * tf.reduce_sum(surgery(products, self._orders()), axis=0)
         return [
-            weighted_sum(gradients, repaired if place in shared else weights)
-            for place, gradients in enumerate(zip(*by_task, strict=True))
+            weighted_sum(gradients, repaired if position in shared else weights)
+            for position, gradients in enumerate(zip(*by_task, strict=True))
         ]
 
     def _orders(self) -> tf.Tensor:

@@ -95,7 +95,7 @@ class Adversary(tf.keras.layers.Layer):
         self.critic = Critic(config.critic_layers)
 
     def losses(self, items_of: Callable[[tf.Tensor], Items]) -> dict[str, tf.Tensor]:
-        """This replica's share of the figures; `LOSS` is what is minimised.
+        """This replica's share of the metrics; `LOSS` is what is minimised.
 
         Args:
             items_of: looks items up, int64 [n].
@@ -111,9 +111,9 @@ class Adversary(tf.keras.layers.Layer):
         noise = tf.random.stateless_normal([count, self._config.noise], seeds[1])
         distance, penalty = self.compare(learned, content, noise, tf.random.stateless_uniform([count, 1], seeds[2]))
         loss = self._config.weight * (self._config.gradient_penalty * penalty - distance)
-        figures = {LOSS: loss, "generator/distance": distance, "generator/slope_penalty": penalty}
+        metrics = {LOSS: loss, "generator/distance": distance, "generator/slope_penalty": penalty}
         replicas = tf.distribute.get_strategy().num_replicas_in_sync
-        return {name: value / replicas for name, value in figures.items()}
+        return {name: value / replicas for name, value in metrics.items()}
 
     def compare(
         self, learned: tf.Tensor, content: tf.Tensor, noise: tf.Tensor, share: tf.Tensor

@@ -45,7 +45,7 @@ class MissingIds:
     """Items without a training positive have no id that means anything; training takes it from a share of the others.
 
     Volkovs, Yu and Poutanen, "DropoutNet: Addressing Cold Start in Recommender Systems" (2017). An item that loses its
-    id does so in every place of the global batch, so that one replica sees what many see.
+    id does so in every position of the global batch, so that one replica sees what many see.
 
     Args:
         rate: the share of the items that lose their ids in a step of training.

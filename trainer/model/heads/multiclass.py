@@ -48,9 +48,9 @@ def dense_shares(classes: Classes, count: int) -> tf.Tensor:
 
 
 class ClassTargets(NamedTuple):
-    """T events: places int64 [T, 2] of their queries, their classes, and weights float [T], positive."""
+    """T events: indices int64 [T, 2] of their queries, their classes, and weights float [T], positive."""
 
-    place: tf.Tensor
+    index: tf.Tensor
     classes: Classes
     weight: tf.Tensor
 
@@ -86,11 +86,11 @@ class ClassHead(tf.keras.layers.Layer):
             values: int [B, L] or [B, L, M], the attribute of the window's items.
         """
         weight = tf.where(window[MASK] & window[feature_names.IS_TARGET], window[feature_names.weight(self.name)], 0)
-        place = tf.where(weight > 0)
-        classes = class_shares(tf.gather_nd(values, place), self.count)
+        index = tf.where(weight > 0)
+        classes = class_shares(tf.gather_nd(values, index), self.count)
         has_class = tf.reduce_any(classes.share > 0, axis=1)
-        place, index, share = (tf.boolean_mask(v, has_class) for v in (place, *classes))
-        return ClassTargets(place, Classes(index, share), tf.gather_nd(weight, place))
+        index, chosen, share = (tf.boolean_mask(v, has_class) for v in (index, *classes))
+        return ClassTargets(index, Classes(chosen, share), tf.gather_nd(weight, index))
 
     def losses_of(self, logits: tf.Tensor, classes: Classes) -> tf.Tensor:
         """The cross-entropy of the softmax with the classes' shares: float [T, C] -> float [T]."""

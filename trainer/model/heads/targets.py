@@ -19,7 +19,7 @@ class Targets(NamedTuple):
     """T comparisons of up to N events each; N is 1 where events stand alone.
 
     Attributes:
-        place: int64 [T, 2], row and position of the query.
+        index: int64 [T, 2], row and position of the query.
         position: int64 [T, N], of the events in the row; no event stands before its query.
         item: int64 [T, N], to be scored.
         label: float [T, N].
@@ -27,7 +27,7 @@ class Targets(NamedTuple):
         weight: float [T], positive.
     """
 
-    place: tf.Tensor
+    index: tf.Tensor
     position: tf.Tensor
     item: tf.Tensor
     label: tf.Tensor
@@ -38,11 +38,11 @@ class Targets(NamedTuple):
 def event_targets(window: Window, task: str) -> Targets:
     """Every labelled target event alone, scored from its own query."""
     weight = tf.where(window[MASK] & window[feature_names.IS_TARGET], window[feature_names.weight(task)], 0)
-    place = tf.where(weight > 0)
+    index = tf.where(weight > 0)
     item, label = (
-        tf.gather_nd(window[n], place)[:, tf.newaxis] for n in (feature_names.ITEM_ID, feature_names.label(task))
+        tf.gather_nd(window[n], index)[:, tf.newaxis] for n in (feature_names.ITEM_ID, feature_names.label(task))
     )
-    return Targets(place, place[:, 1:], item, label, tf.ones_like(item, tf.bool), tf.gather_nd(weight, place))
+    return Targets(index, index[:, 1:], item, label, tf.ones_like(item, tf.bool), tf.gather_nd(weight, index))
 
 
 def pair_targets(window: Window, task: str, within: int) -> Targets:
@@ -98,14 +98,14 @@ def list_targets(window: Window, task: str, length: int, has_sessions: bool) -> 
     is_member, label = tf.gather_nd(is_member, newest), tf.gather_nd(label, newest)
     item = tf.gather_nd(_backwards(window[feature_names.ITEM_ID], distance), newest)
     back = tf.cast(tf.where(is_member, distance, 0), tf.int64)
-    place = newest - tf.pad(tf.reduce_max(back, axis=-1, keepdims=True), [[0, 0], [1, 0]])
-    return Targets(place, newest[:, 1:] - back, item, label, is_member, tf.gather_nd(weight, newest))
+    index = newest - tf.pad(tf.reduce_max(back, axis=-1, keepdims=True), [[0, 0], [1, 0]])
+    return Targets(index, newest[:, 1:] - back, item, label, is_member, tf.gather_nd(weight, newest))
 
 
 def _backwards(values: tf.Tensor, distance: tf.Tensor) -> tf.Tensor:
-    """[B, L] -> [B, L, N]: the values so many places before; 0 where the window has none."""
-    place = tf.range(tf.shape(values)[1])[:, tf.newaxis] - distance
-    return tf.where(place >= 0, tf.gather(values, tf.maximum(place, 0), axis=1), tf.zeros([], values.dtype))
+    """[B, L] -> [B, L, N]: the values so many indices before; 0 where the window has none."""
+    index = tf.range(tf.shape(values)[1])[:, tf.newaxis] - distance
+    return tf.where(index >= 0, tf.gather(values, tf.maximum(index, 0), axis=1), tf.zeros([], values.dtype))
 
 
 def _goes_on(session: tf.Tensor, length: int) -> tf.Tensor:

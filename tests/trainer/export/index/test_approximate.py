@@ -182,8 +182,8 @@ def test_of_equal_items_the_smaller_index_comes_first(kind):
 
 def test_embeddings_and_scores_are_those_of_the_table(index, data):
     items, queries = data
-    places = np.array([[0, SIZE], [7, 7]])
-    np.testing.assert_array_equal(index.embeddings(tf.constant(places)).numpy(), items[places])
+    positions = np.array([[0, SIZE], [7, 7]])
+    np.testing.assert_array_equal(index.embeddings(tf.constant(positions)).numpy(), items[positions])
     np.testing.assert_allclose(index.scores(tf.constant(queries)), queries @ items[:-1].T, rtol=1e-4, atol=1e-4)
 
 

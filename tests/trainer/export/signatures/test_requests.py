@@ -40,8 +40,8 @@ def test_ranks_and_predictions_are_those_of_the_request_that_a_service_sends(cal
     candidates = call("embed_candidate", item_id=ITEMS)["embedding"]
     scores = call("embed_query", examples=serialized(*rows))["embedding"] @ candidates.T
     orders = [unseen(np.argsort(-own), row) for own, row in zip(scores, ROWS, strict=True)]
-    place = FORMS.index(form)
-    for row, order, rank in zip(ROWS, orders, answer["request_rank"][:, place], strict=True):
+    position = FORMS.index(form)
+    for row, order, rank in zip(ROWS, orders, answer["request_rank"][:, position], strict=True):
         target = row["item_id"][-1]
         known = target in ITEMS and ITEMS.index(target) in order
         assert rank == (order.index(ITEMS.index(target)) + 1 if known else np.inf)
@@ -50,7 +50,7 @@ def test_ranks_and_predictions_are_those_of_the_request_that_a_service_sends(cal
         examples=serialized(*({**a, "candidate_item_id": [r["item_id"][-1]]} for a, r in zip(rows, ROWS, strict=True))),
     )
     for task in ("rating", "like"):
-        np.testing.assert_allclose(answer[f"request_{task}"][:, place], ranked[task][:, 0], rtol=1e-5)
+        np.testing.assert_allclose(answer[f"request_{task}"][:, position], ranked[task][:, 0], rtol=1e-5)
 
 
 def test_forms_differ(answer):

@@ -11,11 +11,11 @@ from trainer.layers.encoders.attention import AttentionEncoder
 # The norm of two values is +1 and -1 in their order.
 SWAPPED = tf.constant([[[0.0, 1.0], [3.0, 2.0], [5.0, 1.0]]])
 LAST = np.array([5, 1]) + (3 * np.array([-1, 1]) + np.array([1, -1])) / 4
-"""At the last place the first event weighs 3 and its own 1."""
+"""At the last position the first event weighs 3 and its own 1."""
 
 
 def value_only(**changes):
-    """An attention of one head that adds the mean of the normed events, weighed by the biases alone."""
+    """An attention of one head that adds the mean of the normed events, weighted by the biases alone."""
     config = HistoryConfig(heads=1, layers=1, dropout=0, max_events=3, **changes)
     attention = AttentionEncoder(config, randomness())
     attention(EVENTS, VISIBLE, TIMES)

@@ -28,13 +28,13 @@ def test_a_block_adds_a_dilated_sum():
     block.convolve.kernel.assign(kernel.reshape(6, 2))
     block.convolve.bias.assign([0.5, -0.5])
     norm = layer_norm(VALUES[0].numpy())
-    for place, value in enumerate(VALUES[0].numpy()):
+    for position, value in enumerate(VALUES[0].numpy()):
         sums = np.array([0.5, -0.5])
         for lag in range(3):
-            if place - 2 * lag >= 0:
-                sums = sums + norm[place - 2 * lag] @ kernel[lag]
+            if position - 2 * lag >= 0:
+                sums = sums + norm[position - 2 * lag] @ kernel[lag]
         gelu = np.array([x * (1 + erf(x / 2**0.5)) / 2 for x in sums])
-        np.testing.assert_allclose(block(VALUES)[0, place], value + gelu, atol=1e-4)
+        np.testing.assert_allclose(block(VALUES)[0, position], value + gelu, atol=1e-4)
 
 
 def test_the_receptive_field_is_as_documented_and_the_maximum_sees_all():
@@ -52,11 +52,11 @@ def test_the_receptive_field_is_as_documented_and_the_maximum_sees_all():
 
 
 def first_that_matters(encoder, events, visible, times):
-    """The first place whose event changes the last state."""
+    """The first position whose event changes the last state."""
     last = encoder(events, visible, times)[0, -1].numpy()
-    for place in range(events.shape[1]):
+    for position in range(events.shape[1]):
         other = events.copy()
-        other[0, place] += np.arange(8)
+        other[0, position] += np.arange(8)
         if np.abs(encoder(other, visible, times)[0, -1].numpy() - last).max() > 1e-4:
-            return place
+            return position
     return None

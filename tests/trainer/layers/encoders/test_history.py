@@ -22,7 +22,7 @@ def history(name, **changes):
 
 
 def known(model, events, visible, times):
-    """What the model knows before each place."""
+    """What the model knows before each position."""
     return before(model(events, visible, times), last_visible_before(visible), tf.zeros([8])).numpy()
 
 
@@ -33,14 +33,14 @@ def test_an_event_is_known_only_after_it_and_only_when_visible(name):
     visible = tf.constant(rng.random([2, 6]) < 0.8)
     model = history(name, layers=2)
     states = known(model, events, visible, times)
-    for place in range(6):
+    for position in range(6):
         changed, late = events.copy(), times.copy()
-        changed[:, place] += rng.normal(size=8)
-        late[:, place] += 1000
+        changed[:, position] += rng.normal(size=8)
+        late[:, position] += 1000
         difference = np.abs(known(model, changed, visible, late) - states).max(axis=-1)
-        assert difference[:, : place + 1].max() < 1e-5
-        if place < 5:
-            assert ((difference[:, place + 1] > 1e-3) == visible[:, place].numpy()).all()
+        assert difference[:, : position + 1].max() < 1e-5
+        if position < 5:
+            assert ((difference[:, position + 1] > 1e-3) == visible[:, position].numpy()).all()
 
 
 @pytest.mark.parametrize("name", ALL)

@@ -28,10 +28,10 @@ def test_nothing_visible_keeps_one_place():
 @settings(max_examples=30, deadline=None)
 @given(hnp.arrays(bool, st.tuples(st.integers(0, 4), st.integers(1, 9))))
 def test_unpacking_finds_the_newest_visible_event(visible):
-    place = np.arange(visible.shape[1])
+    position = np.arange(visible.shape[1])
     packing = Packing.of(tf.constant(visible))
-    found = packing.unpack(packing.pack(tf.tile(place[np.newaxis, :, np.newaxis] + 1.0, [len(visible), 1, 1])))
-    newest = np.maximum.accumulate(np.where(visible, place + 1, 0), axis=1)
+    found = packing.unpack(packing.pack(tf.tile(position[np.newaxis, :, np.newaxis] + 1.0, [len(visible), 1, 1])))
+    newest = np.maximum.accumulate(np.where(visible, position + 1, 0), axis=1)
     np.testing.assert_array_equal(found[..., 0], newest)
 
 

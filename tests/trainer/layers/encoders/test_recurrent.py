@@ -100,8 +100,8 @@ def test_a_linear_recurrence_is_what_a_loop_makes(length):
     rng = np.random.default_rng(length)
     keep, add = rng.random((2, length, 3)), rng.normal(size=(2, length, 3))
     state, expected = np.zeros((2, 3)), []
-    for place in range(length):
-        state = keep[:, place] * state + add[:, place]
+    for position in range(length):
+        state = keep[:, position] * state + add[:, position]
         expected.append(state)
     found = linear_recurrence(tf.constant(keep), tf.constant(add), 9)
     np.testing.assert_allclose(found, np.stack(expected, axis=1), rtol=1e-9)

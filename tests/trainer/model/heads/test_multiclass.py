@@ -52,9 +52,9 @@ def test_targets_are_weighted_target_events_with_a_class():
         "weight_taste": tf.constant([[1.0, 1.0, 1.0, 0.0, 1.0]]),
     }
     found = head().targets(window, tf.constant([[1, 2, 1, 1, 0]]))
-    assert found.place.numpy().tolist() == [[0, 1], [0, 4]]
+    assert found.index.numpy().tolist() == [[0, 1], [0, 4]]
     found = head().targets(window, tf.constant([[1, 3, 1, 1, 0]]))
-    assert found.place.numpy().tolist() == [[0, 4]]
+    assert found.index.numpy().tolist() == [[0, 4]]
     assert found.classes.index.numpy().tolist() == [[0]]
     assert found.weight.numpy().tolist() == [1]
 

@@ -10,7 +10,7 @@ from trainer.model.heads.targets import event_targets, list_targets, pair_target
 def test_an_event_stands_alone_where_it_is_a_labelled_target():
     rows = {"label": [5.0, None, 2.0, 1.0], "target": [False, True, True, True]}, {"label": [4.0], "item": [7]}
     found = event_targets(window("t", *rows), "t")
-    assert found.place.numpy().tolist() == [[0, 2], [0, 3], [1, 3]]
+    assert found.index.numpy().tolist() == [[0, 2], [0, 3], [1, 3]]
     assert found.item.numpy().tolist() == [[2], [3], [7]]
     assert found.label.numpy().tolist() == [[2], [1], [4]]
 
@@ -18,7 +18,7 @@ def test_an_event_stands_alone_where_it_is_a_labelled_target():
 def pairs(rows, within):
     """As (row, position of the query, later item, earlier item, later label, earlier label)."""
     found = pair_targets(window("t", *rows), "t", within)
-    columns = (found.place, found.item, found.label)
+    columns = (found.index, found.item, found.label)
     return {tuple(map(float, itertools.chain(*parts))) for parts in zip(*(c.numpy() for c in columns), strict=True)}
 
 
@@ -52,7 +52,7 @@ def test_cutting_a_log_into_windows_neither_loses_nor_repeats_a_pair_near_enough
 def lists(rows, length, has_sessions=False):
     """As (row, position of the query, items, labels), the newest first."""
     found = list_targets(window("t", *rows), "t", length, has_sessions)
-    parts = (found.place.numpy(), found.item.numpy(), found.label.numpy(), found.is_member.numpy())
+    parts = (found.index.numpy(), found.item.numpy(), found.label.numpy(), found.is_member.numpy())
     return [(*p.tolist(), i[m].tolist(), v[m].tolist()) for p, i, v, m in zip(*parts, strict=True)]
 
 
@@ -70,10 +70,10 @@ def test_a_list_needs_two_labels_that_differ():
 def test_positions_are_those_of_the_items_and_never_before_the_query():
     rows = window("t", {"label": [None, 5.0, None, 4.0, 1.0]}, {"label": [2.0, 1.0, 3.0]})
     for found in (event_targets(rows, "t"), pair_targets(rows, "t", 3), list_targets(rows, "t", 4, False)):
-        items = rows["item_id"].numpy()[found.place.numpy()[:, :1], found.position.numpy()]
+        items = rows["item_id"].numpy()[found.index.numpy()[:, :1], found.position.numpy()]
         member = found.is_member.numpy()
         np.testing.assert_array_equal(items[member], found.item.numpy()[member])
-        assert (found.position.numpy() >= found.place.numpy()[:, 1:]).all()
+        assert (found.position.numpy() >= found.index.numpy()[:, 1:]).all()
 
 
 def test_padding_is_in_no_list():

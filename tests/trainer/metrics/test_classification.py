@@ -3,7 +3,7 @@ import math
 import numpy as np
 import pytest
 
-from trainer.metrics.prediction import Answers, ClassFigures
+from trainer.metrics.prediction import Answers, ClassMetrics
 
 
 def answers(label: list[list[float]], prediction: list[list[float]], weight: list[float]) -> Answers:
@@ -11,23 +11,23 @@ def answers(label: list[list[float]], prediction: list[list[float]], weight: lis
 
 
 def test_by_hand() -> None:
-    figures = ClassFigures()
+    metrics = ClassMetrics()
     first = answers([[1, 0, 0], [0, 0.5, 0.5]], [[0.2, 0.7, 0.1], [0.3, 0.1, 0.6]], [1, 2])
     second = answers([[0, 0, 1], [1, 0, 0]], [[0, 0, 1], [1, 0, 0]], [1, 0])
-    state = figures.merge([figures.add(figures.start(), first), figures.add(figures.start(), second)])
+    state = metrics.merge([metrics.add(metrics.start(), first), metrics.add(metrics.start(), second)])
     entropy = -math.log(0.2) - 2 * (math.log(0.1) + math.log(0.6)) / 2 - math.log(1)
     expected = {"accuracy": (0 + 2 + 1) / 4, "log_loss": entropy / 4, "examples": 4}
-    assert figures.read(state) == pytest.approx(expected)
+    assert metrics.read(state) == pytest.approx(expected)
 
 
 def test_a_certain_mistake_is_costly_but_finite() -> None:
-    figures = ClassFigures()
-    state = figures.add(figures.start(), answers([[1, 0, 0]], [[0, 1, 0]], [1]))
-    assert figures.read(state) == pytest.approx({"accuracy": 0, "log_loss": -math.log(1e-7), "examples": 1})
+    metrics = ClassMetrics()
+    state = metrics.add(metrics.start(), answers([[1, 0, 0]], [[0, 1, 0]], [1]))
+    assert metrics.read(state) == pytest.approx({"accuracy": 0, "log_loss": -math.log(1e-7), "examples": 1})
 
 
 def test_without_rows_nothing_is_known() -> None:
-    figures = ClassFigures()
-    found = figures.read(figures.add(figures.start(), answers([], [], [])))
+    metrics = ClassMetrics()
+    found = metrics.read(metrics.add(metrics.start(), answers([], [], [])))
     assert math.isnan(found["accuracy"])
     assert math.isnan(found["log_loss"])

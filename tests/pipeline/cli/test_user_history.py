@@ -6,8 +6,8 @@ import pytest
 
 from config import parse_config
 from config.data import Table
-from pipeline.cli.person import find_person, make_request
 from pipeline.cli.rows import find_rows
+from pipeline.cli.user_history import find_user_history, make_request
 from pipeline.ingest.values import as_number, as_text
 
 EVENTS = pd.DataFrame(
@@ -48,7 +48,7 @@ def shop(tmp_path):
 
 
 def test_history_is_ordered_by_time_then_row_and_features_have_the_examples_types(shop):
-    request = make_request(shop, find_person(shop, "7"), k=3)
+    request = make_request(shop, find_user_history(shop, "7"), k=3)
     assert (request.user_id, request.k) == ("7", 3)
     assert request.history == ["a", "z", "c", "b"]  # c and b share a time: the file's order decides
     assert request.times == [1, 2, 3, 3, 3]  # seconds; the request's own is the last event's
@@ -66,11 +66,11 @@ def test_history_is_ordered_by_time_then_row_and_features_have_the_examples_type
 
 
 def test_missing_user_features_are_absent(shop):
-    assert find_person(shop, "8").features == {"user_age": [30.0], "user_joined": [5], "user_sex": ["f"]}
+    assert find_user_history(shop, "8").features == {"user_age": [30.0], "user_joined": [5], "user_sex": ["f"]}
 
 
 def test_only_positives_are_history(shop):
-    person = find_person(shop.model_copy(update={"positive": "rating >= 3"}), "7")
+    person = find_user_history(shop.model_copy(update={"positive": "rating >= 3"}), "7")
     assert person.items == ["a", "c"]
     assert person.times == [1, 3]
 
@@ -78,18 +78,18 @@ def test_only_positives_are_history(shop):
 def test_history_is_as_long_as_the_model_looks_back(shop):
     history = shop.model.history.model_copy(update={"max_events": 2})
     short = shop.model_copy(update={"model": shop.model.model_copy(update={"history": history})})
-    assert find_person(short, "7").items == ["c", "b"]
+    assert find_user_history(short, "7").items == ["c", "b"]
 
 
 def test_unknown_user_has_nothing(shop):
-    request = make_request(shop, find_person(shop, "nobody"), k=None)
+    request = make_request(shop, find_user_history(shop, "nobody"), k=None)
     assert (request.history, request.times, request.features) == ([], [], {})
 
 
 def test_without_times_the_rows_order_counts(shop):
     interactions = shop.data.interactions.model_copy(update={"time": None})
     timeless = shop.model_copy(update={"data": shop.data.model_copy(update={"interactions": interactions})})
-    request = make_request(timeless, find_person(timeless, "7"), k=None)
+    request = make_request(timeless, find_user_history(timeless, "7"), k=None)
     assert (request.history, request.times) == (["c", "a", "b", "z"], [])
 
 
@@ -100,7 +100,7 @@ def test_iso_times_are_read(shop, tmp_path):
     table.to_csv(tmp_path / "events.csv", index=False)
     interactions = shop.data.interactions.model_copy(update={"time_unit": "iso8601"})
     iso = shop.model_copy(update={"data": shop.data.model_copy(update={"interactions": interactions})})
-    assert find_person(iso, "7").times == [0, 1, 2, 5]
+    assert find_user_history(iso, "7").times == [0, 1, 2, 5]
 
 
 @pytest.mark.parametrize("kind", ["csv", "parquet", "jsonl"])

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from config.data import SplitConfig
-from pipeline.ingest.cuts import DIGITS, FindCuts, Selection
+from pipeline.ingest.split_times import DIGITS, FindSplitTimes, Selection
 from pipeline.ingest.splits import cut_ranks
 from tests.pipeline.ingest.reference import beam_pipeline
 
@@ -27,8 +27,8 @@ def test_selection_is_that_of_sorting(times):
     selection = Selection()
     for _ in range(DIGITS):
         selection = selection.narrowed(selection.histograms(time, ordinal), SPLIT)
-    cuts = selection.cuts()
-    assert (cuts.eval_start, cuts.test_start) == _sorted_out(time, ordinal)
+    split_times = selection.split_times()
+    assert (split_times.eval_start, split_times.test_start) == _sorted_out(time, ordinal)
 
 
 def test_selection_over_many_buckets_in_beam():
@@ -36,18 +36,23 @@ def test_selection_over_many_buckets_in_beam():
     time, ordinal = rng.integers(0, 50, 5000), rng.permutation(5000)
     parts = [np.stack([t, o]) for t, o in zip(np.split(time, 10), np.split(ordinal, 10), strict=True)]
     with beam_pipeline() as pipeline:
-        cuts = pipeline | beam.Create(parts) | FindCuts(SPLIT) | beam.Map(lambda c: (c.eval_start, c.test_start))
-        assert_that(cuts, equal_to([_sorted_out(time, ordinal)]))
+        split_times = (
+            pipeline | beam.Create(parts) | FindSplitTimes(SPLIT) | beam.Map(lambda c: (c.eval_start, c.test_start))
+        )
+        assert_that(split_times, equal_to([_sorted_out(time, ordinal)]))
 
 
 def test_a_fold_has_an_end_too():
     split = SplitConfig(method="global_time", fold={"number": 1, "of": 3})
     keys = np.stack([np.arange(40), np.arange(40)])
     with beam_pipeline() as pipeline:
-        cuts = (
-            pipeline | beam.Create([keys]) | FindCuts(split) | beam.Map(lambda c: (c.eval_start, c.test_start, c.end))
+        split_times = (
+            pipeline
+            | beam.Create([keys])
+            | FindSplitTimes(split)
+            | beam.Map(lambda c: (c.eval_start, c.test_start, c.end))
         )
-        assert_that(cuts, equal_to([((8, 8), (10, 10), (20, 20))]))
+        assert_that(split_times, equal_to([((8, 8), (10, 10), (20, 20))]))
 
 
 def test_too_many_rows():

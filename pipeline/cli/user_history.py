@@ -18,7 +18,7 @@ _ABSENT: Final[dict[str, Value]] = {"text": "", "number": float("nan"), "time": 
 
 
 @dataclass(frozen=True)
-class Person:
+class UserHistory:
     """A user as the tables know them.
 
     Attributes:
@@ -36,12 +36,12 @@ class Person:
     features: dict[str, list[Value]]
 
 
-def find_person(config: Config, user: str) -> Person:
+def find_user_history(config: Config, user: str) -> UserHistory:
     """Looks the user up in the tables; an unknown one has no events. Raises `TableError`."""
     plan = Plan(config)
     events = _history(plan, user)
     newest = events.slice(max(0, events.num_rows - config.model.history.max_events))
-    return Person(
+    return UserHistory(
         user,
         items=newest[cleaned.ITEM].to_pylist(),
         times=newest[cleaned.TIME].to_pylist() if config.data.interactions.time else [],
@@ -50,7 +50,7 @@ def find_person(config: Config, user: str) -> Person:
     )
 
 
-def make_request(config: Config, person: Person, k: int | None) -> Request:
+def make_request(config: Config, person: UserHistory, k: int | None) -> Request:
     """The request of this user at the time of their last event: their history is the whole of what the model sees."""
     features = dict(person.features)
     for column in Plan(config).event if person.items else ():

@@ -15,7 +15,7 @@ from serving.client.request import Bound, Request
 _CONDITION = re.compile(r"([a-z][a-z0-9_]*)(>=|<=|=)(.+)", re.DOTALL)
 
 
-def add_wishes(parser: argparse.ArgumentParser) -> None:
+def add_request_options(parser: argparse.ArgumentParser) -> None:
     """The arguments."""
     parser.add_argument(
         "--filter",
@@ -31,7 +31,7 @@ def add_wishes(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def with_wishes(config: Config, request: Request, arguments: argparse.Namespace) -> Request:
+def with_request_options(config: Config, request: Request, arguments: argparse.Namespace) -> Request:
     """The request with what the arguments ask. Raises `CommandError` where the configured model cannot be asked so."""
     serving = config.serving
     if arguments.allow and not serving.allow_list:

@@ -12,7 +12,7 @@ import apache_beam as beam
 import numpy as np
 
 from config.data import SplitConfig
-from pipeline.ingest.splits import Cuts, time_ranks
+from pipeline.ingest.splits import SplitTimes, time_ranks
 from pipeline.ingest.values import MAX_TIME
 
 DIGITS: Final = 4
@@ -54,16 +54,16 @@ class Selection:
         left = tuple(int(rank - (s[f - 1] if f else 0)) for s, rank, f in zip(sums, ranks, found, strict=True))
         return Selection(left, tuple((*d, f) for d, f in zip(self.digits, found, strict=True)))
 
-    def cuts(self) -> Cuts:
+    def split_times(self) -> SplitTimes:
         """The keys at the wanted ranks, after all passes."""
         keys = [
             ((high << DIGIT_BITS) + low - MAX_TIME, (far << DIGIT_BITS) + near) for high, low, far, near in self.digits
         ]
-        return Cuts(*keys)
+        return SplitTimes(*keys)
 
 
-class FindCuts(beam.PTransform):
-    """From (time, ordinal) arrays, int64 [2, n] each, to one `Cuts`."""
+class FindSplitTimes(beam.PTransform):
+    """From (time, ordinal) arrays, int64 [2, n] each, to one `SplitTimes`."""
 
     def __init__(self, split: SplitConfig) -> None:
         super().__init__()
@@ -82,11 +82,11 @@ class FindCuts(beam.PTransform):
             selection = counted | f"Narrow{digit}" >> beam.Map(
                 _narrow, beam.pvalue.AsSingleton(selection), split=self._split
             )
-        return selection | "Cuts" >> beam.Map(Selection.cuts)
+        return selection | "SplitTimes" >> beam.Map(Selection.split_times)
 
 
 class _Sum(beam.CombineFn):
-    """Adds arrays in place: histograms of many bundles never lie in memory side by side."""
+    """Adds arrays in position: histograms of many bundles never lie in memory side by side."""
 
     def __init__(self, ranks: int) -> None:
         self._ranks = ranks

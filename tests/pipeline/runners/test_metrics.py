@@ -3,7 +3,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from pipeline.runners.figures import figure
+from pipeline.runners.metrics import metric
 from tests.pipeline.evaluation.runs import make_config
 
 EVALUATION = {"loss": 7.5, "ndcg@10": 0.12, "ndcg@100": 0.24, "hr@10": 0.3, "like/auc": 0.85, "stars/rmse": 0.9}
@@ -23,4 +23,4 @@ def test_the_line_of_a_training_is_of_the_epoch_that_was_kept(tmp_path, training
     result = {"epochs": 8, "best_epoch": best_epoch, "train": {"retrieval": 5.5}, "evaluation": evaluation}
     (tmp_path / "training.json").write_text(json.dumps(result))
     config = make_config("{ks: [10, 100]}", f"training: {training}")
-    assert figure("Trainer", {"model_run": [SimpleNamespace(uri=str(tmp_path))]}, config) == line
+    assert metric("Trainer", {"model_run": [SimpleNamespace(uri=str(tmp_path))]}, config) == line

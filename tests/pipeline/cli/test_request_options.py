@@ -5,7 +5,7 @@ import pytest
 
 from config import Config, parse_config
 from pipeline.cli.exits import CommandError
-from pipeline.cli.wishes import add_wishes, with_wishes
+from pipeline.cli.request_options import add_request_options, with_request_options
 from serving.client.request import Request
 
 YAML = """
@@ -24,8 +24,8 @@ serving: {allow_list: true, filters: [genres, year, added], diversity: {caps: {g
 
 def asked(config: Config, *words: str) -> Request:
     parser = argparse.ArgumentParser()
-    add_wishes(parser)
-    return with_wishes(config, Request(user_id="u"), parser.parse_args(words))
+    add_request_options(parser)
+    return with_request_options(config, Request(user_id="u"), parser.parse_args(words))
 
 
 def test_wishes_become_the_request() -> None:

@@ -1,4 +1,4 @@
-"""The main figure of each component: what a person wants to know of it, from its artifacts."""
+"""The main metric of each component: what a person wants to know of it, from its artifacts."""
 
 import json
 import math
@@ -17,15 +17,15 @@ Outputs = Mapping[str, list[Any]]
 """A component's output artifacts by key."""
 
 
-def figure(name: str, outputs: Outputs, config: Config) -> str:
-    """The main figure of a finished component; empty where there is none, or it cannot be read."""
-    describe = _FIGURES.get(name)
+def metric(name: str, outputs: Outputs, config: Config) -> str:
+    """The main metric of a finished component; empty where there is none, or it cannot be read."""
+    describe = _METRICS.get(name)
     if describe is None or not outputs:
         return ""
     try:
         return describe(outputs, config)
-    except Exception:  # a figure is for the eye: whatever is wrong with it must not end a run that is well
-        logging.exception("No figure of %s", name)
+    except Exception:  # a metric is for the eye: whatever is wrong with it must not end a run that is well
+        logging.exception("No metric of %s", name)
         return ""
 
 
@@ -100,8 +100,8 @@ def _training(outputs: Outputs, config: Config) -> str:
     result = json.loads((Path(outputs["model_run"][0].uri) / "training.json").read_text())
     epochs, best = result["epochs"], result["best_epoch"]
     trained = f"epoch {best} of {epochs} kept" if best else f"{epochs} epochs"
-    figures = _told(result["evaluation"], config, result.get("errors", {}))
-    told = f"{trained}; eval {', '.join(figures)}" if figures else trained
+    metrics = _told(result["evaluation"], config, result.get("errors", {}))
+    told = f"{trained}; eval {', '.join(metrics)}" if metrics else trained
     return f"{told}; {_sampled(result['sample'])}" if result.get("sample") else told
 
 
@@ -112,7 +112,7 @@ def _sampled(sample: Mapping[str, int]) -> str:
 
 
 def _told(evaluation: Mapping[str, float | None], config: Config, errors: Mapping[str, float]) -> list[str]:
-    """What the epoch was chosen by, then the figure that tells most of each task, of the weights that were kept; with
+    """What the epoch was chosen by, then the metric that tells most of each task, of the weights that were kept; with
     their standard errors."""
     stopping = config.training.stopping
     metric = (stopping and stopping.metric) or f"ndcg@{max(config.evaluation.ks, default=0)}"
@@ -127,14 +127,14 @@ def _evaluation(outputs: Outputs, config: Config) -> str:
 
     found = headlines(outputs["evaluation"][0].uri)
     verdict = "blessed" if _blessed(outputs) else f"not blessed: {_reasons(outputs)}"
-    return "; ".join([*(f"{split}: {_split(of.figures, config)}" for split, of in found.items()), verdict])
+    return "; ".join([*(f"{split}: {_split(of.metrics, config)}" for split, of in found.items()), verdict])
 
 
 def _split(found: Mapping[str, float], config: Config) -> str:
     """`ndcg@10 0.128 (popularity 0.045, ids alone 0.121), rating/rmse 0.902`."""
-    from pipeline.evaluation.results import figure_text
+    from pipeline.evaluation.results import metric_text
 
-    tasks = [f"{name} {figure_text(found.get(name, math.nan), '.3f')}" for name in task_metrics(config)]
+    tasks = [f"{name} {metric_text(found.get(name, math.nan), '.3f')}" for name in task_metrics(config)]
     return ", ".join([*_ranking(found, main_metric(config)[0]), *tasks])
 
 
@@ -177,7 +177,7 @@ def _search(outputs: Outputs, config: Config) -> str:
     return f"{len(trials)} trials; {config.tuner.objective if config.tuner else ''} {trials[0]['score']:.4f}: {found}"
 
 
-_FIGURES: dict[str, Callable[[Outputs, Config], str]] = {
+_METRICS: dict[str, Callable[[Outputs, Config], str]] = {
     "InteractionExampleGen": _ingest,
     "StatisticsGen": _statistics,
     "SchemaGen": _schema,
