@@ -23,6 +23,7 @@ lint: bootstrap
 	$(PYTHON) -m ruff check .
 	$(PYTHON) -m ruff format --check .
 	$(PYTHON) -m mypy benchmarks config pipeline transform trainer serving tfx_runner.py
+	.venv/bin/codespell .
 	.venv/bin/lint-imports
 
 bench-quality: bootstrap

@@ -36,7 +36,17 @@ BENCH = [
     "myfm==0.4.0",  # the Bayesian factorisation machine, the best published rating peer; relation blocks make it quick
     "threadpoolctl",  # BLAS on one thread where `implicit` has its own
 ]
-DEV = ["pytest", "pytest-xdist", "hypothesis", "ruff", "mypy", "types-PyYAML", "import-linter"]
+DEV = [
+    "pytest",
+    "pytest-xdist",
+    "hypothesis",
+    "ruff",
+    "mypy",
+    "types-PyYAML",
+    "import-linter",
+    "codespell",  # misspellings in code and documentation, in `make lint`
+    "pre-commit",  # the linters before each commit, see .pre-commit-config.yaml
+]
 
 setup(
     name="tfx-recommender",
