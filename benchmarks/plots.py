@@ -9,7 +9,7 @@ colours that are legible on a light and on a dark page.
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import matplotlib
 
@@ -20,7 +20,7 @@ from matplotlib.axes import Axes
 DOCS: Final = Path(__file__).resolve().parents[1] / "docs"
 PAGE: Final = DOCS / "benchmarks.md"
 _GREY, _ACCENT, _MUTED = "#808a94", "#3b82d0", "#a3acb5"
-_STYLE: Final = {
+_STYLE: Final[Any] = {
     "svg.fonttype": "none",
     "svg.hashsalt": "benchmarks",
     "font.family": "sans-serif",
