@@ -13,7 +13,8 @@ ROOT = Path(__file__).resolve().parents[2]
 USE = """\
 import sys
 
-sys.modules.update(dict.fromkeys(["tensorflow", "numpy", "config", "pipeline", "trainer", "transform", "serving.server"]))
+blocked = ["tensorflow", "numpy", "config", "pipeline", "trainer", "transform", "serving.server"]
+sys.modules.update(dict.fromkeys(blocked))
 import serving.client
 
 serving.client.Request(user_id="42", history=["50"])
