@@ -1,1 +1,1 @@
-"""Where the README's metrics come from: each benchmark is a command."""
+"""Where the numbers of docs/benchmarks.md come from: each benchmark is a command."""
