@@ -67,11 +67,12 @@ def draw_peers(axes: Axes, page: str) -> None:
 def draw_encoders(axes: Axes, page: str) -> None:
     """Draws NDCG@10 of each sequence encoder against its cost in a training step."""
     rows = read_table(page, "encoders")
-    for above, row in enumerate(sorted(rows, key=lambda row: number(row["encoder in a training step, ms"]))):
+    for order, row in enumerate(sorted(rows, key=lambda row: number(row["encoder in a training step, ms"]))):
         name = row["`model.history.encoder`"].replace("`", "")
         point = (number(row["encoder in a training step, ms"]), number(row["NDCG@10"]))
         axes.scatter(*point, color=_ACCENT if "default" in name else _MUTED)
-        axes.annotate(name, point, xytext=(6, 4 if above % 2 else -11), textcoords="offset points")
+        side, alignment = ((7, "left"), (-7, "right"))[order % 2]
+        axes.annotate(name, point, xytext=(side, -3), textcoords="offset points", ha=alignment)
     axes.set_xlabel("the encoder in a training step, ms")
     axes.set_ylabel("NDCG@10")
 
@@ -100,7 +101,7 @@ def _index_series(rows: Sequence[Mapping[str, str]]) -> dict[str, dict[float, fl
 
 PLOTS: Final = {
     "benchmark-peers": (draw_peers, (8.0, 3.2)),
-    "benchmark-encoders": (draw_encoders, (8.0, 3.6)),
+    "benchmark-encoders": (draw_encoders, (8.0, 4.4)),
     "benchmark-index": (draw_index, (8.0, 3.6)),
 }
 
