@@ -68,10 +68,10 @@ class Case:
         found = check(path)
         assert found.code == self.code, found.text
         for text in self.said:
-            assert text in found.text
+            assert text in found.text, found.text
         warnings = [line for line in found.text.splitlines() if line.startswith("warning: ")]
         if self.warns is not None and self.code == 0:
-            assert any(self.warns in line for line in warnings) if self.warns else warnings == []
+            assert any(self.warns in line for line in warnings) if self.warns else not warnings, found.text
         if self.reads:
             assert values(path, *self.reads.split(","), table=self.table)[: len(self.rows)] == list(self.rows)
 

@@ -57,7 +57,7 @@ def test_events_of_one_second_are_two_where_their_milliseconds_differ(tmp_path):
 KINDS = csv_text(
     "u,i,t,event,stars", [(*row, ("view", "buy", "view", "")[n % 4], 1 + n % 5) for n, row in enumerate(ROWS)]
 )
-EVENTS = "event holds 'view' (20), 'buy' (10), nothing (10)"
+EVENTS = "event holds 'view' (20), nothing (10), 'buy' (10)"
 
 
 def _task(**keys):

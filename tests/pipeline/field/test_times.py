@@ -220,7 +220,7 @@ EPOCH_CASE = warned(
     "28-epochs",
     _epochs(),
     "the log's times (t) run from 1969-12-31 00:00:00 to 2020-09-18 11:26:40",
-    "126 kept; unparsable t: 4, future t: 1",
+    "all 131 rows, 126 kept; unparsable t: 4",
     *(f"bad row: log.csv, line {8 + n}: t is '{text}', expected " for n, text in enumerate(NO_EPOCHS)),
     features={"context": [{"name": "hour", "column": "t", "kind": "time", "part": "hour"}]},
     reads="time,context_hour",
