@@ -1,4 +1,4 @@
-"""Tables as people bring them: written small, then given to `check`, to ingest's reader and cleaner, or to ingest."""
+"""Tables as people bring them: written small, then given to `check` and to ingest's reader and cleaner."""
 
 import contextlib
 import io
@@ -23,7 +23,6 @@ from pipeline.ingest.events import clean_events
 from pipeline.ingest.reading import read_batches
 from pipeline.ingest.sorting import sort_events
 from pipeline.ingest.tables import table_files
-from tests.pipeline.ingest.conftest import run_ingest
 
 START = 1_600_000_000
 HOUR = 3600
@@ -117,8 +116,12 @@ def json_lines(names: str, rows: Iterable[Sequence[Any]]) -> str:
     return "".join(json.dumps(dict(zip(names.split(","), row, strict=True))) + "\n" for row in rows)
 
 
-LOG = csv_text("u,i,t", log_rows())
+ROWS = log_rows()
 """40 events of 8 users and 5 items."""
+AS_READ = "user,item,time"
+READ_ROWS = [(str(user), str(item), time) for user, item, time in ROWS]
+"""The same as they are read."""
+LOG = csv_text("u,i,t", ROWS)
 ITEMS = csv_text("i,cat", [(item, f"c{item % 3}") for item in range(1, 6)])
 CATEGORY = {"item": [{"name": "cat", "kind": "categorical"}]}
 
@@ -203,10 +206,3 @@ def values(path: Path, *names: str, table: str = "interactions") -> list[Any]:
     """Some columns of `read`: a value a row where one is named, else tuples."""
     rows = read(path, table).to_pylist()
     return [row[names[0]] if len(names) == 1 else tuple(row[name] for name in names) for row in rows]
-
-
-def ingest(path: Path) -> tuple[dict[str, Any], dict[str, Rows]]:
-    """Runs ingest; its report and the examples of each split."""
-    run = run_ingest(load_config(path), path.parent / "ingested")
-    report = json.loads((run.folder / "ingest.json").read_text())
-    return report, {split: run.examples(split) for split in ("train", "eval", "test", "items")}

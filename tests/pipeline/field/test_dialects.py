@@ -4,26 +4,25 @@ import pyarrow as pa
 import pytest
 
 from tests.pipeline.field.cases import (
+    AS_READ,
     CATEGORY,
     ITEMS,
     LOG,
+    READ_ROWS,
+    ROWS,
     csv_text,
     good,
-    log_rows,
     refused,
     warned,
 )
 
-ROWS = log_rows()
-ALL = [(str(user), str(item), t) for user, item, t in ROWS]
-AS_READ = "user,item,time"
 PRICES = {"features": {"context": [{"name": "price", "kind": "numeric"}]}}
 DIALECTS = [
     good(
         "backslashes-before-quotes",
         {"log.csv": csv_text("u,i,t", [(f'"a \\"{u}\\", b"', i, t) for u, i, t in ROWS])},
         "user",
-        [f'a "{user}", b' for user, _, _ in ALL],
+        [f'a "{user}", b' for user, _, _ in READ_ROWS],
         interactions={"escape": "\\"},
     ),
     good(
@@ -38,15 +37,15 @@ DIALECTS = [
         "a-name-twice-but-for-its-case",
         {"log.csv": csv_text("u,i,t,U,I", [(*row, 0, 0) for row in ROWS])},
         AS_READ,
-        ALL,
+        READ_ROWS,
     ),
     good(
         "a-name-twice-that-is-not-read",
         {"log.csv": csv_text("u,i,t,x,x", [(*row, 0, 1) for row in ROWS])},
         AS_READ,
-        ALL,
+        READ_ROWS,
     ),
-    good("a-header-in-quotes", {"log.csv": csv_text('"u","i","t"', ROWS)}, AS_READ, ALL),
+    good("a-header-in-quotes", {"log.csv": csv_text('"u","i","t"', ROWS)}, AS_READ, READ_ROWS),
     refused(
         "16c-duplicate-header",
         {"log.csv": csv_text("u,i,t,i", [(*row, f"other{row[1]}") for row in ROWS])}

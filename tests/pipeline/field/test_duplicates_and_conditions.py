@@ -3,6 +3,7 @@
 import pytest
 
 from tests.pipeline.field.cases import (
+    ROWS,
     check,
     csv_text,
     field_case,
@@ -13,7 +14,6 @@ from tests.pipeline.field.cases import (
     write_case,
 )
 
-ROWS = log_rows()
 BEHAVIOURS = csv_text("u,i,t,kind", [(*row, kind) for row in ROWS for kind in ("pv", "buy", "pv")])
 """Each user sees and buys an item in the same second, and the view stands there twice."""
 RETRIEVAL = {"retrieval": {"kind": "retrieval"}}

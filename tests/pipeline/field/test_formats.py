@@ -7,24 +7,23 @@ import pyarrow as pa
 import pytest
 
 from tests.pipeline.field.cases import (
+    AS_READ,
     LOG,
+    READ_ROWS,
+    ROWS,
     csv_text,
     good,
     json_lines,
-    log_rows,
     refused,
 )
 
-ROWS = log_rows()
-ALL = [(str(user), str(item), t) for user, item, t in ROWS]
 LINES = json_lines("u,i,t", ROWS)
 OBJECTS = [{"u": u, "i": i, "t": t} for u, i, t in ROWS]
 JSONL = {"path": "log.jsonl"}
-AS_READ = "user,item,time"
 
 
 def _json(name, content, **interactions):
-    return good(name, {"log.jsonl": content}, AS_READ, ALL, interactions=JSONL | interactions)
+    return good(name, {"log.jsonl": content}, AS_READ, READ_ROWS, interactions=JSONL | interactions)
 
 
 JSON = [
@@ -42,15 +41,15 @@ JSON = [
         "a-mark-and-windows-line-ends-in-gzip",
         {"log.CSV.GZ": gzip.compress(b"\xef\xbb\xbf" + LOG.replace("\n", "\r\n").encode())},
         AS_READ,
-        ALL,
+        READ_ROWS,
         interactions={"path": "log.CSV.GZ"},
     ),
-    good("blank-lines-above-the-header", {"log.csv": "\n\r\n" + LOG.replace("\n", "\n\n")}, AS_READ, ALL),
+    good("blank-lines-above-the-header", {"log.csv": "\n\r\n" + LOG.replace("\n", "\n\n")}, AS_READ, READ_ROWS),
     good(
         "35b-file-json",
         {"log.json": json.dumps(OBJECTS)},
         AS_READ,
-        ALL,
+        READ_ROWS,
         interactions={"path": "log.json", "format": "jsonl"},
     ),
 ]
@@ -111,7 +110,7 @@ def test_what_cannot_be_read_is_called_what_it_is(case, tmp_path):
 RATED = [(u, i, 1 + (u + i) % 5, t) for u, i, t in ROWS]
 NAMES = ["u", "i", "stars", "t"]
 STARS = {"tasks": {"retrieval": {"kind": "retrieval"}, "stars": {"kind": "regression", "label": "stars"}}}
-AS_RATED = [(*row, 1 + (u + i) % 5) for row, (u, i, _) in zip(ALL, ROWS, strict=True)]
+AS_RATED = [(*row, 1 + (u + i) % 5) for row, (u, i, _) in zip(READ_ROWS, ROWS, strict=True)]
 
 
 def _published(name, path, content, **interactions):
@@ -131,14 +130,14 @@ PUBLISHED = [
             + csv_text("", [(f'"{u}"', f'"03{i}X"', '"5"') for u, i, _ in ROWS], ";")
         },
         "user,item",
-        [(user, f"03{item}X") for user, item, _ in ALL],
+        [(user, f"03{item}X") for user, item, _ in READ_ROWS],
         interactions={"separator": ";", "user": "User-ID", "item": "ISBN", "time": None},
     ),
     good(
         "a-column-of-row-numbers",
         {"log.csv": csv_text(",u,i,t", [(n, *row) for n, row in enumerate(ROWS)])},
         AS_READ,
-        ALL,
+        READ_ROWS,
     ),
 ]
 

@@ -9,6 +9,7 @@ from tests.pipeline.field.cases import (
     CATEGORY,
     ITEMS,
     LOG,
+    ROWS,
     START,
     check,
     csv_text,
@@ -21,7 +22,6 @@ from tests.pipeline.field.cases import (
     write_case,
 )
 
-ROWS = log_rows()
 USERS = csv_text("u,seg", [(user, f"s{user % 3}") for user in range(1, 9)])
 BOTH = {
     "items": {},

@@ -7,15 +7,14 @@ from serving.client import Request
 from serving.client.request import encode_example
 from tests.pipeline.field.cases import (
     LOG,
+    ROWS,
     check,
     csv_text,
-    log_rows,
     refused,
     write_case,
 )
 from tests.pipeline.ingest.reference import decode
 
-ROWS = log_rows()
 ID = {"item": [{"name": "id", "kind": "categorical"}, {"name": "Brand", "kind": "categorical"}]}
 NAMES = [
     refused(

@@ -4,16 +4,14 @@ import pyarrow as pa
 import pytest
 
 from tests.pipeline.field.cases import (
+    AS_READ,
     LOG,
+    READ_ROWS,
+    ROWS,
     csv_text,
     good,
-    log_rows,
     refused,
 )
-
-ROWS = log_rows()
-ALL = [(str(user), str(item), t) for user, item, t in ROWS]
-AS_READ = "user,item,time"
 
 
 def _parquet(rows):
@@ -34,34 +32,40 @@ PATHS = [
         "24b-spark-folder",
         _in("events.parquet", _SUCCESS="", **{".part-00000.crc": b"crc"}),
         AS_READ,
-        ALL,
+        READ_ROWS,
         interactions={"path": "events.parquet"},
     ),
     good(
         "a-folder-that-no-extension-names",
         _in("events", **{"_temporary/0.parquet": b"half"}),
         AS_READ,
-        ALL,
+        READ_ROWS,
         interactions={"path": "events/"},
     ),
     good(
         "folders-by-a-glob",
         {f"d{n}/log.csv": csv_text("u,i,t", ROWS[20 * n : 20 * n + 20]) for n in (0, 1)} | {"d0/.DS_Store": b"\xff"},
         AS_READ,
-        ALL,
+        READ_ROWS,
         interactions={"path": "d*"},
     ),
     good(
-        "brackets-in-a-name", {"log[1].csv": LOG, "log1.csv": OTHER}, AS_READ, ALL, interactions={"path": "log[1].csv"}
+        "brackets-in-a-name",
+        {"log[1].csv": LOG, "log1.csv": OTHER},
+        AS_READ,
+        READ_ROWS,
+        interactions={"path": "log[1].csv"},
     ),
     good(
         "brackets-in-a-folder-before-a-glob",
         {"[a]/part-0.csv": LOG, "a/part-0.csv": OTHER},
         AS_READ,
-        ALL,
+        READ_ROWS,
         interactions={"path": "[a]/part-*.csv"},
     ),
-    good("a-star-in-a-name", {"log*.csv": LOG, "log2.csv": OTHER}, AS_READ, ALL, interactions={"path": "log*.csv"}),
+    good(
+        "a-star-in-a-name", {"log*.csv": LOG, "log2.csv": OTHER}, AS_READ, READ_ROWS, interactions={"path": "log*.csv"}
+    ),
     good(
         "44-glob-mixed-headers",
         {
@@ -69,7 +73,7 @@ PATHS = [
             "part-1.csv": csv_text("t,u,i", [(t, u, i) for u, i, t in ROWS[20:]]),
         },
         AS_READ,
-        ALL,
+        READ_ROWS,
         interactions={"path": "part-*.csv"},
     ),
     good(
@@ -79,7 +83,7 @@ PATHS = [
             "events/date=2020-09-02/p.parquet": _parquet(ROWS[20:]),
         },
         "item,context_date",
-        [(item, f"2020-09-0{1 + (n >= 20)}") for n, (_, item, _) in enumerate(ALL)],
+        [(item, f"2020-09-0{1 + (n >= 20)}") for n, (_, item, _) in enumerate(READ_ROWS)],
         interactions={"path": "events/date=*/*.parquet"},
         features={"context": [{"name": "date", "kind": "categorical"}]},
     ),

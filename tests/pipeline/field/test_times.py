@@ -8,6 +8,7 @@ import pytest
 from tests.pipeline.field.cases import (
     HOUR,
     LOG,
+    ROWS,
     START,
     check,
     csv_text,
@@ -18,7 +19,6 @@ from tests.pipeline.field.cases import (
     write_case,
 )
 
-ROWS = log_rows()
 TIMES = [t for _, _, t in ROWS]
 ISO = {"time_unit": "iso8601"}
 BEGIN = "2020-09-13 12:26:40"

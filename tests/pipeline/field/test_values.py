@@ -7,9 +7,15 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from tests.pipeline.field.cases import LOG, csv_text, good, log_rows, refused, warned
+from tests.pipeline.field.cases import (
+    LOG,
+    ROWS,
+    csv_text,
+    good,
+    refused,
+    warned,
+)
 
-ROWS = log_rows()
 TAGS = {"items": {"path": "items.csv"}, "features": {"item": [{"name": "tags", "kind": "multi_valued"}]}}
 JSON_TAGS = TAGS | {"items": {"path": "items.jsonl"}}
 
