@@ -14,8 +14,8 @@ import pyarrow.parquet as pq
 import pytest
 import yaml
 
+from config import Config, load_config
 from pipeline.cli.main import main
-from pipeline.config import Config, load_config
 from pipeline.ingest.cleaned import Clean, cleaned
 from pipeline.ingest.columns import Plan
 from pipeline.ingest.entities import clean_entities

@@ -7,7 +7,7 @@ import pyarrow as pa
 import pytest
 import tensorflow as tf
 
-from pipeline.config import load_config
+from config import load_config
 from pipeline.ingest.report import IngestError
 from tests.pipeline.field.cases import (
     ROWS,

@@ -2,7 +2,7 @@
 
 import pytest
 
-from pipeline.config import load_config
+from config import load_config
 from serving.client import Request
 from serving.client.request import encode_example
 from tests.pipeline.field.cases import (
