@@ -15,7 +15,8 @@ from config.features import Cross, MultiValued
 from config.tasks import LabelledTask
 from pipeline.ingest.columns import Plan
 from pipeline.ingest.findings import shown
-from pipeline.ingest.values import as_number, as_text
+from pipeline.ingest.literals import ListError, read_lists
+from pipeline.ingest.values import as_joined_text, as_number, as_text, holds_several, is_list
 
 MAX_DISTINCT: Final = 10_000
 """So many distinct values are told from each other."""
@@ -23,6 +24,7 @@ EXAMPLES: Final = 3
 _MANY: Final = 0.5
 _MOSTLY: Final = 0.9
 _ID_LIKE: Final = 100
+_BRACKETS: Final = r"(?s)^(?:[\[({].*[\])}]|array\(.*\))$"
 _SEPARATORS: Final = ("|", ";", ",", "::", "/")
 
 
@@ -35,6 +37,9 @@ class Profile:
       uses: Such as "item id", "numeric feature", "positive".
       kind: Of the feature that is read from it; empty where it is none.
       separator: Of a multi-valued feature.
+      several: The rows with a list of more than one value.
+      cells: The rows whose text is a list, as JSON or Python write it, and the first of them.
+      brackets: The rows of a multi-valued feature whose text stands in brackets and is no such list, and the first.
     """
 
     column: str
@@ -47,24 +52,42 @@ class Profile:
     fractions: int = 0
     least: float = np.inf
     greatest: float = -np.inf
+    several: int = 0
+    cells: tuple[int, str] = (0, "")
+    brackets: tuple[int, str] = (0, "")
     distinct: dict[str, None] = field(default_factory=dict)
     separated: Counter[str] = field(default_factory=Counter)
 
     def add(self, values: pa.ChunkedArray) -> None:
         """Looks at some more of its values."""
-        is_list = pa.types.is_list(values.type) or pa.types.is_large_list(values.type)
-        text = as_text(values).drop_null()
+        self.several += int(np.count_nonzero(holds_several(values)))
+        text = (as_joined_text(values, self.separator or "|") if is_list(values.type) else as_text(values)).drop_null()
         self.rows += len(values)
         self.missing += len(values) - len(text)
         if len(self.distinct) <= MAX_DISTINCT:
             self.distinct.update(dict.fromkeys(pc.unique(text).to_pylist()))
-        for separator in _SEPARATORS if not is_list else ():
-            self.separated[separator] += int(pc.sum(pc.match_substring(text, separator)).as_py() or 0)
+        plain = self._without_lists(text) if not is_list(values.type) else text[:0]
+        for separator in _SEPARATORS if len(plain) else ():
+            self.separated[separator] += int(pc.sum(pc.match_substring(plain, separator)).as_py() or 0)
         numbers = as_number(text).values.drop_null().to_numpy()
         if len(numbers):
             self.numbers += len(numbers)
             self.fractions += int(np.count_nonzero(numbers % 1))
             self.least, self.greatest = min(self.least, numbers.min()), max(self.greatest, numbers.max())
+
+    def _without_lists(self, text: pa.Array) -> pa.Array:
+        """The texts that are no lists in brackets, of which the others are counted."""
+        is_bracketed = pc.match_substring_regex(text, _BRACKETS)
+        cells = text.filter(is_bracketed)
+        if not len(cells):
+            return text
+        try:
+            is_read = pc.is_valid(read_lists(cells, pa.nulls(len(cells), pa.list_(pa.string()))))
+        except ListError:  # of objects
+            is_read = pa.array([True] * len(cells))
+        self.cells = _and_first(self.cells, cells.filter(is_read))
+        self.brackets = _and_first(self.brackets, cells.filter(pc.invert(is_read)))
+        return text.filter(pc.invert(is_bracketed))
 
     @property
     def present(self) -> int:
@@ -75,11 +98,14 @@ class Profile:
         """Its values in a few words: the least and the greatest number, or some texts."""
         if self.numbers > _MOSTLY * self.present and not self.uses[0].endswith(" id"):
             return f"{self.least:.12g} to {self.greatest:.12g}"
-        texts = [shown(text)[:24] for text in list(self.distinct)[:EXAMPLES]]
+        texts = [_printable(shown(text)[:24]) for text in list(self.distinct)[:EXAMPLES]]
         return ", ".join(texts) + (", ..." if len(self.distinct) > EXAMPLES else "")
 
     def remarks(self) -> Iterator[str]:
         """What should be looked at, to be read after the column's name."""
+        if self.several and self.kind not in ("multi_valued", "text") and not self.uses[0].endswith(" id"):
+            kind = ": `kind: multi_valued`?" if self.kind == "categorical" else ""
+            yield f"holds lists of several values in {self.several:,} rows, and the first value alone is read{kind}"
         if self.rows and not self.present:
             yield "is empty"
         elif self.present > 1 and len(self.distinct) == 1 and not self.missing:
@@ -90,18 +116,35 @@ class Profile:
             yield from self._category_remarks()
 
     def _separator_remarks(self) -> Iterator[str]:
+        number, first = self.brackets
+        if number > _MANY * self.present:
+            yield f"holds {shown(first)!r} and the like, which are no lists of JSON or Python: brackets become values"
         if self.separated and self.separator in _SEPARATORS and not self.separated[self.separator]:
             other, number = self.separated.most_common(1)[0]
             if number > _MANY * self.present:
                 yield f"holds no {self.separator!r}, and {other!r} in {number:,} of {self.present:,} rows: `separator`?"
 
     def _category_remarks(self) -> Iterator[str]:
-        if self.separated["|"] > _MANY * self.present:
+        number, first = self.cells
+        if number > _MANY * self.present:
+            yield f"is `categorical` and holds lists such as {shown(first)!r}: `kind: multi_valued`?"
+        elif self.separated["|"] > _MANY * self.present:
             yield f"is `categorical` and holds '|' in {self.separated['|']:,} rows: `kind: multi_valued`?"
         elif self.fractions > _MANY * self.present:
             yield f"is `categorical` and holds numbers from {self.least:g} to {self.greatest:g}: `kind: numeric`?"
         elif self.present >= _ID_LIKE and len(self.distinct) == self.present:
             yield "is `categorical` and has another value in every row, as an id has"
+
+
+def _and_first(found: tuple[int, str], more: pa.Array) -> tuple[int, str]:
+    """A number of texts and the first of them, with more of them."""
+    number, first = found
+    return number + len(more), first or (more[0].as_py() if len(more) else "")
+
+
+def _printable(text: str) -> str:
+    """The text, with what a terminal does not show by its code."""
+    return "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)
 
 
 def profiles_of(plan: Plan, table: str) -> list[Profile]:

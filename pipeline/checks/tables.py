@@ -64,7 +64,7 @@ def _check_table(config: Config, location: Location, table: Table, uses: Iterabl
     for use, column in uses:
         if column not in columns:
             allowed = f"Columns of {Path(table.path).name}: {', '.join(columns)}"
-            yield use, f"no such column: {column!r}. {hint(columns, table)}{suggestion(column, columns)}{allowed}"
+            yield use, f"no such column: {column!r}. {hint(columns, table) or suggestion(column, columns)}{allowed}"
         elif columns.count(column) > 1:
             yield use, f"{Path(table.path).name}: {twice(column)}"
 

@@ -18,7 +18,7 @@ def cleaned(clean: Clean, path: str, batch: Batch, file: int, first_row: int) ->
     try:
         return clean(batch, file, first_row)
     except ListError as error:
-        raise TableError(f"{path}: {error}. Write what should be the values into the column") from error
+        raise TableError(f"{path}: {error}") from error
     except (pa.ArrowInvalid, pa.ArrowTypeError, pa.ArrowNotImplementedError) as error:
         types = ", ".join(f"{field.name} ({field.type})" for field in batch.rows.schema)
         raise TableError(

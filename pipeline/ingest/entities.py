@@ -11,8 +11,8 @@ from pipeline.ingest.events import FILE, ROW, read_column
 from pipeline.ingest.findings import Counts, Findings
 from pipeline.ingest.line_ends import holds_line_end
 from pipeline.ingest.reading import Batch
-from pipeline.ingest.samples import AN_ID, EXACT_ID, add_malformed, expected_of, first_samples, tell_span
-from pipeline.ingest.values import as_id, is_valid
+from pipeline.ingest.samples import AN_ID, EXACT_ID, ONE_ID, add_malformed, expected_of, first_samples, tell_span
+from pipeline.ingest.values import as_id, holds_several, is_valid
 
 ID: Final = "id"
 
@@ -43,12 +43,14 @@ def clean_entities(
             findings.samples[name, reason] = first_samples(batch, rows, file, first_row, column, expected)
 
     read = as_id(batch.rows[key])
-    ids, is_rounded = read.values, read.is_unparsable
-    is_missing, is_broken = ~is_valid(ids) & ~is_rounded, holds_line_end(ids)
+    is_several = holds_several(batch.rows[key])
+    ids, is_rounded = read.values, read.is_unparsable & ~is_several
+    is_missing, is_broken = ~is_valid(ids) & ~is_rounded & ~is_several, holds_line_end(ids) & ~is_several
+    count("dropped", f"several values in {key}", is_several, key, ONE_ID)
     count("dropped", f"rounded {key}", is_rounded, key, EXACT_ID)
     count("dropped", f"missing {key}", is_missing, key, AN_ID)
     count("dropped", f"line end in {key}", is_broken, key, "an id in one line")
-    has_id = ~(is_rounded | is_missing | is_broken)
+    has_id = ~(is_several | is_rounded | is_missing | is_broken)
     table = {
         ID: ids,
         FILE: pa.array(np.full(size, file, np.int64)),

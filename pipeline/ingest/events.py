@@ -19,6 +19,7 @@ from pipeline.ingest.reading import Batch
 from pipeline.ingest.samples import (
     AN_ID,
     EXACT_ID,
+    ONE_ID,
     WITHIN_FLOAT32,
     add_malformed,
     as_date,
@@ -38,6 +39,7 @@ from pipeline.ingest.values import (
     as_text,
     as_time,
     beyond_float32,
+    holds_several,
     is_valid,
     null_where,
     split_seconds,
@@ -150,6 +152,7 @@ def read_column(column: Column, table: pa.Table) -> Parsed:
 
 def _ids(column: str, batch: Batch, rows: _Rows) -> pa.Array:
     ids = as_id(batch.rows[column])
+    rows.drop(f"several values in {column}", holds_several(batch.rows[column]), True, column, ONE_ID)
     rows.drop(f"rounded {column}", ids.is_unparsable, True, column, EXACT_ID)
     rows.drop(f"missing {column}", ~is_valid(ids.values), True, column, AN_ID)
     rows.drop(f"line end in {column}", holds_line_end(ids.values), True, column, "an id in one line")

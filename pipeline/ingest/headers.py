@@ -13,9 +13,11 @@ import pyarrow.parquet as pq
 from config.data import Table
 from pipeline.ingest.dialect import SeparatorError, csv_lines, csv_rows, one_character
 from pipeline.ingest.json_rows import JsonError, json_values
+from pipeline.ingest.literals import ListError
 from pipeline.ingest.tables import (
     TableError,
     broken_gzip,
+    file_size,
     open_file,
     partitions,
     table_files,
@@ -29,7 +31,7 @@ _COMPARED_ROWS: Final = 20
 """Rows whose number of values is compared with the header's before any work."""
 _DATA: Final = re.compile(r"\s*[-+]?\d[\d.,:/T+-]*\s*")
 """A number or a time: no name of a column."""
-_SEPARATORS: Final = {"\t": r'"\t"', ";": '";"', "::": '"::"', "|": '"|"', ",": '","'}
+_SEPARATORS: Final = {"\t": r'"\t"', ";": '";"', "::": '"::"', "|": '"|"', ",": '","', " ": '" "'}
 
 
 def column_names(folder: str, table: Table) -> list[str]:
@@ -67,7 +69,7 @@ def header(path: str, table: Table) -> list[str]:
     with open_file(path) as file, readable(path, table):
         columns = _COLUMNS[kind](path, file, table)
     if not columns:
-        raise TableError(f"{path}: is empty")
+        raise TableError(f"{path}: {'has no rows' if file_size(path) else 'is empty'}")
     return columns
 
 
@@ -104,6 +106,8 @@ def hint(columns: Sequence[str], table: Table) -> str:
     found = next((mark for mark in _SEPARATORS if mark != table.delimiter and mark in columns[0]), None)
     if len(columns) == 1 and found:
         return f"The first line is one value that holds {_SEPARATORS[found]}: is that the table's `separator`? "
+    if columns[0].lstrip().startswith(('{"', '[{"')):
+        return "The first line is JSON: is that the table's `format`, `jsonl`? "
     data = [name for name in columns if _DATA.fullmatch(name)]
     if data:
         examples = ", ".join(map(repr, data[:3]))
@@ -122,7 +126,7 @@ def readable(path: str, table: Table) -> Iterator[None]:
         raise undecodable(path, table, str(error)) from error
     except csv.Error as error:
         raise TableError(f"{path}: is not CSV ({error})") from error
-    except (SeparatorError, JsonError) as error:
+    except (SeparatorError, JsonError, ListError) as error:
         raise TableError(f"{path}: {error}") from error
 
 
@@ -142,32 +146,58 @@ def open_quote(path: str, line: int, column: str, value: str) -> TableError:
 
 
 def _csv_columns(path: str, file: BinaryIO, table: Table) -> list[str]:
-    lines = csv_lines(file, table)
+    lines = itertools.dropwhile(lambda line: not line.strip("\r\n"), csv_lines(file, table))  # as Arrow does
     names = next(csv_rows(lines if table.multiline else itertools.islice(lines, 1), table), [])
     if any("\0" in name for name in names):
-        raise TableError(f"{path}: holds zero bytes: is it UTF-16? Then set `encoding: utf-16-le` (or -be)")
+        raise _zero_bytes(path)
+    if names and names[0].casefold().startswith("sep="):
+        raise TableError(f"{path}: its first line, {names[0]!r}, is for Excel alone: remove it, and set `separator`")
     if names and goes_on(names[-1]) and not table.multiline:
         raise open_quote(path, 1, "the header", names[-1])
     if table.columns is None or not names:
         return names
-    if names == list(table.columns):
+    if _are_alike(names, table.columns):
         raise TableError(f"{path}: its first line is a header. `columns` is for files without one: leave it out")
     return list(table.columns)
+
+
+def _are_alike(names: Sequence[str], columns: Sequence[str]) -> bool:
+    """Whether more than half of the values of a first line are the columns' names, whatever their case."""
+    alike = sum(name.strip().casefold() == column.casefold() for name, column in zip(names, columns, strict=False))
+    return alike > len(columns) / 2
+
+
+def _zero_bytes(path: str) -> TableError:
+    return TableError(f"{path}: holds zero bytes: is it UTF-16? Then set `encoding: utf-16-le` (or -be)")
 
 
 def _check_first_rows(path: str, table: Table, width: int) -> None:
     """Raises `TableError` where none of the first rows has as many values as there are columns."""
     with open_file(path) as file, readable(path, table):
         lines = (line for line in csv_lines(file, table) if not line.isspace())
-        rows = itertools.islice(csv_rows(lines, table), _COMPARED_ROWS + 1)
         first = 0 if table.columns is not None else 1
-        widths = [len(row) for row in itertools.islice(rows, first, None)]
-        ends = one_character(table)
-    if not widths or width in widths:
+        rows = list(itertools.islice(csv_rows(lines, table), first, _COMPARED_ROWS + 1))
+    if not rows or width in map(len, rows):
         return
     names = "the header" if table.columns is None else "`columns`"
-    extra = f" Do the rows end with {ends!r}?" if set(widths) == {width + 1} else ""
-    raise TableError(f"{path}: line {first + 1} has {widths[0]} values, {names} {width}, and so on.{extra}")
+    found = f"{path}: line {first + 1} has {len(rows[0])} values, {names} {width}, and so on."
+    raise TableError(f"{found} {_why_other_widths(rows, width, table)}".rstrip())
+
+
+def _why_other_widths(rows: Sequence[Sequence[str]], width: int, table: Table) -> str:
+    """What may have made rows of other lengths than the header's; empty where nothing is likely."""
+    if {len(row) for row in rows} == {width + 1}:
+        if not any(row[-1] for row in rows):
+            return f"Do the rows end with {one_character(table)!r}?"
+        if table.columns is None:
+            return "Do the rows begin with their names or numbers, which the header leaves out? Then write it there"
+    text = table.delimiter.join(rows[0])
+    others = (mark for mark in _SEPARATORS if mark != table.delimiter and len(text.split(mark)) == width)
+    if width > 1 and (mark := next(others, None)):
+        return f"Is `separator` {_SEPARATORS[mark]}?"
+    if table.columns is None and width <= 2:
+        return "Is the first line a header? What stands above it has to go"
+    return ""
 
 
 def _parquet_columns(path: str, file: BinaryIO, table: Table) -> list[str]:
@@ -184,6 +214,8 @@ def _parquet(path: str, file: BinaryIO) -> pq.ParquetFile:
 def _json_columns(path: str, file: BinaryIO, table: Table) -> list[str]:
     found = list(itertools.islice(json_values(file, table), HEADER_ROWS))
     columns = _union(value for value, _, _ in found if isinstance(value, dict))
+    if any("\0" in text for _, _, text in found[:1]):
+        raise _zero_bytes(path)
     if found and not columns:
         raise TableError(
             f'{path}: holds no object such as {{"user": 1}} in its first {len(found)} rows. '

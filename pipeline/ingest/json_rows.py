@@ -69,7 +69,7 @@ def _parsed(text: str) -> Any:
     if end == len(text) or (end and text[end:].isspace()):
         return value
     try:
-        return json.loads(text)
+        return json.loads(text.lstrip("\ufeff"))  # where files with a mark were put together
     except ValueError:
         return None
 

@@ -14,6 +14,8 @@ import pyarrow.compute as pc
 _STRING: Final = r"'(?:[^'\\]|\\.)*'|\"(?:[^\"\\]|\\.)*\""
 _ELEMENT: Final = rf"{_STRING}|[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?|None|True|False|nan"
 _LIST: Final = re.compile(rf"[\[(]\s*(?:(?:{_ELEMENT})(?:\s*,\s*|\s+|(?=[\])])))*[\])]", re.DOTALL)
+_BRACKETS: Final = r"(?s)^(?:\[.*\]|\(.*,.*\)|\{['\"].*['\"]\})$"
+"""What may be a list, or a tuple or a set of Python: (2001) and {a} are none."""
 _ONE: Final = re.compile(_ELEMENT, re.DOTALL)
 _EXACT: Final = 2**53
 
@@ -37,7 +39,7 @@ def read_lists(text: pa.Array, otherwise: pa.Array) -> pa.Array:
     Raises:
       ListError: If a list holds objects or lists.
     """
-    is_list = pc.fill_null(pc.and_(pc.starts_with(text, "["), pc.ends_with(text, "]")), False)
+    is_list = pc.fill_null(pc.match_substring_regex(text, _BRACKETS), False)
     if not pc.any(is_list).as_py():
         return otherwise
     encoded = text.filter(is_list).dictionary_encode()
@@ -56,25 +58,34 @@ def _read_list(text: str) -> list[str | None] | None:
         values = json.loads(text)
     except ValueError:
         if not _LIST.fullmatch(text):
-            return _read_nested(text)
+            return _read_other(text)
         values = [_element(word) for word in _ONE.findall(text)]
-    return _spelt(values, text)
+    return _spelt(values, text) if isinstance(values, list) else None
 
 
-def _read_nested(text: str) -> list[str | None] | None:
-    """A Python list of something else than plain values."""
+def _read_other(text: str) -> list[str | None] | None:
+    """A Python list of something else than plain values, a tuple or a set."""
     try:
         values = ast.literal_eval(text)
     except (ValueError, SyntaxError, TypeError, RecursionError, MemoryError):
         return None
-    return _spelt(values, text) if isinstance(values, list) else None
+    if isinstance(values, set):
+        values = sorted(values, key=lambda value: text.find(repr(value)))  # as they are written
+    return _spelt(values, text) if isinstance(values, list | tuple) else None
 
 
-def _spelt(values: list[Any], text: str) -> list[str | None]:
+def _spelt(values: Sequence[Any], text: str = "") -> list[str | None]:
     nested = next((value for value in values if isinstance(value, dict | list | tuple | set)), None)
     if nested is not None:
-        raise ListError(f"a list holds {type(nested).__name__}s, not values: {text[:80]!r}")
+        raise no_values(type(nested).__name__, text or str(values))
     return [None if value is None else spell(value) for value in values]
+
+
+def no_values(kind: str, text: str) -> ListError:
+    """The error for a list that holds lists or objects, by the name of their type."""
+    return ListError(
+        f"a list holds {kind}s, not values: {text[:80]!r}. Write what should be the values into the column"
+    )
 
 
 def _element(word: str) -> Any:
@@ -98,6 +109,9 @@ def as_array(values: Sequence[Any]) -> pa.Array:
     """An Arrow array of values of JSON, even where they differ in type or have more than 64 bits.
 
     Those are text, by `spell`; where some are lists all are lists of text, a single value a list of one.
+
+    Raises:
+      ListError: If some are lists and one of these holds objects or lists.
     """
     try:
         return pa.array(values)
@@ -106,5 +120,5 @@ def as_array(values: Sequence[Any]) -> pa.Array:
     if not any(isinstance(value, list) for value in values):
         return pa.array([None if value is None else spell(value) for value in values], pa.string())
     lists = (value if value is None or isinstance(value, list) else [value] for value in values)
-    spelt = [None if row is None else [None if v is None else spell(v) for v in row] for row in lists]
+    spelt = [None if row is None else _spelt(row) for row in lists]
     return pa.array(spelt, pa.list_(pa.string()))

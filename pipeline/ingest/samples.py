@@ -13,6 +13,7 @@ from pipeline.ingest.reading import Batch
 MALFORMED = "malformed row"
 AN_ID = "an id, no word of the table's `missing`"
 EXACT_ID = "an id as text or an integer: a float of this size is rounded"
+ONE_ID = "one id, no list of several values"
 WITHIN_FLOAT32 = "a number that float32 holds, at most 3.4e38"
 _UNITS = {"s": "seconds", "ms": "milliseconds", "us": "microseconds", "ns": "nanoseconds"}
 

@@ -41,6 +41,15 @@ _REMEDIES: Final = {
     ".feather": "write it as Parquet",
     ".arrow": "write it as Parquet",
 }
+_MARKS: Final = {
+    b"\x1f\x8b": "compressed with gzip: its name should end in .gz",
+    b"PAR1": "Parquet: set `format: parquet`",
+    b"PK\x03\x04": "a ZIP archive or a spreadsheet: unpack it, or save the sheet as CSV",
+    b"BZh": "compressed with bzip2: unpack it, or compress it with gzip",
+    b"\xfd7zXZ": "compressed with xz: unpack it, or compress it with gzip",
+    b"\x28\xb5\x2f\xfd": "compressed with Zstandard: unpack it, or compress it with gzip",
+}
+"""What the first bytes of a file say."""
 _TEXT_REMEDY: Final = "for text of one row a line `format: csv` with its `separator`"
 
 
@@ -61,18 +70,20 @@ def table_format(table: Table, path: str | None = None) -> TableFormat:
     """
     if table.format:
         return table.format
-    extension = _extension(table.path)
-    for found in (extension, _extension(path or "")):
+    extension, of_file = _extension(table.path), _extension(path or "")
+    for found in (extension, of_file):
         if found in EXTENSIONS:
             return EXTENSIONS[found]
+    name = posixpath.basename(path or "")
+    where, extension = (f"{table.path} ({name})", of_file) if extension != of_file and path else (table.path, extension)
     raise TableError(
-        f"{table.path}: the extension {extension!r} names no format. Use one of {', '.join(EXTENSIONS)}, or set "
+        f"{where}: the extension {extension!r} names no format. Use one of {', '.join(EXTENSIONS)}, or set "
         f"`format` to one of {', '.join(get_args(TableFormat))}: {_REMEDIES.get(extension, _TEXT_REMEDY)}"
     )
 
 
 def _extension(path: str) -> str:
-    return posixpath.splitext(path.rstrip("/").removesuffix(".gz"))[1].lower()
+    return posixpath.splitext(path.rstrip("/").lower().removesuffix(".gz"))[1]
 
 
 def table_files(folder: str, table: Table) -> list[str]:
@@ -114,7 +125,7 @@ def open_file(path: str) -> BinaryIO:
     except OSError as error:
         raise TableError(f"{path}: cannot be read ({error})") from error
     # Beam's own decompressing file is no io.IOBase: neither text wrappers nor Arrow take it.
-    return cast(BinaryIO, gzip.GzipFile(fileobj=file) if path.endswith(".gz") else file)
+    return cast(BinaryIO, gzip.GzipFile(fileobj=file) if path.lower().endswith(".gz") else file)
 
 
 def file_size(path: str) -> int:
@@ -128,6 +139,11 @@ def file_size(path: str) -> int:
 
 def undecodable(path: str, table: Table, reason: str) -> TableError:
     """The error for bytes that are not text in the configured encoding."""
+    with open_file(path) as file:
+        head = file.read(8)
+    for mark, found in _MARKS.items():
+        if head.startswith(mark):
+            return TableError(f"{path}: is no text but {found}")
     return TableError(f"{path}: is not {table.encoding} text ({reason}). Set the table's `encoding`")
 
 
@@ -164,9 +180,20 @@ def _match(folder: str, pattern: str) -> list[str]:
     """The files that match, or else the folders, by name."""
     if _is_remote(folder):
         return sorted(_match_remote(posixpath.join(folder, pattern)) or _match_remote(_all_in(folder, pattern)))
-    found = sorted(glob.glob(posixpath.join(glob.escape(folder), pattern), recursive=True))
+    found = sorted(glob.glob(_literal_first(folder, pattern), recursive=True))
     files = [path for path in found if os.path.isfile(path)]
     return [path for path in files if not posixpath.basename(path).startswith("_")] or files or found
+
+
+def _literal_first(folder: str, pattern: str) -> str:
+    """The pattern in the folder, without the glob characters of folders that are there as they stand."""
+    if pattern.startswith("/"):
+        folder, pattern = "/", pattern.lstrip("/")
+    name, _, rest = pattern.partition("/")
+    while rest and os.path.isdir(place := posixpath.join(folder, name)):
+        folder = place
+        name, _, rest = rest.partition("/")
+    return posixpath.join(glob.escape(folder), f"{name}/{rest}" if rest else name)
 
 
 def _all_in(folder: str, pattern: str) -> str:

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Sequence
+from datetime import UTC, datetime
 from typing import Final, NamedTuple
 
 import pandas as pd
@@ -51,8 +52,16 @@ def suggested_unit(values: Sequence[str], unit: str) -> str | None:
     return "iso8601" if unit != "iso8601" and not times.isna().any() else None
 
 
+def is_plausible(seconds: float, now: float) -> bool:
+    """Whether a time lies between 1990 and tomorrow."""
+    return _PLAUSIBLE <= seconds <= now + _DAY
+
+
 def _dates(first: float, last: float) -> Span | None:
-    """Numbers such as 20240501 are dates without separators."""
+    """Numbers such as 20240501 are dates without separators, those such as 2024 years."""
+    if 1900 <= first <= last <= datetime.now().year + 1:
+        years = (datetime(int(end), 1, 1, tzinfo=UTC).timestamp() for end in (first, last))
+        return Span("iso8601", *years)
     ends = [pd.to_datetime(f"{end:.0f}", format="%Y%m%d", utc=True, errors="coerce") for end in (first, last)]
     if any(pd.isna(end) for end in ends):
         return None

@@ -13,7 +13,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from pipeline.ingest.literals import read_lists
+from pipeline.ingest.literals import no_values, read_lists
 
 MISSING_WORDS: Final = ("", "nan", "null", "none", "na", "n/a", "\\n", "<na>")
 """In a column of numbers or times, lower case."""
@@ -65,6 +65,14 @@ def as_id(column: pa.ChunkedArray | pa.Array) -> Parsed:
     if pa.types.is_floating(values.type):
         is_rounded = np.abs(_to_numpy(values)) >= 2.0 ** (np.finfo(values.type.to_pandas_dtype()).nmant + 1)
     return Parsed(null_where(text, is_rounded), is_rounded)
+
+
+def holds_several(column: pa.ChunkedArray | pa.Array) -> np.ndarray:
+    """Which values are lists of more than one, of which every reader but `as_list` takes the first: bool [n]."""
+    values = _flat(column)
+    if not is_list(values.type):
+        return np.zeros(len(values), bool)
+    return _to_mask(pc.greater(pc.list_value_length(values), 1))
 
 
 def as_number(column: pa.ChunkedArray | pa.Array, decimal: str = ".") -> Parsed:
@@ -168,8 +176,11 @@ def _to_mask(values: pa.Array) -> np.ndarray:
 
 
 def _without_blanks(lists: pa.Array, missing: Sequence[str]) -> pa.Array:
+    values = pc.list_flatten(lists)
+    if is_list(values.type) and len(values):
+        raise no_values("list", str(lists.drop_null()[0].as_py()))
     rows = pc.list_parent_indices(lists).to_numpy()
-    words = as_text(pc.list_flatten(lists))
+    words = as_text(values)
     is_kept = is_valid(words) & ~_to_mask(pc.is_in(words, pa.array(missing, pa.string())))
     ends = np.cumsum(np.bincount(rows[is_kept], minlength=len(lists)))
     offsets = pa.array(np.concatenate([[0], ends]).astype(np.int32))
@@ -249,8 +260,10 @@ def _from_iso8601(text: pa.Array) -> Parsed:
     read = _read_iso8601(text)
     if not read.is_unparsable.any():
         return read
-    # As BigQuery, PostgreSQL and Java write UTC.
-    again = _read_iso8601(pc.replace_substring_regex(text, r"(?i)\s*(?:UTC|GMT|Z(?:\[UTC\])?)$", "Z"))
+    # As BigQuery, PostgreSQL and Java write UTC, and ISO 8601 allows the comma that Python's logs have.
+    plain = pc.replace_substring_regex(text, r"(?i)\s*(?:UTC|GMT|Z(?:\[UTC\])?)$", "Z")
+    plain = pc.replace_substring_regex(plain, r"^(\d{4}-\d{2}-\d{2})t", r"\1T")
+    again = _read_iso8601(pc.replace_substring_regex(plain, r"(:\d{2}),(\d+)", r"\1.\2"))
     return Parsed(pc.coalesce(read.values, again.values), read.is_unparsable & again.is_unparsable)
 
 

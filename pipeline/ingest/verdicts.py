@@ -1,14 +1,16 @@
 """What a report of ingest says of the data: what makes it useless, and what a person should look at."""
 
 import posixpath
-from collections.abc import Iterable, Iterator, Mapping
+import unicodedata
+from collections.abc import Iterator, Mapping
 from datetime import timedelta
 from typing import Any, Final
 
 from config import Config
 from config.expressions import Expression
+from pipeline.ingest.remedies import remedies
 from pipeline.ingest.samples import as_date
-from pipeline.ingest.time_units import EARLIEST, suggested_unit, unit_of_span
+from pipeline.ingest.time_units import EARLIEST, unit_of_span
 
 TABLES: Final = ("interactions", "items", "users")
 Report = Mapping[str, Any]
@@ -46,11 +48,10 @@ def reasons(counts: Report) -> str:
 
 
 def sample_lines(report: Report, config: Config, table: str) -> Iterator[str]:
-    """The bad rows of a table that are shown, and what would make times readable."""
+    """The bad rows of a table that are shown, and which keys would make them readable."""
     samples = [sample for sample in report.get("samples", ()) if sample["table"] == table]
     yield from (f"  {describe(sample)}" for sample in samples)
-    if hint := time_hint(samples, config, table):
-        yield f"  {hint}"
+    yield from (f"  {remedy}" for remedy in remedies(samples, config, table))
 
 
 def describe(sample: Report) -> str:
@@ -60,15 +61,6 @@ def describe(sample: Report) -> str:
     if not sample["column"]:
         return f"{where} {sample['expected']}: {sample['value']!r}"
     return f"{where}: {sample['column']} is {sample['value']!r}, expected {sample['expected']}"
-
-
-def time_hint(samples: Iterable[Report], config: Config, table: str) -> str:
-    """What unit would read the times that could not be read; empty where none would."""
-    log = config.data.interactions
-    reason = f"unparsable {log.time}"
-    values = [s["value"] for s in samples if table == "interactions" and s["reason"] == reason]
-    unit = suggested_unit(values, log.times) if values else None
-    return f"{values[0]!r}: `time_unit: {unit}`?" if unit else ""
 
 
 def no_positive(report: Report, config: Config) -> Iterator[str]:
@@ -84,9 +76,14 @@ def no_overlap(report: Report, config: Config) -> Iterator[str]:
         if config.cleaning.min_overlap and overlap["of"] and not overlap["met"]:
             yield (
                 f"0 of {overlap['of']:,} {name} of the log are in {file_name(config, name)} (log: "
-                f"{overlap.get('log', '')!r}, table: {overlap.get('table', '')!r}). Are ids written in the same way, "
-                f"and is {getattr(config.data, name).id!r} their column?"
+                f"{_written(overlap.get('log', ''))}, table: {_written(overlap.get('table', ''))}). Are ids written in "
+                f"the same way, and is {getattr(config.data, name).id!r} their column?"
             )
+
+
+def _written(text: str) -> str:
+    """An id in quotes; by its code points where it looks like another one, as a letter and its accent do."""
+    return repr(text) if unicodedata.is_normalized("NFC", text) else ascii(text)
 
 
 def meeting(report: Report) -> str:
@@ -116,7 +113,7 @@ def _low_overlap(report: Report, config: Config) -> Iterator[str]:
         if overlap["met"] and share < config.cleaning.min_overlap:  # where none meets the run stops
             yield (
                 f"{overlap['met']:,} of {overlap['of']:,} {name} of the log ({share:.1%} of the events) are in "
-                f"{file_name(config, name)}; {overlap['log']!r} is not. `cleaning.min_overlap` expects "
+                f"{file_name(config, name)}; {_written(overlap['log'])} is not. `cleaning.min_overlap` expects "
                 f"{config.cleaning.min_overlap:.0%} of the events"
             )
 
@@ -129,6 +126,8 @@ def _implausible_times(report: Report, config: Config, now: float) -> Iterator[s
         runs = f"the log's times ({log.time}) run from {as_date(first)} to {as_date(last)}"
         if last < EARLIEST:
             yield f"{runs}, {_length(last - first)}: {_other_unit(first, last, log.times, log.time or '', now)}"
+        elif first < EARLIEST:
+            yield f"{runs}, and no log is older than 1980: are some rows of another unit, or without a time?"
         elif last > now + 86_400:
             yield f"{runs}, which is in the future"
         elif first == last and report.get("interactions", {}).get("kept", 0) > 1:

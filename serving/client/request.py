@@ -53,7 +53,7 @@ class Request:
             raise ValueError(f"`k` should be a positive integer. Received: k={self.k}")
         if self.diversity is not None and not 0 <= self.diversity <= 1:
             raise ValueError(f"`diversity` should be from 0 to 1. Received: diversity={self.diversity}")
-        n = len(self.history)
+        n = 1 if isinstance(self.history, str) else len(self.history)
         if self.times and len(self.times) not in (n, n + 1):
             raise ValueError(
                 f"`times` should hold {n} or {n + 1} values, as `history` holds {n}. Received: {self.times}"

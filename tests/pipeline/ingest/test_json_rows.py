@@ -51,7 +51,7 @@ def test_lines_of_values_over_several_lines(tmp_path):
     ("text", "message"),
     [
         ("", "is empty"),
-        (" \n\n", "is empty"),
+        (" \n\n", "has no rows"),
         ("u,i,t\n1,2,3\n", "holds no object such as .* in its first 2 rows. Line 1: 'u,i,t"),
         ('["u", "i"]\n["a", "b"]\n', "holds no object such as .* Line 1: '\"u\"'"),
         ('[\n {"a": 1},\n {"a": oops},\n {"a": 3}\n]', "line 3: is no JSON .*, and rows after it cannot be told apart"),
