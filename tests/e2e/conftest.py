@@ -54,8 +54,6 @@ class Home:
         values["data"]["interactions"]["path"] = "span-{SPAN}/interactions.csv"
         values["pipeline"] = {"root": str(self.folder / "runs")}
         values["training"] = {"epochs": 12, "batch_size": 8}
-        # What is served knows the newest trend, what is evaluated that of each event: without, both are comparable.
-        values["features"]["trend"] = {"days": []}
         values["tasks"]["taste"] = {"kind": "multiclass", "attribute": "genres", "weight": 0.1}
         values["tasks"]["order"] = {"kind": "pairwise", "label": "rating", "weight": 0.1}
         for name, section in sections.items():
