@@ -38,8 +38,7 @@ from trainer.export.user_snapshot import Snapshot, load_snapshot
 from trainer.model.recommender import RecommenderModel
 from trainer.stacking.fit_baseline import fit_rating_baselines
 from trainer.stacking.fit_neighbours import fit_neighbours
-from trainer.stacking.left_out import LeftOut
-from trainer.stacking.recommender import StackedRecommender
+from trainer.stacking.recommender import LeftOut, StackedRecommender
 from trainer.training.distillation import Distillation, load_teacher
 from trainer.training.loop import TrainingLoop, TrainingResult
 from trainer.training.validation import Evaluator
