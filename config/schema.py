@@ -8,7 +8,7 @@ from config import feature_names
 from config.base import LONGEST_NAME, Section
 from config.data import CleaningConfig, DataConfig, SplitConfig
 from config.evaluation import EvaluationConfig
-from config.features import FeaturesConfig, Time, Trend
+from config.features import FeaturesConfig, Trend
 from config.model import ModelConfig
 from config.serving import PipelineConfig, ServingConfig
 from config.tasks import (
@@ -62,7 +62,7 @@ class Config(Section):
     def clock_features(self) -> tuple[str, ...]:
         """The context features, by their names in the examples, that are read from the events' own time."""
         time = self.data.interactions.time
-        own = (f for f in self.features.context if isinstance(f, Time) and f.source == time)
+        own = (f for f in self.features.context if f.value_kind == "time" and f.source == time)
         return tuple(feature_names.context_feature(f.name) for f in own)
 
     @property

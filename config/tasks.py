@@ -65,7 +65,7 @@ class RatingBaselineConfig(Section):
         """The attributes that are configured, or those that stand for them."""
         if self.attributes is not None:
             return self.attributes
-        return tuple(feature.name for feature in features.item if feature.kind in ("categorical", "multi_valued"))
+        return tuple(feature.name for feature in features.item if feature.is_sliceable)
 
     @model_validator(mode="after")
     def _weights_are_of_what_is_there(self) -> "RatingBaselineConfig":
