@@ -116,8 +116,8 @@ class Text(Categorical):
     """Words: lower-cased, split at everything that is not a letter or digit, whether letters and their accents are
     written as one character or as several (Unicode's normalisation form C). `C++`, `C#` and `Disney+` keep their signs.
     Chinese, Japanese, Thai, Lao, Khmer and Burmese text, which has no blanks between words, is split into pairs of
-    neighbouring characters: `手機殼` becomes `手機` and `機殼`. The exported model does this itself, so requests hold text
-    as it is. Ids and categories are not normalised. Not for event features."""
+    neighbouring characters: `手機殼` becomes `手機` and `機殼`. The exported model does this itself, so requests hold
+    text as it is. Ids and categories are not normalised. Not for event features."""
 
     is_filterable = False
     is_sliceable = False
@@ -125,8 +125,8 @@ class Text(Categorical):
 
     kind: Literal["text"]  # type: ignore[assignment]
     max_tokens: int = Field(default=16, gt=0)
-    """The maximum number of words; later ones are dropped. A title that is split into pairs of characters often has more
-    than the default."""
+    """The maximum number of words; later ones are dropped. A title that is split into pairs of characters often has
+    more than the default."""
 
     @property
     def form(self) -> Form:
@@ -228,8 +228,8 @@ class ItemId(Section):
     """The vocabulary of item ids, shared by events and the catalogue."""
 
     min_count: int = Field(default=1, ge=1)
-    """Items with fewer train events and no row in the items table are out of vocabulary. Without an items table, a value
-    of 1 also keeps items that occur only in eval and test."""
+    """Items with fewer train events and no row in the items table are out of vocabulary. Without an items table, 1 also
+    keeps items that occur only in eval and test."""
 
 
 class Trend(Section):
