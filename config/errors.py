@@ -102,7 +102,7 @@ def _key_problems(node: yaml.Node, name: str, path: tuple[str | int, ...]) -> li
                 quoted = f' Write it in quotes: "{text}"' if isinstance(key, yaml.ScalarNode) else ""
                 problems.append(f"{name}:{line}: `{show(here)}`: should be text, and YAML reads it as {kind}.{quoted}")
             elif text in first:
-                problems.append(f"{name}:{line}: `{show(here)}`: stands twice; first in line {first[text]}")
+                problems.append(f"{name}:{line}: `{show(here)}`: is repeated; first in line {first[text]}")
             first.setdefault(text, line)
             problems += _key_problems(value, name, here)
     return problems

@@ -65,9 +65,9 @@ class Expression:
     def parse(cls, text: str) -> "Expression":
         """Parses and checks an expression.
 
-                Raises:
-        ValueError: The text is not an expression, is too long or too deep, or contains something that is not allowed, a
-                    number beyond float64, or a column or value that is used both as text and as a number.
+        Raises:
+          ValueError: The text is not an expression, is too long or too deep, or contains something that is not allowed,
+            a number beyond float64, or a column or value that is used both as text and as a number.
         """
         tree = _parse(text)
         _check_depth(tree, text)
@@ -98,9 +98,8 @@ class Expression:
             raise ValueError(f"{self.text!r} needs the column {absent[0]!r}. Received: {', '.join(columns)}")
         size = len(next(iter(columns.values()))) if columns else 0
         with np.errstate(all="ignore"):
-            values = _finite(
-                _numbers(_evaluate(self._tree, {n: _read(n, columns[n], self) for n in self.columns}, size))
-            )
+            read = {name: _read(name, columns[name], self) for name in self.columns}
+            values = _finite(_numbers(_evaluate(self._tree, read, size)))
         return values.to_numpy(np.float64, na_value=0.0), ~np.asarray(values.isna())
 
 

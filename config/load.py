@@ -31,9 +31,9 @@ def read_text(path: str | Path) -> str:
     except OSError as error:
         raise ConfigError(f"{path}: cannot be read ({error.strerror})") from error
     except ValueError as error:
-        raise ConfigError(f"{str(path)!r}: is no path of a file ({error})") from error
+        raise ConfigError(f"{str(path)!r}: is not the path of a file ({error})") from error
     if len(content) > MAX_BYTES:
-        raise ConfigError(f"{path}: is larger than {MAX_BYTES:,} bytes, so it is no configuration")
+        raise ConfigError(f"{path}: is larger than {MAX_BYTES:,} bytes, the limit of a configuration")
     try:
         return content.decode("utf-8")
     except UnicodeDecodeError as error:
@@ -59,7 +59,7 @@ def _listed(problems: list[str], count: int | None = None) -> str:
     """Joins the first problems, one per line, and counts the others."""
     shown = problems[:_MOST_PROBLEMS]
     more = (count or len(problems)) - len(shown)
-    return "\n".join([*shown, *([f"and {more:,} problems more"] if more else [])])
+    return "\n".join([*shown, *([f"and {more:,} more problems"] if more else [])])
 
 
 def changed_config(config: Config, changes: Mapping[str, Any]) -> Config:

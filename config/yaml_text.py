@@ -57,7 +57,7 @@ class _Loader(yaml.SafeLoader):
         try:
             value = super().construct_object(node, deep)
         except (ValueError, TypeError, AttributeError, IndexError, OverflowError) as error:
-            raise _refused(node, f"{_short(node)} is no {str(node.tag).rpartition(':')[2]}") from error
+            raise _refused(node, f"{_short(node)} is not a valid {str(node.tag).rpartition(':')[2]}") from error
         if isinstance(value, int) and abs(value) > _LARGEST:
             raise _refused(node, f"{_short(node)} is beyond 64 bits: at most {_LARGEST}")
         if isinstance(value, str) and not _is_text(value):
@@ -89,7 +89,7 @@ def _check_bounds(text: str) -> None:
         elif isinstance(event, yaml.AliasEvent):
             size = sizes.get(str(event.anchor), (1, 0))  # an unknown one is the composer's to refuse
             if size is None:
-                raise _refused(event, f"the alias *{event.anchor} stands inside what it stands for")
+                raise _refused(event, f"the alias *{event.anchor} refers to a value that contains it")
             total += size[0]
             depth = size[1]
             deepest[-1] = max(deepest[-1], depth)
@@ -103,7 +103,7 @@ def _check_bounds(text: str) -> None:
         if len(open_nodes) + depth > _MAX_DEPTH:
             raise _refused(event, f"the text nests more than {_MAX_DEPTH} levels deep here")
         if total > _MAX_VALUES:
-            raise _refused(event, f"the text is more than {_MAX_VALUES:,} values here, aliases written out")
+            raise _refused(event, f"the text is more than {_MAX_VALUES:,} values here, with its aliases expanded")
 
 
 def _refused(place: Any, problem: str) -> _RefusedError:
