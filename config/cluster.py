@@ -1,4 +1,4 @@
-"""The workers of `training.strategy: multi_worker`, as the environment variable `TF_CONFIG` names them."""
+"""The workers of `training.strategy: multi_worker`, from the environment variable `TF_CONFIG`."""
 
 import re
 import socket
@@ -19,18 +19,18 @@ EXAMPLE = '{"cluster": {"worker": ["host0:2222", "host1:2222"]}, "task": {"type"
 
 @dataclass(frozen=True)
 class Cluster:
-    """Who trains, and which of them this process is.
+    """The addresses of all workers, and which of them this process is.
 
     Attributes:
-        addresses: `host:port` of all, the chief's first.
-        index: of this process among them.
+      addresses: `host:port` of all workers, the chief's first.
+      index: This process's index in `addresses`.
     """
 
     addresses: tuple[str, ...]
     index: int
 
     def wait_for_chief(self, pause: float = 1.0) -> None:
-        """Until the chief trains, which may be after hours of ingest: longer than TensorFlow waits for it."""
+        """Waits until the chief trains, which may be after hours of ingest: longer than TensorFlow waits."""
         host, _, port = self.addresses[0].rpartition(":")
         while True:
             with suppress(OSError), socket.create_connection((host.strip("[]"), int(port)), timeout=10):
@@ -42,7 +42,7 @@ class Cluster:
 
     @classmethod
     def of_chief(cls, environment: Mapping[str, str]) -> Self:
-        """The cluster as the process sees it that runs the pipeline. Raises `ConfigError`."""
+        """Reads the cluster in the process that runs the pipeline. Raises `ConfigError`."""
         cluster = cls.read(environment)
         if cluster.index:
             wanted = f"should be the chief's ({cluster.addresses[0]}) where the pipeline runs"
@@ -51,7 +51,7 @@ class Cluster:
 
     @classmethod
     def of_worker(cls, environment: Mapping[str, str]) -> Self:
-        """The cluster as one of those sees it that follow the chief. Raises `ConfigError`."""
+        """Reads the cluster in a process that follows the chief. Raises `ConfigError`."""
         cluster = cls.read(environment)
         if not cluster.index:
             wanted = "should not be the chief's, which trains in the pipeline (`tfx_runner.py run`)"
@@ -60,10 +60,10 @@ class Cluster:
 
     @classmethod
     def read(cls, environment: Mapping[str, str]) -> Self:
-        """The cluster that a process's environment describes.
+        """Reads the cluster from a process's environment.
 
         Raises:
-            ConfigError: the variable is missing or malformed, or names fewer than two workers.
+            ConfigError: The variable is missing or malformed, or names fewer than two workers.
         """
         found = _parsed(environment.get(VARIABLE, ""))
         jobs, task = found.cluster, found.task
@@ -88,7 +88,7 @@ _Addresses = tuple[Annotated[str, AfterValidator(_address)], ...]
 
 
 class _Jobs(BaseModel):
-    """No parameter servers and no evaluator: they have no part in this training."""
+    """The jobs of a cluster. Parameter servers and evaluators are not supported."""
 
     model_config = ConfigDict(extra="forbid")
 

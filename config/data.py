@@ -1,4 +1,4 @@
-"""Tables, their columns, cleaning and splitting: what ingest reads and how."""
+"""Tables, their columns, cleaning and splitting: what ingest reads."""
 
 from datetime import datetime
 from typing import Annotated, Any, Final, Literal, Self
@@ -27,47 +27,49 @@ def _check_time_format(value: str) -> str:
 TimeFormat = Annotated[str, AfterValidator(_check_time_format)]
 
 MISSING: Final = ("NULL", "null", "\\N", "NaN", "nan", "<NA>", "None")
-"""What databases, pandas and Spark write for a value that is missing."""
+"""What databases, pandas and Spark write for a missing value."""
 
 
 class Table(Section):
     """One table: a file, a glob or a folder of parts, relative to `data.folder`, local or on an object store.
 
-    `path` may hold TFX's `{SPAN}` and `{VERSION}`; the newest span is read. A path that names a file or folder as it
-    stands is that, whatever `*`, `?` and `[` it holds. Of a folder, as Spark and Hive write tables, all files are read
-    but those whose names begin with `_` or `.`; folders such as `date=2024-05-01` in the path are columns.
+    `path` may contain TFX's `{SPAN}` and `{VERSION}`; the newest span is read. A path that is the name of an existing
+    file or folder is taken literally, even if it contains `*`, `?` or `[`. In a folder, as Spark and Hive write tables,
+    all files are read except those whose names begin with `_` or `.`; folders such as `date=2024-05-01` in the path
+    become columns.
     """
 
     path: str
+    """The path of the table."""
     format: TableFormat | None = None
-    """Found from the extension when missing (.csv, .tsv, .parquet, .jsonl, .tfrecord, each also with .gz). `jsonl`
-    reads JSON lines, one array of objects, and objects over several lines."""
+    """Defaults to the format of the extension (.csv, .tsv, .parquet, .jsonl, .tfrecord, each optionally with .gz).
+    `jsonl` reads JSON lines, a single array of objects, and objects that span several lines."""
     columns: tuple[str, ...] | None = Field(default=None, min_length=1)
-    """CSV only: the names of the columns, in their order, of files without a header. Missing: the first line names
-    them."""
+    """CSV only: the names of the columns, in order, for files without a header. Defaults to the names in the first
+    line."""
     separator: str | None = Field(default=None, min_length=1)
-    """CSV only: one or more characters, such as `"::"`. A tab is written "\\t", in double quotes. Missing: a comma,
-    in a .tsv a tab."""
+    """CSV only: one or more characters, such as `"::"`. A tab is written "\\t", in double quotes. Defaults to a comma,
+    and in a .tsv to a tab."""
     quote: str | None = '"'
-    """CSV only: one ASCII character around values that hold separators. null: quotes are plain text."""
+    """CSV only: one ASCII character around values that contain separators. null: quotes are plain text."""
     escape: str | None = None
-    """CSV only: one ASCII character, such as `"\\\\"`, after which a quote or a separator is plain text. Missing: a
-    quote in a quoted value is written twice."""
+    """CSV only: one ASCII character, such as `"\\\\"`, that makes the next quote or separator plain text. By default, a
+    quote in a quoted value is doubled."""
     multiline: bool = False
-    """CSV only: whether quoted values may span lines. If not, the first that does stops the run: most often a stray
-    quote took the rows up to the next quote for its text."""
+    """CSV only: whether quoted values may span lines. If not, the first one that does stops the run, since a stray
+    quote usually makes the rows up to the next quote part of its value."""
     encoding: str = "utf-8"
-    """CSV and JSON lines only. A byte order mark is read by itself."""
+    """CSV and JSON lines only. A byte order mark is recognised."""
     decimal: Literal[".", ","] = "."
-    """What stands before the decimals of numbers that are text."""
+    """The decimal separator of numbers that are text."""
     missing: tuple[str, ...] = MISSING
-    """Words that stand for a missing value, as they are written, in every column: of ids, categories, lists, texts,
-    numbers and times. Blank is always missing. `NA`, `N/A` and `none` are left out, since they may be values (Namibia's
-    country code); in numbers and times, where they can be none, they are missing too."""
+    """Words that stand for a missing value, exactly as written, in columns of all kinds: ids, categories, lists, texts,
+    numbers and times. Blank values are always missing. `NA`, `N/A` and `none` are not in the default, since they can be
+    values (`NA` is Namibia's country code); in numbers and times, where they cannot, they are always missing."""
     time_unit: TimeUnit | None = None
-    """Of features of the kind `time`. Missing, without `time_format` too: as in the interactions."""
+    """The unit of features of kind `time`. Defaults to the interactions' form of times."""
     time_format: TimeFormat | None = None
-    """Of times that are text and not ISO 8601, as strptime has it: `"%d/%m/%Y %I:%M:%S %p"`. Times without a zone are
+    """The strptime format of times that are text and not ISO 8601: `"%d/%m/%Y %I:%M:%S %p"`. Times without a zone are
     UTC."""
 
     @field_validator("quote", "escape")
@@ -117,17 +119,17 @@ class Table(Section):
 
     @property
     def times(self) -> str | None:
-        """As `InteractionTable.times`; None: as there."""
+        """The form of times, as `InteractionTable.times`; None: that of the interactions."""
         return self.time_format or self.time_unit
 
     @property
     def ids(self) -> tuple[str, ...]:
-        """The columns of ids, which other tables name too."""
+        """The columns of ids that other tables refer to."""
         return ()
 
     @property
     def delimiter(self) -> str:
-        """What stands between the values of a CSV file's rows."""
+        """The separator of values in the rows of a CSV file."""
         if self.separator is not None:
             return self.separator
         return "\t" if self.path.removesuffix(".gz").endswith(".tsv") else ","
@@ -137,12 +139,14 @@ class InteractionTable(Table):
     """One row per event."""
 
     user: str = "user_id"
+    """The column of user ids."""
     item: str = "item_id"
+    """The column of item ids."""
     time: str | None = "timestamp"
-    """Missing (null): the events of a user stand in the order of their rows."""
+    """The column of times. null: the events of a user are in the order of their rows."""
     time_unit: TimeUnit = "s"
-    """Of times that are numbers, since 1970; `iso8601`: of text such as 2024-05-01T12:30:00Z or 2024-05-01 12:30 UTC.
-    Not beside `time_format`."""
+    """The unit of numeric times since 1970. `iso8601`: times are text such as 2024-05-01T12:30:00Z or 2024-05-01 12:30
+    UTC. Not together with `time_format`."""
 
     @property
     def ids(self) -> tuple[str, ...]:
@@ -151,7 +155,7 @@ class InteractionTable(Table):
 
     @property
     def times(self) -> str:
-        """How times are written: a `TimeUnit`, or a format of strptime, which holds a `%`."""
+        """The form of times: a `TimeUnit`, or a strptime format, which contains a `%`."""
         return self.time_format or self.time_unit
 
 
@@ -159,79 +163,96 @@ class EntityTable(Table):
     """One row per item or user."""
 
     id: str
+    """The column of ids."""
 
     @property
     def ids(self) -> tuple[str, ...]:
-        """The id's column."""
+        """The column of ids."""
         return (self.id,)
 
 
 class DataConfig(Section):
-    """Where the tables are."""
+    """The location of the tables."""
 
     folder: str
-    """Relative to the working directory; a URI such as gs://bucket/folder works too."""
+    """The folder of the tables, relative to the working directory, or a URI such as gs://bucket/folder."""
     dataset: Literal["movielens-100k", "book-crossing"] | None = None
     """A public data set that `tfx_runner.py data` writes into `folder`."""
     interactions: InteractionTable
+    """The log of events."""
     items: EntityTable | None = None
+    """The catalogue, one row per item."""
     users: EntityTable | None = None
+    """The users, one row per user."""
     max_side_table_rows: int = Field(default=5_000_000, gt=0)
-    """What travels to every worker whole, the items that `cleaning.core` removes; more than this stop the run."""
+    """The maximum number of items that `cleaning.core` may remove in one round, since their ids are sent to every Beam
+    worker. More stop the run."""
 
 
 class Outlier(Section):
-    """What happens to values of a numeric column outside [min, max]."""
+    """The treatment of values of a numeric column outside [min, max]."""
 
     column: str
+    """The column, in the interactions."""
     min: float | None = None
+    """The lower bound."""
     max: float | None = None
+    """The upper bound."""
     action: Literal["drop", "clip"] = "drop"
+    """`drop`: the row is removed. `clip`: the value is set to the bound."""
 
 
 class Core(Section):
-    """Keep users and items with at least so many events, counted again after every round of removals."""
+    """A k-core: only users and items with a minimum number of events are kept, counted again after each round of
+    removals."""
 
     users: int = Field(default=1, ge=1)
+    """The minimum number of events of a user."""
     items: int = Field(default=1, ge=1)
+    """The minimum number of events of an item."""
     rounds: int = Field(default=8, ge=1)
+    """The maximum number of rounds."""
 
 
 class CleaningConfig(Section):
-    """Which rows are bad, and how many bad rows are too many."""
+    """Which rows are bad, and how many bad rows stop the run."""
 
     duplicates: Literal["drop", "keep"] = "drop"
-    """Rows with the same user, item and time (without time: the same user and item) that say the same to tasks and
-    event features: the first stays. A view and a purchase in the same second are two events where a label, `positive`,
-    a `where` or a feature tells them apart."""
+    """Whether to drop rows with the same user, item and time (without times: the same user and item) that agree in what
+    tasks and event features read; the first one stays. A view and a purchase in the same second are two events if a
+    label, `positive`, a `where` or a feature distinguishes them."""
     outliers: tuple[Outlier, ...] = ()
+    """The treatment of outliers in numeric columns."""
     core: Core | None = None
+    """Restricts the log to a k-core. Defaults to no restriction."""
     unseen_items: Literal["keep", "drop"] = "keep"
-    """Rows of the items table that no event names, after all other cleaning: cold items that the model can
-    recommend by their content, or no part of the catalogue."""
+    """Whether items without any event after all other cleaning stay in the catalogue: `keep`, as cold items that are
+    recommended by their content, or `drop`."""
     max_future_days: float | None = Field(default=1, ge=0)
-    """Events later than so many days after ingest began are bad rows: nothing can have happened then. null: all are
-    kept, for logs that were made up."""
+    """Events later than this number of days after the start of ingest are bad rows. null: all are kept, for synthetic
+    logs."""
     min_overlap: float = Field(default=0.8, ge=0, le=1)
-    """Events whose item is in the items table, and events whose user is in the users table, as a share of all: a
-    smaller one is a warning, none at all stops the run. Most often ids are written in two ways. 0: neither."""
+    """The minimum share of events whose item is in the items table, and of events whose user is in the users table. A
+    lower share is a warning, and a share of 0 stops the run: usually ids are written in two ways. 0: neither is
+    checked."""
     max_bad_share: float = Field(default=0.05, ge=0, le=1)
-    """Rows with a missing key or a value that cannot be read, as a share of all rows, that stops the run.
-    Duplicates, outliers and core removals are counted but not bad."""
+    """The share of rows with a missing key or an unreadable value that stops the run. Duplicates, outliers and rows
+    outside the k-core are counted but not bad."""
 
 
 class Fold(Section):
     """One fold of a cross-validation (`tfx_runner.py crossval` sets it).
 
-    `random` and `user_hash`: the rows or users are in `of` equal parts, of which one tests. `global_time`: the log is
-    in `of` + 1 equal parts by time; the fold tests on part `number` + 1 and sees nothing later, an expanding window.
-    `leave_last_out`: each user's last `of` - `number` events are left out, so that every fold tests one event earlier
-    than the next.
+    `random` and `user_hash`: rows or users are divided into `of` equal parts, one of which is the test split.
+    `global_time`: the log is divided into `of` + 1 equal parts by time; the fold tests on part `number` + 1 and sees
+    nothing later, an expanding window. `leave_last_out`: each user's last `of` - `number` events are left out, so that
+    each fold tests one event before the next fold's.
     """
 
     number: int = Field(ge=1)
-    """Counted from 1."""
+    """The fold's number, from 1."""
     of: int = Field(ge=2)
+    """The number of folds."""
 
     @model_validator(mode="after")
     def _is_one_of_them(self) -> "Fold":
@@ -241,40 +262,47 @@ class Fold(Section):
 
 
 class ColdItems(Section):
-    """Items that are held out of training, to see how well new ones are recommended."""
+    """Items that are held out of training, to measure how well new items are recommended."""
 
     share: float = Field(default=0.1, gt=0, lt=1)
-    """Of the items; a hash of the id and the seed chooses."""
+    """The share of the items, selected by a hash of id and seed."""
     seed: int = Field(default=42, ge=0)
+    """The seed of the selection."""
 
 
 class SplitConfig(Section):
     """How events are divided into train, eval and test."""
 
     method: SplitMethod = "leave_last_out"
+    """`global_time`: by time, for all users at once. `leave_last_out`: each user's last event is for test, the one
+    before it for eval. `random`: by rows. `user_hash`: by users."""
     eval_share: float = Field(default=0.1, gt=0, lt=1)
+    """The share of rows (`global_time`, `random`) or of users (`user_hash`) for eval. Ignored by `leave_last_out`."""
     test_share: float = Field(default=0.1, gt=0, lt=1)
-    """Shares are of rows (`global_time`, `random`) or of users (`user_hash`); `leave_last_out` needs none."""
+    """The share of rows or users for test, likewise."""
     seed: int = Field(default=42, ge=0)
+    """The seed of `random`, `user_hash` and random `ties`."""
     ties: Literal["rows", "random"] = "rows"
-    """A user's events at the same time (all of them in a log without times) stand in the order of their rows, or in
-    a random one, which is right where the rows were sorted by something else than time, such as the item."""
+    """The order of a user's events at the same time (of all events in a log without times): that of their rows, or a
+    random one, which is right if the rows are sorted by something other than time, such as the item."""
     max_permutation_rows: int = Field(default=20_000_000, gt=0)
-    """`random`: up to so many rows are divided by NumPy's permutation, exactly; more by a hash of each row's place."""
+    """The maximum number of rows that `random` divides exactly, by NumPy's permutation; more rows are divided by a hash
+    of their position."""
     history: Literal["frozen", "rolling"] = "rolling"
-    """What an eval or test example sees: `frozen`, train events only; `rolling`, every event before it. With `random`
-    both see train events only: `frozen` those before and after it, the nearest ones, as factorised matrices do (to
-    compare ratings with theirs; recommendations would know the future); `rolling` those before it. (A log without
-    times has no before.)"""
+    """The history of an eval or test example. `frozen`: train events only. `rolling`: all events before it. With
+    `random`, both are train events only: `frozen` the nearest ones before and after it, as for matrix factorisation
+    (for comparisons of rating predictions; recommendations would know the future), and `rolling` those before it. A log
+    without times has no order of before and after."""
     cold_items: ColdItems | None = None
-    """A share of the items loses all its train and eval events, as targets and in histories, and is met in test
-    alone: what the evaluation says of cold items. None where missing."""
+    """Holds out a share of the items: their train and eval events are removed, as targets and in histories, so that
+    they are new in test. Defaults to none."""
     fold: Fold | None = None
-    """Of a cross-validation: `test_share` follows from it, and `eval_share` is of the events that the fold sees."""
+    """The fold of a cross-validation: it determines `test_share`, and `eval_share` is a share of the events that the
+    fold sees."""
 
     @property
     def tested(self) -> float:
-        """The share of the rows or users that test: the fold's, or else `test_share`."""
+        """The share of rows or users for test: the fold's, or else `test_share`."""
         if self.fold is None:
             return self.test_share
         return 1 / (self.fold.number + 1 if self.method == "global_time" else self.fold.of)

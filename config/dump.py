@@ -1,4 +1,4 @@
-"""A configuration as JSON, whole or only what one component depends on."""
+"""Writes a configuration as JSON, either whole or restricted to the keys that one component depends on."""
 
 import json
 from typing import Any
@@ -17,17 +17,18 @@ _STACKED_AFTERWARDS = ("-tasks.*.baseline", "-model.neighbours")
 TRAINING = (*_FITTED, *_STACKED_AFTERWARDS, "-training.checkpoint_every_epochs")
 TUNER = (*_FITTED, *_STACKED_AFTERWARDS, "tuner")
 INFRA = ("data", "features", *_LABELS, "serving")
-"""The keys that a component reads (not those after a minus): what else changes does not run it again. `TRAINING` are
-those that the Trainer's epochs read: what else changes leaves trained weights as they are."""
+"""The keys that a component depends on, except those after a minus: a change of other keys does not run it again.
+`TRAINING` are the keys that the Trainer's epochs depend on: a change of other keys leaves trained weights as they
+are."""
 
 
 def dump_config(config: Config, *keys: str) -> str:
-    """The configuration as JSON, for a TFX execution property; `parse_config` reads it back (JSON is YAML).
+    """Writes the configuration as JSON, for a TFX execution property; `parse_config` reads it, since JSON is YAML.
 
     Args:
       config: The configuration.
-      *keys: Dotted keys to keep, such as `model.history`, or after a minus to drop; `*` stands for any name. `name` and
-        `data` are always kept. None: all.
+      *keys: Dotted keys to keep, such as `model.history`, or after a minus to drop; `*` matches any name. `name` and
+        `data` are always kept. Defaults to all keys.
     """
     values = config.model_dump(mode="json", exclude_unset=True)
     if keys:
@@ -47,7 +48,7 @@ def _pick(values: dict[str, Any], keys: tuple[str, ...]) -> dict[str, Any]:
 
 
 def _drop_key(values: dict[str, Any], path: list[str]) -> None:
-    """Leaves the nested dictionaries of the source alone."""
+    """Deletes a key from copies of the nested dictionaries."""
     head, *rest = path
     for name in _named(values, head):
         if not rest:

@@ -1,4 +1,4 @@
-"""Words for what pydantic finds wrong: what was found, what is allowed, what was probably meant."""
+"""Messages for pydantic's validation errors: the key, its value, what is allowed, and what was probably meant."""
 
 import difflib
 import re
@@ -18,11 +18,11 @@ Location = Sequence[str | int]
 """Keys and list indexes from the top, as in a pydantic error."""
 
 Problem = tuple[Location, str]
-"""The key, and what is wrong with it."""
+"""A key, and what is wrong with it."""
 
 
 def show(location: Location) -> str:
-    """The location as a person writes it: `features.user[0].kind`."""
+    """Formats a location as people write it: `features.user[0].kind`."""
     text = "".join(f"[{part}]" if isinstance(part, int) else f".{_short_key(str(part))}" for part in location)
     return text.lstrip(".") or "(top level)"
 
@@ -36,10 +36,10 @@ class Source:
 
     Args:
       text: YAML.
-      name: Of the file, in messages.
+      name: The file's name, for messages.
 
     Raises:
-      YamlTextError: It is not YAML, or is beyond what a configuration may hold.
+      YamlTextError: The text is not YAML, or exceeds the limits of a configuration.
     """
 
     def __init__(self, text: str, name: str):
@@ -47,21 +47,21 @@ class Source:
         self._root = compose(text, name)
 
     def problem(self, location: Location, message: str) -> str:
-        """One line (or block) of an error: file, line where known, key, message."""
+        """Formats an error as file, line if known, key and message."""
         line, path = self._find(location)
         place = self._name if line is None else f"{self._name}:{line}"
         return f"{place}: `{show(path)}`: {message}"
 
     def values(self) -> Any:
-        """What the text stands for. Raises `YamlTextError`."""
+        """Returns the values of the text. Raises `YamlTextError`."""
         return construct(self._root, self._name)
 
     def key_problems(self) -> list[str]:
-        """A problem for each key that is no text, or stands twice in the same mapping (YAML would keep the last)."""
+        """Returns a problem for each key that is not text, or is repeated in its mapping (YAML keeps the last)."""
         return [] if self._root is None else _key_problems(self._root, self._name, ())
 
     def _find(self, location: Location) -> tuple[int | None, list[str | int]]:
-        """The line of the deepest part of the location that the text has, and the location without union tags."""
+        """Returns the line of the deepest part of the location in the text, and the location without union tags."""
         node, line, path = self._root, None, []
         for position, part in enumerate(location):
             found = _child(node, part)
@@ -74,7 +74,7 @@ class Source:
 
 
 def _child(node: yaml.Node | None, part: str | int) -> tuple[yaml.Node, yaml.Node] | None:
-    """The node that holds the position of a key or list entry, and the node of its value."""
+    """Returns the nodes of a key or list entry and of its value."""
     if isinstance(node, yaml.SequenceNode) and isinstance(part, int) and part < len(node.value):
         return node.value[part], node.value[part]
     if isinstance(node, yaml.MappingNode):
@@ -83,7 +83,7 @@ def _child(node: yaml.Node | None, part: str | int) -> tuple[yaml.Node, yaml.Nod
 
 
 def _tag(node: yaml.Node | None) -> str | None:
-    """The value of `kind`: pydantic puts it into the location of an error inside a union."""
+    """Returns the value of `kind`, which pydantic includes in the location of an error inside a union."""
     found = _child(node, "kind")
     return found[1].value if found else None
 
@@ -102,19 +102,20 @@ def _key_problems(node: yaml.Node, name: str, path: tuple[str | int, ...]) -> li
                 quoted = f' Write it in quotes: "{text}"' if isinstance(key, yaml.ScalarNode) else ""
                 problems.append(f"{name}:{line}: `{show(here)}`: should be text, and YAML reads it as {kind}.{quoted}")
             elif text in first:
-                problems.append(f"{name}:{line}: `{show(here)}`: stands twice; first in line {first[text]}")
+                problems.append(f"{name}:{line}: `{show(here)}`: is repeated; first in line {first[text]}")
             first.setdefault(text, line)
             problems += _key_problems(value, name, here)
     return problems
 
 
 def _text(key: yaml.Node) -> str:
-    """A key as it is written; a list or mapping in its place by what it is."""
+    """Returns a key as it is written; a list or mapping in its place by its kind."""
     return str(key.value) if isinstance(key, yaml.ScalarNode) else f"({kind_of(key)})"
 
 
 def allowed_keys(location: Sequence[str | int]) -> list[str]:
-    """The keys of the section at a pydantic error's location (union tags included); none where it is no section."""
+    """Returns the keys of the section at a pydantic error's location (union tags included); none if it is not a
+    section."""
     candidates: list[Any] = [Config]
     for part in location:
         candidates = [child for candidate in candidates for child in _children(candidate, part)]
@@ -122,14 +123,14 @@ def allowed_keys(location: Sequence[str | int]) -> list[str]:
 
 
 def suggestion(found: str, allowed: Iterable[str]) -> str:
-    """`Did you mean ...? ` where something allowed is spelt alike, else nothing."""
+    """Returns `Did you mean ...? ` if an allowed name is spelt similarly, else an empty text."""
     by_letters = {_letters(name): name for name in reversed(list(allowed))}
     close = difflib.get_close_matches(_letters(found), by_letters, n=1)
     return f"Did you mean `{by_letters[close[0]]}`? " if close else ""
 
 
 def _letters(name: str) -> str:
-    """The name whatever its case and what stands between its words."""
+    """Returns the name in lower case without separators."""
     return "".join(filter(str.isalnum, name.casefold())) or name
 
 
@@ -138,7 +139,7 @@ def _is_section(candidates: list[Any]) -> bool:
 
 
 def _children(annotation: Any, part: str | int) -> list[Any]:
-    """The types that may stand under a key, an index or a union's tag."""
+    """Returns the types under a key, an index or a union's tag."""
     if isinstance(annotation, type) and issubclass(annotation, Section):
         return _field(annotation, part)
     origin, arguments = get_origin(annotation), get_args(annotation)
@@ -157,7 +158,7 @@ def _field(section: type[Section], part: str | int) -> list[Any]:
 
 
 def _options(annotation: Any) -> list[Any]:
-    """The members of a union, or the type itself."""
+    """Returns the members of a union, or the type itself."""
     if get_origin(annotation) is Annotated:
         return _options(get_args(annotation)[0])
     if get_origin(annotation) in (Union, types.UnionType):
@@ -166,7 +167,7 @@ def _options(annotation: Any) -> list[Any]:
 
 
 def describe(error: ValidationError, source: Source, limit: int) -> list[str]:
-    """One message for each of the first `limit` problems: file, line, key, found, allowed."""
+    """Returns a message for each of the first `limit` problems: file, line, key, value, allowed values."""
     return [source.problem(e["loc"], _WORDS.get(e["type"], _other)(e)) for e in error.errors()[:limit]]
 
 

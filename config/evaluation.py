@@ -1,4 +1,4 @@
-"""What is measured, and which metrics a model must reach to be blessed."""
+"""What is measured, and the thresholds at which a model is blessed."""
 
 from typing import Annotated, Literal
 
@@ -10,46 +10,50 @@ Threshold = Annotated[float, Field(ge=0, le=1)]
 
 
 class DistanceConfig(Section):
-    """What drift and skew have in common."""
+    """The common settings of drift and skew."""
 
     threshold: Threshold | None = None
-    """A longer distance is too far, of every feature that neither `features` nor a comparator in `schema_file` names.
-    Missing: no other feature is compared. Distances are from 0, the same, to 1, nothing in common. Of ids, categories
-    and multiple values: L-infinity, the largest difference of any one value's share, of the 1000 most frequent. Of
-    numbers, labels and `is_positive`: the Jensen-Shannon divergence to base 2, of their deciles. Of texts and times:
-    none. Values that are absent do not count."""
+    """The maximum distance of all features that neither `features` nor a comparator in `schema_file` names. Defaults to
+    no comparison of them. Distances are in [0, 1]. For ids, categories and multiple values, the distance is the
+    L-infinity norm: the largest difference in the share of any one value, among the 1000 most frequent. For numbers,
+    labels and `is_positive` it is the Jensen-Shannon divergence to base 2 of their deciles. Texts and times have none.
+    Missing values are not counted."""
     features: dict[str, Threshold] = Field(default_factory=dict)
-    """Thresholds of single features by their name in the examples: `item_id`, `user_age`, `context_device`. No distance
-    is longer than 1."""
+    """Thresholds of single features by their name in the examples: `item_id`, `user_age`, `context_device`. 1 allows
+    any distance."""
     stop: bool = True
-    """Whether a distance that is too far stops the run, before Transform. `false`: it is reported only."""
+    """Whether a distance above its threshold stops the run, before Transform. `false`: it is only reported."""
 
 
 class DriftConfig(DistanceConfig):
-    """Drift: the splits `train` and `items` against those of the newest earlier run whose model was blessed.
+    """Drift: the splits `train` and `items` are compared with those of the newest earlier run whose model was blessed.
 
-    Kubeflow can only look for the newest earlier statistics. The first run has nothing to be compared with, and passes.
+    On Kubeflow, they are compared with the newest earlier statistics. The first run has nothing to be compared with,
+    and passes.
     """
 
 
 class SkewConfig(DistanceConfig):
-    """Skew: other splits of the same run against `train`."""
+    """Skew: other splits of the same run are compared with `train`."""
 
     splits: tuple[Literal["eval", "test"], ...] = ("eval", "test")
-    """Their examples hold the history too, which of most users is a part of `train`."""
+    """The compared splits. Their examples include the history, which for most users is a part of `train`."""
 
 
 class Gate(Section):
-    """A bound on one metric. A model is blessed when every gate holds."""
+    """A bound on one metric. A model is blessed if every gate holds."""
 
     metric: str
     """`ndcg@10`, `recall@100`, `hr@10`, `mrr`, `coverage@10`, or `<task>/<metric>` such as `rating/rmse`."""
     split: Literal["eval", "test"] = "eval"
+    """The split that the metric is computed on."""
     min: float | None = None
+    """The minimum value."""
     max: float | None = None
+    """The maximum value."""
     max_regression: float | None = Field(default=None, ge=0)
-    """How much worse than the latest blessed model it may be. Models that had other tasks, `ks`, `mask_seen` or kinds
-    of features are passed over. Nothing to compare with: the gate holds."""
+    """By how much the metric may be worse than the latest blessed model's. Models with other tasks, `ks`, `mask_seen`
+    or kinds of features are not compared. The gate holds if there is none to compare with."""
 
     @model_validator(mode="after")
     def _bounds_something(self) -> "Gate":
@@ -62,9 +66,11 @@ class BaselineGate(Section):
     """The model's margin over recommending the most popular items, measured in the same run."""
 
     metric: str = "ndcg@10"
+    """The metric."""
     split: Literal["eval", "test"] = "eval"
+    """The split that the metric is computed on."""
     margin: float = 0.0
-    """Absolute: the model's metric should be at least the baseline's plus this."""
+    """The minimum absolute difference of the model's metric from the baseline's."""
 
 
 class EvaluationConfig(Section):
@@ -73,18 +79,21 @@ class EvaluationConfig(Section):
     ks: tuple[int, ...] = (10, 100)
     """The lengths K of recall@K, ndcg@K, hr@K, coverage@K, novelty@K and intra_list_distance@K."""
     mask_seen: bool = True
-    """A user's own earlier items are not recommended again."""
+    """Whether a user's own earlier items are excluded from recommendations."""
     cold_items: bool = False
-    """Also measure how well items without a positive train event are recommended: `cold_recall@K` and `cold_ndcg@K` of
-    the targets among them in the full catalogue, `among_cold_recall@K` and `among_cold_ndcg@K` with only such items
-    ranked. Always with `split.cold_items`."""
+    """Whether to measure how well items without a positive train event are recommended: `cold_recall@K` and
+    `cold_ndcg@K` of such targets in the full catalogue, and `among_cold_recall@K` and `among_cold_ndcg@K` among such
+    items only. Always with `split.cold_items`."""
     slices: tuple[str, ...] = ()
-    """Raw example features such as `user_gender`; warm and cold users are always told apart."""
+    """Raw example features such as `user_gender`. Warm and cold users are always separate slices."""
     requests: int = Field(default=500, ge=0)
-    """Of about so many windows of a split, those of a seeded sample of users, the metrics are also those of requests in
-    the forms that services send: `ids_alone_ndcg@10` (the ids of user and items), `without_request_time_hr@10` (no time
-    of its own), `hour_later_...`, `day_later_...`, `month_later_...` (thirty days; after the last event), beside
-    `everything_...` of the same users; of tasks `<task>/ids_alone_rmse`, `<task>/ids_alone_auc`, ... 0: none."""
+    """The approximate number of windows of a split, of a seeded sample of users, that are also evaluated as requests in
+    the forms that services send: `ids_alone_ndcg@10` (the ids of user and items only), `without_request_time_hr@10` (no
+    request time), `hour_later_...`, `day_later_...`, `month_later_...` (thirty days; after the last event), beside
+    `everything_...` for the same users; for tasks `<task>/ids_alone_rmse`, `<task>/ids_alone_auc`, ... 0: none."""
     splits: tuple[Literal["eval", "test"], ...] = ("eval", "test")
+    """The splits that are evaluated."""
     gates: tuple[Gate, ...] = ()
+    """The conditions of a blessing."""
     beat_popularity: BaselineGate | None = BaselineGate()
+    """A gate against the popularity baseline. `null`: none."""

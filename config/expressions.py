@@ -1,33 +1,27 @@
 """The expressions of the configuration: `positive`, a task's `label` and `where`.
 
-Column names, numbers, 'strings', comparisons (also chained), `and`, `or`, `not`, `in [...]`, `+ - * /`. A name that is
-no identifier, such as Book-Rating or class, stands between backticks. Nothing else is allowed, nothing is executed: the
-text is parsed to a syntax tree, checked against a whitelist and evaluated on whole columns.
+An expression contains column names, numbers, 'strings', comparisons (also chained), `and`, `or`, `not`, `in [...]` and
+`+ - * /`. A name that is not an identifier, such as Book-Rating or class, is quoted by backticks. Nothing is executed:
+the text is parsed to a syntax tree, which is checked against a whitelist and evaluated on whole columns.
 """
 
 import ast
+import functools
 import math
 import operator
 import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
 import numpy as np
 import pandas as pd
+from pandas.arrays import BooleanArray, FloatingArray
 
 MAX_CHARACTERS: Final = 10_000
 MAX_DEPTH: Final = 100
-"""Of operations inside operations: each `+` of a sum is inside the next, the operands of `and` and `or` are not."""
+"""The maximum nesting of operations. Each `+` of a sum is nested in the next; operands of `and` and `or` are not."""
 ALLOWED: Final = "column names, numbers, 'strings', comparisons, and, or, not, in [...], + - * /"
-
-
-class _Column(NamedTuple):
-    values: Any
-    """float64, bool or str, shape [n] or (constants) []; anything where missing."""
-    is_present: Any
-    """bool, shape [n] or []."""
-
 
 _ARITHMETIC: Final[dict[type, Callable[..., Any]]] = {
     ast.Add: operator.add,
@@ -42,18 +36,14 @@ _COMPARISONS: Final[dict[type, Callable[..., Any]]] = {
     ast.LtE: operator.le,
     ast.Gt: operator.gt,
     ast.GtE: operator.ge,
-    ast.In: lambda values, options: np.isin(values, options),
-    ast.NotIn: lambda values, options: ~np.isin(values, options),
 }
+_SIGNS: Final = {ast.USub: -1.0, ast.UAdd: 1.0}
+_TEXT: Final = pd.StringDtype("python")
+"""Objects, since an array of fixed width would take the longest value's memory for every row."""
 _NODES: Final = (
     ast.Expression, ast.BoolOp, ast.And, ast.Or, ast.UnaryOp, ast.Not, ast.USub, ast.UAdd, ast.BinOp, ast.Compare,
-    ast.Name, ast.Load, ast.List, ast.Tuple, *_ARITHMETIC, *_COMPARISONS,
+    ast.Name, ast.Load, ast.List, ast.Tuple, ast.In, ast.NotIn, *_ARITHMETIC, *_COMPARISONS,
 )  # fmt: skip
-_UNARY: Final[dict[type, Callable[..., Any]]] = {
-    ast.Not: lambda values: np.equal(values, 0),
-    ast.USub: lambda values: -np.asarray(values, np.float64),
-    ast.UAdd: lambda values: values,
-}
 
 
 @dataclass(frozen=True)
@@ -61,9 +51,9 @@ class Expression:
     """A checked expression.
 
     Attributes:
-      text: As it was written.
-      columns: The columns it names, in the order of their first occurrence.
-      text_columns: Those of them that hold text: they are compared with strings. The others hold numbers.
+      text: The text of the expression.
+      columns: The columns in it, in the order of their first occurrence.
+      text_columns: Those that contain text, since they are compared with strings. The others contain numbers.
     """
 
     text: str
@@ -73,11 +63,11 @@ class Expression:
 
     @classmethod
     def parse(cls, text: str) -> "Expression":
-        """Reads an expression.
+        """Parses and checks an expression.
 
         Raises:
-          ValueError: If it is no expression, is too long or too deep, uses something that is not allowed, a number that
-            float64 does not hold, or a column or a value both as text and as a number.
+          ValueError: The text is not an expression, is too long or too deep, or contains something that is not allowed,
+            a number beyond float64, or a column or value that is used both as text and as a number.
         """
         tree = _parse(text)
         _check_depth(tree, text)
@@ -91,31 +81,30 @@ class Expression:
     def evaluate(self, columns: Mapping[str, np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
         """Computes the expression for every row.
 
-        Missing values are NaN, None and "". What is computed from a missing value is missing, but as in SQL
-        `false and missing` is false and `true or missing` is true. A division by zero is missing.
+        NaN, None and "" are missing values. What is computed from a missing value is missing, except that `false and
+        missing` is false and `true or missing` is true, as in SQL. A division by zero is missing.
 
         Args:
           columns: All of `self.columns`, shape [n] each: numbers of any dtype, or objects (str or None) for text.
 
         Returns:
-          The values, float64 [n], 1 and 0 for true and false, 0 where missing; and whether there is one, bool [n].
+          The values, float64 [n], 1 and 0 for true and false, 0 where missing; and whether each is present, bool [n].
 
         Raises:
-          ValueError: If a column is not there or holds text where a number is needed.
+          ValueError: A column is absent, or contains text instead of numbers.
         """
         absent = [name for name in self.columns if name not in columns]
         if absent:
             raise ValueError(f"{self.text!r} needs the column {absent[0]!r}. Received: {', '.join(columns)}")
         size = len(next(iter(columns.values()))) if columns else 0
         with np.errstate(all="ignore"):
-            values, is_present = _evaluate(self._tree, {n: _read(n, columns[n], self) for n in self.columns})
-        values = np.broadcast_to(np.asarray(values, np.float64), size)
-        is_present = np.broadcast_to(is_present, size) & np.isfinite(values)
-        return np.where(is_present, values, 0.0), is_present
+            read = {name: _read(name, columns[name], self) for name in self.columns}
+            values = _finite(_numbers(_evaluate(self._tree, read, size)))
+        return values.to_numpy(np.float64, na_value=0.0), ~np.asarray(values.isna())
 
 
 def _parse(text: str) -> ast.expr:
-    """The syntax tree; backticks are gone and the names between them stand in it as they are."""
+    """Parses the text to a syntax tree, in which the names between backticks stand as they are."""
     quoted: dict[str, str] = {}
     if len(text) > MAX_CHARACTERS:
         raise ValueError(f"has {len(text):,} characters, and {MAX_CHARACTERS:,} are allowed. Received: {_short(text)}")
@@ -135,7 +124,7 @@ def _parse(text: str) -> ast.expr:
 
 
 def _check_depth(tree: ast.expr, text: str) -> None:
-    """Whatever walks the tree later, does so in a function that calls itself."""
+    """Raises ValueError for deep trees, since everything that walks them later is recursive."""
     level: list[ast.AST] = [tree]
     for _ in range(MAX_DEPTH):
         level = [child for node in level for child in ast.iter_child_nodes(node)]
@@ -158,7 +147,7 @@ def _check_nodes(tree: ast.expr, text: str) -> None:
 
 
 def _is_finite(value: float | str) -> bool:
-    """Whether float64 holds a constant."""
+    """Returns whether float64 can represent a constant."""
     try:
         return isinstance(value, str) or math.isfinite(value)
     except OverflowError:
@@ -171,14 +160,14 @@ def _short(text: str, limit: int = 300) -> str:
 
 
 class _Kinds:
-    """Finds for every column whether it holds text or numbers, and refuses what mixes the two."""
+    """Determines for every column whether it contains text or numbers, and rejects mixed uses."""
 
     def __init__(self, text: str) -> None:
         self.columns: dict[str, str] = {}
         self._text = _short(text)
 
     def expect(self, node: ast.expr, kind: str) -> None:
-        """Checks a node and all below it; a column takes the kind that its place wants."""
+        """Checks a node and all nodes below it; a column is of the kind that its position requires."""
         found = self.columns.setdefault(node.id, kind) if isinstance(node, ast.Name) else self._of(node)
         if found != kind:
             raise ValueError(f"`{ast.unparse(node)}` is {found} where {kind} is needed. Received: {self._text}")
@@ -218,70 +207,66 @@ class _Kinds:
 
 
 def _leaves(operands: list[ast.expr]) -> Iterator[ast.expr]:
-    """The operands of a comparison, lists taken apart."""
+    """Yields the operands of a comparison and the entries of its lists."""
     for operand in operands:
         yield from operand.elts if isinstance(operand, ast.List | ast.Tuple) else [operand]
 
 
-def _read(name: str, values: np.ndarray, expression: Expression) -> _Column:
+def _read(name: str, values: np.ndarray, expression: Expression) -> Any:
+    """Converts a column to a nullable array of text or float64."""
     values = np.asarray(values)
-    is_present = ~pd.isna(values)
+    is_missing = pd.isna(values)
     if values.dtype.kind not in "fiub":
-        is_present &= values != ""
+        is_missing |= values == ""
     if name in expression.text_columns:
-        # Objects: an array of fixed width would take the longest value's room for every row.
-        return _Column(np.where(is_present, values, "").astype(object), is_present)
+        return pd.array(np.where(is_missing, np.array(None, object), values), _TEXT)
     try:
-        return _Column(np.where(is_present, values, 0).astype(np.float64), is_present)
+        return FloatingArray(np.where(is_missing, 0, values).astype(np.float64), is_missing)
     except ValueError as error:
         raise ValueError(f"{expression.text!r} needs numbers in the column {name!r}: {error}") from error
 
 
-def _evaluate(node: ast.expr, columns: Mapping[str, _Column]) -> _Column:
+def _evaluate(node: ast.expr, columns: Mapping[str, Any], size: int) -> Any:
+    """Computes a node as a nullable array [n] of text, float64 or bool, text constants as they are.
+
+    `&` and `|` of nullable bools are Kleene's.
+    """
     match node:
         case ast.Name():
             return columns[node.id]
+        case ast.Constant(value=str()):
+            return node.value
         case ast.Constant():
-            return _Column(node.value, True)
+            return FloatingArray(np.full(size, node.value, np.float64), np.zeros(size, bool))
         case ast.BoolOp():
-            return _logic(isinstance(node.op, ast.Or), [_evaluate(value, columns) for value in node.values])
+            operands = (_numbers(_evaluate(value, columns, size)) != 0 for value in node.values)
+            return functools.reduce(operator.or_ if isinstance(node.op, ast.Or) else operator.and_, operands)
         case ast.Compare():
-            return _comparisons(node, columns)
+            links, left = [], _evaluate(node.left, columns, size)
+            for symbol, operand in zip(node.ops, node.comparators, strict=True):  # the links of a chain `1 <= x < 3`
+                left = pd.array([left] * size, _TEXT) if isinstance(left, str) else left
+                if isinstance(symbol, ast.In | ast.NotIn):
+                    is_in = np.asarray(left.isin(ast.literal_eval(operand)), bool)
+                    links.append(BooleanArray(is_in == isinstance(symbol, ast.In), np.asarray(left.isna())))
+                    continue  # nothing is compared with a list
+                right = _evaluate(operand, columns, size)
+                links.append(_COMPARISONS[type(symbol)](left, right))
+                left = right
+            return functools.reduce(operator.and_, links)
         case ast.UnaryOp():
-            values, is_present = _evaluate(node.operand, columns)
-            return _Column(_UNARY[type(node.op)](values), is_present)
+            numbers = _numbers(_evaluate(node.operand, columns, size))
+            return numbers == 0 if isinstance(node.op, ast.Not) else numbers * _SIGNS[type(node.op)]
         case ast.BinOp():
-            return _arithmetic(node, _evaluate(node.left, columns), _evaluate(node.right, columns))
+            left, right = (_numbers(_evaluate(side, columns, size)) for side in (node.left, node.right))
+            return _finite(_ARITHMETIC[type(node.op)](left, right))
     raise TypeError(f"{type(node).__name__} is in no checked expression")
 
 
-def _arithmetic(node: ast.BinOp, left: _Column, right: _Column) -> _Column:
-    numbers = (np.asarray(operand.values, np.float64) for operand in (left, right))
-    values = np.asarray(_ARITHMETIC[type(node.op)](*numbers))
-    return _Column(values, left.is_present & right.is_present & np.isfinite(values))
+def _numbers(values: Any) -> Any:
+    return values.astype("Float64") if isinstance(values, BooleanArray) else values
 
 
-def _logic(is_or: bool, operands: list[_Column]) -> _Column:
-    """Kleene's: a true operand decides `or`, a false one `and`, whatever is missing beside it."""
-    decides = [np.equal(o.values != 0, is_or) & o.is_present for o in operands]
-    is_decided = np.logical_or.reduce(np.broadcast_arrays(*decides))
-    is_whole = np.logical_and.reduce(np.broadcast_arrays(*(o.is_present for o in operands)))
-    return _Column(is_decided == is_or, is_decided | is_whole)
-
-
-def _comparisons(node: ast.Compare, columns: Mapping[str, _Column]) -> _Column:
-    """All links of a chain such as `1 <= x < 3`."""
-    links, left = [], _evaluate(node.left, columns)
-    for symbol, operand in zip(node.ops, node.comparators, strict=True):
-        right = (
-            _Column(ast.literal_eval(operand), True)
-            if isinstance(operand, ast.List | ast.Tuple)
-            else _evaluate(operand, columns)
-        )
-        links.append(
-            _Column(
-                _COMPARISONS[type(symbol)](np.asarray(left.values), right.values), left.is_present & right.is_present
-            )
-        )
-        left = right
-    return _logic(False, links)
+def _finite(numbers: Any) -> Any:
+    """Makes what is infinite or undefined, such as a division by zero, missing."""
+    values = numbers.to_numpy(np.float64, na_value=np.nan)
+    return FloatingArray(values, ~np.isfinite(values))

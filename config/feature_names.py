@@ -1,6 +1,6 @@
-"""Names of the features in the raw tf.Examples: the one vocabulary that ingest, transform, trainer and serving share.
+"""Names of the features in the raw tf.Examples, which ingest, transform, trainer and serving share.
 
-`docs/reference/data-layout.md` describes every feature; this module only names them.
+`docs/reference/data-layout.md` describes every feature.
 """
 
 from typing import Final
@@ -30,55 +30,55 @@ ITEMS_SPLIT: Final = "items"
 
 
 def user_feature(name: str) -> str:
-    """The example's name of a user feature."""
+    """The name of a user feature in the examples."""
     return f"user_{name}"
 
 
 def item_feature(name: str) -> str:
-    """The example's name of a catalogue feature."""
+    """The name of a catalogue feature in the examples."""
     return f"item_{name}"
 
 
 def context_feature(name: str) -> str:
-    """The example's name of an event feature known at request time."""
+    """The name in the examples of an event feature that is known at request time."""
     return f"context_{name}"
 
 
 def outcome_feature(name: str) -> str:
-    """The example's name of an event feature known only after the event."""
+    """The name in the examples of an event feature that is known only after the event."""
     return f"outcome_{name}"
 
 
 def label(task: str) -> str:
-    """The example's name of a ranking task's label."""
+    """The name of a ranking task's label in the examples."""
     return f"label_{task}"
 
 
 def weight(task: str) -> str:
-    """The example's name of a task's weight: 1 where the label exists and `where` holds, else 0."""
+    """The name of a task's weight in the examples: 1 where the label exists and `where` is true, else 0."""
     return f"weight_{task}"
 
 
 def session(task: str) -> str:
-    """The example's name of the sessions of a listwise task."""
+    """The name of a listwise task's sessions in the examples."""
     return f"session_{task}"
 
 
 def any_of(attribute: str) -> str:
-    """A request's name of the values of a catalogue attribute that it asks for."""
+    """The name in requests of the allowed values of a catalogue attribute."""
     return f"filter_{attribute}"
 
 
 def at_least(attribute: str) -> str:
-    """A request's name of the smallest value of a catalogue attribute that it asks for."""
+    """The name in requests of the minimum of a catalogue attribute."""
     return f"min_{attribute}"
 
 
 def at_most(attribute: str) -> str:
-    """A request's name of the greatest value of a catalogue attribute that it asks for."""
+    """The name in requests of the maximum of a catalogue attribute."""
     return f"max_{attribute}"
 
 
 def cap(attribute: str) -> str:
-    """A request's name of the number of its items that may share a value of a catalogue attribute."""
+    """The name in requests of the maximum number of items that share a value of a catalogue attribute."""
     return f"cap_{attribute}"

@@ -1,4 +1,4 @@
-"""A digest of the code that a component runs: part of its cache key, so changed code runs again."""
+"""A digest of the code that a component runs, as a part of its cache key: after a change of code it runs again."""
 
 import hashlib
 from pathlib import Path
@@ -16,17 +16,17 @@ TRAINING_CODE = (
     "trainer/model",
     "trainer/training",
 )
-"""What trained weights depend on: whatever else changes leaves them as they are."""
+"""The packages that trained weights depend on; a change elsewhere does not train again."""
 TRAINER_CODE = ("config", "transform", "trainer")
 INFRA_CODE = ("config", "serving", "pipeline/infra", "trainer/export")
-"""What the Trainer and the InfraValidator run."""
+"""The packages that the InfraValidator runs."""
 
 
 def code_fingerprint(*packages: str) -> str:
-    """The SHA-256 (16 hex digits) of all Python files of the packages, by path and content.
+    """Computes the SHA-256 (16 hex digits) of all Python files of packages, by path and content.
 
     Args:
-      *packages: As paths from the project's folder.
+      *packages: Paths relative to the project's folder.
     """
     digest = hashlib.sha256()
     for package in sorted(packages):

@@ -1,4 +1,4 @@
-"""From a YAML file to a `Config`, with errors that name file, line, key, found and allowed values."""
+"""Loads a YAML file as a `Config`, with errors that name file, line, key, value and allowed values."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -11,11 +11,11 @@ from config.schema import Config
 from config.yaml_text import MAX_BYTES, YamlTextError
 
 _MOST_PROBLEMS = 50
-"""That are told of one file."""
+"""The maximum number of problems in one error."""
 
 
 class ConfigError(Exception):
-    """The configuration cannot be used. The message names the file, the key, what was found and what is allowed."""
+    """The configuration cannot be used. The message names the file, the key, its value and what is allowed."""
 
 
 def load_config(path: str | Path) -> Config:
@@ -24,16 +24,16 @@ def load_config(path: str | Path) -> Config:
 
 
 def read_text(path: str | Path) -> str:
-    """The text of a configuration file. Raises `ConfigError`."""
+    """Reads the text of a configuration file. Raises `ConfigError`."""
     try:
         with Path(path).open("rb") as file:
             content = file.read(MAX_BYTES + 1)
     except OSError as error:
         raise ConfigError(f"{path}: cannot be read ({error.strerror})") from error
     except ValueError as error:
-        raise ConfigError(f"{str(path)!r}: is no path of a file ({error})") from error
+        raise ConfigError(f"{str(path)!r}: is not the path of a file ({error})") from error
     if len(content) > MAX_BYTES:
-        raise ConfigError(f"{path}: is larger than {MAX_BYTES:,} bytes, so it is no configuration")
+        raise ConfigError(f"{path}: is larger than {MAX_BYTES:,} bytes, the limit of a configuration")
     try:
         return content.decode("utf-8")
     except UnicodeDecodeError as error:
@@ -56,14 +56,14 @@ def parse_config(text: str, source: str = "<text>") -> Config:
 
 
 def _listed(problems: list[str], count: int | None = None) -> str:
-    """One line for each of the first problems, and how many more there are."""
+    """Joins the first problems, one per line, and counts the others."""
     shown = problems[:_MOST_PROBLEMS]
     more = (count or len(problems)) - len(shown)
-    return "\n".join([*shown, *([f"and {more:,} problems more"] if more else [])])
+    return "\n".join([*shown, *([f"and {more:,} more problems"] if more else [])])
 
 
 def changed_config(config: Config, changes: Mapping[str, Any]) -> Config:
-    """The configuration with the values of dotted keys changed. Raises pydantic's ValidationError."""
+    """Returns the configuration with the values of dotted keys changed. Raises pydantic's ValidationError."""
     return Config.model_validate(_changed(config.model_dump(mode="json", exclude_unset=True), changes))
 
 

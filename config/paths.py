@@ -1,4 +1,4 @@
-"""Where a pipeline keeps its things. One function for each place, so that no two rooms guess differently."""
+"""The files and folders of a pipeline."""
 
 import posixpath
 
@@ -6,30 +6,30 @@ from config import Config
 
 
 def home(config: Config) -> str:
-    """The folder of everything that this pipeline writes: `<pipeline.root>/<name>`."""
+    """The folder of all output of this pipeline: `<pipeline.root>/<name>`."""
     return posixpath.join(config.pipeline.root, config.name)
 
 
 def artifacts(config: Config) -> str:
-    """TFX's pipeline root: one folder for each component."""
+    """TFX's pipeline root, with one folder per component."""
     return posixpath.join(home(config), "artifacts")
 
 
 def checkpoints(config: Config) -> str:
-    """Training checkpoints: they outlive a killed run and are removed after a finished one."""
+    """Training checkpoints, which are kept after a killed run and removed after a finished one."""
     return posixpath.join(home(config), "checkpoints")
 
 
 def report(config: Config) -> str:
-    """The newest run as a page."""
+    """The report of the newest run."""
     return posixpath.join(home(config), "report.html")
 
 
 def metrics(config: Config) -> str:
-    """The newest run's metrics as JSON."""
+    """The metrics of the newest run as JSON."""
     return posixpath.join(home(config), "metrics.json")
 
 
 def serving(config: Config) -> str:
-    """The model base path: one numbered folder for each pushed version."""
+    """The model base path, with one numbered folder per pushed version."""
     return config.serving.folder or posixpath.join(home(config), "serving", config.serving.model_name)

@@ -1,6 +1,6 @@
-"""Lines of a run's log that the terminal shows too: how far a component is.
+"""Lines of a run's log that are also shown in the terminal: the progress of a component.
 
-A component prints them; the local runner reads them in the log (`pipeline/runners/follow.py`).
+Components print them, and the local runner reads them from the log (`pipeline/runners/follow.py`).
 """
 
 import re
@@ -9,9 +9,10 @@ from typing import Final
 LASTING: Final = "progress: "
 PASSING: Final = "now: "
 LINE: Final = re.compile(rf"^(?:[\d-]{{10}} [\d:]{{8}} )?({LASTING}|{PASSING})(.*)$")
-"""Whether a line lasts, and its text; the log's date and time may stand before it."""
+"""Matches a progress line: its prefix, which is permanent or transient, and its text; the log's date and time may
+precede it."""
 
 
 def say(text: str) -> None:
-    """Prints what a component has reached: a line of its own where the output is no terminal."""
+    """Prints a permanent progress line."""
     print(f"{LASTING}{text}", flush=True)

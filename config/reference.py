@@ -1,4 +1,4 @@
-"""The page docs/reference/configuration.md, written from the sections themselves by `python -m config.reference`."""
+"""Writes docs/reference/configuration.md from the sections' docstrings, by `python -m config.reference`."""
 
 import textwrap
 import types
@@ -24,12 +24,12 @@ expression has at most 10,000 characters and 100 nested operations.
 
 
 def reference() -> str:
-    """The whole page, Markdown."""
+    """Returns the whole page as Markdown."""
     return "\n".join([_INTRODUCTION, *(part for section in sections(Config) for part in _section(section))])
 
 
 def sections(root: type[Section]) -> list[type[Section]]:
-    """The root and every section that it reaches, each once, in the order of the file."""
+    """Returns the root and all sections below it, each once, in the order of the file."""
     found: dict[type[Section], None] = {root: None}
     for section in found.copy():
         for field in section.model_fields.values():

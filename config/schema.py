@@ -8,7 +8,7 @@ from config import feature_names
 from config.base import LONGEST_NAME, Section
 from config.data import CleaningConfig, DataConfig, SplitConfig
 from config.evaluation import EvaluationConfig
-from config.features import FeaturesConfig, Time, Trend
+from config.features import FeaturesConfig, Trend
 from config.model import ModelConfig
 from config.serving import PipelineConfig, ServingConfig
 from config.tasks import (
@@ -32,20 +32,32 @@ class Config(Section):
     """A recommender: its data, features, tasks, model, training, gates and serving."""
 
     name: str = Field(pattern=r"^[a-z][a-z0-9-]*$", max_length=LONGEST_NAME)
+    """The name of the pipeline, and of its folder in `pipeline.root`."""
     data: DataConfig
+    """The location of the tables."""
     positive: str | None = None
-    """An expression over the columns of the interactions: which events are positives, that is history and
-    retrieval targets. Others are ranking targets only. Missing: all."""
+    """An expression over the columns of the interactions that is true for positives: the events of histories and the
+    targets of retrieval. Other events are targets of ranking tasks only. Defaults to all events."""
     cleaning: CleaningConfig = CleaningConfig()
+    """Bad rows, outliers and duplicates."""
     split: SplitConfig = SplitConfig()
+    """The train, eval and test splits."""
     features: FeaturesConfig = FeaturesConfig()
+    """The columns that the model reads."""
     tasks: dict[str, AnyTask] = Field(default_factory=_default_tasks, min_length=1)
+    """The tasks by name. Defaults to one retrieval task."""
     model: ModelConfig = ModelConfig()
+    """The architecture."""
     training: TrainingConfig = TrainingConfig()
+    """The training."""
     tuner: TunerConfig | None = None
+    """The search for hyperparameters. Defaults to none."""
     evaluation: EvaluationConfig = EvaluationConfig()
+    """The metrics and gates."""
     serving: ServingConfig = ServingConfig()
+    """The answers of the exported model."""
     pipeline: PipelineConfig = PipelineConfig()
+    """The pipeline's folders and checks."""
 
     @property
     def retrieval(self) -> RetrievalTask | None:
@@ -54,45 +66,46 @@ class Config(Section):
 
     @property
     def trend(self) -> Trend | None:
-        """What the retrieval score knows of what is popular now; None where it has no trend."""
+        """The recent popularity in the retrieval score; None if it is off, or if there are no times or no retrieval
+        task."""
         is_possible = self.data.interactions.time is not None and self.retrieval is not None
         return self.features.trend if self.features.trend.days and is_possible else None
 
     @property
     def clock_features(self) -> tuple[str, ...]:
-        """The context features, by their names in the examples, that are read from the events' own time."""
+        """The context features that are derived from the events' own time, by their names in the examples."""
         time = self.data.interactions.time
-        own = (f for f in self.features.context if isinstance(f, Time) and f.source == time)
+        own = (f for f in self.features.context if f.value_kind == "time" and f.source == time)
         return tuple(feature_names.context_feature(f.name) for f in own)
 
     @property
     def has_order(self) -> bool:
-        """Whether a user's events follow each other: they have times, or their rows stand in an order that counts."""
+        """Whether a user's events are ordered, by their times or by their rows."""
         return self.data.interactions.time is not None or self.split.ties == "rows"
 
     @property
     def ranking(self) -> dict[str, LabelledTask]:
-        """The ranking tasks, which score items, by name, in the file's order."""
+        """The ranking tasks, which score items, by name, in the order of the file."""
         return {n: t for n, t in self.tasks.items() if isinstance(t, LabelledTask)}
 
     @property
     def multiclass(self) -> dict[str, MulticlassTask]:
-        """The multiclass tasks by name, in the file's order."""
+        """The multiclass tasks by name, in the order of the file."""
         return {n: t for n, t in self.tasks.items() if isinstance(t, MulticlassTask)}
 
     @property
     def events(self) -> dict[str, AnyEventTask]:
-        """The ranking and the multiclass tasks by name, in the file's order."""
+        """The ranking and the multiclass tasks by name, in the order of the file."""
         return {n: t for n, t in self.tasks.items() if isinstance(t, EventTask)}
 
     @property
     def sessions(self) -> dict[str, str]:
-        """The column of the sessions by the name of the listwise task that has one."""
+        """The session columns by the name of the listwise task that has one."""
         return {n: t.session for n, t in self.tasks.items() if isinstance(t, ListwiseTask) and t.session is not None}
 
     @property
     def label_features(self) -> tuple[str, ...]:
-        """The examples' float features that tasks are trained with: labels and weights, one value for each event."""
+        """The names of labels and weights in the examples, floats with one value for each event."""
         return tuple(self._label_features())
 
     def _label_features(self) -> Iterator[str]:
@@ -103,12 +116,12 @@ class Config(Section):
 
     @property
     def has_approximate_index(self) -> bool:
-        """Whether the served search may miss an item that it should find."""
+        """Whether the served search is approximate."""
         return self.retrieval is not None and self.serving.index != "exact"
 
     @property
     def evaluates_cold_items(self) -> bool:
-        """Whether targets that training never saw are ranked by themselves too."""
+        """Whether targets without train events are also ranked among each other."""
         is_asked = self.evaluation.cold_items or self.split.cold_items is not None
         return is_asked and self.retrieval is not None
 

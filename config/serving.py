@@ -1,4 +1,4 @@
-"""What the exported model answers."""
+"""The exported model's answers, and where the pipeline writes."""
 
 import re
 from typing import Annotated, Literal
@@ -10,21 +10,21 @@ from config.evaluation import DriftConfig, SkewConfig
 
 
 class InfraConfig(Section):
-    """Infra validation: a server loads the candidate model and answers before the model may be pushed."""
+    """Infra validation: a server loads the candidate model and answers requests before the model may be pushed."""
 
     requests: int = Field(default=16, gt=0)
-    """Examples of the eval split that the candidate must answer."""
+    """The number of examples of the eval split that the candidate must answer."""
     binary: str | None = None
-    """TensorFlow Serving's `tensorflow_model_server`, a path or a name on the PATH of the machine that validates.
-    Missing, as `image` too: this project's embedded server."""
+    """TensorFlow Serving's `tensorflow_model_server`, as a path or a name on the PATH of the validating machine. If
+    `image` is missing too, this project's embedded server is used."""
     image: str | None = Field(default=None, pattern=r"^[A-Za-z0-9]")
-    """A container image with TensorFlow Serving, such as `tensorflow/serving`; Docker runs it."""
+    """A container image with TensorFlow Serving, such as `tensorflow/serving`, which Docker runs."""
     latency_requests: int = Field(default=100, gt=0)
-    """Requests whose latency is measured, one after the other, after the candidate has answered all others."""
+    """The number of sequential requests whose latency is measured after the candidate has answered all others."""
     max_p50_ms: float | None = Field(default=None, gt=0)
-    """A candidate whose median latency is longer is not blessed."""
+    """The maximum median latency of a candidate, in milliseconds."""
     max_p99_ms: float | None = Field(default=None, gt=0)
-    """A candidate whose latency's 99th percentile is longer is not blessed."""
+    """The maximum 99th percentile of a candidate's latency, in milliseconds."""
 
     @model_validator(mode="after")
     def _one_server(self) -> "InfraConfig":
@@ -37,83 +37,91 @@ class InfraConfig(Section):
 
 
 class DiversityConfig(Section):
-    """Answers of unlike items: of the best by utility some are chosen, one after the other.
+    """Diversifies answers: items are selected one by one from a shortlist of the best by utility.
 
-    A request may bring `diversity` in [0, 1]: 0 orders by utility alone, 1 by unlikeness alone (Carbonell & Goldstein,
-    "The Use of MMR, Diversity-Based Reranking for Reordering Documents and Producing Summaries", 1998), with the
-    utility scaled to [0, 1] over the shortlist and the cosine of candidate embeddings as similarity.
+    A request may set `diversity` in [0, 1]: 0 ranks by utility alone, 1 by dissimilarity alone (Carbonell & Goldstein,
+    "The Use of MMR, Diversity-Based Reranking for Reordering Documents and Producing Summaries", 1998). Utility is
+    scaled to [0, 1] over the shortlist, and the similarity is the cosine of candidate embeddings.
     """
 
     shortlist: int = Field(default=100, gt=0)
-    """The best items, out of which an answer is chosen; a request's `k` where that is more."""
+    """The number of best items that an answer is selected from; at least a request's `k`."""
     weight: float = Field(default=0.0, ge=0, le=1)
-    """The diversity of requests that do not say."""
+    """The diversity of requests that set none."""
     caps: dict[str, Annotated[int, Field(ge=0)]] = Field(default_factory=dict)
-    """Attribute (the name of an item feature) -> the number of items of an answer that may share a value of it; 0: any
-    number. A request's `cap_<attribute>` takes its place. An item without the attribute is not counted. Where the
-    shortlist holds too few that may be chosen, the answer is shorter."""
+    """Attribute (the name of an item feature) -> the maximum number of items in an answer that share a value of it; 0:
+    no maximum. A request's `cap_<attribute>` overrides it. Items without the attribute are not counted. An answer is
+    shorter if the shortlist has too few items."""
 
 
 class ServingConfig(Section):
-    """The `recommend` signature's behaviour, and where pushed versions go."""
+    """The behaviour of the `recommend` signature, and where versions are pushed."""
 
     model_name: str = "recommender"
-    """Of the folder of versions, and what clients and URLs name: letters, digits, `_`, `-` and `.`, none of them first
-    but a letter, a digit or `_`."""
+    """The name of the folder of versions, and of the model in clients and URLs: letters, digits, `_`, `-` and `.`,
+    starting with a letter, a digit or `_`."""
     folder: str | None = None
-    """Where versions are pushed; `<pipeline.root>/serving/<model_name>` when missing."""
+    """The folder that versions are pushed to. Defaults to `<pipeline.root>/serving/<model_name>`."""
     candidates: int = Field(default=200, gt=0)
-    """Items that retrieval hands to the ranking tasks."""
+    """The number of items that are retrieved for the ranking tasks."""
     default_k: int = Field(default=10, gt=0)
+    """The length of answers to requests without `k`."""
     max_k: int = Field(default=1000, gt=0)
+    """The maximum `k` of a request."""
     max_candidates: int = Field(default=10_000, ge=64)
-    """Candidates of one request of `rank` and `explain`, items of one call of `embed_candidate`, and values of a
-    request's `allow_item_id` or of one of its filters. More are refused (INVALID_ARGUMENT); so below."""
+    """The maximum number of candidates of a request of `rank` and `explain`, of items in a call of `embed_candidate`,
+    and of values in a request's `allow_item_id` or in one of its filters. Requests above this limit and those below are
+    refused (INVALID_ARGUMENT)."""
     max_exclusions: int = Field(default=10_000, ge=64)
-    """Values of a request's `exclude_item_id`. Of a longer history the newest so many events are excluded."""
+    """The maximum number of values of a request's `exclude_item_id`. Of a longer history, the newest events up to this
+    number are excluded."""
     max_rows: int = Field(default=1024, ge=64)
-    """Requests of one call. A server that joins calls needs no fewer than its `max_batch_size`."""
+    """The maximum number of requests in a call. At least the `max_batch_size` of a server that batches calls."""
     exclude_history: bool = True
-    """Never recommend what the request's history holds."""
+    """Whether items of the request's history are excluded from the answer."""
     utility: dict[str, float] = Field(default_factory=dict)
-    """Task name -> weight in the score that orders the answer. Missing: the retrieval task alone, or the sum
-    of the ranking tasks where there is none. Pairwise and listwise scores have no bounds: weigh them by what a
-    difference of one means (`bpr`: e times the odds of being preferred). Multiclass tasks score no items."""
+    """Task name -> weight in the score that orders the answer. Defaults to the retrieval task alone, or to the sum of
+    the ranking tasks if there is none. Pairwise and listwise scores are unbounded, so weigh them by the meaning of a
+    difference of one (`bpr`: e times the odds of being preferred). Multiclass tasks do not score items."""
     allow_list: bool = False
-    """Requests may bring `allow_item_id`: only these items are recommended."""
+    """Whether requests may set `allow_item_id`: only these items are recommended."""
     filters: tuple[str, ...] = ()
-    """Names of item features whose raw values requests may ask for: of `categorical` and `multi_valued` ones any of the
-    values in `filter_<name>`, of `numeric` and `time` ones those from `min_<name>` to `max_<name>`, both included. An
-    item without a value does not fit. Filtered requests are answered by an exact search, whatever `index` is."""
+    """Names of item features that requests may filter by, on their raw values: `filter_<name>` matches any of its
+    values for `categorical` and `multi_valued` features, `min_<name>` and `max_<name>` are inclusive bounds of
+    `numeric` and `time` features. Items without a value do not match. Filtered requests are answered by an exact
+    search, whatever `index` is."""
     diversity: DiversityConfig | None = None
-    """Off when missing."""
+    """Defaults to none."""
     snapshot: bool = False
-    """The model holds the newest `model.history.max_events` positive events of each user in the data that it is fitted
-    to, and the user's features: a request that brings a user id and no history is answered as if it had brought these.
-    They are personal data inside the model. Users below `model.user_min_count` are not held."""
+    """Whether the model contains the newest `model.history.max_events` positive events of each user in the data that it
+    is fitted to, and the user's features: a request with a user id and no history is answered as if it had sent these.
+    They are personal data inside the model. Users below `model.user_min_count` are not included."""
     explained_events: int = Field(default=5, gt=0)
-    """Events that `explain` names for an item."""
+    """The number of events that `explain` returns for an item."""
     index: Literal["exact", "int8", "ivf"] = "exact"
-    """How the best candidates are found. `exact`: every item is scored. `int8`: every item is scored in 8 bits, the
-    best again exactly. `ivf` (Jégou et al. 2011, "Product quantization for nearest neighbor search"): of many small
-    partitions only the nearest are searched so. Scores are exact in all. Where another is faster at the recall that is
-    wanted (fewer than 65,536 items, embeddings that cannot be partitioned), that takes its place."""
+    """How the best candidates are found. `exact`: every item is scored. `int8`: every item is scored in 8 bits, and the
+    best again exactly. `ivf` (Jégou et al. 2011, "Product quantization for nearest neighbor search"): only the nearest
+    of many small partitions are searched, likewise in 8 bits. The returned scores are always exact. If another index is
+    faster at the target recall (below 65,536 items, or for embeddings that do not cluster), it is used instead."""
     recall_target: float = Field(default=0.98, gt=0, le=1)
-    """The share of the exact search's best 100 that `int8` and `ivf` are to find; `probes` and `shortlist` are chosen
-    for it on queries of the eval split. The gate metric `index_recall@100` says what they find of the served model."""
+    """The share of the exact search's best 100 that `int8` and `ivf` should find; `probes` and `shortlist` are chosen
+    for it on queries of the eval split. The gate metric `index_recall@100` measures the recall of the served model."""
     partitions: int | None = Field(default=None, gt=0)
-    """Of `ivf`. Missing: eight times the square root of the number of items, at most a 64th of that number."""
+    """`ivf`: the number of partitions. Defaults to eight times the square root of the number of items, at most a 64th
+    of that number."""
     probes: int | None = Field(default=None, gt=0)
-    """Partitions of average size that `ivf` searches."""
+    """`ivf`: the number of partitions of average size that are searched."""
     shortlist: int | None = Field(default=None, gt=0)
-    """Candidates that `int8` and `ivf` score exactly for the best 100, and in proportion for more."""
+    """`int8`, `ivf`: the number of candidates that are scored exactly for the best 100, and in proportion for more."""
     tables: Literal["float32", "int8"] = "float32"
-    """How the exported tables of ids' and features' vectors are stored: `int8`, 8 bits a number and a scale for each
-    row, a quarter of the bytes (Jacob et al., "Quantization and Training of Neural Networks", 2018). The index keeps
-    its own copy of the candidates, as `index` says."""
+    """How the exported embedding tables of ids and features are stored. `int8`: 8 bits per number and a scale per row,
+    a quarter of the bytes (Jacob et al., "Quantization and Training of Neural Networks", 2018). The index has its own
+    copy of the candidates, as `index` says."""
     teaches: bool = False
-    """The exported model holds what `training.distillation` asks of a teacher; no signature, and larger by a graph."""
+    """Whether the exported model contains what `training.distillation` needs of a teacher: not a signature, but another
+    graph."""
     infra: InfraConfig = InfraConfig()
+    """Infra validation."""
 
     @field_validator("model_name")
     @classmethod
@@ -132,12 +140,12 @@ class ServingConfig(Section):
 
     @property
     def is_diverse(self) -> bool:
-        """Whether a request that does not say is answered in another order than that of utility."""
+        """Whether a request that sets no diversity is ordered otherwise than by utility."""
         return self.diversity is not None and self.diversity.weight > 0
 
     @property
     def attributes(self) -> tuple[str, ...]:
-        """The item features whose raw values the exported model holds."""
+        """The item features whose raw values the exported model contains."""
         return tuple(dict.fromkeys([*self.filters, *self.caps]))
 
     @model_validator(mode="after")
@@ -151,24 +159,25 @@ class ServingConfig(Section):
 
 
 class PipelineConfig(Section):
-    """Where the pipeline keeps its things."""
+    """Where the pipeline writes, and what it checks."""
 
     root: str = "runs"
-    """Artifacts, metadata, logs and pushed models go to `<root>/<name>/`."""
+    """Artifacts, metadata, logs and pushed models are written to `<root>/<name>/`."""
     beam: tuple[str, ...] = (
         "--runner=DirectRunner",
         "--direct_running_mode=in_memory",
         "--direct_num_workers=1",
         "--sdk_container_image=none",
     )
-    """Beam pipeline options. Where no image is named, TFX packs itself into an archive for every component that uses
-    Beam, which takes seconds each time; workers in this process need neither."""
+    """Beam pipeline options. Without an image option, TFX packages itself for every component that uses Beam, which
+    takes seconds each time; workers in this process do not need that."""
     cache: bool = True
+    """Whether components whose inputs, code and configuration are unchanged are not run again."""
     schema_file: str | None = None
-    """A curated TFDV schema (pbtxt); inferred from the data when missing."""
+    """A curated TFDV schema (pbtxt). Defaults to a schema that is inferred from the data."""
     stop_on_anomalies: bool = True
-    """Whether examples that do not fit the schema stop the run, before Transform. `false`: they are reported only."""
+    """Whether examples that violate the schema stop the run, before Transform. `false`: they are only reported."""
     drift: DriftConfig | None = None
-    """Off when missing."""
+    """Defaults to no comparison."""
     skew: SkewConfig | None = None
-    """Off when missing."""
+    """Defaults to no comparison."""

@@ -8,17 +8,17 @@ from config.base import Method, Section
 
 
 class UpdateRule(Section):
-    """An optimizer's rule and its peak rate."""
+    """An optimizer and its peak learning rate."""
 
     name: Literal["adamw", "adam", "adagrad", "sgd"] = "adamw"
-    """AdamW (Loshchilov and Hutter, "Decoupled Weight Decay Regularization", 2019), Adam (Kingma and Ba, 2015),
-    Adagrad (Duchi, Hazan and Singer, 2011) or stochastic gradient descent."""
+    """AdamW (Loshchilov and Hutter, "Decoupled Weight Decay Regularization", 2019), Adam (Kingma and Ba, 2015), Adagrad
+    (Duchi, Hazan and Singer, 2011) or stochastic gradient descent."""
     learning_rate: float = Field(default=4e-3, gt=0)
-    """The peak, after the warm-up."""
+    """The peak learning rate, after the warm-up."""
     momentum: float = Field(default=0.0, ge=0, lt=1)
-    """Of `sgd` only: the share of the step before that each step keeps."""
+    """`sgd` only: the share of the previous step that each step keeps."""
     nesterov: bool = False
-    """`sgd` with momentum: the gradient is taken to be one step ahead (Sutskever et al., "On the importance of
+    """`sgd` with momentum: whether the gradient is taken one step ahead (Sutskever et al., "On the importance of
     initialization and momentum in deep learning", 2013)."""
 
     @model_validator(mode="after")
@@ -31,36 +31,38 @@ class UpdateRule(Section):
 
 
 class PlateauConfig(Section):
-    """When the rate of the schedule `plateau` falls."""
+    """When the schedule `plateau` reduces the learning rate."""
 
     metric: str = "loss"
-    """Of the eval split, as `early_stopping.metric` names them."""
+    """A metric of the eval split, as in `early_stopping.metric`."""
     patience: int = Field(default=2, ge=1)
-    """The epochs without a better metric after which the rate falls; then so many begin anew."""
+    """The number of epochs without a better metric after which the rate is reduced and the count starts anew."""
     factor: float = Field(default=0.5, gt=0, lt=1)
-    """What the rate is multiplied by."""
+    """The factor by which the rate is reduced."""
 
 
 class OptimizerConfig(UpdateRule):
-    """The optimizer and its learning rate's schedule."""
+    """The optimizer and its learning rate schedule."""
 
     embeddings: UpdateRule | None = None
-    """Another rule for embedding tables, by TFRS's composite optimizer; the schedule and the clipping are common. The
-    Wide & Deep pattern: `{name: adagrad, learning_rate: 0.1}`. Missing: one optimizer for all weights."""
+    """Another rule for embedding tables, by TFRS's composite optimizer; schedule and clipping are shared. The Wide &
+    Deep pattern is `{name: adagrad, learning_rate: 0.1}`. Defaults to one optimizer for all weights."""
     warmup_steps: int = Field(default=50, ge=0)
+    """The number of steps over which the learning rate rises from 0 to its peak."""
     schedule: Literal["constant", "linear", "cosine", "exponential", "plateau"] = "linear"
-    """After the warm-up: constant; down to zero at the last step (`linear`; `cosine`, Loshchilov and Hutter, "SGDR",
-    2017); down by the same factor at every step (`exponential`); or less wherever the eval split sees no progress
-    (`plateau`)."""
+    """The learning rate after the warm-up. `constant`: the peak. `linear`: falls to zero at the last step. `cosine`:
+    likewise, along a cosine (Loshchilov and Hutter, "SGDR", 2017). `exponential`: falls by the same factor at every
+    step. `plateau`: falls when the metric on the eval split no longer improves."""
     final_share: float = Field(default=0.01, gt=0, lt=1)
-    """`exponential`: the last step's rate as a share of the peak."""
+    """`exponential`: the rate at the last step as a share of the peak."""
     plateau: PlateauConfig = PlateauConfig()
+    """The parameters of `plateau`."""
     weight_decay: float = Field(default=0.01, ge=0)
-    """Of embeddings, where `adamw` trains them."""
+    """The weight decay of embeddings that are trained by `adamw`."""
     dense_weight_decay: float = Field(default=0.0, ge=0)
-    """Of all other weights but biases and scales, where `adamw` trains them."""
+    """The weight decay of all other weights but biases and scales that are trained by `adamw`."""
     clip_norm: float = Field(default=5.0, gt=0)
-    """Of all gradients together."""
+    """The maximum global norm of all gradients."""
 
     @model_validator(mode="after")
     def _dense_weights_decay_by_adamw(self) -> Self:
@@ -70,64 +72,64 @@ class OptimizerConfig(UpdateRule):
 
 
 class BalancingConfig(Method):
-    """How the tasks' losses are weighted against each other; the method's name alone may stand for it.
+    """How the tasks' losses are weighted against each other. The section may be written as the method's name alone.
 
-    With every method a task's own `weight` stays the factor of its balanced loss: its priority.
+    With every method a task's own `weight` remains a factor of its balanced loss: its priority.
     """
 
     method: Literal["fixed", "uncertainty", "gradnorm", "pcgrad", "dwa"] = "fixed"
-    """`fixed`: by the tasks' weights alone. `uncertainty`: learned noise of each task (Kendall et al., 2018).
-    `gradnorm`: equal gradient norms, more for tasks that learn slowly (Chen et al., 2018). `pcgrad`: conflicting
-    gradients are projected off each other (Yu et al., 2020). `dwa`: by how fast each loss fell in the last epochs
-    (Liu et al., 2019)."""
+    """`fixed`: by the tasks' weights alone. `uncertainty`: by a learned noise of each task (Kendall et al., 2018).
+    `gradnorm`: to equal gradient norms, greater for tasks that learn slowly (Chen et al., 2018). `pcgrad`: conflicting
+    gradients are projected onto each other's normal plane (Yu et al., 2020). `dwa`: by the rate at which each loss fell
+    in the last epochs (Liu et al., 2019)."""
     asymmetry: float = Field(default=1.5, ge=0)
-    """`gradnorm`: the paper's alpha, how strongly tasks that learn slowly are favoured."""
+    """`gradnorm`: the paper's alpha, by which tasks that learn slowly are favoured."""
     learning_rate: float = Field(default=0.025, gt=0)
-    """`gradnorm`: of the weights."""
+    """`gradnorm`: the learning rate of the weights."""
     temperature: float = Field(default=2.0, gt=0)
-    """`dwa`: the higher, the more alike the weights."""
+    """`dwa`: higher temperatures give more equal weights."""
 
 
 class HidingConfig(Section):
-    """The shares of what training hides of its windows, so that the model learns what to make of a request without it.
+    """The shares of training inputs that are hidden, so that the model learns to answer requests without them.
 
-    A part is hidden as a request leaves it out: its values are unknown or missing. In half of the windows each part is
-    drawn for itself, in the others all are drawn together, so that the model also meets what a request of a user and
-    items alone says: the least of the shares, and a half of that.
+    A part is hidden in the form in which a request omits it: its values are unknown or missing. In half of the windows
+    the parts are drawn independently. In the others one draw decides about all of them, so that in half of the lowest
+    share of windows all parts are hidden, and the model learns from a user and items alone.
     """
 
     times: float = Field(default=0.1, ge=0, lt=1)
-    """The windows without the times of the history's events, and without the context features that are read from
-    them."""
+    """The share of windows without the times of the history's events, and without the context features that are derived
+    from them."""
     request_time: float = Field(default=0.1, ge=0, lt=1)
-    """The positions without the time since the event before them, and without their own context features that are read
-    from the time. What is popular stays that of the event's own day."""
+    """The share of positions without the time since the event before them, and without their own context features that
+    are derived from the time. Recent popularity remains that of the event's own day."""
     outcomes: float = Field(default=0.1, ge=0, lt=1)
-    """The windows without the outcome features of the history's events."""
+    """The share of windows without the outcome features of the history's events."""
     context: float = Field(default=0.1, ge=0, lt=1)
-    """The windows without the context features of the history's events; and the positions without their own."""
+    """The share of windows without the context features of the history's events, and of positions without their own."""
     user: float = Field(default=0.1, ge=0, lt=1)
-    """The positions without the user's features."""
+    """The share of positions without the user's features."""
     user_id: float = Field(default=0.05, ge=0, lt=1)
-    """The positions without the user's id: what they teach is what a user whom training has not seen is told."""
+    """The share of positions without the user's id, from which the representation of unknown users is learned."""
 
 
 class PruningConfig(Section):
-    """The smallest weights of the dense layers become zero, step by step (Zhu and Gupta, "To prune, or not to prune:
+    """Sets the smallest weights of the dense layers to zero, step by step (Zhu and Gupta, "To prune, or not to prune:
     exploring the efficacy of pruning for model compression", 2017).
 
-    After a share p of the way from `start` to `end` the share (1 - (1 - p)^3) `sparsity` of every kernel is zero. What
-    is zero stays zero. Embeddings, biases and scales are left alone.
+    At a share p of the way from `start` to `end`, the share (1 - (1 - p)^3) `sparsity` of every kernel is zero. Pruned
+    weights stay zero. Embeddings, biases and scales are not pruned.
     """
 
     sparsity: float = Field(default=0.5, gt=0, lt=1)
-    """The share of each kernel's weights that is zero in the end."""
+    """The final share of zeros in each kernel."""
     start: float = Field(default=0.2, ge=0, lt=1)
-    """The first pruning, as a share of the training's steps."""
+    """The first pruning, as a share of the training steps."""
     end: float = Field(default=0.8, gt=0, lt=1)
-    """The last pruning; the steps after it train what is left."""
+    """The last pruning, as a share of the training steps; the steps after it train the remaining weights."""
     every_steps: int = Field(default=50, ge=1)
-    """Steps between two prunings."""
+    """The number of steps between two prunings."""
 
     @model_validator(mode="after")
     def _ends_after_the_start(self) -> "PruningConfig":
@@ -137,97 +139,102 @@ class PruningConfig(Section):
 
 
 class DistillationConfig(Section):
-    """A small model learns from a big one's soft answers beside the labels (Hinton, Vinyals and Dean, "Distilling the
-    Knowledge in a Neural Network", 2015; for retrieval: Tang and Wang, "Ranking Distillation", 2018).
+    """Trains a small model on the soft predictions of a larger one beside the labels (Hinton, Vinyals and Dean,
+    "Distilling the Knowledge in a Neural Network", 2015; for retrieval: Tang and Wang, "Ranking Distillation", 2018).
 
-    Retrieval: the cross-entropy with the teacher's softmax over a sample of items. Multiclass tasks: with its classes.
-    Other tasks: the squared difference of the scores before any link (Ba and Caruana, "Do Deep Nets Really Need to be
-    Deep?", 2014). Tasks are matched by name.
+    The losses are, for retrieval, the cross-entropy with the teacher's softmax over a sample of items; for multiclass
+    tasks, that over the classes; for other tasks, the squared difference of the scores before any link (Ba and Caruana,
+    "Do Deep Nets Really Need to be Deep?", 2014). Tasks are matched by name.
     """
 
     teacher: str
-    """A SavedModel that was exported with `serving.teaches`, or a folder of pushed versions, of which the newest
-    counts. It should know the same items in the same order: trained on the same data."""
+    """A SavedModel that was exported with `serving.teaches`, or a folder of pushed versions, of which the newest is
+    used. It has to know the same items in the same order, so it has to be trained on the same data."""
     weight: float = Field(default=1.0, gt=0)
     """The factor of these losses beside the tasks' own."""
     temperature: float = Field(default=2.0, gt=0)
-    """What both models' scores are divided by in a softmax. The loss is multiplied by its square."""
+    """The temperature of both models' softmaxes. The loss is multiplied by its square."""
     samples: int = Field(default=256, gt=0)
-    """Items drawn by their train frequency, beside the batch's targets."""
+    """The number of items drawn by train frequency, beside the batch's targets."""
 
 
 Precision = Literal["float32", "mixed_bfloat16", "mixed_float16"]
 
 
 class EarlyStopping(Section):
-    """Stops when the metric on the eval split has not improved for `patience` epochs; the best weights are kept, of
-    epochs that differ by no more than noise (a quarter of the standard error) the last."""
+    """Stops training when the metric on the eval split has not improved for `patience` epochs, and keeps the best
+    weights. Of epochs that differ by no more than noise (a quarter of the standard error) the last is the best."""
 
     metric: str | None = None
-    """Missing: `ndcg@K` of the greatest K of `evaluation.ks` where a task retrieves, since its loss turns worse long
-    before its order does; else `loss`. Averages are over a random sample of the eval users, warm and cold in their
-    shares. Of what is printed: `loss`, `<task>_loss`, `ndcg@10`,
-    `recall@10`, `hr@10`, `<task>/rmse`, `<task>/auc`, `<task>/accuracy`, `<task>/pairwise_accuracy`. `loss` sums the
-    losses by the tasks' configured weights, whatever the balancing."""
+    """One of the printed metrics: `loss`, `<task>_loss`, `ndcg@10`, `recall@10`, `hr@10`, `<task>/rmse`, `<task>/auc`,
+    `<task>/accuracy`, `<task>/pairwise_accuracy`. Defaults to `ndcg@K` for the greatest K of `evaluation.ks` if there
+    is a retrieval task, since its loss rises long before its ranking gets worse, and to `loss` otherwise. Metrics are
+    averages over a random sample of the eval users, warm and cold in proportion. `loss` is the sum of the losses by the
+    tasks' configured weights, whatever the balancing."""
     patience: int | None = Field(default=None, ge=1)
-    """Missing: half of the training's epochs, 5 at least. While the learning rate is high a training may be worse for
-    some epochs than it was before, and better again once the rate falls."""
+    """The number of epochs without an improvement. Defaults to half of the training's epochs, but at least 5: while the
+    learning rate is high, metrics may get worse for some epochs and improve once it falls."""
 
     task_patience: int | None = Field(default=3, ge=1)
-    """Beside retrieval a task is often learned by heart while the rest still learns. When its own eval loss has not
-    improved for so many epochs its gradient ends at its head, which goes on following the towers that the other tasks
-    train. `null`: all tasks train what they share to the end."""
+    """The number of epochs without an improvement of a task's own eval loss after which its gradient no longer reaches
+    the shared layers; its head is still trained. Ranking tasks often overfit while retrieval still improves. `null`:
+    all tasks train the shared layers to the end."""
 
     def patience_in(self, epochs: int) -> int:
-        """The epochs without an improvement after which a training of so many epochs stops."""
+        """Returns the patience in a training of so many epochs."""
         return self.patience or max(epochs // 2, 5)
 
 
 class AveragingConfig(Section):
-    """An exponential moving average of the weights is what is evaluated and exported (Polyak and Juditsky,
-    "Acceleration of Stochastic Approximation by Averaging", 1992)."""
+    """Evaluates and exports an exponential moving average of the weights (Polyak and Juditsky, "Acceleration of
+    Stochastic Approximation by Averaging", 1992)."""
 
     decay: float = Field(default=0.999, gt=0, lt=1)
-    """The share of the average that each step keeps; less in the first steps, (1 + t) / (10 + t) after step t."""
+    """The share of the average that each step keeps, at most (1 + t) / (10 + t) after step t."""
 
 
 class TrainingConfig(Section):
-    """The length of training, its batches and where it runs."""
+    """The length of training, its batches and its devices."""
 
     epochs: int | None = Field(default=None, gt=0)
-    """Missing: 16, or as many as take 10,000 steps where these are fewer, but 5 at least: a large log has learned what
-    there is to learn long before its sixteenth pass."""
+    """Defaults to 16, or to as many as take 10,000 steps if these are fewer, but at least 5."""
     max_steps: int | None = Field(default=None, gt=0)
-    """Ends training sooner."""
+    """The maximum number of steps."""
     batch_size: int | None = Field(default=None, gt=0)
-    """Windows in the global batch, whatever the number of replicas. Missing: windows of like length stand together, as
-    many as hold about 800 targets, but at most 1,024, at least 16, and at least 100 batches in an epoch."""
+    """The number of windows in the global batch, whatever the number of replicas. By default, windows of similar length
+    are batched together, with about 800 targets but between 16 and 1,024 windows in a batch, and at least 100 batches
+    in an epoch."""
     optimizer: OptimizerConfig = OptimizerConfig()
+    """The optimizer."""
     balancing: BalancingConfig = BalancingConfig()
+    """The balancing of the tasks' losses."""
     averaging: AveragingConfig | None = None
+    """The averaging of weights. Defaults to none."""
     hide: HidingConfig | None = HidingConfig()
-    """What is hidden at random, so that requests may leave it out. `null`: nothing is."""
+    """The inputs that are hidden at random, so that requests may omit them. `null`: none."""
     early_stopping: EarlyStopping | None = EarlyStopping()
-    """`null`: every epoch is trained and the last weights are kept. So they are without an eval split to look at, where
-    `fit_on` holds it, and with `pruning`, which reaches its share late."""
+    """`null`: all epochs are trained and the last weights are kept. The same holds without an eval split, if `fit_on`
+    includes it, and with `pruning`, which reaches its sparsity late."""
     pruning: PruningConfig | None = None
-    """Sets the smallest weights of the dense layers to zero. Off when missing."""
+    """The pruning of dense layers. Defaults to none."""
     distillation: DistillationConfig | None = None
-    """Learns from another model's answers too. Off when missing."""
+    """The distillation of another model. Defaults to none."""
     precision: Precision = "float32"
     """`mixed_bfloat16` (CPUs with AVX512-BF16 or AMX), `mixed_float16` (GPUs of compute capability 7.0, with loss
-    scaling): matrix products of training in 16 bits, weights in 32 (Micikevicius et al., "Mixed Precision Training",
-    2018). Where no device computes in it, training says so and goes on in float32. What is exported is float32."""
+    scaling): 16-bit matrix products in training, with 32-bit weights (Micikevicius et al., "Mixed Precision Training",
+    2018). On other devices training reports this and continues in float32. The exported model is float32."""
     strategy: Literal["one_device", "mirrored", "multi_worker"] = "one_device"
-    """`mirrored`: all GPUs of a machine, or `replicas` logical CPUs. `multi_worker`: the machines that the environment
-    variable `TF_CONFIG` names, with their GPUs, or their CPUs as one device each: the chief runs the pipeline, the
-    others `tfx_runner.py worker`. The same global batches give the same losses and weights with each."""
+    """`mirrored`: all GPUs of a machine, or `replicas` logical CPUs. `multi_worker`: the machines in the environment
+    variable `TF_CONFIG`, with their GPUs, or their CPUs as one device each; the chief runs the pipeline, the others
+    `tfx_runner.py worker`. The same global batches give the same losses and weights with each strategy."""
     replicas: int | None = Field(default=None, gt=1)
-    """`mirrored` without a GPU: so many logical CPU devices. All GPUs when missing."""
+    """The number of logical CPU devices of `mirrored` without a GPU. Defaults to all GPUs."""
     fit_on: tuple[Literal["train", "eval"], ...] = ("train",)
-    """`[train, eval]` refits the final model on everything but test."""
+    """The splits that the model is trained on. `[train, eval]` fits a final model on everything but test."""
     seed: int = 42
+    """The seed of initial weights, shuffling, dropout and sampling."""
     checkpoint_every_epochs: int = Field(default=1, gt=0)
+    """The number of epochs between two checkpoints."""
 
     @model_validator(mode="after")
     def _scales_what_gradnorm_does_not_compare(self) -> "TrainingConfig":
@@ -254,5 +261,5 @@ class TrainingConfig(Section):
 
     @property
     def stopping(self) -> EarlyStopping | None:
-        """`early_stopping` where the eval split is not trained on and nothing is pruned."""
+        """`early_stopping`, or None if the eval split is trained on or weights are pruned."""
         return None if "eval" in self.fit_on or self.pruning is not None else self.early_stopping

@@ -14,17 +14,18 @@ class Parameter(Section):
     """The values that a key may take: `choices`, or all between `min` and `max`."""
 
     choices: tuple[bool | int | float | str, ...] = ()
-    """All of one type."""
+    """The possible values, all of one type."""
     min: int | float | None = None
+    """The lower end of a range."""
     max: int | float | None = None
-    """Both whole: whole numbers are drawn."""
+    """The upper end of a range. If both ends are integers, integers are drawn."""
     scale: Literal["linear", "log"] = "linear"
-    """How numbers between `min` and `max` are drawn."""
+    """The scale on which numbers between `min` and `max` are drawn uniformly."""
 
     @field_validator("choices", mode="before")
     @classmethod
     def _numbers(cls, values: Any) -> Any:
-        """YAML reads 1e-3 as text."""
+        """Reads numbers such as 1e-3, which are text in YAML."""
         if not isinstance(values, list | tuple):
             return values
         read = [float(v) if isinstance(v, str) and _POWER.fullmatch(v) else v for v in values]
@@ -51,18 +52,21 @@ class Parameter(Section):
 
 
 class TunerConfig(Section):
-    """A search by KerasTuner in a component before the Trainer, which then trains with the best values found."""
+    """A search by KerasTuner in a component before the Trainer, which then trains with the best values."""
 
     parameters: dict[str, Parameter] = Field(min_length=1)
-    """By dotted key of `model`, `tasks` or `training`, where only the Trainer reads it:
-    `training.optimizer.learning_rate: {min: 0.001, max: 0.02, scale: log}`."""
+    """By dotted key of `model`, `tasks` or `training`, if only the Trainer reads it: `training.optimizer.learning_rate:
+    {min: 0.001, max: 0.02, scale: log}`."""
     objective: str = "loss"
-    """A metric of the eval split, as `training.early_stopping.metric` names them. A loss only where no parameter
-    changes what it is made of, such as a task's weight."""
+    """A metric of the eval split, as in `training.early_stopping.metric`. A loss only if no parameter changes its
+    definition, as a task's weight does."""
     trials: int = Field(default=10, ge=1)
+    """The number of trainings."""
     algorithm: Literal["random", "bayesian"] = "random"
-    """`random` (Bergstra and Bengio, "Random Search for Hyper-Parameter Optimization", 2012) or `bayesian`, a Gaussian
-    process (Snoek, Larochelle and Adams, "Practical Bayesian Optimization of Machine Learning Algorithms", 2012)."""
+    """`random` (Bergstra and Bengio, "Random Search for Hyper-Parameter Optimization", 2012) or `bayesian`, with a
+    Gaussian process (Snoek, Larochelle and Adams, "Practical Bayesian Optimization of Machine Learning Algorithms",
+    2012)."""
     epochs: int | None = Field(default=None, gt=0)
-    """Of each trial; those of `training` when missing."""
+    """The epochs of each trial. Defaults to those of `training`."""
     seed: int = 42
+    """The seed of the search."""

@@ -1,8 +1,7 @@
-"""YAML text within bounds: how deep it nests, how much its aliases stand for, and scalars that mean something.
+"""Parses YAML text within limits on nesting, on the size with its aliases expanded, and on scalars.
 
-A parser's events are counted before any tree is built of them. So a text of a few hundred bytes whose aliases stand
-for billions of values ("billion laughs") is refused at once, and nothing that walks the tree later can end in a
-recursion without end.
+A parser's events are counted before a tree is built. A text of a few hundred bytes whose aliases expand to billions of
+values ("billion laughs") is therefore rejected at once, and recursive functions on the tree are safe.
 """
 
 from typing import Any, Final
@@ -10,12 +9,12 @@ from typing import Any, Final
 import yaml
 
 MAX_BYTES: Final = 1 << 20
-"""Of a configuration file."""
+"""The maximum size of a configuration file."""
 _MAX_DEPTH: Final = 50
 _MAX_VALUES: Final = 10_000
-"""Each alias counts as all that it stands for."""
+"""The maximum number of values, with aliases expanded."""
 _CHARACTERS: Final = 100
-"""So many characters of a text count as one more value."""
+"""A text counts as one more value for each so many characters."""
 _LARGEST: Final = 2**63 - 1
 _KINDS: Final = {"bool": "a truth value", "null": "nothing", "int": "a number", "float": "a number"}
 
@@ -25,7 +24,7 @@ class YamlTextError(Exception):
 
 
 def compose(text: str, name: str) -> yaml.Node | None:
-    """The tree of the text with the lines of its nodes; None where it is empty. Raises `YamlTextError`."""
+    """Builds the tree of the text, with the lines of its nodes; None if it is empty. Raises `YamlTextError`."""
     try:
         _check_bounds(text)
         return yaml.compose(text, Loader=_Loader)
@@ -34,7 +33,7 @@ def compose(text: str, name: str) -> yaml.Node | None:
 
 
 def construct(root: yaml.Node | None, name: str) -> Any:
-    """The values of a tree of `compose`; what it merges (`<<`) is merged in the tree, too. Raises `YamlTextError`."""
+    """Returns the values of a tree of `compose`, and applies its merges (`<<`) to the tree. Raises `YamlTextError`."""
     try:
         return None if root is None else _Loader("").construct_document(root)
     except yaml.YAMLError as error:
@@ -42,23 +41,23 @@ def construct(root: yaml.Node | None, name: str) -> Any:
 
 
 def kind_of(node: yaml.Node) -> str | None:
-    """What a node stands for in words, where that is not text: `a truth value`; None for text and `<<`."""
+    """Describes a node that is not text, such as `a truth value`; None for text and `<<`."""
     tag = str(node.tag).rpartition(":")[2]
     return None if tag in ("str", "merge") else _KINDS.get(tag, f"a {tag}")
 
 
 class _RefusedError(yaml.MarkedYAMLError):
-    """It is YAML, but none that a configuration may hold."""
+    """The text is YAML, but exceeds the limits of a configuration."""
 
 
 class _Loader(yaml.SafeLoader):
-    """Refuses scalars that Python cannot hold or that no file name, float or UTF-8 text can, with their place."""
+    """Rejects scalars that Python, floats, UTF-8 text or file names cannot represent, with their position."""
 
     def construct_object(self, node: yaml.Node, deep: bool = False) -> Any:
         try:
             value = super().construct_object(node, deep)
         except (ValueError, TypeError, AttributeError, IndexError, OverflowError) as error:
-            raise _refused(node, f"{_short(node)} is no {str(node.tag).rpartition(':')[2]}") from error
+            raise _refused(node, f"{_short(node)} is not a valid {str(node.tag).rpartition(':')[2]}") from error
         if isinstance(value, int) and abs(value) > _LARGEST:
             raise _refused(node, f"{_short(node)} is beyond 64 bits: at most {_LARGEST}")
         if isinstance(value, str) and not _is_text(value):
@@ -67,10 +66,10 @@ class _Loader(yaml.SafeLoader):
 
 
 def _check_bounds(text: str) -> None:
-    """Raises `yaml.YAMLError` where the text nests too deep, or is too large with its aliases written out.
+    """Raises `yaml.YAMLError` if the text nests too deep, or is too large with its aliases expanded.
 
-    `sizes` and `depths` hold, for each anchor, how many values its node is and how deep it nests; None while it is
-    open. Both are kept up to date for all open nodes on a stack.
+    `sizes` and `depths` hold the number of values and the nesting of each anchor's node; None while it is open. Both
+    are kept on a stack for all open nodes.
     """
     sizes: dict[str, tuple[int, int] | None] = {}
     open_nodes: list[tuple[str | None, int]] = []
@@ -90,7 +89,7 @@ def _check_bounds(text: str) -> None:
         elif isinstance(event, yaml.AliasEvent):
             size = sizes.get(str(event.anchor), (1, 0))  # an unknown one is the composer's to refuse
             if size is None:
-                raise _refused(event, f"the alias *{event.anchor} stands inside what it stands for")
+                raise _refused(event, f"the alias *{event.anchor} refers to a value that contains it")
             total += size[0]
             depth = size[1]
             deepest[-1] = max(deepest[-1], depth)
@@ -104,7 +103,7 @@ def _check_bounds(text: str) -> None:
         if len(open_nodes) + depth > _MAX_DEPTH:
             raise _refused(event, f"the text nests more than {_MAX_DEPTH} levels deep here")
         if total > _MAX_VALUES:
-            raise _refused(event, f"the text is more than {_MAX_VALUES:,} values here, aliases written out")
+            raise _refused(event, f"the text is more than {_MAX_VALUES:,} values here, with its aliases expanded")
 
 
 def _refused(place: Any, problem: str) -> _RefusedError:
@@ -112,7 +111,7 @@ def _refused(place: Any, problem: str) -> _RefusedError:
 
 
 def _words(error: yaml.YAMLError, name: str) -> str:
-    """One line: place, problem, and what was being read."""
+    """Formats an error as one line: position, problem, and what was being read."""
     if isinstance(error, yaml.MarkedYAMLError) and error.problem:
         mark = error.problem_mark or error.context_mark
         place = f"{name}:{mark.line + 1}:{mark.column + 1}" if mark else name

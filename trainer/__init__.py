@@ -1,4 +1,4 @@
-"""Model features to a SavedModel: towers, tasks, training, export."""
+"""From model features to a SavedModel: towers, tasks, training, stacking, export."""
 
 import os
 

@@ -1,15 +1,19 @@
-"""What a training is told: the part of TFX's `FnArgs` that it reads, and that goes from one process to another."""
+"""The arguments of a training: the part of TFX's `FnArgs` that it reads, in a form that other processes can be sent."""
 
 import json
 from dataclasses import asdict, dataclass, fields
+from functools import cached_property
 from typing import Any
 
 from tfx.components.trainer.fn_args_utils import FnArgs
 
+from config import Config, parse_config
+from config.load import changed_config
+
 
 @dataclass(frozen=True)
 class RunArguments:
-    """See `FnArgs`, whose fields have the same names."""
+    """The fields of `FnArgs` with the same names."""
 
     train_files: list[str]
     eval_files: list[str]
@@ -21,14 +25,20 @@ class RunArguments:
 
     @classmethod
     def of(cls, fn_args: FnArgs) -> "RunArguments":
-        """Those of TFX."""
+        """Copies the fields of TFX's arguments."""
         return cls(**{field.name: getattr(fn_args, field.name) for field in fields(cls)})
 
     @classmethod
     def from_json(cls, text: str) -> "RunArguments":
-        """The arguments that `to_json` wrote."""
+        """Reads what `to_json` wrote."""
         return cls(**json.loads(text))
 
     def to_json(self) -> str:
-        """The arguments as text."""
+        """Writes the arguments as JSON."""
         return json.dumps(asdict(self))
+
+    @cached_property
+    def config(self) -> Config:
+        """The configuration with the Tuner's values. Raises `ConfigError`."""
+        config = parse_config(self.custom_config["config"], "custom_config")
+        return changed_config(config, self.hyperparameters["values"]) if self.hyperparameters else config

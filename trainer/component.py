@@ -1,4 +1,4 @@
-"""The Trainer component."""
+"""The Trainer and Tuner components."""
 
 import json
 
@@ -15,7 +15,7 @@ from trainer.executor import RAW_EXAMPLES, Executor
 
 
 class TrainerSpec(standard_component_specs.TrainerSpec):
-    """TFX's Trainer, and the examples before Transform."""
+    """The specification of TFX's Trainer with the examples before Transform as one more input."""
 
     INPUTS = {
         **standard_component_specs.TrainerSpec.INPUTS,
@@ -24,7 +24,7 @@ class TrainerSpec(standard_component_specs.TrainerSpec):
 
 
 class Trainer(base_component.BaseComponent):
-    """Trains on transformed examples; expected answers of the model are made from raw ones."""
+    """Trains on transformed examples; the exported model's golden responses are computed from raw ones."""
 
     SPEC_CLASS = TrainerSpec
     EXECUTOR_SPEC = executor_spec.ExecutorClassSpec(Executor)
@@ -37,8 +37,15 @@ def make_trainer(
     raw_examples: types.BaseChannel,
     hyperparameters: types.BaseChannel | None = None,
 ) -> Trainer:
-    """The Trainer on transformed `examples`; its `run_fn` finds the splits `train`, `eval` and `items` there."""
-    custom_config = _custom_config(config, *TRAINER)
+    """Builds the Trainer.
+
+    Args:
+        config: The configuration.
+        examples: The transformed examples, with the splits `train`, `eval` and `items`.
+        transform_graph: The transform graph.
+        raw_examples: The examples before Transform.
+        hyperparameters: The Tuner's best values, if there is a Tuner.
+    """
     spec = TrainerSpec(
         run_fn="trainer.chief.run_fn" if config.training.strategy == "multi_worker" else "trainer.run.run_fn",
         examples=examples,
@@ -47,7 +54,7 @@ def make_trainer(
         hyperparameters=hyperparameters,
         train_args=tfx.proto.TrainArgs(splits=["train"]),
         eval_args=tfx.proto.EvalArgs(splits=["eval"]),
-        custom_config=json.dumps(custom_config),
+        custom_config=json.dumps(_custom_config(config, *TRAINER)),
         model=types.Channel(type=standard_artifacts.Model),
         model_run=types.Channel(type=standard_artifacts.ModelRun),
     )
@@ -57,7 +64,7 @@ def make_trainer(
 def make_tuner(
     config: Config, examples: types.BaseChannel, transform_graph: types.BaseChannel
 ) -> tfx.components.Tuner | None:
-    """The search that `tuner` describes, on transformed `examples`; None where there is none."""
+    """Builds the Tuner on transformed examples; None if `tuner` is not configured."""
     if config.tuner is None:
         return None
     return tfx.components.Tuner(

@@ -1,11 +1,11 @@
-"""The entry of TFX's Trainer: transformed examples to a SavedModel."""
+"""The entry of TFX's Trainer: from transformed examples to a SavedModel."""
 
 import dataclasses
 import hashlib
 import json
 import math
 import posixpath
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from functools import cached_property
 from typing import Any
 
@@ -14,10 +14,9 @@ import tensorflow as tf
 import tensorflow_transform as tft
 from tfx.components.trainer.fn_args_utils import FnArgs
 
-from config import Config, dump_config, feature_names, parse_config
+from config import dump_config, feature_names
 from config.dump import TRAINING
 from config.fingerprint import TRAINING_CODE, code_fingerprint
-from config.load import changed_config
 from config.progress import say
 from trainer.arguments import RunArguments
 from trainer.data.attributes import load_attributes
@@ -34,87 +33,84 @@ from trainer.export.index.build import INDEX_FILE
 from trainer.export.prediction_log import GOLDEN_RESPONSES_FILE
 from trainer.export.quantised_tables import quantise_tables
 from trainer.export.saved_model import Exported, export_model
-from trainer.export.user_snapshot import Snapshot, load_snapshot
+from trainer.export.user_snapshot import load_snapshot
 from trainer.model.recommender import RecommenderModel
 from trainer.stacking.fit_baseline import fit_rating_baselines
 from trainer.stacking.fit_neighbours import fit_neighbours
-from trainer.stacking.left_out import LeftOut
-from trainer.stacking.recommender import StackedRecommender
+from trainer.stacking.recommender import LeftOut, StackedRecommender
 from trainer.training.distillation import Distillation, load_teacher
 from trainer.training.loop import TrainingLoop, TrainingResult
 from trainer.training.validation import Evaluator
 from transform.features import model_features, user_vocabulary_size
 
 RESULT_FILE = "training.json"
-"""In the `model_run` artifact: what `TrainingResult` says, as JSON; null for a metric that is undefined."""
+"""The `TrainingResult` as JSON in the `model_run` artifact; null for a metric that is undefined."""
 _QUERY_BATCH, _QUERY_BATCHES = 64, 16
 
 
 def run_fn(fn_args: FnArgs) -> None:
-    """Trains and exports to `serving_model_dir`.
+    """Trains a model and exports it to `serving_model_dir`.
 
-    `RESULT_FILE`, `INDEX_FILE` (with a retrieval task), `GOLDEN_RESPONSES_FILE` and logs go to `model_run_dir`.
+    Writes `RESULT_FILE`, `INDEX_FILE` (with a retrieval task), `GOLDEN_RESPONSES_FILE` and logs to `model_run_dir`.
 
-    `custom_config` holds `config`, the configuration as JSON; `checkpoint_folder`, a folder that outlives the run;
-    `fingerprint`, a digest of the code; and `RAW_EVAL_FILES`, which `trainer.executor` adds. The Tuner's
-    `hyperparameters`, if any, change the configuration.
+    Args:
+        fn_args: TFX's arguments. `custom_config` contains `config`, the configuration as JSON; `checkpoint_folder`, a
+            folder that outlives the run; `fingerprint`, a digest of the code; and `RAW_EVAL_FILES`, which
+            `trainer.executor` adds. The Tuner's `hyperparameters`, if any, change the configuration.
     """
     arguments = RunArguments.of(fn_args)
-    train_and_export(arguments, make_strategy(configured(arguments).training))
-
-
-def configured(arguments: RunArguments) -> Config:
-    """The configuration with the Tuner's changes."""
-    config = parse_config(arguments.custom_config["config"], "custom_config")
-    return changed_config(config, arguments.hyperparameters["values"]) if arguments.hyperparameters else config
+    train_and_export(arguments, make_strategy(arguments.config.training))
 
 
 def train_and_export(arguments: RunArguments, strategy: tf.distribute.Strategy) -> None:
-    """Does what `run_fn` says, under a strategy."""
+    """Does the work of `run_fn` under a strategy: train, stack, export, record golden responses."""
     job = TrainingJob(arguments, strategy)
     result = job.train()
-    model, result = job.stacked(job.exportable_model(), result)
+    model, result = job.stack(job.exportable_model(), result)
     say("building the index and exporting the model")
     exported = job.export(model)
-    say("asking the exported model for expected answers")
-    answers = posixpath.join(arguments.model_run_dir, GOLDEN_RESPONSES_FILE)
-    write_golden_responses(exported, arguments.custom_config[RAW_EVAL_FILES], answers)
-    _write(arguments, RESULT_FILE, dataclasses.asdict(result))
+    say("recording the exported model's golden responses")
+    responses = posixpath.join(arguments.model_run_dir, GOLDEN_RESPONSES_FILE)
+    write_golden_responses(exported, arguments.custom_config[RAW_EVAL_FILES], responses)
+    _write_json(arguments, RESULT_FILE, dataclasses.asdict(result))
     if exported.module.index_report is not None:
-        _write(arguments, INDEX_FILE, dataclasses.asdict(exported.module.index_report))
+        _write_json(arguments, INDEX_FILE, dataclasses.asdict(exported.module.index_report))
     job.loop.remove_checkpoints()
 
 
 class TrainingJob:
-    """A model, its data and its loop, put together as configured.
+    """The configured model, its data and its training loop.
 
     Args:
-        arguments: the files and folders, and the configuration; see `run_fn`.
-        strategy: what trains.
+        arguments: The files and folders, and the configuration; see `run_fn`.
+        strategy: The distribution strategy.
+
+    Attributes:
+        loop: The training loop.
     """
 
     def __init__(self, arguments: RunArguments, strategy: tf.distribute.Strategy) -> None:
         self._arguments = arguments
-        self._config = config = configured(arguments)
+        self._config = config = arguments.config
         self._tft_output = tft_output = tft.TFTransformOutput(arguments.transform_graph_path)
         self._catalogue = load_catalogue(items_pattern(arguments), tft_output, config)
         features, users = model_features(config, tft_output), user_vocabulary_size(tft_output)
         self._spec = spec = WindowSpec(config, features, self._catalogue.size, users)
         files = {"train": arguments.train_files, "eval": arguments.eval_files}
-        data = WindowData([p for split in config.training.fit_on for p in files[split]], spec)
-        self._splits = (WindowData(files["eval"], spec), data)
-        self._eval_windows = self._splits[0].summary().windows
-        self._has_eval = self._eval_windows > 0
+        self._eval_data = WindowData(files["eval"], spec)
+        self._train_data = data = WindowData([p for split in config.training.fit_on for p in files[split]], spec)
+        self._eval_windows = self._eval_data.summary().windows
         summary = data.summary()
         self._labels = summary.labels
         with strategy.scope():
             self._model = self._new_model()
+        evaluate = (lambda: self._epoch_evaluator.evaluate()) if self._eval_windows else None
         self.loop = TrainingLoop(
             self._model,
             strategy,
             data,
             plan_batches(config.training, summary, strategy.num_replicas_in_sync),
-            evaluate=measured_by_chief(strategy, self._evaluator()),
+            evaluate=measured_by_chief(strategy, evaluate),
             checkpoint_folder=checkpoint_folder(arguments, data.files),
             log_folder=arguments.model_run_dir,
             distillation=self._distillation(),
@@ -125,7 +121,7 @@ class TrainingJob:
         return self.loop.run()
 
     def exportable_model(self) -> RecommenderModel:
-        """The trained model with its variables on one device."""
+        """Returns the trained model with its variables on one device."""
         if self._config.training.strategy == "one_device":
             return self._model
         model = self._new_model()
@@ -133,21 +129,29 @@ class TrainingJob:
             target.assign(source.read_value())
         return model
 
-    def stacked(self, network: RecommenderModel, result: TrainingResult) -> tuple[StackedRecommender, TrainingResult]:
-        """Stacks item neighbours and rating baselines on a trained network; the result tells what was chosen, on whom,
-        and the metrics of the whole."""
-        is_held_out = "eval" not in self._config.training.fit_on and self._has_eval
-        sample, train, left_out = self._sample if is_held_out else None, self._splits[1], LeftOut()
+    def stack(self, network: RecommenderModel, result: TrainingResult) -> tuple[StackedRecommender, TrainingResult]:
+        """Stacks item neighbours and rating baselines on a trained network.
+
+        Args:
+            network: The trained model.
+            result: The result of its training.
+
+        Returns:
+            The stacked model, and the result with the chosen weights and the metrics of the stacked model.
+        """
+        is_held_out = self._eval_windows > 0 and "eval" not in self._config.training.fit_on
+        sample, left_out = self._sample if is_held_out else None, LeftOut()
         choices: list[str] = []
 
-        def tell(choice: str) -> None:
+        def report(choice: str) -> None:
             choices.append(choice)
             say(choice)
 
         say("finding the items' neighbours")
-        neighbours = fit_neighbours(network, train, sample, left_out, tell)
+        neighbours = fit_neighbours(network, self._train_data, sample, left_out, report)
         say("fitting the tasks' baselines")
-        model = StackedRecommender(network, neighbours, fit_rating_baselines(network, train, sample, left_out, tell))
+        baselines = fit_rating_baselines(network, self._train_data, sample, left_out, report)
+        model = StackedRecommender(network, neighbours, baselines)
         result = dataclasses.replace(result, weights=model.weights(), choices=tuple(choices), left_out=left_out.reasons)
         if sample is None:
             return model, result
@@ -159,34 +163,30 @@ class TrainingJob:
 
     def export(self, model: StackedRecommender) -> Exported:
         """Writes a model to `serving_model_dir`."""
-        if self._config.serving.tables == "int8":
+        serving, raw = self._config.serving, self._arguments.custom_config[RAW_EVAL_FILES]
+        if serving.tables == "int8":
             quantise_tables(model.network)
-        raw = self._arguments.custom_config[RAW_EVAL_FILES]
         return export_model(
             model,
             self._tft_output,
             self._config,
             self._arguments.serving_model_dir,
-            queries=self.sample_queries(model.network),
+            queries=self._sample_queries(model.network),
             attributes=load_attributes(items_beside(raw), self._catalogue.item_ids, self._config),
-            snapshot=self.snapshot(),
+            snapshot=load_snapshot(self._train_data, self._spec) if serving.snapshot else None,
             asked_share=min(1.0, self._config.evaluation.requests / max(1, self._eval_windows)),
         )
 
-    def sample_queries(self, model: RecommenderModel) -> np.ndarray:
-        """Queries of the eval split, of the training data where it is empty: float32 [at most 1024, D]."""
+    def _sample_queries(self, model: RecommenderModel) -> np.ndarray:
+        """Encodes queries of the eval split, or of the training data if it is empty: float32 [at most 1024, D]."""
         if not self._config.has_approximate_index:
             return np.zeros((0, 0), np.float32)
         encode = tf.function(lambda window: model.encode_newest(window).embedding, autograph=False)
         queries: list[np.ndarray] = []
-        for data in self._splits:
+        for data in (self._eval_data, self._train_data):
             windows = data.evaluation_batches(_QUERY_BATCH).take(_QUERY_BATCHES)
             queries = queries or [encode(window).numpy() for window in windows]
         return np.concatenate(queries)
-
-    def snapshot(self) -> Snapshot | None:
-        """The users' states as of what is fitted; None where `serving.snapshot` is off."""
-        return load_snapshot(self._splits[1], self._spec) if self._config.serving.snapshot else None
 
     def _distillation(self) -> Distillation | None:
         settings = self._config.training.distillation
@@ -200,47 +200,46 @@ class TrainingJob:
         spec = self._spec
         return RecommenderModel(self._config, spec.features, self._catalogue, spec.user_count, self._labels)
 
-    def _evaluator(self) -> Callable[[], dict[str, float]] | None:
-        """Nothing to evaluate with where the eval split is empty."""
-        return (lambda: self._epoch_evaluator.evaluate()) if self._has_eval else None
-
     @cached_property
     def _sample(self) -> UserSample:
-        """Drawn by the process that asks for it: with several workers the chief alone."""
-        return eval_sample(self._splits[0], self._config)
+        # Drawn on first use: of several workers the chief alone evaluates.
+        return eval_sample(self._eval_data, self._config)
 
     @cached_property
     def _epoch_evaluator(self) -> Evaluator:
         return Evaluator(self._model, self._sample)
 
 
-def _write(arguments: RunArguments, name: str, values: dict[str, Any]) -> None:
+def _write_json(arguments: RunArguments, name: str, values: dict[str, Any]) -> None:
     with tf.io.gfile.GFile(posixpath.join(arguments.model_run_dir, name), "w") as file:
         file.write(json.dumps(_without_nan(values), indent=2, allow_nan=False))
 
 
 def _without_nan(value: Any) -> Any:
-    """With null, which JSON has, for NaN, which it has not."""
+    """Replaces NaN, which JSON does not have, by null."""
     if isinstance(value, Mapping):
         return {name: _without_nan(own) for name, own in value.items()}
     return None if isinstance(value, float) and math.isnan(value) else value
 
 
 def items_pattern(arguments: RunArguments) -> list[str]:
-    """The transformed catalogue, which lies beside the train split; none where there is no items table."""
+    """Returns the patterns of the transformed catalogue beside the train split; none without an items table."""
     return sorted({found for pattern in arguments.train_files for found in items_beside(pattern)})
 
 
 def items_beside(pattern: str) -> list[str]:
-    """The catalogue beside another split, if there is one: `<uri>/Split-train/*` -> `<uri>/Split-items/*`."""
+    """Returns the pattern of the catalogue beside another split's: `<uri>/Split-train/*` -> `<uri>/Split-items/*`."""
     folder = posixpath.dirname(posixpath.dirname(pattern))
     items = posixpath.join(folder, f"Split-{feature_names.ITEMS_SPLIT}", "*")
     return [items] if tf.io.gfile.glob(items) else []
 
 
 def checkpoint_folder(arguments: RunArguments, files: list[str]) -> str:
-    """A folder for exactly this training: the same data, and what the epochs read of the configuration and run of the
-    code, find it again. What comes after them may have changed since: trained weights are as good as before."""
+    """Returns the checkpoint folder of a training, by a digest of its data and of the configuration and code that its
+    epochs depend on.
+
+    A run that failed after its epochs reuses their weights, even if what follows them has changed since.
+    """
     code = code_fingerprint(*TRAINING_CODE)
-    key = json.dumps([dump_config(configured(arguments), *TRAINING), code, files])
+    key = json.dumps([dump_config(arguments.config, *TRAINING), code, files])
     return posixpath.join(arguments.custom_config["checkpoint_folder"], hashlib.sha256(key.encode()).hexdigest()[:16])

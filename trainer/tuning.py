@@ -1,4 +1,4 @@
-"""The entry of TFX's Tuner: trainings with other hyperparameters, the best of which the Trainer takes."""
+"""The entry of TFX's Tuner: a search for the hyperparameters that the Trainer then uses."""
 
 import hashlib
 import json
@@ -24,9 +24,12 @@ from trainer.training.improvement import is_lower_better, metric_of
 
 
 def tuner_fn(fn_args: FnArgs) -> TunerFnResult:
-    """The search that `custom_config["config"]` describes; see `trainer.run.run_fn` for what else it holds.
+    """Builds the search that `tuner` configures.
 
-    Its state lies in the checkpoints' folder: a search that was killed goes on after its last finished trial.
+    Its state is in the checkpoint folder: a search that was killed resumes after its last finished trial.
+
+    Args:
+        fn_args: TFX's arguments, with the `custom_config` of `trainer.run.run_fn`.
     """
     config = parse_config(fn_args.custom_config["config"], "custom_config")
     if config.tuner is None:
@@ -35,12 +38,12 @@ def tuner_fn(fn_args: FnArgs) -> TunerFnResult:
 
 
 class TrainingTuner(BaseTuner):
-    """Runs one training a trial.
+    """Runs one training per trial.
 
     Args:
-        config: the configuration that the trials change.
-        search: its section.
-        fn_args: the files and folders.
+        config: The configuration that trials change.
+        search: Its section `tuner`.
+        fn_args: The files and folders.
     """
 
     def __init__(self, config: Config, search: TunerConfig, fn_args: FnArgs) -> None:
@@ -52,11 +55,11 @@ class TrainingTuner(BaseTuner):
         )
 
     def run_trial(self, trial: Trial) -> dict[str, float]:
-        """The objective of a training with the trial's values.
+        """Trains with the trial's values and returns the objective.
 
         Raises:
-            FatalValueError: the eval split does not give the objective, which ends the search.
-            FailedTrialError: a loss is not finite with these values.
+            FatalValueError: The objective is undefined on the eval split, which ends the search.
+            FailedTrialError: A loss is not finite with these values.
         """
         values = trial.hyperparameters.values
         say(f"trial {int(trial.trial_id) + 1} of {self._search.trials}: {values}")
@@ -71,7 +74,7 @@ class TrainingTuner(BaseTuner):
             raise keras_tuner.errors.FatalValueError(str(error)) from error
 
     def on_search_end(self) -> None:
-        """Removes what only a resume needs."""
+        """Removes the state that only a resumed search needs."""
         tf.io.gfile.rmtree(self.project_dir)
 
     def _train(self, config: Config, log_folder: str) -> dict[str, float]:
@@ -84,13 +87,13 @@ class TrainingTuner(BaseTuner):
 
 
 def trial_config(config: Config, search: TunerConfig, values: dict[str, Any]) -> Config:
-    """The configuration of a trial: it fits train only, since eval judges it."""
+    """Returns the configuration of a trial, which is fitted on train only, since it is evaluated on eval."""
     epochs = {} if search.epochs is None else {"training.epochs": search.epochs}
     return changed_config(config, {"training.fit_on": ["train"], **epochs, **values})
 
 
 def make_oracle(search: TunerConfig) -> keras_tuner.Oracle:
-    """What chooses the next trial's values."""
+    """Builds the oracle that chooses the values of trials."""
     space = keras_tuner.HyperParameters()
     for key, parameter in search.parameters.items():
         _add(space, key, parameter)

@@ -1,4 +1,4 @@
-"""A worker that trains with the chief: it is told everything by it, and writes nothing."""
+"""A worker that trains with the chief, which sends it the arguments; it writes no files."""
 
 import tensorflow as tf
 
@@ -14,20 +14,20 @@ from trainer.training.loop import TrainingResult
 def train_with_chief() -> TrainingResult:
     """Waits for the chief, then trains to the end as the worker that `TF_CONFIG` names.
 
-    Examples, transform graph and checkpoints are read where the chief reads them.
+    Examples, transform graph and checkpoints are read from the chief's paths.
 
     Raises:
-        RuntimeError: another worker has ended, or this one has other code than the chief.
+        RuntimeError: Another worker has ended, or this worker's code differs from the chief's.
     """
     with losses_explained():
         strategy = make_strategy(TrainingConfig(strategy="multi_worker"))
-        arguments = _told(strategy)
+        arguments = _receive_arguments(strategy)
         result = TrainingJob(arguments, strategy).train()
-        barrier(strategy)  # after the export: where that fails, all workers are started again
+        barrier(strategy)  # after the export, so that a failed export restarts all workers
         return result
 
 
-def _told(strategy: tf.distribute.Strategy) -> RunArguments:
+def _receive_arguments(strategy: tf.distribute.Strategy) -> RunArguments:
     arguments = RunArguments.from_json(broadcast_from_chief(strategy, str))
     own, chiefs = code_fingerprint(*TRAINER_CODE), arguments.custom_config["fingerprint"]
     if own != chiefs:

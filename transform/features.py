@@ -8,19 +8,15 @@ import numpy as np
 import tensorflow_transform as tft
 
 from config import Config, feature_names
-from config.features import AnyFeature, Categorical, Cross, MultiValued, Numeric, Text, Time
+from config.features import AnyFeature, Form
 
 Section = Literal["user", "context", "outcome", "item"]
-Form = Literal["category", "categories", "number"]
 
 ITEM_VOCABULARY: Final = "item_id"
 """One id a line, by falling number of positive training targets, then by id (both descending)."""
 ITEM_FREQUENCIES: Final = "item_id_frequency"
 """The same lines, each after its number of positive training targets and a space."""
 USER_VOCABULARY: Final = "user_id"
-
-TIME_PARTS: Final = {"hour": 24, "weekday": 7, "hour_of_week": 168}
-"""The number of categories of each part of time."""
 
 RAW_NAME: Final = {
     "user": feature_names.user_feature,
@@ -73,7 +69,8 @@ def model_features(config: Config, tft_output: tft.TFTransformOutput) -> tuple[M
     features = []
     for section, feature in configured(config):
         name = RAW_NAME[section](feature.name)
-        features.append(ModelFeature(name, section, _form(feature), _size(feature, name, tft_output)))
+        vocabulary_size = tft_output.vocabulary_size_by_name(name) if feature.has_vocabulary else 0
+        features.append(ModelFeature(name, section, feature.form, feature.category_count(vocabulary_size)))
     return tuple(features)
 
 
@@ -96,21 +93,3 @@ def item_frequencies(tft_output: tft.TFTransformOutput) -> np.ndarray:
 def user_vocabulary_size(tft_output: tft.TFTransformOutput) -> int:
     """The number U of known users; index U stands for every unknown one."""
     return tft_output.vocabulary_size_by_name(USER_VOCABULARY)
-
-
-def _form(feature: AnyFeature) -> Form:
-    if isinstance(feature, MultiValued | Text):
-        return "categories"
-    if isinstance(feature, Numeric) and feature.scale == "z_score":
-        return "number"
-    return "category"
-
-
-def _size(feature: AnyFeature, name: str, tft_output: tft.TFTransformOutput) -> int | None:
-    if isinstance(feature, Categorical):
-        return tft_output.vocabulary_size_by_name(name) + feature.oov_buckets + 1
-    if isinstance(feature, Time):
-        return TIME_PARTS[feature.part] + 1
-    if isinstance(feature, Cross):
-        return feature.buckets + 1
-    return feature.buckets + 1 if feature.scale == "quantile" else None

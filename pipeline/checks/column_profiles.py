@@ -11,7 +11,7 @@ import pyarrow.compute as pc
 
 from config import Config
 from config.expressions import Expression
-from config.features import Cross, MultiValued
+from config.features import MultiValued
 from config.tasks import LabelledTask
 from pipeline.ingest.columns import Plan
 from pipeline.ingest.findings import shown
@@ -180,8 +180,8 @@ def _uses(config: Config, table: str) -> Iterator[tuple[str, str, str, str]]:
 
 def _feature_uses(config: Config, section: str) -> Iterator[tuple[str, str, str, str]]:
     for feature in getattr(config.features, section):
-        if isinstance(feature, Cross):
-            yield from ((column, "cross feature", "", "") for column in feature.of)
+        if feature.is_combination:
+            yield from ((column, "cross feature", "", "") for column in feature.columns)
         else:
             separator = feature.separator if isinstance(feature, MultiValued) else ""
             yield feature.source, f"{feature.kind} feature", feature.kind, separator

@@ -132,8 +132,8 @@ def _lengths(config: Config) -> Iterator[Problem]:
 
 def _attributes(config: Config) -> Iterator[Problem]:
     """Filters need features that hold values as the tables do, caps those whose values items can share."""
-    words = [f.name for f in config.features.item if f.kind in ("categorical", "multi_valued")]
-    numbers = [f.name for f in config.features.item if f.kind in ("numeric", "time")]
+    words = [f.name for f in config.features.item if f.is_sliceable]
+    numbers = [f.name for f in config.features.item if f.is_filterable and f.is_ordered]
     uses: list[tuple[Location, str, list[str]]] = [
         *((("serving", "filters", i), name, words + numbers) for i, name in enumerate(config.serving.filters)),
         *((("serving", "diversity", "caps", name), name, words) for name in config.serving.caps),

@@ -8,7 +8,6 @@ from config import Config
 from config.base import LONGEST_NAME
 from config.errors import Location, Problem, suggestion
 from config.evaluation import DistanceConfig
-from config.features import Categorical
 from config.tasks import MulticlassTask, PointwiseTask, RatingBaselineConfig
 from pipeline.validation.measures import measures, window_measures
 
@@ -58,7 +57,7 @@ def _baseline(location: Location, baseline: RatingBaselineConfig, config: Config
 
 
 def _attribute(location: Location, name: str, config: Config) -> Iterator[Problem]:
-    features = [feature.name for feature in config.features.item if isinstance(feature, Categorical)]
+    features = [feature.name for feature in config.features.item if feature.has_vocabulary]
     if name not in features:
         allowed = ", ".join(features) or "none: `features.item` has no such feature"
         kinds = "an item feature of kind `categorical`, `multi_valued` or `text`"

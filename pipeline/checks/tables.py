@@ -7,7 +7,7 @@ from config import Config
 from config.data import Table
 from config.errors import Location, Problem, suggestion
 from config.expressions import Expression
-from config.features import Cross, Feature
+from config.features import Feature
 from config.tasks import LabelledTask
 from pipeline.ingest.headers import check_rows, file_columns, hint, twice
 from pipeline.ingest.tables import TableError, table_files
@@ -89,8 +89,8 @@ def _feature_columns(config: Config, section: str) -> Iterator[Use]:
     features: tuple[Feature, ...] = getattr(config.features, section)
     for index, feature in enumerate(features):
         location = ("features", section, index)
-        if isinstance(feature, Cross):
-            yield from (((*location, "of", place), column) for place, column in enumerate(feature.of))
+        if feature.is_combination:
+            yield from (((*location, "of", index), column) for index, column in enumerate(feature.columns))
         else:
             yield (*location, "column" if feature.column else "name"), feature.source
 

@@ -159,7 +159,7 @@ def _described(config: Config, ids: Sequence[str]) -> list[_Column]:
     """What a person knows an item by: its texts first, then other features, a few columns."""
     table = config.data.items
     features = sorted(config.features.item, key=lambda feature: not isinstance(feature, Text))
-    columns = list(dict.fromkeys(f.source for f in features if f.kind != "cross"))[:_ITEM_COLUMNS]
+    columns = list(dict.fromkeys(f.source for f in features if not f.is_combination))[:_ITEM_COLUMNS]
     if table is None or not columns:
         return []
     rows = find_rows(config.data.folder, table, table.id, ids, columns)

@@ -8,7 +8,6 @@ from datetime import UTC, datetime
 from typing import Any
 
 from config import Config
-from config.features import Numeric, Time
 from pipeline.cli.exits import CommandError
 from serving.client.request import Bound, Request
 
@@ -70,9 +69,9 @@ def _parts(texts: Iterable[str], option: str, names: tuple[str, ...]) -> Iterabl
 def _reader(config: Config, name: str) -> Callable[[str], Bound] | None:
     """From text to a bound of the attribute; None where it has no order."""
     kinds = {feature.name: feature for feature in config.features.item}
-    if isinstance(kinds[name], Time):
+    if kinds[name].value_kind == "time":
         return _moment
-    return float if isinstance(kinds[name], Numeric) else None
+    return float if kinds[name].value_kind == "number" else None
 
 
 def _moment(text: str) -> datetime:

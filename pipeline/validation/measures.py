@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator
 from typing import Final, Literal
 
 from config import Config, feature_names
-from config.features import Cross, Feature, Numeric, Text, Time
+from config.features import Feature
 from config.tasks import LabelledTask
 
 Kind = Literal["drift", "skew"]
@@ -41,9 +41,5 @@ def window_measures(config: Config) -> dict[str, Measure]:
 
 def _of_section(features: tuple[Feature, ...], in_examples: Callable[[str], str]) -> Iterator[tuple[str, Measure]]:
     for feature in features:
-        if isinstance(feature, Cross):
-            yield from ((in_examples(column), L_INFINITY) for column in feature.of)
-        elif isinstance(feature, Numeric):
-            yield in_examples(feature.name), JENSEN_SHANNON
-        elif not isinstance(feature, Text | Time):
-            yield in_examples(feature.name), L_INFINITY
+        if feature.divergence is not None:
+            yield from ((in_examples(name), feature.divergence) for name in feature.raw_names)

@@ -2,6 +2,7 @@ import pytest
 import yaml
 
 from config import ConfigError, dump_config, parse_config
+from config.features import Categorical, Cross, Feature, MultiValued, Numeric, Text, Time
 from tests.synthetic import default_config
 
 
@@ -46,3 +47,25 @@ def test_the_trend_is_on_where_it_can_be(text: str, days: tuple[float, ...] | No
     config = parse_config(text)
     assert (config.trend and config.trend.days) == days
     assert parse_config(dump_config(config)).trend == config.trend
+
+
+@pytest.mark.parametrize(
+    ("feature", "form", "count", "filterable", "sliceable"),
+    [
+        (Categorical(name="a", kind="categorical", oov_buckets=2), "category", 10 + 2 + 1, True, True),
+        (MultiValued(name="a", kind="multi_valued"), "categories", 10 + 1 + 1, True, True),
+        (Text(name="a", kind="text"), "categories", 10 + 1 + 1, False, False),
+        (Numeric(name="a", kind="numeric"), "number", None, True, False),
+        (Numeric(name="a", kind="numeric", scale="quantile", buckets=4), "category", 4 + 1, True, False),
+        (Time(name="a", kind="time", part="weekday"), "category", 7 + 1, True, False),
+        (Cross(name="a", kind="cross", of=("b", "c"), buckets=5), "category", 5 + 1, False, False),
+    ],
+    ids=lambda value: value.kind if isinstance(value, Feature) else "",
+)
+def test_what_a_kind_of_feature_means(
+    feature: Feature, form: str, count: int | None, filterable: bool, sliceable: bool
+) -> None:
+    assert (feature.form, feature.category_count(10)) == (form, count)
+    assert (feature.is_filterable, feature.is_sliceable) == (filterable, sliceable)
+    assert feature.is_ordered == (feature.value_kind in ("number", "time"))
+    assert feature.columns == (("b", "c") if feature.is_combination else ("a",))

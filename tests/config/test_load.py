@@ -103,7 +103,7 @@ def test_dumped_configuration_reads_back_equal(path):
             "shop.yaml:4: `data.interactions.separator`: should be plain characters, no line end "
             "(a tab is \"\\t\", in double quotes). Received: '\\\\t'",
         ),
-        ("data:", "name: b\ndata:", "shop.yaml:2: `name`: stands twice; first in line 1"),
+        ("data:", "name: b\ndata:", "shop.yaml:2: `name`: is repeated; first in line 1"),
     ],
 )
 def test_error_names_line_key_found_and_allowed(old, new, expected):

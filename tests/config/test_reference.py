@@ -14,4 +14,4 @@ def test_the_page_in_docs_is_current() -> None:
 def test_every_key_says_what_it_is() -> None:
     names = {section.__name__ for section in sections(Config)}
     assert {"Config", "InteractionTable", "Numeric", "RegressionTask", "HistoryConfig", "Gate"} <= names
-    assert "| `max_bad_share` | float | `0.05` | Rows with a missing key" in reference()
+    assert "| `max_bad_share` | float | `0.05` | The share of rows with a missing key" in reference()

@@ -43,7 +43,7 @@ def write_raw(folder):
 
 
 def arguments(folder, checkpoints, tuned, code="f", **like):
-    """What TFX tells a training on the data and the graph in the folder, with the Tuner's values."""
+    """TFX's arguments of a training on the data and the graph in the folder, with the Tuner's values."""
     config = shop(
         tasks={"retrieval": {"kind": "retrieval"}, "like": {"kind": "binary", "label": "rating >= 4", **like}},
         model=encoder_config("decay").model.model_dump(),
@@ -109,7 +109,7 @@ def test_checkpoints_are_gone(job):
     assert list((job / "checkpoints").iterdir()) == []
 
 
-def test_a_run_that_failed_after_its_epochs_ends_as_one_that_did_not(job, tmp_path):
+def test_a_run_that_failed_after_its_epochs_gives_the_same_result(job, tmp_path):
     training = TrainingJob(RunArguments.of(arguments(job, tmp_path, TUNED)), tf.distribute.get_strategy())
     expected, result = training.train(), json.loads((job / "logs" / "training.json").read_text())
     assert result["train"] == pytest.approx(expected.train, rel=1e-5)
@@ -122,10 +122,10 @@ def test_a_run_that_failed_after_its_epochs_ends_as_one_that_did_not(job, tmp_pa
     }
 
 
-def test_other_keys_of_the_epochs_are_another_training(job, tmp_path):
+def test_changed_keys_of_the_epochs_change_the_checkpoint_folder(job, tmp_path):
     def folder(tuned, **like):
-        told = RunArguments.of(arguments(job, tmp_path, tuned, **like))
-        return checkpoint_folder(told, ["train.gz"])
+        read = RunArguments.of(arguments(job, tmp_path, tuned, **like))
+        return checkpoint_folder(read, ["train.gz"])
 
     one = folder({})
     assert folder({}, baseline=None) == folder({}, code="g") == folder({"model.neighbours": None}) == one
@@ -133,30 +133,30 @@ def test_other_keys_of_the_epochs_are_another_training(job, tmp_path):
     assert len({one, *others}) == 4
 
 
-def test_every_signature_has_an_expected_answer_which_the_export_gives_too(job):
+def test_every_signature_has_a_golden_response_that_the_export_reproduces(job):
     signatures = tf.saved_model.load(str(job / "model")).signatures
-    calls = {
+    log = {
         call.request.model_spec.signature_name: call
         for call in read_prediction_log(str(job / "logs" / GOLDEN_RESPONSES_FILE))
     }
-    assert set(calls) == set(signatures)
-    for name, call in calls.items():
+    assert set(log) == set(signatures)
+    for name, call in log.items():
         inputs = {key: tf.constant(tf.make_ndarray(value)) for key, value in call.request.inputs.items()}
         answer = {key: value.numpy() for key, value in signatures[name](**inputs).items()}
         expected = {key: tf.make_ndarray(value) for key, value in call.response.outputs.items()}
         assert list(differences(expected, answer)) == []
 
 
-def test_expected_answers_are_about_real_rows_and_nobody(job):
-    calls = {
+def test_golden_responses_are_of_real_and_of_empty_requests(job):
+    log = {
         call.request.model_spec.signature_name: call
         for call in read_prediction_log(str(job / "logs" / GOLDEN_RESPONSES_FILE))
     }
-    real, nobody = map(tf.train.Example.FromString, calls["recommend"].request.inputs["examples"].string_val)
+    real, nobody = map(tf.train.Example.FromString, log["recommend"].request.inputs["examples"].string_val)
     assert list(real.features.feature["item_id"].bytes_list.value) == [b"i3", b"i1"]
     assert nobody == tf.train.Example()
-    tensors = calls["recommend_tensors"].request.inputs
+    tensors = log["recommend_tensors"].request.inputs
     assert tf.make_ndarray(tensors["item_id"]).tolist() == [[b"i3", b"i1"], [b"", b""]]
     assert tf.make_ndarray(tensors["time"]).tolist() == [[1000, 2000], [0, 0]]
     assert tf.make_ndarray(tensors["request_time"]).tolist() == [3000, 0]
-    assert tf.make_ndarray(calls["evaluate"].response.outputs["retrieval_weight"]).tolist() == [1, 0]
+    assert tf.make_ndarray(log["evaluate"].response.outputs["retrieval_weight"]).tolist() == [1, 0]

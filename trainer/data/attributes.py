@@ -9,7 +9,7 @@ import tensorflow as tf
 from numpy.typing import NDArray
 
 from config import Config, feature_names
-from config.features import AnyFeature, Numeric, Time
+from config.features import AnyFeature
 
 NO_TIME = np.iinfo(np.int64).min
 """Stands where an item has no time."""
@@ -83,7 +83,7 @@ def _batches(
 
 
 def _dtype(feature: AnyFeature) -> tf.DType:
-    return {Numeric: tf.float32, Time: tf.int64}.get(type(feature), tf.string)
+    return {"number": tf.float32, "time": tf.int64}.get(feature.value_kind, tf.string)
 
 
 def _attribute(
@@ -92,9 +92,9 @@ def _attribute(
     dtype = _dtype(feature).as_numpy_dtype
     values = np.concatenate([np.zeros(0, dtype), *(v for v, _ in found)])
     item = np.concatenate([np.zeros(0, np.int64), *(i for _, i in found)])
-    if not isinstance(feature, Numeric | Time):
+    if not feature.is_ordered:
         return words(values, item)
-    numbers = np.full(size, NO_TIME if isinstance(feature, Time) else np.nan, dtype)
+    numbers = np.full(size, NO_TIME if feature.value_kind == "time" else np.nan, dtype)
     numbers[item] = values
     return Numbers(numbers)
 

@@ -8,7 +8,6 @@ from typing import Final, Literal
 from config import Config
 from config.evaluation import BaselineGate, Gate
 from config.feature_names import context_feature, user_feature
-from config.features import Categorical, MultiValued, Numeric
 from trainer.metrics.request_forms import request_ranking_metrics, request_task_metrics, without_form
 
 Direction = Literal["higher", "lower"]
@@ -50,7 +49,7 @@ def coverage_metrics(ks: tuple[int, ...]) -> list[str]:
 
 def list_metrics(config: Config) -> list[str]:
     """The names of novelty@K and, where items have categorical features, intra_list_distance@K."""
-    is_compared = any(not isinstance(f, Numeric) or f.scale == "quantile" for f in config.features.item)
+    is_compared = any(feature.form != "number" for feature in config.features.item)
     metrics = ("novelty", "intra_list_distance") if is_compared else ("novelty",)
     return [f"{metric}@{k}" for metric in metrics for k in config.evaluation.ks if k <= MAX_TOP_ITEMS]
 
@@ -143,8 +142,8 @@ def check_gates(config: Config) -> list[str]:
 
 def sliceable_features(config: Config) -> dict[str, bool]:
     """The raw features that may slice the evaluation, each with whether it is one of the event."""
-    users = {user_feature(f.name): False for f in config.features.user if type(f) in (Categorical, MultiValued)}
-    context = {context_feature(f.name): True for f in config.features.context if type(f) is Categorical}
+    users = {user_feature(f.name): False for f in config.features.user if f.is_sliceable}
+    context = {context_feature(f.name): True for f in config.features.context if f.is_sliceable}
     return users | context
 
 

@@ -1,1 +1,1 @@
-"""What is fitted on the frozen model: rating baseline, item neighbours, and the weights that blend them."""
+"""What is fitted on the frozen model: rating baselines, item neighbourhoods, and the weights that blend them."""

@@ -1,73 +1,94 @@
-"""Neighbourhoods for a trained model."""
+"""Fits item neighbourhoods on a trained model, and chooses the weight of each kind on the eval split."""
 
-from collections.abc import Callable, Iterator, Mapping
+import itertools
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from functools import partial
 from typing import Final, NamedTuple, get_args
 
+import numpy as np
 import scipy.sparse as sp
+import tensorflow as tf
+from numpy.typing import NDArray
 
+from config import feature_names
 from config.model import NeighbourKind, NeighboursConfig
 from config.progress import say
 from trainer.data.dataset import WindowData
 from trainer.data.user_sample import UserSample
+from trainer.data.windows import Window
+from trainer.metrics.ranks import target_ranks
 from trainer.model.recommender import RecommenderModel
-from trainer.stacking.event_log import TrainLog, read_log
-from trainer.stacking.item_pairs import cosine_links, regression_links, transition_links
-from trainer.stacking.left_out import LeftOut
-from trainer.stacking.neighbour_weights import TOP, choose_weights
+from trainer.stacking.item_pairs import TrainLog, cosine_links, read_log, regression_links, transition_links
 from trainer.stacking.neighbours import Neighbours, NeighbourTable
-
-Say = Callable[[str], object]
-"""What a sentence goes to."""
+from trainer.stacking.recommender import LeftOut
+from trainer.training.validation import UserGains, standard_error
 
 _KINDS: Final[tuple[NeighbourKind, ...]] = get_args(NeighbourKind)
+_TOP: Final = 100
+"""Weights maximise the NDCG at this rank."""
+_COARSE: Final = (0.0, 0.1, 0.4, 1.6)
+"""The weights that are tried first, of scores that are scaled to a root mean square of 1."""
+_FINE: Final = (0.5, 1.0, 2.0)
+"""The factors of the best of them that are tried then."""
+_CELLS: Final = 1 << 24
+"""Scores per batch at most."""
+_SCALE_BATCHES: Final = 8
+"""Batches that the scores' scale is estimated on."""
+
+
+class Kind(NamedTuple):
+    """One kind of neighbourhood: the arguments of `NeighbourTable`."""
+
+    links: sp.csr_matrix
+    decay: float
 
 
 def fit_neighbours(
-    model: RecommenderModel, train: WindowData, sample: UserSample | None, left_out: LeftOut, say: Say = say
+    model: RecommenderModel,
+    train: WindowData,
+    sample: UserSample | None,
+    left_out: LeftOut,
+    report: Callable[[str], object] = say,
 ) -> Neighbours | None:
-    """Finds the items' neighbours and chooses the weights, if they are not configured. Says what it did.
+    """Computes the items' neighbours and chooses the weights of the kinds unless they are configured.
 
     Args:
-        model: trained.
-        train: the windows that it was trained on.
-        sample: of the eval split; None where it is empty or trained on.
-        left_out: is observed what is left out, and why.
-        say: is observed what was chosen and why.
+        model: The trained model.
+        train: The windows that it was trained on.
+        sample: A sample of the eval split. None: the split is empty or trained on, and no weights are chosen.
+        left_out: Collects the kinds that are left out.
+        report: Receives a line with the chosen weights.
 
     Returns:
-        None where none are configured, where none help, or where nothing is left to choose the weights on.
+        None if no kind is configured or helps, or if weights can be neither chosen nor read from the configuration.
     """
     config = model.config.model.neighbours
     if config is None or model.retrieval_name is None:
         return None
     spec = model.spec
     wanted = [kind for kind in _KINDS if config.looks_for(kind)]
-    tell = partial(left_out.tell, model.retrieval_name)
+    leave_out = partial(left_out.add, model.retrieval_name)
     if config.weights is None and sample is None:
-        tell(wanted, "no eval split is held out to weigh them on; `model.neighbours.weights` may weigh them")
+        leave_out(wanted, "no eval split is held out to weigh them on; `model.neighbours.weights` may weigh them")
         return None
     log = read_log(train, spec.item_count, spec.user_count, config.window, config.decay)
-    found = dict(_kinds(config, log, spec.config.has_order))
-    kinds = {name: kind for name, kind in found.items() if kind.links.nnz}
-    tell([kind for kind in wanted if kind not in found], "the log has no order")
-    tell([kind for kind in found if kind not in kinds], "the train log links no two items")
-    weights = _weights(config, model, kinds, sample, left_out, say)
+    computed = dict(_compute_kinds(config, log, spec.config.has_order))
+    kinds = {name: kind for name, kind in computed.items() if kind.links.nnz}
+    leave_out([kind for kind in wanted if kind not in computed], "the log has no order")
+    leave_out([kind for kind in computed if kind not in kinds], "the train log links no two items")
+    if config.weights is not None:
+        weights = {str(name): weight for name, weight in config.weights.items() if name in kinds}
+    else:
+        weights = _report_choice(model, kinds, sample, leave_out, report) if kinds and sample else {}
     if kinds and not weights:
-        tell(kinds, "no eval window has a target to weigh them on")
+        leave_out(kinds, "no eval window has a target to weigh them on")
     tables = joined_tables(kinds, weights)
     return Neighbours(tables, spec.item_count, weights) if tables else None
 
 
-class Kind(NamedTuple):
-    """One kind of neighbourhood, as `NeighbourTable` takes it."""
-
-    links: sp.csr_matrix
-    decay: float
-
-
 def joined_tables(kinds: Mapping[str, Kind], weights: Mapping[str, float]) -> list[NeighbourTable]:
-    """The weighted kinds; those of one decay are one table, which costs a request less. Without those of no weight."""
+    """Builds the tables of the weighted kinds; kinds of the same decay share one, which makes requests cheaper."""
     joined: dict[float, sp.csr_matrix] = {}
     for name, (links, decay) in kinds.items():
         if weight := weights.get(name):
@@ -75,39 +96,138 @@ def joined_tables(kinds: Mapping[str, Kind], weights: Mapping[str, float]) -> li
     return [NeighbourTable(links, decay, name=f"table_{n}") for n, (decay, links) in enumerate(joined.items())]
 
 
-def _kinds(config: NeighboursConfig, log: TrainLog, has_order: bool) -> Iterator[tuple[str, Kind]]:
+def _compute_kinds(config: NeighboursConfig, log: TrainLog, has_order: bool) -> Iterator[tuple[str, Kind]]:
     if config.looks_for("cosine"):
-        yield "cosine", Kind(cosine_links(log.users, config.cosine), 1.0)
+        yield "cosine", Kind(cosine_links(log.interactions, config.cosine), 1.0)
     if config.looks_for("regression"):
-        links = regression_links(log.users, config.regression, config.regression_items, config.l2)
+        links = regression_links(log.interactions, config.regression, config.regression_items, config.l2)
         yield "regression", Kind(links, 1.0)
     if config.looks_for("transitions") and has_order:
-        links = transition_links(log.followed, log.users, config.transitions, config.damping)
+        links = transition_links(log.transitions, log.interactions, config.transitions, config.damping)
         yield "transitions", Kind(links, config.decay)
 
 
-def _weights(
-    config: NeighboursConfig,
+def _report_choice(
     model: RecommenderModel,
     kinds: Mapping[str, Kind],
-    sample: UserSample | None,
-    left_out: LeftOut,
-    say: Say,
-) -> Mapping[str, float]:
-    if config.weights is not None:
-        return {str(name): weight for name, weight in config.weights.items() if name in kinds}
-    tables = [NeighbourTable(*kind, name=name) for name, kind in kinds.items()]
-    choice = choose_weights(model, tables, sample) if tables and sample else None
+    sample: UserSample,
+    leave_out: Callable[[Sequence[str], str], object],
+    report: Callable[[str], object],
+) -> dict[str, float]:
+    """Chooses the weights of kinds, and reports the NDCG with and without them; {} if nothing can be chosen."""
+    choice = choose_weights(model, [NeighbourTable(*kind, name=name) for name, kind in kinds.items()], sample)
     if choice is None:
         return {}
     weights = dict(zip(kinds, choice.weights, strict=True))
-    measured = f"ndcg@{TOP} of {choice.users:,} eval users"
-    for name, weight, alone in zip(kinds, choice.weights, choice.gain_alone, strict=True):
+    metric = f"ndcg@{_TOP} of {choice.users:,} eval users"
+    for (name, weight), alone in zip(weights.items(), choice.ndcg_alone, strict=True):
         if not weight:
-            others = f"{choice.gain_without:.4f} by the towers, {choice.gain:.4f} as chosen"
-            left_out.tell(str(model.retrieval_name), [name], f"{measured}: {alone:.4f} with it, {others}")
+            others = f"{choice.ndcg_without:.4f} by the towers, {choice.ndcg:.4f} as chosen"
+            leave_out([name], f"{metric}: {alone:.4f} with it, {others}")
     if any(choice.weights):
-        contribution = ", ".join(f"{name} {weight:.3g}" for name, weight in weights.items() if weight)
-        gain = f"{choice.gain - choice.gain_without:+.4f} ± {choice.error:.4f}"
-        say(f"neighbours: {contribution}; {measured} {choice.gain_without:.4f} -> {choice.gain:.4f} ({gain})")
+        used = ", ".join(f"{name} {weight:.3g}" for name, weight in weights.items() if weight)
+        gain = f"{choice.ndcg - choice.ndcg_without:+.4f} ± {choice.error:.4f}"
+        report(f"neighbours: {used}; {metric} {choice.ndcg_without:.4f} -> {choice.ndcg:.4f} ({gain})")
     return weights
+
+
+@dataclass(frozen=True)
+class Choice:
+    """The chosen weights, and means of the sampled eval users' NDCG@100.
+
+    Attributes:
+        weights: The weight of each table.
+        ndcg: With these weights.
+        ndcg_without: Of the towers alone.
+        ndcg_alone: With each table alone, at the best of its weights.
+        error: The standard error of the gain; of the best combination's if no table is chosen.
+        users: The number of users.
+    """
+
+    weights: tuple[float, ...]
+    ndcg: float
+    ndcg_without: float
+    ndcg_alone: tuple[float, ...]
+    error: float
+    users: int
+
+
+def choose_weights(model: RecommenderModel, tables: Sequence[NeighbourTable], sample: UserSample) -> Choice | None:
+    """Searches a grid of weights and then a finer one around the best; of equally good weights the first are taken.
+
+    Args:
+        model: The trained model.
+        tables: One table for each kind.
+        sample: A sample of the eval split.
+
+    Returns:
+        None if no window has a target that counts.
+    """
+    size = model.spec.item_count
+    batches = sample.batches(max(1, min(128, _CELLS // size)))
+    kinds = [Neighbours([table], size) for table in tables]
+    scales, ndcg = _scales(model, kinds, batches), _ndcg_function(model, kinds, sample, batches)
+    coarse = np.array(list(itertools.product(_COARSE, repeat=len(kinds))))
+    of_coarse = ndcg(coarse * scales)
+    if not of_coarse.size:
+        return None
+    means = of_coarse.mean(axis=1)
+    around = [np.unique(weight * np.array(_FINE)) for weight in coarse[np.argmax(means)]]
+    fine = np.array(list(itertools.product(*around)))
+    tried, of_tried = np.concatenate([coarse, fine]), np.concatenate([of_coarse, ndcg(fine * scales)])
+    best = int(np.argmax(of_tried.mean(axis=1)))
+    other = best or 1 + int(np.argmax(of_tried[1:].mean(axis=1)))
+    is_alone = (tried > 0).sum(axis=1) == 1
+    return Choice(
+        tuple(map(float, tried[best] * scales)),
+        float(of_tried[best].mean()),
+        float(means[0]),
+        tuple(float(of_tried[is_alone & (tried[:, n] > 0)].mean(axis=1).max()) for n in range(len(kinds))),
+        standard_error(of_tried[other] - of_tried[0]),
+        of_tried.shape[1],
+    )
+
+
+def _scales(model: RecommenderModel, kinds: Sequence[Neighbours], batches: tf.data.Dataset) -> NDArray[np.float64]:
+    """Computes the factors that scale each kind's scores to a root mean square of 1 over histories that have scores; 0
+    for a kind without any."""
+    histories = [model.encode_newest(window).items for window in batches.take(_SCALE_BATCHES)]
+    means = np.zeros(len(kinds))
+    for n, kind in enumerate(kinds):
+        squares = np.concatenate([tf.reduce_mean(kind.scores(history) ** 2, axis=1).numpy() for history in histories])
+        means[n] = squares[squares > 0].mean() if squares.any() else 0.0
+    return np.divide(1, np.sqrt(means), out=np.zeros_like(means), where=means > 0)
+
+
+def _ndcg_function(
+    model: RecommenderModel, kinds: Sequence[Neighbours], sample: UserSample, batches: tf.data.Dataset
+) -> Callable[[NDArray[np.float64]], NDArray[np.float64]]:
+    """Returns a function that computes the NDCG@100 of the sampled users with weighted neighbourhoods.
+
+    It takes G combinations of the weights of K kinds, float [G, K], and returns float [G, users]; float [0] if no
+    window has a target that counts.
+    """
+    candidates, config = model.candidate_embeddings(), model.config
+
+    @tf.function(input_signature=[batches.element_spec, tf.TensorSpec([None, len(kinds)])], autograph=False)
+    def target_ranks_of(window: Window, grid: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        state = model.encode_newest(window)
+        item, seen = window[feature_names.ITEM_ID][:, -1], window[feature_names.SEEN_ITEM_ID]
+        scores = model.retrieval_scores(window, state, candidates)
+        added = tf.stack([kind.scores(state.items) for kind in kinds])
+
+        def ranks(weights: tf.Tensor) -> tf.Tensor:
+            return target_ranks(scores + tf.tensordot(weights, added, 1), item, seen, config.evaluation.mask_seen)
+
+        return tf.map_fn(ranks, grid), window[feature_names.IS_POSITIVE][:, -1]
+
+    def compute(weights: NDArray[np.float64]) -> NDArray[np.float64]:
+        grid = tf.constant(weights, tf.float32)
+        found = zip(*(target_ranks_of(window, grid) for window in batches), strict=True)
+        ranks, is_counted = (np.concatenate(parts, axis=-1) for parts in found)
+        if not is_counted.any():
+            return np.zeros(0)
+        gains = UserGains(sample, is_counted, config.split.history == "frozen")
+        return np.stack([gains.ndcg(rank, _TOP) for rank in ranks])
+
+    return compute

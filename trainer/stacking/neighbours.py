@@ -1,19 +1,22 @@
-"""From a history to the scores that its items' neighbourhoods give to all items."""
+"""Scores of items by the neighbourhoods of a history's items, on flat cells row x V + item."""
 
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 import numpy as np
 import scipy.sparse as sp
 import tensorflow as tf
 
-_DENSE = 1 << 14
-"""Up to so many items the sums of all of them are found faster than which few there are."""
+_DENSE: Final = 1 << 14
+"""Up to so many items, summing over all of them is faster than finding which of them have a score."""
 
 
 class Cells(NamedTuple):
-    """What the events of B histories add to their items' neighbours; several events may meet in one cell.
+    """What the events of B histories add to the scores of their neighbours; several events may share a cell.
+
+    With V = 4, an event at position 1 of row 2 that adds 0.5 to item 3 is the cell 2 x 4 + 3 = 11 with the value 0.5
+    and the event 2 x L + 1.
 
     Attributes:
         cell: int64 [N], row x V + item.
@@ -27,26 +30,26 @@ class Cells(NamedTuple):
 
 
 class NeighbourTable(tf.Module):
-    """One kind of neighbourhood: the sum over the history's events of what each adds to the other items' scores.
+    """One kind of neighbourhood: an item's score is the sum of the links from the history's items.
 
     Args:
-        links: float32 [V, V], by row what an item of the history adds.
-        decay: the newest event but n counts decay ** n.
+        links: float32 [V, V], what the row's item in a history adds to the column's item.
+        decay: An event with n newer ones is weighted by decay ** n.
+        name: The module's name.
     """
 
     def __init__(self, links: sp.csr_matrix, decay: float, name: str) -> None:
         super().__init__(name=name)
         self._size = links.shape[0]
         self._decay = decay
-        # The unknown item's row, V, is empty.
-        starts = np.append(links.indptr, links.indptr[-1]).astype(np.int64)
+        starts = np.append(links.indptr, links.indptr[-1]).astype(np.int64)  # the row of the unknown item V is empty
         with self.name_scope:
             self._starts = tf.Variable(starts, trainable=False, name="starts")
             self._item = tf.Variable(links.indices.astype(np.int32), trainable=False, name="item")
             self._value = tf.Variable(links.data.astype(np.float32), trainable=False, name="value")
 
     def cells(self, history: tf.Tensor) -> Cells:
-        """What each event adds to each of its neighbours: int64 [B, L], the oldest event first, V for none."""
+        """Looks up the links of each event: int64 [B, L], the oldest event first, V for none."""
         event = tf.reshape(history, [-1])
         splits, position = tf.raw_ops.RaggedRange(
             starts=tf.gather(self._starts, event),
@@ -54,24 +57,23 @@ class NeighbourTable(tf.Module):
             deltas=tf.constant(1, tf.int64),
             Tsplits=tf.int64,
         )
-        source = _segments(splits)
-        value = tf.gather(self._value, position) * tf.gather(tf.reshape(self._weights(history), [-1]), source)
+        # From row splits to the event of each link: [0, 2, 2, 3] -> [0, 0, 2].
+        ends = tf.math.unsorted_segment_sum(tf.ones_like(splits[1:]), splits[1:], splits[-1] + 1)
+        source = tf.cumsum(ends[:-1])
+        is_known = tf.cast(history < self._size, tf.float32)
+        weight = tf.pow(self._decay, tf.cumsum(is_known, axis=1, exclusive=True, reverse=True))
+        value = tf.gather(self._value, position) * tf.gather(tf.reshape(weight, [-1]), source)
         row = source // tf.maximum(tf.shape(history, tf.int64)[1], 1)
         return Cells(row * self._size + tf.cast(tf.gather(self._item, position), tf.int64), value, source)
 
-    def _weights(self, history: tf.Tensor) -> tf.Tensor:
-        """float [B, L]: of each event by the number of known ones after it."""
-        is_known = tf.cast(history < self._size, tf.float32)
-        return tf.pow(self._decay, tf.cumsum(is_known, axis=1, exclusive=True, reverse=True))
-
 
 class Neighbours(tf.Module):
-    """The sum of several kinds.
+    """The sum of several kinds of neighbourhoods.
 
     Args:
-        tables: the kinds.
+        tables: The kinds, with their weights in the links.
         size: V.
-        weights: of each kind in the tables, for people to read.
+        weights: The weight of each kind, for reports.
     """
 
     def __init__(
@@ -83,18 +85,18 @@ class Neighbours(tf.Module):
         self._size = size
 
     def scores(self, history: tf.Tensor) -> tf.Tensor:
-        """The scores of all items: int64 [B, L], the oldest event first, V for none -> float [B, V]."""
+        """Computes the scores of all items: int64 [B, L], the oldest event first, V for none -> float [B, V]."""
         cell, value = self._cells(history)
         rows = tf.shape(history, tf.int64)[0]
         return tf.reshape(tf.math.unsorted_segment_sum(value, cell, rows * self._size), [rows, self._size])
 
     def scores_of(self, history: tf.Tensor, item: tf.Tensor) -> tf.Tensor:
-        """The same scores of some items, int64 [B, N] in [0, V] -> float [B, N]."""
+        """Computes the scores of given items, int64 [B, N] in [0, V] -> float [B, N]."""
         cell, value = self._cells(history)
         return sums_of(item, cell, value, self._size)
 
     def nearest(self, history: tf.Tensor) -> "Nearest":
-        """The same scores of the few items that have one."""
+        """Computes the scores of only those items that have one."""
         cell, value = self._cells(history)
         return nearest(cell, value, tf.shape(history, tf.int64)[0], self._size)
 
@@ -104,11 +106,11 @@ class Neighbours(tf.Module):
 
 
 class Nearest(NamedTuple):
-    """The items next to each of B histories, and their scores; all others' are 0. Costs the same whatever V is.
+    """The items with a score for each of B histories; all others have the score 0. The cost does not depend on V.
 
     Attributes:
-        cell: int64 [N], row x V + item, rising.
-        value: float [N], or [N, C] of several scores.
+        cell: int64 [N], row x V + item, ascending and distinct.
+        value: float [N], or [N, C] for C scores.
         rows: int64 [], B.
         size: V.
     """
@@ -119,20 +121,30 @@ class Nearest(NamedTuple):
     size: int
 
     def of(self, item: tf.Tensor) -> tf.Tensor:
-        """The scores of items, int64 [B, M] in [0, V] -> float [B, M], or [B, M, C]."""
-        position, is_there = self._find(self.cell, self._cells_of(item))
+        """Looks up the scores of items, int64 [B, M] in [0, V] -> float [B, M] or [B, M, C]."""
+        position, is_found = self._find(self.cell, self._cells_of(item))
         padded = tf.pad(self.value, [[0, 1]] + [[0, 0]] * (self.value.shape.rank - 1))  # zero behind the last cell
-        return tf.gather(padded, tf.where(is_there & (item < self.size), position, tf.size(self.cell)))
+        return tf.gather(padded, tf.where(is_found & (item < self.size), position, tf.size(self.cell)))
 
     def top(self, k: tf.Tensor, exclude: tf.Tensor) -> tf.Tensor:
-        """The best items without those of `exclude` int64 [B, E]: int64 [B, K], -1 where there are fewer."""
+        """Finds the K best items with a positive score.
+
+        Sorts all cells by score and then, keeping that order, by row. An item's rank is its distance from its row's
+        first cell: rows [0, 0, 0, 2] have the first cells 0, 3 and 3 and the ranks [0, 1, 2, 0].
+
+        Args:
+            k: int [], K.
+            exclude: int64 [B, E], items that are left out; values outside [0, V) are ignored.
+
+        Returns:
+            int64 [B, K], the best item first, -1 where a row has fewer.
+        """
         is_item = (exclude >= 0) & (exclude < self.size)
-        unwanted = tf.sort(tf.boolean_mask(self._cells_of(exclude), is_item))
-        wanted = tf.where(~self._find(unwanted, self.cell)[1] & (self.value > 0))[:, 0]
-        wanted = tf.gather(wanted, tf.argsort(tf.gather(self.value, wanted), direction="DESCENDING"))
-        cell = tf.gather(self.cell, wanted)
-        by_row = tf.argsort(cell // self.size, stable=True)
-        cell = tf.gather(cell, by_row)
+        excluded = tf.sort(tf.boolean_mask(self._cells_of(exclude), is_item))
+        allowed = tf.where(~self._find(excluded, self.cell)[1] & (self.value > 0))[:, 0]
+        allowed = tf.gather(allowed, tf.argsort(tf.gather(self.value, allowed), direction="DESCENDING"))
+        cell = tf.gather(self.cell, allowed)
+        cell = tf.gather(cell, tf.argsort(cell // self.size, stable=True))
         row = cell // self.size
         starts = tf.searchsorted(row, tf.range(self.rows), out_type=tf.int64)
         rank = tf.range(tf.size(cell, tf.int64)) - tf.gather(starts, row)
@@ -146,38 +158,34 @@ class Nearest(NamedTuple):
 
     @staticmethod
     def _find(cells: tf.Tensor, wanted: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        """The positions of cells among rising ones, and whether they stand there."""
+        """Returns the positions of cells in ascending ones by binary search, and whether each is there."""
         position = tf.reshape(tf.searchsorted(cells, tf.reshape(wanted, [-1])), tf.shape(wanted))
         return position, tf.gather(tf.concat([cells, tf.constant([-1], tf.int64)], axis=0), position) == wanted
 
 
 def sums_of(item: tf.Tensor, cell: tf.Tensor, value: tf.Tensor, size: int) -> tf.Tensor:
-    """The sums of what meets in the cells of items, int64 [B, M] in [0, V] -> float [B, M], or [B, M, C].
+    """Sums the values in the cells of given items.
 
     Args:
-        item: V has no cell.
+        item: int64 [B, M] in [0, V]; the unknown item V has no cell.
         cell: int64 [N], row x V + item, in any order.
         value: float [N], or [N, C].
         size: V.
+
+    Returns:
+        float [B, M], or [B, M, C]; 0 for items without a cell.
     """
     rows = tf.shape(item, tf.int64)[0]
     if size > _DENSE:
         return nearest(cell, value, rows, size).of(item)
     none = rows * size
-    asked = tf.where(item < size, tf.range(rows)[:, tf.newaxis] * size + item, none)
-    return tf.gather(tf.math.unsorted_segment_sum(value, cell, none + 1), asked)
+    wanted = tf.where(item < size, tf.range(rows)[:, tf.newaxis] * size + item, none)
+    return tf.gather(tf.math.unsorted_segment_sum(value, cell, none + 1), wanted)
 
 
 def nearest(cell: tf.Tensor, value: tf.Tensor, rows: tf.Tensor, size: int) -> Nearest:
-    """Sums what meets in a cell: int64 [N] and float [N], or [N, C], in any order, for B `rows` and V items."""
-    found, position = tf.unique(cell)
-    order = tf.argsort(found)
-    sums = tf.math.unsorted_segment_sum(value, position, tf.size(found))
-    return Nearest(tf.gather(found, order), tf.gather(sums, order), rows, size)
-
-
-def _segments(splits: tf.Tensor) -> tf.Tensor:
-    """int64 [S + 1], where segments start and end -> int64 [N], the segment of each position."""
-    total = splits[-1]
-    ends = tf.math.unsorted_segment_sum(tf.ones_like(splits[1:]), splits[1:], total + 1)
-    return tf.cumsum(ends[:-1])
+    """Sums the values of each cell: int64 [N] and float [N] or [N, C], in any order, for B `rows` and V items."""
+    distinct, position = tf.unique(cell)
+    order = tf.argsort(distinct)
+    sums = tf.math.unsorted_segment_sum(value, position, tf.size(distinct))
+    return Nearest(tf.gather(distinct, order), tf.gather(sums, order), rows, size)

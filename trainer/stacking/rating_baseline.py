@@ -1,35 +1,43 @@
-"""What is known of labels beside the network's prediction."""
+"""The rating baseline: parts of a label's prediction that are computed without the network."""
 
 from collections.abc import Mapping
 
 import tensorflow as tf
 
 from trainer.model.query_tower import QueryState
-from trainer.stacking.attributes import AttributeMeans, ItemAttributes
 from trainer.stacking.bias_terms import BiasTerms
 from trainer.stacking.blend import Blend
 from trainer.stacking.factors import UserFactors
+from trainer.stacking.history import AttributeMeans, ItemAttributes, OutcomeLabels, session_bias
 from trainer.stacking.neighbours import Cells, NeighbourTable, sums_of
-from trainer.stacking.outcomes import OutcomeLabels
-from trainer.stacking.session_bias import session_bias
 
 
 class RatingBaseline(tf.Module):
-    """The parts of predictions that are no network's, made of one task's labels, and the tasks that count on them.
+    """Computes the parts of label predictions beside the network's, and blends them with it.
 
-    Several tasks do whose labels are observed by the same outcome: of a rating, and of whether it is 4 at least.
+    With the residuals r_j = r_uj - (mu + b_u + b_j) of the user's labelled history, the parts for item i are
+
+    - `bias`: b_u + b_i,
+    - `cosine` and `correlation`, item-based neighbourhoods (Sarwar et al., "Item-based collaborative filtering
+      recommendation algorithms", 2001): sum_j s_ji r_j / (sum_j s_ji + damping) over the neighbours j of i,
+    - `factors`: p_u . q_i, with p_u inferred from the history,
+    - `session_bias_<seconds>`: the recent mean of r_j - p_u . q_j,
+    - and by attribute: the mean of r_j over items j that share a value with i.
+
+    One baseline serves all tasks whose labels are determined by the same outcome, such as a rating and whether it is at
+    least 4.
 
     Args:
-        bias_terms: of users and items.
-        observed: the labels that the history's outcomes stand for; None where none does, and the rest is not read.
-        tables: from the history's items to those near to them, by kind.
-        user_factors: of the history; None: no such part.
-        attributes: of the items.
-        session_biases: their scales in seconds, by part.
-        damping: of the means of near items, and of those that share an attribute.
+        bias_terms: The bias terms of users and items.
+        observed: The labels that the history's outcomes stand for. None: there are none, and `bias` is the only part.
+        tables: The neighbourhoods by part.
+        user_factors: Computes the users' factors. None: there is no part `factors`.
+        attributes: The attributes of the items.
+        session_biases: The scales in seconds by part.
+        damping: Added to the sums of weights of neighbours and of items that share a value.
 
     Attributes:
-        blends: by task.
+        blends: The blend of each task that this baseline predicts.
     """
 
     def __init__(
@@ -57,73 +65,74 @@ class RatingBaseline(tf.Module):
 
     @property
     def names(self) -> tuple[str, ...]:
-        """The parts beside the network."""
-        user_factors = () if self._user_factors is None else ("factors",)
-        return (
-            "bias",
-            *self._tables,
-            *user_factors,
-            *self._session_biases,
-            *(self._attributes.names if self._attributes else ()),
-        )
+        """The names of the parts beside the network."""
+        factors = () if self._user_factors is None else ("factors",)
+        attributes = () if self._attributes is None else self._attributes.names
+        return ("bias", *self._tables, *factors, *self._session_biases, *attributes)
 
     def predictions(self, network: Mapping[str, tf.Tensor], state: QueryState, item: tf.Tensor) -> dict[str, tf.Tensor]:
-        """The network's predictions float [B, N] by task, of items int64 [B, N] -> those of the tasks in `blends`."""
-        parts = self.parts(state, item)
-        return {name: blend.prediction(network[name], parts) for name, blend in self.blends.items()}
-
-    def parts(self, state: QueryState, item: tf.Tensor) -> dict[str, tf.Tensor]:
-        """How far each part alone lets expect labels above their mean.
+        """Blends the network's predictions with the parts.
 
         Args:
-            state: at one position (`QueryState.newest`).
+            network: float [B, N] by task.
+            state: The queries at one position (`QueryState.newest`).
             item: int64 [B, N] in [0, V].
 
         Returns:
-            By part float [B, N], or [B, 1] where it is the same for all items.
+            float [B, N] for each task in `blends`.
         """
-        bias_terms = tf.gather(self._user, state.user)[:, tf.newaxis] + tf.gather(self._item, item)
+        parts = self.parts(state, item)
+        return {name: blend.predict(network[name], parts) for name, blend in self.blends.items()}
+
+    def parts(self, state: QueryState, item: tf.Tensor) -> dict[str, tf.Tensor]:
+        """Computes the parts.
+
+        Args:
+            state: The queries at one position (`QueryState.newest`).
+            item: int64 [B, N] in [0, V].
+
+        Returns:
+            By part float [B, N], or [B, 1] where the part is the same for all items.
+        """
+        parts = {"bias": tf.gather(self._user, state.user)[:, tf.newaxis] + tf.gather(self._item, item)}
         if self._observed is None:
-            return {"bias": bias_terms}
+            return parts
         residual, is_observed = self._residuals(self._observed, state)
         history = tf.where(is_observed, state.items, self._size)
-        near = self._means_of_near(history, residual, item) if self._tables else {}
-        alike = self._attributes(history, residual, item) if self._attributes else {}
-        return {"bias": bias_terms} | near | alike | self._of_user(state, is_observed, residual, item)
-
-    def _of_user(
-        self, state: QueryState, is_observed: tf.Tensor, residual: tf.Tensor, item: tf.Tensor
-    ) -> dict[str, tf.Tensor]:
-        """The user_factors, and the session_biases that it leaves."""
-        user_factors: dict[str, tf.Tensor] = {}
+        if self._tables:
+            parts |= self._neighbour_means(history, residual, item)
+        if self._attributes is not None:
+            parts |= self._attributes(history, residual, item)
         if self._user_factors is not None:
-            own = self._user_factors.of(state.items, is_observed, residual)
-            user_factors = {"factors": self._user_factors.residual(own, item)}
-            residual -= self._user_factors.residual(own, state.items)
-        return user_factors | {
-            name: session_bias(residual, is_observed, state.time, scale) for name, scale in self._session_biases.items()
-        }
-
-    def _means_of_near(self, history: tf.Tensor, residual: tf.Tensor, item: tf.Tensor) -> dict[str, tf.Tensor]:
-        """By kind the mean of the user's labels, above their bias_terms, of near items; drawn to 0 by the damping."""
-        kinds = [table.cells(history) for table in self._tables.values()]
-        # All kinds' sums and weights are looked up at once: two columns of each, zero for the cells of the others.
-        columns = [self._columns(cells, residual, number) for number, cells in enumerate(kinds)]
-        cell = tf.concat([cells.cell for cells in kinds], axis=0)
-        found = sums_of(item, cell, tf.concat(columns, axis=0), self._size)
-        pairs = zip(self._tables, tf.split(found, len(kinds), axis=-1), strict=True)
-        return {name: pair[..., 0] / (pair[..., 1] + self._damping) for name, pair in pairs}
-
-    def _columns(self, cells: Cells, residual: tf.Tensor, number: int) -> tf.Tensor:
-        """float [N, 2 T]: what a kind's events add, and its weights."""
-        added = cells.value * tf.gather(tf.reshape(residual, [-1]), cells.event)
-        behind = len(self._tables) - number - 1
-        return tf.pad(tf.stack([added, cells.value], axis=1), [[0, 0], [2 * number, 2 * behind]])
+            factors = self._user_factors.infer(state.items, is_observed, residual)
+            parts["factors"] = self._user_factors.contribution(factors, item)
+            residual -= self._user_factors.contribution(factors, state.items)
+        for name, scale in self._session_biases.items():
+            parts[name] = session_bias(residual, is_observed, state.time, scale)
+        return parts
 
     def _residuals(self, observed: OutcomeLabels, state: QueryState) -> tuple[tf.Tensor, tf.Tensor]:
-        """The history's labels above what was to be expected, float [B, L], and which there are, bool [B, L]."""
+        """Returns the history's labels less mu + b_u + b_i, float [B, L], and whether each is known, bool [B, L]."""
         category = state.outcomes[observed.feature]
         label = tf.gather(tf.constant(observed.label, tf.float32), category)
         is_observed = tf.gather(tf.constant(observed.is_known), category) & (state.items < self._size)
         expected = self._mean + tf.gather(self._user, state.user)[:, tf.newaxis] + tf.gather(self._item, state.items)
         return label - expected, is_observed
+
+    def _neighbour_means(self, history: tf.Tensor, residual: tf.Tensor, item: tf.Tensor) -> dict[str, tf.Tensor]:
+        """Computes the weighted means of the residuals of each item's neighbours in the history: float [B, N] by kind.
+
+        The sums and weights of all T kinds are looked up at once, as 2 T columns that are zero in other kinds' cells.
+        """
+        kinds = [table.cells(history) for table in self._tables.values()]
+        columns = [self._columns(cells, residual, number) for number, cells in enumerate(kinds)]
+        cell = tf.concat([cells.cell for cells in kinds], axis=0)
+        sums = sums_of(item, cell, tf.concat(columns, axis=0), self._size)
+        pairs = zip(self._tables, tf.split(sums, len(kinds), axis=-1), strict=True)
+        return {name: pair[..., 0] / (pair[..., 1] + self._damping) for name, pair in pairs}
+
+    def _columns(self, cells: Cells, residual: tf.Tensor, number: int) -> tf.Tensor:
+        """Returns s_ji r_j and s_ji of a kind's links as the columns 2 n and 2 n + 1 of float [N, 2 T]."""
+        weighted = cells.value * tf.gather(tf.reshape(residual, [-1]), cells.event)
+        after = len(self._tables) - number - 1
+        return tf.pad(tf.stack([weighted, cells.value], axis=1), [[0, 0], [2 * number, 2 * after]])

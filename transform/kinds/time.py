@@ -2,8 +2,7 @@
 
 import tensorflow as tf
 
-from config.features import Time
-from transform.features import TIME_PARTS
+from config.features import TIME_PARTS, Time
 
 _HOUR, _DAY = 3600, 86400
 _FIRST_WEEKDAY = 3

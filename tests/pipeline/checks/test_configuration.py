@@ -106,7 +106,7 @@ def test_filters_and_caps_name_fitting_item_features(write):
         (
             "  outcome:\n",
             "  trend: {days: [7, 1]}\n  outcome:\n",
-            "14: `features.trend`: `days` should rise. Received: [7.0, 1.0]",
+            "14: `features.trend`: `days` should increase. Received: [7.0, 1.0]",
         ),
         ("min: 1, max: 5", "min: 5, max: 1", "18: `tasks.rating.min`: should not be above `max` (1). Received: 5"),
         (

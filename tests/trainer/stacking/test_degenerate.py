@@ -1,4 +1,4 @@
-"""Logs in which there is little or nothing to relate: whatever is fitted to them is finite, and the rest is contribution."""
+"""Logs in which there is little or nothing to relate: all fits are finite, and what is left out is reported."""
 
 import itertools
 
@@ -9,17 +9,15 @@ import scipy.sparse as sp
 from tests.trainer.small import USERS, draw_row, sampled, small_config, small_model, small_spec, write_rows
 from trainer.data.dataset import WindowData
 from trainer.export.user_snapshot import load_snapshot
-from trainer.stacking.bias_terms import fit_bias_terms
+from trainer.stacking.bias_terms import TrainLabels, fit_bias_terms
+from trainer.stacking.blend import IdentityLink, LogitLink
 from trainer.stacking.factors import fit_factors
 from trainer.stacking.fit_baseline import fit_rating_baselines
 from trainer.stacking.fit_neighbours import fit_neighbours
-from trainer.stacking.item_correlation import correlation_links
-from trainer.stacking.item_pairs import cosine_links, regression_links, transition_links
-from trainer.stacking.labels import TrainLabels
-from trainer.stacking.left_out import LeftOut
-from trainer.stacking.link import LabelLink, LogOddsLink
-from trainer.stacking.outcomes import outcome_labels
-from trainer.stacking.regression import Events, stack
+from trainer.stacking.history import outcome_labels
+from trainer.stacking.item_pairs import correlation_links, cosine_links, regression_links, transition_links
+from trainer.stacking.recommender import LeftOut
+from trainer.stacking.weights import LabelledEvents, stack
 from transform.features import ModelFeature
 
 STARS = ModelFeature("stars", "outcome", "category", 4)
@@ -51,13 +49,15 @@ def draw_labels(kind, seed):
 def test_all_fits_of_labels_are_finite(kind, seed):
     labels, users, items = draw_labels(kind, seed)
     bias_terms = fit_bias_terms(labels, users, items)
-    residual = labels.by_user(labels.label - bias_terms.of(labels.user, labels.item), users, items)
+    residual = labels.to_matrix(labels.label - bias_terms.predict(labels.user, labels.item), users, items)
     interactions = labels.interactions(users, items)
     factors = fit_factors(residual, interactions, 1 + seed * 3)
     parts = np.stack([labels.label - labels.label.mean(), np.zeros(len(labels.label))], axis=1)
     weights = [
-        stack(LabelLink(1, 5), Events(parts, labels.label, labels.user), 3.0, 0).weights,
-        stack(LogOddsLink(), Events(np.sign(parts), (labels.label > 3).astype(float), labels.user), 0.0, 0).weights,
+        stack(IdentityLink(1, 5), LabelledEvents(parts, labels.label, labels.user), 3.0, 0).weights,
+        stack(
+            LogitLink(), LabelledEvents(np.sign(parts), (labels.label > 3).astype(float), labels.user), 0.0, 0
+        ).weights,
     ]
     observed = outcome_labels(labels, [STARS])
     tables = [*factors, bias_terms.user, bias_terms.item, *weights, *([observed.label] if observed else [])]
@@ -83,7 +83,7 @@ def write(folder, settings, **features):
     return train, sampled(held_out)
 
 
-def test_equal_labels_have_no_habits_and_one_item_no_neighbours(tmp_path, capsys):
+def test_equal_labels_have_no_baseline_and_one_item_no_neighbours(tmp_path, capsys):
     settings = small_config()
     equal = {"label_rating": lambda n: [5.0, 5.0], "weight_like": lambda n: [0.0, 0.0]}
     train, held_out = write(tmp_path, settings, item_id=lambda n: [n, n], is_positive=lambda n: [0, 1], **equal)
@@ -99,7 +99,7 @@ def test_equal_labels_have_no_habits_and_one_item_no_neighbours(tmp_path, capsys
 
 
 def test_parts_without_a_pair_of_items_are_left_out_and_the_others_stay(tmp_path):
-    """Every user has one item; the second label is lower, by which no outcome tells what is liked."""
+    """Every user has one item; the second label is lower, so no outcome determines what is liked."""
     settings = small_config()
     stars = {"outcome_stars": lambda n: [5, 1 + n % 3], "label_rating": lambda n: [5.0, 1.0 + n % 3]}
     train, held_out = write(tmp_path, settings, item_id=lambda n: [n, n], **stars)
@@ -109,8 +109,8 @@ def test_parts_without_a_pair_of_items_are_left_out_and_the_others_stay(tmp_path
     assert np.isfinite(list(rating.blends["rating"].weights.values())).all()
     assert left_out.reasons["rating"] == {
         "cosine": "no user has labelled two items",
-        "correlation": "no two items have labels that rise and fall together",
-        "factors": "the labels tell no user_factors",
+        "correlation": "no two items have positively correlated labels",
+        "factors": "the labels show no latent factors",
     }
     assert like.names == ("bias",)
     reason = "no categorical outcome in `features.outcome` tells the labels of a history"

@@ -23,7 +23,7 @@ def user_factors(found, residual, interactions):
         own, items = residual[row], interactions[row].indices
         offered = found.item[own.indices]
         precision = np.eye(len(found.start)) + offered.T @ offered / found.noise
-        expected = found.start + found.profile[items].sum(axis=0) / np.sqrt(len(items) + 1)
+        expected = found.start + found.implicit[items].sum(axis=0) / np.sqrt(len(items) + 1)
         yield np.linalg.solve(precision, expected + offered.T @ own.data / found.noise)
 
 
@@ -47,14 +47,14 @@ def test_planted_factors_are_found():
     assert found.noise == pytest.approx(NOISE**2, rel=0.15)
 
 
-def test_labels_that_are_noise_give_no_tastes():
+def test_labels_that_are_noise_give_no_user_factors():
     rng = np.random.default_rng(0)
     residual = sp.csr_matrix(np.where(rng.random((USERS, ITEMS)) < 0.2, rng.normal(size=(USERS, ITEMS)), 0))
     found = predictions(fit_factors(residual, ones(residual), 4), residual, ones(residual))
     assert np.sqrt(np.mean(found**2)) < 0.25
 
 
-def test_who_had_what_tells_the_taste_of_users_without_labels():
+def test_interactions_determine_the_factors_of_users_without_labels():
     """Two camps have items of their own besides the common ones, on which they disagree."""
     rng = np.random.default_rng(0)
     camp = np.arange(USERS) % 2
@@ -98,7 +98,7 @@ def test_the_smallest_logs_give_finite_factors(labels, interactions):
     assert all(np.isfinite(values).all() for values in found)
 
 
-def test_labels_at_their_levels_give_no_tastes():
+def test_residuals_of_zero_give_no_user_factors():
     residual = sp.csr_matrix((np.zeros(4), ([0, 0, 1, 1], [0, 1, 1, 2])), shape=(2, 3))
     found = fit_factors(residual, ones(residual), 2)
     np.testing.assert_allclose(predictions(found, residual, ones(residual)), 0, atol=1e-6)

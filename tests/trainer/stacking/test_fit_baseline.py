@@ -2,24 +2,22 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tests.trainer.small import ITEMS, USERS, draw_row, sampled, small_config, small_model, small_spec, write_rows
+from tests.trainer.small import USERS, draw_row, sampled, small_config, small_model, small_spec, write_rows
 from trainer.data.dataset import WindowData
 from trainer.stacking.fit_baseline import fit_rating_baselines
-from trainer.stacking.labels import TrainLabels, read_labels
-from trainer.stacking.left_out import LeftOut
-from trainer.stacking.recommender import StackedRecommender
+from trainer.stacking.recommender import LeftOut, StackedRecommender
 from trainer.training.validation import area_under_curve
 
 
 def config(task="rating", **baseline):
-    """A task with these baseline, none for the other."""
+    """One task with these baseline settings, the other without a baseline."""
     tasks = small_config().model_dump()["tasks"]
     none = {name: {**tasks[name], "baseline": None} for name in ("rating", "like")}
     return small_config(tasks={**tasks, **none, task: {**tasks[task], "baseline": baseline or None}})
 
 
 def rows(count, seed, **flags):
-    """Users differ in how high they rate, which an untrained network cannot know."""
+    """Users whose mean ratings differ, which an untrained network cannot know."""
     rng = np.random.default_rng(seed)
     for number in range(count):
         user = number % USERS
@@ -60,10 +58,10 @@ def test_weights_are_those_that_predict_the_eval_labels_best(tmp_path, capsys):
     assert list(stacked.weights()["rating"]) == ["network", *stacked.baselines[0].names]
     assert found["rmse"] < 0.75 < without["rmse"]
     assert (found["auc"], found["log"]) == (without["auc"], without["log"])
-    assert f"rmse on eval (9 users): network alone {without['rmse']:.4f}, bias_terms alone" in capsys.readouterr().out
+    assert f"rmse on eval (9 users): network alone {without['rmse']:.4f}, bias terms" in capsys.readouterr().out
 
 
-def test_probabilities_have_habits_too(tmp_path, capsys):
+def test_probabilities_have_a_baseline_too(tmp_path, capsys):
     settings = config("like", cosine=3, correlation=3)
     train, held_out = data(tmp_path, settings)
     model = small_model(settings)
@@ -75,7 +73,7 @@ def test_probabilities_have_habits_too(tmp_path, capsys):
     assert f"log loss on eval (9 users): network alone {without['log']:.4f}" in capsys.readouterr().out
 
 
-def test_tasks_that_the_same_outcome_tells_count_on_the_same_habits(tmp_path):
+def test_tasks_whose_labels_the_same_outcome_determines_share_a_baseline(tmp_path):
     tasks = small_config().model_dump()["tasks"]
     both = {name: {**tasks[name], "baseline": {"cosine": 3, "correlation": 3}} for name in ("rating", "like")}
     settings = small_config(tasks={**tasks, **both})
@@ -85,7 +83,7 @@ def test_tasks_that_the_same_outcome_tells_count_on_the_same_habits(tmp_path):
     stacked = StackedRecommender(model, None, fit_rating_baselines(model, train, sampled(held_out), LeftOut()))
     found = errors(model, held_out, stacked)
     assert [list(baseline.blends) for baseline in stacked.baselines] == [["rating", "like"]]
-    # The bias_terms are those of ratings: they differ by more than 1.
+    # The bias terms are those of ratings: they differ by more than 1.
     (window,) = held_out.evaluation_batches(100)
     state = model.encode(window).newest()
     assert np.ptp(stacked.baselines[0].parts(state, window["item_id"][:, -1:])["bias"]) > 2
@@ -93,7 +91,7 @@ def test_tasks_that_the_same_outcome_tells_count_on_the_same_habits(tmp_path):
     assert found["auc"] > 0.9 > without["auc"]
 
 
-def test_other_settings_are_other_habits(tmp_path):
+def test_tasks_with_different_settings_have_different_baselines(tmp_path):
     tasks = small_config().model_dump()["tasks"]
     weighted = {"rating": {"weights": {"bias": 1.0}}, "like": {"weights": {"bias": 1.0, "factors": 0.5}}}
     both = {name: {**tasks[name], "baseline": baseline} for name, baseline in weighted.items()}
@@ -108,7 +106,7 @@ def test_other_settings_are_other_habits(tmp_path):
     assert ["factors" in found[name].names for name in weighted] == [False, True]
 
 
-def test_a_log_without_times_has_no_moods(tmp_path):
+def test_a_log_without_times_has_no_session_bias(tmp_path):
     settings = config(weights={"bias": 1.0, "session_bias_60": 1.0})
     settings = settings.model_copy(
         update={"data": settings.data.model_copy(update={"interactions": timeless(settings)})}
@@ -143,13 +141,13 @@ def test_without_configuration_or_eval_split_the_network_is_alone(tmp_path, base
     assert fit_rating_baselines(small_model(settings), train, None if baseline else sampled(held_out), LeftOut()) == []
 
 
-def test_without_habits_the_train_log_is_not_read(tmp_path):
+def test_without_a_baseline_the_train_log_is_not_read(tmp_path):
     (tmp_path / "train.gz").write_bytes(b"nobody can read this")
     unreadable = WindowData([str(tmp_path / "train.gz")], small_spec(config()))
     assert fit_rating_baselines(small_model(config()), unreadable, unreadable, LeftOut()) == []
 
 
-def test_weights_of_near_items_alone_are_nothing_where_no_outcome_tells_the_label(tmp_path):
+def test_weights_of_neighbours_alone_have_no_effect_if_no_outcome_determines_the_label(tmp_path):
     settings = config(weights={"cosine": 1.0})
     spec = small_spec(settings)
     shuffled = [{**row, "outcome_stars": [1, 1, 1, 1]} for row in rows(20, 1)]
@@ -159,32 +157,7 @@ def test_weights_of_near_items_alone_are_nothing_where_no_outcome_tells_the_labe
     assert fit_rating_baselines(small_model(settings), train, sampled(held_out), LeftOut()) == []
 
 
-def test_labels_are_those_of_known_targets(tmp_path):
-    row = draw_row(np.random.default_rng(0), 4, user_id=[2], item_id=[3, 5, ITEMS, 1], is_target=[0, 1, 1, 1])
-    row |= {"label_rating": [1.0, 2.0, 3.0, 4.0], "weight_rating": [1.0, 1.0, 1.0, 0.0], "outcome_stars": [1, 2, 3, 4]}
-    row |= {"is_positive": [1, 1, 1, 1]}
-    stranger = draw_row(np.random.default_rng(0), 2, user_id=[USERS])
-    spec = small_spec(small_config())
-    data = WindowData([write_rows(tmp_path / "a.gz", [row, stranger])], spec)
-    found = read_labels(data, ["like", "rating"], ["outcome_stars"], spec)["rating"]
-    assert (found.user.tolist(), found.item.tolist(), found.label.tolist()) == ([2], [5], [2.0])
-    assert found.outcomes["outcome_stars"].tolist() == [2]
-    assert found.positives.tolist() == [[2, 5], [2, 1]]
-
-
-def test_what_a_user_had_often_counts_often():
-    positives = np.array([[0, 3], [0, 3], [1, 2]])
-    labels = TrainLabels(np.zeros(0, int), np.zeros(0, int), np.zeros(0), {}, positives)
-    np.testing.assert_array_equal(labels.interactions(2, 4).toarray(), [[0, 0, 0, 2], [0, 0, 1, 0]])
-
-
-def test_a_pair_with_several_labels_has_their_mean():
-    labels = TrainLabels(np.array([0, 0, 1]), np.array([3, 3, 2]), np.zeros(3), {}, np.zeros([0, 2], np.int64))
-    found = labels.by_user(np.array([1.0, 4.0, 7.0]), 2, 4).toarray()
-    np.testing.assert_array_equal(found, [[0, 0, 0, 2.5], [0, 0, 7, 0]])
-
-
-def test_the_served_graph_predicts_with_habits(tmp_path):
+def test_the_served_graph_predicts_with_the_baseline(tmp_path):
     settings = config(weights={"network": 0.5, "bias": 0.5})
     train, _ = data(tmp_path, settings)
     model = small_model(settings)

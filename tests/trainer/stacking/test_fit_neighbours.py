@@ -4,12 +4,11 @@ import scipy.sparse as sp
 import tensorflow as tf
 
 from tests.trainer.small import ITEMS, sampled, small_config, small_model, small_spec, write_rows
-from tests.trainer.stacking.test_event_log import row
+from tests.trainer.stacking.test_item_pairs import row
 from trainer.data.dataset import WindowData
 from trainer.stacking.fit_neighbours import Kind, fit_neighbours, joined_tables
-from trainer.stacking.left_out import LeftOut
 from trainer.stacking.neighbours import Neighbours
-from trainer.stacking.recommender import StackedRecommender
+from trainer.stacking.recommender import LeftOut, StackedRecommender
 from trainer.training.validation import Evaluator
 
 NEXT = {0: 4, 4: 8, 8: 2}
@@ -69,7 +68,7 @@ def test_a_log_without_times_has_transitions_where_its_rows_have_an_order(tmp_pa
     assert (fit_neighbours(small_model(timeless), train, None, LeftOut()) is not None) == has_order
 
 
-def test_configured_weights_of_kinds_that_are_not_there_are_not_told(tmp_path):
+def test_configured_weights_of_missing_kinds_are_dropped(tmp_path):
     settings = config(weights={"cosine": 1.5, "transitions": 3.0})
     interactions = {"path": "x.csv", "user": "u", "item": "i", "time": None}
     model, split = settings.model.model_dump(), {"method": "random", "ties": "random"}
@@ -91,7 +90,7 @@ def test_nothing_to_choose_on_nothing_added(tmp_path):
     assert fit_neighbours(small_model(settings), train, None, LeftOut()) is None
 
 
-def test_kinds_that_do_not_help_weigh_nothing(tmp_path):
+def test_kinds_that_do_not_help_have_no_weight(tmp_path):
     """The eval target is what the towers rank first already, and what never followed."""
     settings = config()
     train, _ = write(tmp_path, settings)

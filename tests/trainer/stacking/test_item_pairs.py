@@ -5,8 +5,61 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
+from tests.trainer.small import ITEMS, USERS, draw_row, small_config, small_spec, write_rows
+from trainer.data.dataset import WindowData
 from trainer.stacking import item_pairs
-from trainer.stacking.item_pairs import cosine_links, regression_links, top_of_rows, transition_links
+from trainer.stacking.item_pairs import (
+    correlation_links,
+    cosine_links,
+    read_log,
+    regression_links,
+    top_of_rows,
+    transition_links,
+)
+
+
+def row(user, items, targets=None, positive=None):
+    """A window of one user's items; all are positive targets unless given."""
+    count = len(items)
+    flags = {"is_target": targets or [1] * count, "is_positive": positive or [1] * count}
+    return draw_row(np.random.default_rng(0), count, user_id=[user], item_id=items, **flags)
+
+
+def read(tmp_path, rows, window=2, decay=0.5):
+    data = WindowData([write_rows(tmp_path / "a.gz", rows)], small_spec(small_config()))
+    found = read_log(data, ITEMS, USERS, window, decay)
+    return found.interactions.toarray(), found.transitions.toarray()
+
+
+def test_a_transition_counts_less_with_its_distance(tmp_path):
+    users, transitions = read(tmp_path, [row(3, [5, 2, 7, 5])])
+    np.testing.assert_array_equal(np.flatnonzero(users[0]), [2, 5, 7])
+    assert users.max() == 1
+    expected = np.zeros([ITEMS, ITEMS])
+    expected[5, 2], expected[2, 7], expected[7, 5] = 1, 1, 1
+    expected[5, 7], expected[2, 5] = 0.5, 0.5
+    np.testing.assert_array_equal(transitions, expected)
+
+
+def test_context_has_transitions_but_counts_once(tmp_path):
+    """The second window repeats the first one's last event as context."""
+    users, transitions = read(tmp_path, [row(3, [0, 1]), row(3, [1, 2], targets=[0, 1])])
+    assert users.shape == (1, ITEMS)
+    np.testing.assert_array_equal(np.flatnonzero(users[0]), [0, 1, 2])
+    np.testing.assert_array_equal(np.argwhere(transitions), [[0, 1], [1, 2]])
+
+
+def test_only_positives_of_known_items_count(tmp_path):
+    users, transitions = read(tmp_path, [row(3, [0, 1, ITEMS, 2], positive=[1, 0, 1, 1])])
+    np.testing.assert_array_equal(np.flatnonzero(users[0]), [0, 2])
+    np.testing.assert_array_equal(np.argwhere(transitions), [[0, 2]])
+
+
+@pytest.mark.parametrize("batch", [1, 256])
+def test_unknown_users_stay_apart(tmp_path, monkeypatch, batch):
+    monkeypatch.setattr(item_pairs, "_READ_BATCH", batch)
+    users, _ = read(tmp_path, [row(USERS, [0, 1]), row(USERS, [0, 2]), row(1, [3])])
+    assert sorted(tuple(np.flatnonzero(u)) for u in users) == [(0, 1), (0, 2), (3,)]
 
 
 def test_cosines_by_hand():
@@ -16,14 +69,14 @@ def test_cosines_by_hand():
     np.testing.assert_allclose(cosine_links(users, 2).toarray(), expected, rtol=1e-6)
 
 
-def test_an_item_of_the_history_counts_where_it_is_among_the_nearest_of_the_other():
+def test_an_item_of_the_history_counts_if_it_is_among_the_nearest_of_the_other():
     users = sp.csr_matrix(np.array([[1, 1, 0], [1, 1, 0], [1, 0, 1]], np.float32))
     found = cosine_links(users, 1).toarray()
     # Item 1 is the nearest of item 0; item 0 the nearest of both others. By row: what the history's item adds.
     np.testing.assert_array_equal(found > 0, [[0, 1, 1], [1, 0, 0], [0, 0, 0]])
 
 
-def test_blocks_change_nothing(monkeypatch):
+def test_blocks_do_not_change_cosines(monkeypatch):
     users = sp.random(40, 17, 0.3, "csr", np.float32, np.random.default_rng(1))
     users.data[:] = 1
     whole = cosine_links(users, 4).toarray()
@@ -69,9 +122,9 @@ def test_only_the_most_frequent_items_are_regressed():
 
 def test_transitions_by_hand():
     """What left item 0: three quarters to item 1, which two users have, a quarter to item 2, which one has."""
-    followed = sp.csr_matrix(np.array([[0, 3, 1], [0, 0, 0], [0, 0, 0]], np.float32))
+    transitions = sp.csr_matrix(np.array([[0, 3, 1], [0, 0, 0], [0, 0, 0]], np.float32))
     users = sp.csr_matrix(np.array([[1, 1, 0], [1, 1, 1]], np.float32))
-    found = transition_links(followed, users, 5, damping=0.5).toarray()
+    found = transition_links(transitions, users, 5, damping=0.5).toarray()
     np.testing.assert_allclose(found, [[0, 0.75 / 2**0.5, 0.25], [0, 0, 0], [0, 0, 0]], rtol=1e-6)
 
 
@@ -93,3 +146,53 @@ def test_the_greatest_of_each_row_stay(values, count):
         expected = sorted(row[row > 0], reverse=True)[:count]
         assert sorted(kept[kept > 0], reverse=True) == pytest.approx(expected)
         assert np.all((kept == 0) | (kept == row))
+
+
+def sparse_labels(rows):
+    """Stores all cells but nan, which have no label; a residual of 0 is a label."""
+    values = np.array(rows, np.float32)
+    position = np.nonzero(~np.isnan(values))
+    return sp.csr_matrix((values[position], position), shape=values.shape)
+
+
+def test_shrunk_correlations_by_hand():
+    nan = np.nan
+    residuals = sparse_labels([[1, 2, -1], [-1, -1, nan], [2, nan, 1]])
+    found = correlation_links(residuals, 2).toarray()
+    # Items 0 and 1 share two users: (1 * 2 + 1 * 1) / sqrt((1 + 1) * (4 + 1)). Items 0 and 2: -1 + 2 over sqrt(5 * 2).
+    expected = np.zeros((3, 3))
+    expected[0, 1] = expected[1, 0] = 3 / np.sqrt(10) * 2 / 52
+    expected[0, 2] = expected[2, 0] = 1 / np.sqrt(10) * 2 / 52
+    np.testing.assert_allclose(found, expected, rtol=1e-5)
+
+
+def test_a_residual_of_zero_is_a_label():
+    found = correlation_links(sparse_labels([[1, 1], [0, 1], [1, 0]]), 2).toarray()
+    np.testing.assert_allclose(found[0, 1], 1 / np.sqrt(2 * 2) * 3 / 53, rtol=1e-5)
+
+
+def test_the_greatest_correlations_are_kept_and_blocks_do_not_change_them(monkeypatch):
+    rng = np.random.default_rng(0)
+    values = np.where(rng.random((50, 12)) < 0.5, rng.normal(size=(50, 12)), np.nan)
+    whole = correlation_links(sparse_labels(values), 3).toarray()
+    assert ((whole > 0).sum(axis=0) <= 3).all()
+    every = correlation_links(sparse_labels(values), 12).toarray()
+    for column in range(12):
+        np.testing.assert_allclose(np.sort(whole[:, column])[-3:], np.sort(every[:, column])[-3:])
+    monkeypatch.setattr(item_pairs, "_BLOCK_PAIRS", 12 * 5)
+    np.testing.assert_allclose(correlation_links(sparse_labels(values), 3).toarray(), whole)
+
+
+def test_without_a_positively_correlated_pair_there_is_no_link(monkeypatch):
+    nan = np.nan
+    monkeypatch.setattr(item_pairs, "_BLOCK_PAIRS", 4 * 2)  # two items at once: the second block has no pair of labels
+    for rows in (
+        [[0, 0, 0], [0, 0, 0]],  # labels all equal
+        [[1, -1], [-1, 1]],  # negatively correlated labels
+        [[1.0], [2.0]],  # one item
+        [[1, nan, nan, nan], [nan, 1, nan, nan], [nan, nan, -2, nan]],  # one label a user
+    ):
+        found = correlation_links(sparse_labels(rows), 2)
+        assert (found.shape, found.nnz) == ((len(rows[0]),) * 2, 0)
+    found = correlation_links(sparse_labels([[1, 2, nan, nan], [2, 1, nan, nan], [nan, nan, 1, nan]]), 2)
+    np.testing.assert_array_equal(np.argwhere(found.toarray()), [[0, 1], [1, 0]])

@@ -23,7 +23,7 @@ def test_a_history_adds_its_items_links():
     np.testing.assert_allclose(found, [[0, 0.5, 2.25, 0], [1, 0, 0, 0], [0, 0, 2, 0]])
 
 
-def test_older_events_count_less_and_padding_has_no_age():
+def test_older_events_count_less_and_padding_is_not_counted():
     history = tf.constant([[0, NONE, 1, NONE]], tf.int64)
     np.testing.assert_allclose(table(decay=0.5).scores(history), [[0, 0.25, 2.125, 0]])
 
@@ -70,14 +70,14 @@ def test_the_nearest_items_scores_are_those_of_all_items():
 
 
 @pytest.mark.parametrize("dense", [0, 4])
-def test_sums_are_found_of_all_items_or_of_few(monkeypatch, dense):
+def test_sums_are_the_same_by_either_method(monkeypatch, dense):
     monkeypatch.setattr("trainer.stacking.neighbours._DENSE", dense)
     cell, value = tf.constant([6, 1, 6, 3], tf.int64), tf.constant([[1.0, 10], [2, 20], [4, 40], [8, 80]])
     found = sums_of(tf.constant([[1, 4, 0], [2, 2, 3]], tf.int64), cell, value, 4)
     np.testing.assert_array_equal(found, [[[2, 20], [0, 0], [0, 0]], [[5, 50], [5, 50], [0, 0]]])
 
 
-def test_the_nearest_items_are_found_without_the_unwanted():
+def test_the_nearest_items_are_found_without_the_excluded():
     nearest = table().nearest(tf.constant([[0, 1], [2, NONE], [3, 0]], tf.int64))
     exclude = tf.constant([[-1, NONE], [0, 1], [2, 2]], tf.int64)
     assert nearest.top(tf.constant(3), exclude).numpy().tolist() == [[2, 1, -1], [-1, -1, -1], [0, 1, -1]]

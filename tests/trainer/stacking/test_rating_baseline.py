@@ -6,21 +6,20 @@ import tensorflow as tf
 from config.tasks import RegressionTask
 from tests.trainer.small import ITEMS, USERS, draw_row, small_config, small_model, sparse_features
 from trainer.data.windows import dense_windows
-from trainer.stacking.attributes import ItemAttributes
 from trainer.stacking.bias_terms import BiasTerms
 from trainer.stacking.blend import Blend
 from trainer.stacking.factors import Factors, UserFactors
+from trainer.stacking.history import ItemAttributes, OutcomeLabels
 from trainer.stacking.neighbours import NeighbourTable
-from trainer.stacking.outcomes import OutcomeLabels
 from trainer.stacking.rating_baseline import RatingBaseline
 
 MEAN, DAMPING = 3.0, 0.5
 USER, ITEM = np.arange(USERS + 1) / 10, -np.arange(ITEMS + 1) / 20
 NEAR = {(4, 7): 0.5, (2, 7): 0.25, (4, 1): 1.0}
-"""What an item of the history (first) counts for another (second)."""
+"""The links from an item of the history (first) to another (second)."""
 ALIKE = {(2, 7): 0.125, (9, 5): 2.0}
-"""The same of another kind."""
-OFFERED, PROFILE = np.random.default_rng(0).normal(size=(2, ITEMS, 2))
+"""Links of another kind."""
+FACTORS, IMPLICIT = np.random.default_rng(0).normal(size=(2, ITEMS, 2))
 NOISE = 0.25
 
 
@@ -42,7 +41,7 @@ def baseline(weights=None, observed=True):
     # The category c stands for the label c; the categories 0 and 5 were never labelled.
     outcome = OutcomeLabels("outcome_stars", np.arange(6.0), np.array([False, True, True, True, True, False]))
     tables = {"cosine": table(NEAR, "cosine"), "correlation": table(ALIKE, "correlation")}
-    user_factors = UserFactors(Factors(OFFERED, PROFILE, np.array([0.5, -0.5]), NOISE))
+    user_factors = UserFactors(Factors(FACTORS, IMPLICIT, np.array([0.5, -0.5]), NOISE))
     bias_terms = BiasTerms(MEAN, USER, ITEM)
     made = RatingBaseline(
         bias_terms,
@@ -54,7 +53,7 @@ def baseline(weights=None, observed=True):
         DAMPING,
     )
     task = RegressionTask(kind="regression", label="rating", min=1, max=5)
-    made.blends["rating"] = Blend.of(task, MEAN, weights)
+    made.blends["rating"] = Blend.for_task(task, MEAN, weights)
     return made
 
 
@@ -69,7 +68,7 @@ def row(user, items, stars):
     return draw_row(rng, len(items) + 1, user_id=[user], item_id=[*items, 0], outcome_stars=[*stars, 5])
 
 
-def test_near_items_by_hand():
+def test_neighbours_by_hand():
     found = baseline().parts(state([row(3, [4, 2, 9], [4, 1, 2])]), tf.constant([[7, 1, 5, ITEMS]], tf.int64))
     np.testing.assert_allclose(found["bias"][0], USER[3] + ITEM[[7, 1, 5, ITEMS]], rtol=1e-5)
     residual = {i: stars - (MEAN + USER[3] + ITEM[i]) for i, stars in ((4, 4), (2, 1), (9, 2))}
@@ -89,16 +88,16 @@ def test_items_that_share_an_attribute_by_hand():
     np.testing.assert_allclose(found["genre"][0], [seven, nine, 0, 0], rtol=1e-5)
 
 
-def test_a_taste_by_hand():
+def test_user_factors_by_hand():
     found = baseline().parts(state([row(3, [4, 2, 9], [4, 0, 2])]), tf.constant([[7, 1, ITEMS]], tf.int64))["factors"]
-    # Item 2 has no known label: it tells what is expected, and nothing after that.
+    # Item 2 has no known label: it changes the prior mean alone.
     residual = [stars - (MEAN + USER[3] + ITEM[i]) for i, stars in ((4, 4), (9, 2))]
-    observed, expected = OFFERED[[4, 9]], [0.5, -0.5] + PROFILE[[4, 2, 9]].sum(axis=0) / 2
+    observed, expected = FACTORS[[4, 9]], [0.5, -0.5] + IMPLICIT[[4, 2, 9]].sum(axis=0) / 2
     user_factors = np.linalg.inv(np.eye(2) + observed.T @ observed / NOISE) @ (expected + observed.T @ residual / NOISE)
-    np.testing.assert_allclose(found[0], [*OFFERED[[7, 1]] @ user_factors, 0], rtol=1e-4)
+    np.testing.assert_allclose(found[0], [*FACTORS[[7, 1]] @ user_factors, 0], rtol=1e-4)
 
 
-def test_a_mood_is_what_levels_and_taste_leave_by_hand():
+def test_session_bias_is_of_what_bias_terms_and_factors_leave_by_hand():
     own = row(3, [4, 2, 9], [4, 0, 2]) | {"time": [100, 150, 220, 250]}
     found = baseline().parts(state([own]), tf.constant([[7, 1, 4, 9]], tf.int64))
     residual = [stars - (MEAN + USER[3] + ITEM[i]) for i, stars in ((4, 4), (9, 2))]
@@ -107,12 +106,12 @@ def test_a_mood_is_what_levels_and_taste_leave_by_hand():
     np.testing.assert_allclose(found["session_bias_100"], [[weight @ left / (weight.sum() + 2)]], rtol=1e-4)
 
 
-def test_the_taste_of_a_user_without_a_history_is_the_usual_one():
+def test_the_factors_of_a_user_without_a_history_are_the_prior_mean():
     found = baseline().parts(state([row(USERS, [], [])]), tf.constant([[7]], tf.int64))["factors"]
-    np.testing.assert_allclose(found[0], [OFFERED[7] @ [0.5, -0.5]], rtol=1e-5)
+    np.testing.assert_allclose(found[0], [FACTORS[7] @ [0.5, -0.5]], rtol=1e-5)
 
 
-def test_events_without_a_known_label_say_nothing():
+def test_events_without_a_known_label_are_ignored():
     unlabelled = baseline().parts(state([row(3, [4, 2], [0, 1])]), tf.constant([[7, 1]], tf.int64))["cosine"][0]
     np.testing.assert_allclose(unlabelled, [0.25 * (1 - (MEAN + USER[3] + ITEM[2])) / (0.25 + DAMPING), 0], rtol=1e-5)
 
@@ -140,7 +139,7 @@ def test_the_prediction_is_the_weighted_sum_inside_the_bounds():
     assert baseline({"network": 9.0}).predictions(network, asked, item)["rating"].numpy().tolist() == [[5, 1]]
 
 
-def test_without_an_outcome_that_tells_labels_there_are_levels_only():
+def test_without_a_label_outcome_there_are_bias_terms_only():
     assert baseline(observed=False).names == ("bias",)
     assert baseline().names == ("bias", "cosine", "correlation", "factors", "session_bias_100", "genre")
 

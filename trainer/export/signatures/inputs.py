@@ -5,7 +5,6 @@ from collections.abc import Mapping
 import tensorflow as tf
 
 from config import Config, feature_names
-from config.features import Numeric, Time
 from config.serving import ServingConfig
 
 Extras = dict[str, tf.Tensor]
@@ -19,8 +18,8 @@ def extra_inputs(config: Config) -> dict[str, tf.TensorSpec]:
     features = {feature.name: feature for feature in config.features.item}
     for name in serving.filters:
         feature = features[name]
-        if isinstance(feature, Numeric | Time):
-            dtype = tf.int64 if isinstance(feature, Time) else tf.float32
+        if feature.is_ordered:
+            dtype = tf.int64 if feature.value_kind == "time" else tf.float32
             kinds |= dict.fromkeys((feature_names.at_least(name), feature_names.at_most(name)), (dtype, 1))
         else:
             kinds[feature_names.any_of(name)] = (tf.string, 2)
