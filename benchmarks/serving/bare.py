@@ -14,7 +14,7 @@ from tensorflow_serving.apis import predict_pb2
 from benchmarks.serving.requests import MODEL_NAME, read_requests
 from serving.server.predict import DEFAULT_SIGNATURE
 from serving.server.servable import load, session_config
-from serving.server.tensors import to_array
+from serving.server.tensors import array_from_proto
 
 
 def main() -> None:
@@ -28,7 +28,7 @@ def main() -> None:
     signature = servable.signatures[DEFAULT_SIGNATURE]
     requests = map(predict_pb2.PredictRequest.FromString, read_requests(arguments.folder))
     feeds = [
-        {name: to_array(request.inputs[alias], alias) for alias, name in signature.inputs.items()}
+        {name: array_from_proto(request.inputs[alias], alias) for alias, name in signature.inputs.items()}
         for request in requests
     ]
     fetches = list(signature.outputs.values())

@@ -20,7 +20,7 @@ import grpc
 import numpy as np
 
 from benchmarks.serving.requests import read_requests
-from serving.client.calls import PREDICT
+from serving.client.clients import PREDICT
 
 _TIMEOUT: Final = 30.0
 _OPTIONS: Final = (("grpc.max_receive_message_length", -1),)

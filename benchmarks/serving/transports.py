@@ -8,6 +8,7 @@ take turns; of their turns the best counts.
 
 import argparse
 import asyncio
+import os
 import subprocess
 import sys
 import tempfile
@@ -17,9 +18,11 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any, Final
 
-import serving.server.transport  # noqa: F401  (before gRPC is imported)
+from serving.server import GRPC_EXPERIMENTS
 
-import grpc  # isort: skip
+os.environ.setdefault("GRPC_EXPERIMENTS", GRPC_EXPERIMENTS)  # gRPC reads it when it is imported
+
+import grpc
 import grpc.aio
 from rich.console import Console
 from rich.progress import track

@@ -4,7 +4,7 @@ import warnings
 import pytest
 
 from serving.client import AsyncRecommenderClient, RecommenderClient, Request, RequestWarning
-from serving.client.checks import time_troubles
+from serving.client.checks import implausible_times
 from tests.serving.models import RunningServer
 
 NOW = 1_700_000_000
@@ -12,7 +12,7 @@ DAY = 86_400
 
 
 def kinds(history: int, *times: int) -> list[str]:
-    return [kind for kind, _ in time_troubles(Request(history=["a"] * history, times=times), NOW)]
+    return [kind for kind, _ in implausible_times(Request(history=["a"] * history, times=times), NOW)]
 
 
 @pytest.mark.parametrize(
@@ -45,7 +45,7 @@ def test_times_that_are_no_moments_of_the_history(history: int, times: tuple[int
 def test_milliseconds_are_no_times(factor: int, place: int) -> None:
     times = [888_444_000, 888_445_000]
     times[place] *= factor
-    with pytest.raises(ValueError, match=f"seconds since 1970.*milliseconds.*Received: {times[place]}"):
+    with pytest.raises(ValueError, match=f"seconds since 1970.*not milliseconds.*Received: {times[place]}"):
         Request(history=["a"], times=times)
 
 
@@ -61,7 +61,7 @@ def check_told(found: list[warnings.WarningMessage]) -> None:
     assert all(warning.category is RequestWarning for warning in found)
     assert all(warning.filename == __file__ for warning in found)
     assert len(texts) == 3
-    assert "should not be before its history's. Received: 12 (1970-01-01 00:00 UTC)" in texts[0]
+    assert "should not be before those of its history. Received: 12 (1970-01-01 00:00 UTC)" in texts[0]
     assert "no feature `context_page`" in texts[1]
     assert "no feature `user_agee`" in texts[2]
     assert "Known: user_age, user_id" in texts[2]

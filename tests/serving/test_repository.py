@@ -11,8 +11,8 @@ from google.protobuf import text_format
 from tensorflow_serving.apis import model_pb2
 from tensorflow_serving.config import model_server_config_pb2
 
-from serving.server.errors import ServingError
-from serving.server.repository import Repository, Retries, State
+from serving.server.calls import ServingError
+from serving.server.repository import Repository, State
 
 
 class Loads:
@@ -50,7 +50,7 @@ def served(tmp_path: Path, loads: Loads) -> Serve:
             (tmp_path / str(version)).mkdir()
         config = model_server_config_pb2.ModelConfig(name="m", base_path=str(tmp_path))
         text_format.Parse(policy, config)
-        repository = Repository(loads, Retries(retries, 0.0))
+        repository = Repository(loads, retries, 0.0)
         repository.configure([config])
         repository.poll()
         return repository

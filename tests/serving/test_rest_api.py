@@ -97,8 +97,8 @@ def test_status_and_metadata(rest: Rest) -> None:
 @pytest.mark.parametrize(
     ("path", "body", "status", "message"),
     [
-        ("/v1/models/one:predict", b"[" * 100, 400, "the body is no JSON"),
-        ("/v1/models/one:predict", b'{"instances": ' + b"[" * 100 + b"]" * 100 + b"}", 400, "nested 8 deep"),
+        ("/v1/models/one:predict", b"[" * 100, 400, "the body is not JSON"),
+        ("/v1/models/one:predict", b'{"instances": ' + b"[" * 100 + b"]" * 100 + b"}", 400, "at most 8 dimensions"),
         ("/v1/models/one:predict", {"instances": ["no example"]}, 400, "Could not parse example input"),
         ("/v1/models/one:predict", {"signature_name": "no", "instances": [1]}, 400, "no signature 'no'"),
         ("/v1/models/one:predict", {"signature_name": 7, "instances": [1]}, 400, "should be a string"),

@@ -196,7 +196,7 @@ def test_versions_come_break_and_go_while_it_serves(base_path: Path) -> None:
         eventually(lambda: _states(client).get(3) == "END")
         broken = client.status()[0]
         assert (broken.version, _states(client)[2]) == (3, "AVAILABLE")
-        assert "3 is no whole SavedModel" in broken.error
+        assert "3 is not a whole SavedModel" in broken.error
         assert _like(client) == pytest.approx(2.6)
         save_model(base_path / "10", offset=10.0)
         eventually(lambda: _states(client).get(10) == "AVAILABLE" and _states(client)[2] == "END")
