@@ -67,14 +67,15 @@ def array_from_proto(proto: tensor_pb2.TensorProto, name: str) -> np.ndarray:
     if proto.tensor_content:
         if dtype.hasobject or len(proto.tensor_content) != size * dtype.itemsize:
             raise invalid_argument(f"input {name!r}: `tensor_content` does not hold {dtype} of shape {list(shape)}")
-    else:
-        values = getattr(proto, _FIELDS[proto.dtype])
-        if len(values) > size:
-            raise invalid_argument(f"input {name!r}: should hold {size} values. Received: {len(values)}")
-        if dtype.hasobject and values and (size - len(values)) * len(values[-1]) > _MAX_REPEATED_BYTES:
-            raise invalid_argument(f"input {name!r}: the shape repeats the last string too often")
+        return np.frombuffer(proto.tensor_content, dtype).reshape(shape)
+    values = getattr(proto, _FIELDS[proto.dtype])
+    if len(values) > size:
+        raise invalid_argument(f"input {name!r}: should hold {size} values. Received: {len(values)}")
+    if dtype.hasobject and values and (size - len(values)) * len(values[-1]) > _MAX_REPEATED_BYTES:
+        raise invalid_argument(f"input {name!r}: the shape repeats the last string too often")
     try:
-        return tf.make_ndarray(proto)
+        # `make_ndarray` reads every tensor, but takes a third of the time of a call on a small model.
+        return np.array(values[:], dtype).reshape(shape) if len(values) == size else tf.make_ndarray(proto)
     except OverflowError as error:
         raise invalid_argument(f"input {name!r}: a value is out of the range of {dtype}") from error
 
