@@ -18,15 +18,15 @@ from typing import Any, Final
 
 from rich.table import Table
 
-from benchmarks.console import wide_console
+from benchmarks.console import plain_table, wide_console
+from benchmarks.data import write_missing
 from benchmarks.peers import ranking, rating
 from benchmarks.peers.exam import final_exam
 from benchmarks.peers.examples import read_log
-from benchmarks.peers.popularity import Popularity, RecentPopularity
-from benchmarks.peers.registry import RATERS
+from benchmarks.peers.rankers import Popularity, RecentPopularity
+from benchmarks.peers.run import RATERS
 from benchmarks.protocol import Metric
 from benchmarks.quality.__main__ import run_one
-from benchmarks.quality.logs import write_missing
 from benchmarks.quality.studies import read_studies
 
 STUDY: Final = "choices"
@@ -96,7 +96,7 @@ def rows_of(log: str, results: Sequence[dict[str, Any]]) -> Iterator[Row]:
 
     Args:
       log: Its name.
-      results: What `benchmarks.quality.one` wrote, of each seed; all have the same split.
+      results: What `benchmarks.quality.studies` wrote, of each seed; all have the same split.
     """
     baselines = _baselines(results[0]["examples"])
     for part, metric in (*((part, NDCG) for part in _SLICES), ("all", RMSE)):
@@ -125,11 +125,7 @@ def _baselines(examples: str) -> dict[str, dict[str, dict[str, Metric]]]:
 
 def _table(rows: Sequence[Row]) -> Table:
     names = list(dict.fromkeys(name for row in rows for name in row.baselines))
-    table = Table(box=None, padding=(0, 2, 0, 0))
-    for column in ("log", "of", "metric"):
-        table.add_column(column, no_wrap=True)
-    for column in ("model", *names, "standard error", "below"):
-        table.add_column(column, justify="right", no_wrap=True)
+    table = plain_table(("log", "of", "metric"), ("model", *names, "standard error", "below"))
     for row in rows:
         users = f"{row.count:,} {'ratings' if row.metric == RMSE else f'{row.slice} users'}"
         spread = f" ±{stdev(row.model):.4f}" if len(row.model) > 1 else ""

@@ -8,8 +8,7 @@ import numpy as np
 import scipy.sparse as sp
 
 from benchmarks.peers.exam import State
-from benchmarks.peers.examples import Events, Log
-from benchmarks.peers.side_features import item_features, user_features
+from benchmarks.peers.examples import Events, Log, item_features, user_features
 from benchmarks.protocol import Metric, rating_metrics
 
 

@@ -28,10 +28,9 @@ from rich.console import Console
 from rich.progress import track
 from rich.table import Table
 
+from benchmarks.console import plain_table
 from benchmarks.serving import processes
-from benchmarks.serving.load import Load
-from benchmarks.serving.report import Row, row_of
-from benchmarks.serving.requests import write_requests
+from benchmarks.serving.load import Load, Row, row_of, write_requests
 from serving.server.process import end_process
 
 _ANSWER: Final = bytes(1000)
@@ -98,9 +97,7 @@ def _started(transport: str) -> Iterator[str]:
 
 
 def _table(options: argparse.Namespace) -> Table:
-    table = Table("callers", "transport", box=None, padding=(0, 2, 0, 0))
-    for column in ("req/s", "p50 ms", "p99 ms"):
-        table.add_column(column, justify="right")
+    table = plain_table(("callers", "transport"), ("req/s", "p50 ms", "p99 ms"))
     best: dict[tuple[str, int], Row] = {}
     with ExitStack() as stack:
         folder = stack.enter_context(tempfile.TemporaryDirectory())

@@ -2,9 +2,8 @@ import numpy as np
 import pytest
 
 from benchmarks.peers.exam import final_exam, selection_exam
-from benchmarks.peers.examples import read_log
+from benchmarks.peers.examples import item_features, read_log, user_features
 from benchmarks.peers.rating import final_exam as final_rating_exam
-from benchmarks.peers.side_features import item_features, user_features
 from tests.benchmarks.peers.toy import example, target, window, write_split
 
 

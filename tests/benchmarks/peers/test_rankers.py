@@ -1,14 +1,10 @@
 import numpy as np
 import pytest
 
-from benchmarks.peers.blend import Blend, FitOnce
-from benchmarks.peers.ease import EASE
 from benchmarks.peers.exam import Exam
-from benchmarks.peers.item_knn import ItemKNN
-from benchmarks.peers.popularity import DAY, Popularity, RecentPopularity
+from benchmarks.peers.rankers import DAY, EASE, Blend, FitOnce, ItemKNN, Popularity, RecentPopularity, Transitions
 from benchmarks.peers.ranking import choose, metrics, ranks
 from benchmarks.peers.tfrs_tutorial import TFRSTutorial
-from benchmarks.peers.transitions import Transitions
 from tests.benchmarks.peers.toy import queries, training
 
 

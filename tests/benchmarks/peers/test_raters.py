@@ -4,9 +4,8 @@ import numpy as np
 import pytest
 import scipy.sparse as sp
 
-from benchmarks.peers.bias import BiasModel
+from benchmarks.peers.raters import SVD, BiasModel
 from benchmarks.peers.rating import RatingExam, Ratings, choose, metrics
-from benchmarks.peers.svd import SVD
 
 
 def ratings(table):
