@@ -21,7 +21,7 @@ from rich.table import Table
 from benchmarks.console import plain_table, wide_console
 from benchmarks.data import write_missing
 from benchmarks.peers import ranking, rating
-from benchmarks.peers.exam import final_exam
+from benchmarks.peers.evaluation import final_evaluation
 from benchmarks.peers.examples import read_log
 from benchmarks.peers.rankers import Popularity, RecentPopularity
 from benchmarks.peers.run import RATERS
@@ -112,12 +112,12 @@ def rows_of(log: str, results: Sequence[dict[str, Any]]) -> Iterator[Row]:
 def _baselines(examples: str) -> dict[str, dict[str, dict[str, Metric]]]:
     """By metric, name and slice."""
     log = read_log(examples, "rating")
-    exam, ratings = final_exam(log, "train"), rating.final_exam(log, "train")
+    evaluation, ratings = final_evaluation(log, "train"), rating.final_evaluation(log, "train")
     ranked = {}
     for name, ranker in (("popularity", Popularity()), ("recent popularity", RecentPopularity(_RECENT))):
-        ranker.fit(exam.training)
-        ranked[name] = {part: found[NDCG] for part, found in ranking.metrics(ranker, exam).items()}
-    bias = rating.choose(RATERS["bias"](), rating.selection_exam(log))
+        ranker.fit(evaluation.training)
+        ranked[name] = {part: found[NDCG] for part, found in ranking.metrics(ranker, evaluation).items()}
+    bias = rating.choose(RATERS["bias"](), rating.selection_evaluation(log))
     bias.fit(ratings.training)
     rated = {part: found["rmse"] for part, found in rating.metrics(bias, ratings).items()}
     return {NDCG: ranked, RMSE: {"bias model": rated}}

@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks.console import plain_table
-from benchmarks.peers.exam import History, State
+from benchmarks.peers.evaluation import History, State
 from benchmarks.peers.examples import read_log
 from benchmarks.peers.run import Result, names, run_rankers, run_raters
 from benchmarks.protocol import Metric

@@ -7,7 +7,7 @@ import numpy as np
 import scipy.sparse as sp
 from scipy.linalg import cho_factor, cho_solve
 
-from benchmarks.peers.exam import Queries, Training
+from benchmarks.peers.evaluation import Queries, Training
 from benchmarks.peers.ranking import Ranker
 
 DAY: Final = 86_400

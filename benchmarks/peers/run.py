@@ -10,7 +10,7 @@ from typing import Any, Final
 import numpy as np
 
 from benchmarks.peers import ranking, rating
-from benchmarks.peers.exam import History, State, final_exam, selection_exam
+from benchmarks.peers.evaluation import History, State, final_evaluation, selection_evaluation
 from benchmarks.peers.examples import Log
 from benchmarks.peers.rankers import EASE, Blend, FitOnce, ItemKNN, Popularity, RecentPopularity, Transitions
 from benchmarks.peers.ranking import Ranker
@@ -99,8 +99,8 @@ def run_rankers(log: Log, states: Sequence[State], history: History, only: Seque
       history: Whether histories end with the split or before the target.
       only: The peers' names.
     """
-    selection = selection_exam(log)
-    exams = {state: final_exam(log, state, history) for state in states}
+    selection = selection_evaluation(log)
+    evaluations = {state: final_evaluation(log, state, history) for state in states}
     chosen: dict[str, Ranker] = {}
     needed = {*only, *(BLENDED if "blend" in only else ())}
     for name in [name for name in RANKERS if name in needed]:
@@ -108,29 +108,31 @@ def run_rankers(log: Log, states: Sequence[State], history: History, only: Seque
         chosen[name] = ranking.choose(RANKERS[name](chosen), selection)
         choosing = time.monotonic() - start
         if name in only:
-            yield from _results(name, chosen[name], exams, ranking.metrics, choosing)
+            yield from _results(name, chosen[name], evaluations, ranking.metrics, choosing)
 
 
 def run_raters(log: Log, states: Sequence[State], only: Sequence[str]) -> Iterator[Result]:
     """Evaluates rating peers; none where the log has no ratings. `papers` is `train` and left out beside it."""
     if not (np.isfinite(log.train.label).any() and np.isfinite(log.test.events.label).any()):
         return
-    selection = rating.selection_exam(log)
-    exams = {state: rating.final_exam(log, state) for state in states if state != "papers" or "train" not in states}
+    selection = rating.selection_evaluation(log)
+    evaluations = {
+        state: rating.final_evaluation(log, state) for state in states if state != "papers" or "train" not in states
+    }
     for name in [name for name in RATERS if name in only]:
         start = time.monotonic()
         chosen = rating.choose(RATERS[name](), selection)
-        yield from _results(name, chosen, exams, rating.metrics, time.monotonic() - start)
+        yield from _results(name, chosen, evaluations, rating.metrics, time.monotonic() - start)
 
 
 def _results(
-    name: str, peer: Any, exams: Mapping[State, Any], metrics: Callable[..., Metrics], choosing: float
+    name: str, peer: Any, evaluations: Mapping[State, Any], metrics: Callable[..., Metrics], choosing: float
 ) -> Iterator[Result]:
     fitted = None
-    for state, exam in exams.items():
+    for state, evaluation in evaluations.items():
         start = time.monotonic()
         if (state == "refit") != fitted:  # `train` and `papers` have the same weights
-            peer.fit(exam.training)
+            peer.fit(evaluation.training)
             fitted = state == "refit"
-        found = metrics(peer, exam)
+        found = metrics(peer, evaluation)
         yield Result(name, str(peer), state, found, choosing + time.monotonic() - start)
