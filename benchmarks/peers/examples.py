@@ -1,4 +1,4 @@
-"""Ingest's examples (docs/reference/data-layout.md) as arrays: events in order, targets, items seen before, features."""
+"""Ingest's examples (docs/reference/data-layout.md) as arrays: events in order, targets, items seen, features."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
