@@ -18,15 +18,15 @@ from typing import Any, Final
 
 from rich.table import Table
 
-from benchmarks.console import wide_console
+from benchmarks.console import plain_table, wide_console
+from benchmarks.data import write_missing
 from benchmarks.peers import ranking, rating
-from benchmarks.peers.exam import final_exam
+from benchmarks.peers.evaluation import final_evaluation
 from benchmarks.peers.examples import read_log
-from benchmarks.peers.popularity import Popularity, RecentPopularity
-from benchmarks.peers.registry import RATERS
+from benchmarks.peers.rankers import Popularity, RecentPopularity
+from benchmarks.peers.run import RATERS
 from benchmarks.protocol import Metric
 from benchmarks.quality.__main__ import run_one
-from benchmarks.quality.logs import write_missing
 from benchmarks.quality.studies import read_studies
 
 STUDY: Final = "choices"
@@ -96,7 +96,7 @@ def rows_of(log: str, results: Sequence[dict[str, Any]]) -> Iterator[Row]:
 
     Args:
       log: Its name.
-      results: What `benchmarks.quality.one` wrote, of each seed; all have the same split.
+      results: What `benchmarks.quality.studies` wrote, of each seed; all have the same split.
     """
     baselines = _baselines(results[0]["examples"])
     for part, metric in (*((part, NDCG) for part in _SLICES), ("all", RMSE)):
@@ -112,12 +112,12 @@ def rows_of(log: str, results: Sequence[dict[str, Any]]) -> Iterator[Row]:
 def _baselines(examples: str) -> dict[str, dict[str, dict[str, Metric]]]:
     """By metric, name and slice."""
     log = read_log(examples, "rating")
-    exam, ratings = final_exam(log, "train"), rating.final_exam(log, "train")
+    evaluation, ratings = final_evaluation(log, "train"), rating.final_evaluation(log, "train")
     ranked = {}
     for name, ranker in (("popularity", Popularity()), ("recent popularity", RecentPopularity(_RECENT))):
-        ranker.fit(exam.training)
-        ranked[name] = {part: found[NDCG] for part, found in ranking.metrics(ranker, exam).items()}
-    bias = rating.choose(RATERS["bias"](), rating.selection_exam(log))
+        ranker.fit(evaluation.training)
+        ranked[name] = {part: found[NDCG] for part, found in ranking.metrics(ranker, evaluation).items()}
+    bias = rating.choose(RATERS["bias"](), rating.selection_evaluation(log))
     bias.fit(ratings.training)
     rated = {part: found["rmse"] for part, found in rating.metrics(bias, ratings).items()}
     return {NDCG: ranked, RMSE: {"bias model": rated}}
@@ -125,11 +125,7 @@ def _baselines(examples: str) -> dict[str, dict[str, dict[str, Metric]]]:
 
 def _table(rows: Sequence[Row]) -> Table:
     names = list(dict.fromkeys(name for row in rows for name in row.baselines))
-    table = Table(box=None, padding=(0, 2, 0, 0))
-    for column in ("log", "of", "metric"):
-        table.add_column(column, no_wrap=True)
-    for column in ("model", *names, "standard error", "below"):
-        table.add_column(column, justify="right", no_wrap=True)
+    table = plain_table(("log", "of", "metric"), ("model", *names, "standard error", "below"))
     for row in rows:
         users = f"{row.count:,} {'ratings' if row.metric == RMSE else f'{row.slice} users'}"
         spread = f" ±{stdev(row.model):.4f}" if len(row.model) > 1 else ""

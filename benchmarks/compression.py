@@ -10,20 +10,23 @@ after the other once all are there, in turns of which the best counts.
 
 import argparse
 import gzip
+import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
+import numpy as np
 from rich.console import Console
 from rich.table import Table
 
+from benchmarks.console import plain_table
 from benchmarks.quality.studies import Study
 
 _T = TypeVar("_T")
 
-_TURNS = 3
+_TURNS, _WARM_UP, _CALLS, _HISTORY = 3, 21, 300, 50
 _TEACHER = "as it is"
 _SMALL = {"model.dimension": 32, "model.feature_dimension": 8}
 _HALF, _MOST = {"sparsity": 0.5}, {"sparsity": 0.9}
@@ -79,17 +82,27 @@ def timed(found: Mapping[str, Compressed]) -> dict[str, Compressed]:
     """The models with their latency, each in a process of its own."""
     turns = [[_in_own_process(latency, model.folder) for model in found.values()] for _ in range(_TURNS)]
     best = map(min, zip(*turns, strict=True))
-    return {name: model._replace(milliseconds=time) for (name, model), time in zip(found.items(), best, strict=True)}
+    return {name: model._replace(milliseconds=p50) for (name, model), p50 in zip(found.items(), best, strict=True)}
 
 
 def latency(folder: str) -> float:
-    """The median milliseconds of `recommend` for one request with 50 events."""
-    import tensorflow as tf
+    """Returns the median milliseconds of `recommend` for one request with 50 events of the model's own items."""
+    import trainer  # noqa: F401  (selects Keras 2 before TensorFlow is imported)
 
-    from benchmarks.export_latency import examples, measure
+    import tensorflow as tf  # isort: skip
 
     model = tf.saved_model.load(folder)
-    return measure(model.signatures["recommend"], examples(model.item_ids.numpy(), batch=1, history=50), calls=300)[1]
+    example = tf.train.Example()
+    feature = example.features.feature
+    feature["user_id"].bytes_list.value.append(b"1")
+    feature["item_id"].bytes_list.value.extend(np.random.default_rng(0).choice(model.item_ids.numpy(), _HISTORY))
+    feature["time"].int64_list.value.extend(range(10**9, 10**9 + 60 * _HISTORY + 1, 60))
+    request, times = tf.constant([example.SerializeToString()]), []
+    for _ in range(_WARM_UP + _CALLS):
+        start = time.perf_counter()
+        model.signatures["recommend"](examples=request)
+        times.append(time.perf_counter() - start)
+    return float(np.median(times[_WARM_UP:])) * 1000
 
 
 def sizes(folder: Path) -> tuple[int, int]:
@@ -100,12 +113,10 @@ def sizes(folder: Path) -> tuple[int, int]:
 
 def table(metrics: tuple[str, ...], found: Mapping[str, Compressed]) -> Table:
     """Sizes, latency and metrics by variant."""
-    result = Table("", box=None, padding=(0, 2, 0, 0))
-    for column in ("MB", "MB gzipped", "p50 ms", *metrics):
-        result.add_column(column, justify="right", no_wrap=True)
+    result = plain_table(("",), ("MB", "MB gzipped", "p50 ms", *metrics))
     for name, model in found.items():
-        time = "" if model.milliseconds is None else f"{model.milliseconds:.2f}"
-        cells = [f"{model.size / 1e6:.2f}", f"{model.gzipped / 1e6:.2f}", time]
+        p50 = "" if model.milliseconds is None else f"{model.milliseconds:.2f}"
+        cells = [f"{model.size / 1e6:.2f}", f"{model.gzipped / 1e6:.2f}", p50]
         result.add_row(name, *cells, *(f"{model.metrics[metric]:.4f}" for metric in metrics))
     return result
 

@@ -1,17 +1,60 @@
 """`python -m benchmarks.peers`: the peers' metrics on the split files of a pipeline run."""
 
 import argparse
+import json
 from collections.abc import Sequence
+from dataclasses import asdict
 from itertools import chain
 from pathlib import Path
-from typing import get_args
+from typing import Final, get_args
 
 from rich.console import Console
+from rich.table import Table
 
-from benchmarks.peers.exam import History, State
+from benchmarks.console import plain_table
+from benchmarks.peers.evaluation import History, State
 from benchmarks.peers.examples import read_log
-from benchmarks.peers.report import print_tables, write_json
-from benchmarks.peers.run import names, run_rankers, run_raters
+from benchmarks.peers.run import Result, names, run_rankers, run_raters
+from benchmarks.protocol import Metric
+
+RANKING: Final = ("hr@10", "ndcg@10", "recall@100")
+
+
+def print_tables(results: Sequence[Result], console: Console) -> None:
+    """Prints one table for each slice of users (ranking) and one for the ratings, with standard errors."""
+    for part in ("warm", "cold"):
+        rows = [result for result in results if "ndcg@10" in result.metrics.get(part, {})]
+        if rows:
+            users = rows[0].metrics[part]["ndcg@10"].count
+            console.print(_table(f"{part} users: {users}", rows, [(part, metric) for metric in RANKING]))
+    rated = [result for result in results if "all" in result.metrics]
+    if rated:
+        count = rated[0].metrics["all"]["rmse"].count
+        console.print(_table(f"ratings: {count}", rated, [("all", "rmse"), ("warm", "rmse")]))
+
+
+def write_json(results: Sequence[Result], source: str, path: Path) -> None:
+    """Writes the results, unrounded, with where the examples are."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    document = {"examples": source, "results": [asdict(result) for result in results]}
+    path.write_text(json.dumps(document, indent=2) + "\n")
+
+
+def _table(title: str, results: Sequence[Result], columns: Sequence[tuple[str, str]]) -> Table:
+    names = [metric if metric in RANKING else f"{metric}, {part}" for part, metric in columns]
+    table = plain_table(("peer", "state"), (*names, "seconds"), title)
+    for result in results:
+        cells = [_cell(result.metrics.get(part, {}).get(metric)) for part, metric in columns]
+        table.add_row(result.peer, result.state, *cells, f"{result.seconds:.1f}")
+    return table
+
+
+def _cell(metric: Metric | None) -> str:
+    return "" if metric is None else f"{_short(metric.mean)} ±{_short(metric.error)}"
+
+
+def _short(number: float) -> str:
+    return f"{number:.4f}".removeprefix("0")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

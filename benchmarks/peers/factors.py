@@ -7,7 +7,7 @@ from implicit.cpu.als import AlternatingLeastSquares
 from implicit.cpu.bpr import BayesianPersonalizedRanking
 from threadpoolctl import threadpool_limits
 
-from benchmarks.peers.exam import Queries, Training
+from benchmarks.peers.evaluation import Queries, Training
 
 
 @dataclass

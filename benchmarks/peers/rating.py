@@ -7,9 +7,8 @@ from typing import Protocol
 import numpy as np
 import scipy.sparse as sp
 
-from benchmarks.peers.exam import State
-from benchmarks.peers.examples import Events, Log
-from benchmarks.peers.side_features import item_features, user_features
+from benchmarks.peers.evaluation import State
+from benchmarks.peers.examples import Events, Log, item_features, user_features
 from benchmarks.protocol import Metric, rating_metrics
 
 
@@ -39,7 +38,7 @@ class Ratings:
 
 
 @dataclass(frozen=True)
-class RatingExam:
+class RatingEvaluation:
     """One evaluation: what a peer is fitted to, and N rows to predict. Items that occur in neither are left out."""
 
     training: Ratings
@@ -68,39 +67,41 @@ class Rater(Protocol):
         """Predicts: int64 [N] and [N], users and items of the training's ranges -> float [N], not clipped."""
 
 
-def selection_exam(log: Log) -> RatingExam:
+def selection_evaluation(log: Log) -> RatingEvaluation:
     """The evaluation on eval by which settings are chosen."""
-    return _exam(log, log.train, log.eval.events)
+    return _evaluation(log, log.train, log.eval.events)
 
 
-def final_exam(log: Log, state: State) -> RatingExam:
+def final_evaluation(log: Log, state: State) -> RatingEvaluation:
     """The evaluation on test; `papers` is `train` here, for a rating has no history."""
-    return _exam(log, log.train + log.eval.events if state == "refit" else log.train, log.test.events)
+    return _evaluation(log, log.train + log.eval.events if state == "refit" else log.train, log.test.events)
 
 
-def metrics(rater: Rater, exam: RatingExam) -> dict[str, dict[str, Metric]]:
+def metrics(rater: Rater, evaluation: RatingEvaluation) -> dict[str, dict[str, Metric]]:
     """The fitted rater's metrics by slice, see `protocol.rating_metrics`."""
-    return rating_metrics(rater.predict(exam.user, exam.item), exam.label, exam.cold, exam.scale)
+    return rating_metrics(
+        rater.predict(evaluation.user, evaluation.item), evaluation.label, evaluation.cold, evaluation.scale
+    )
 
 
-def choose(candidates: Sequence[Rater], exam: RatingExam) -> Rater:
+def choose(candidates: Sequence[Rater], evaluation: RatingEvaluation) -> Rater:
     """The candidate with the smallest RMSE over all rows."""
     if len(candidates) == 1:
         return candidates[0]
-    return min(candidates, key=lambda candidate: _error(candidate, exam))
+    return min(candidates, key=lambda candidate: _error(candidate, evaluation))
 
 
-def _error(candidate: Rater, exam: RatingExam) -> float:
-    candidate.fit(exam.training)
-    return metrics(candidate, exam)["all"]["rmse"].mean
+def _error(candidate: Rater, evaluation: RatingEvaluation) -> float:
+    candidate.fit(evaluation.training)
+    return metrics(candidate, evaluation)["all"]["rmse"].mean
 
 
-def _exam(log: Log, fitted: Events, asked: Events) -> RatingExam:
-    fitted, asked = _rated(fitted, len(log.items)), _rated(asked, len(log.items))
-    items, position = np.unique(np.concatenate([fitted.item, asked.item]), return_inverse=True)
+def _evaluation(log: Log, fitted: Events, queried: Events) -> RatingEvaluation:
+    fitted, queried = _rated(fitted, len(log.items)), _rated(queried, len(log.items))
+    items, position = np.unique(np.concatenate([fitted.item, queried.item]), return_inverse=True)
     known, wanted = position[: len(fitted)], position[len(fitted) :]
     ratings = Ratings(fitted.user, known, fitted.label, user_features(log), item_features(log)[items])
-    return RatingExam(ratings, asked.user, wanted, asked.label)
+    return RatingEvaluation(ratings, queried.user, wanted, queried.label)
 
 
 def _rated(events: Events, items: int) -> Events:

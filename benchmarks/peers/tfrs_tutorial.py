@@ -6,7 +6,7 @@ import numpy as np
 import tensorflow as tf
 import tensorflow_recommenders as tfrs
 
-from benchmarks.peers.exam import Queries, Training
+from benchmarks.peers.evaluation import Queries, Training
 
 
 class _TwoTower(tfrs.Model):

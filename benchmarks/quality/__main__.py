@@ -14,12 +14,12 @@ from typing import Any
 
 from rich.table import Table
 
-from benchmarks.console import wide_console
+from benchmarks.console import plain_table, wide_console
 from benchmarks.quality.studies import Study, read_studies
 
 _WIDTH = 140
 Result = dict[str, Any]
-"""What `benchmarks.quality.one` wrote."""
+"""What `benchmarks.quality.studies` wrote."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -51,7 +51,7 @@ def _parser(names: list[str]) -> argparse.ArgumentParser:
 def run_one(study: str, variant: str, seed: int) -> Result:
     """Trains one variant in a process of its own."""
     with tempfile.NamedTemporaryFile(suffix=".json") as file:
-        command = [sys.executable, "-m", "benchmarks.quality.one", study, variant, str(seed), file.name]
+        command = [sys.executable, "-m", "benchmarks.quality.studies", study, variant, str(seed), file.name]
         subprocess.run(command, check=True)
         return dict(json.load(file))
 
@@ -71,9 +71,7 @@ def _write(path: Path, study: Study, seeds: Sequence[int], results: dict[str, li
 
 
 def _table(study: Study, results: dict[str, list[Result]]) -> Table:
-    table = Table("", title=study.title, title_justify="left", box=None, padding=(0, 2, 0, 0))
-    for column in (*study.metrics, "seconds", "an epoch"):
-        table.add_column(column, justify="right", no_wrap=True)
+    table = plain_table(("",), (*study.metrics, "seconds", "an epoch"), study.title)
     for variant, runs in results.items():
         tests = [run["metrics"]["test"] for run in runs]
         seconds = _seconds([run["training"] for run in runs])

@@ -1,5 +1,7 @@
 """The studies of `studies.yaml`: configurations that differ in a few values, compared by a few metrics."""
 
+import json
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -73,3 +75,32 @@ def _change(values: dict[str, Any], key: list[str], value: Any) -> None:
         values.pop(last, None)
     else:
         values[last] = value
+
+
+def main(study: str, variant: str, seed: str, output: str) -> int:
+    """Runs the pipeline and writes the test metrics, the Trainer's result and where the split lies, as JSON."""
+    from pipeline.runners.local import run_local
+
+    config = read_studies()[study].configuration(variant, int(seed))
+    outcome = run_local(config)
+    if outcome.failed:
+        print(f"{outcome.failed} failed: {outcome.message}; the whole log: {outcome.log}", file=sys.stderr)
+        return 1
+    from pipeline.evaluation.results import headline, read_metrics
+
+    wanted = (("Evaluator", "evaluation"), ("Trainer", "model_run"), ("InteractionExampleGen", "examples"))
+    evaluation, run, examples = (outcome.outputs[component][key][0].uri for component, key in wanted)
+    training = json.loads(Path(run, "training.json").read_text())
+    metrics = {split: headline(evaluation, split) for split in config.evaluation.splits}
+    slices: dict[str, dict[str, float]] = {}
+    for metric in read_metrics(evaluation):
+        if metric.split == "test":
+            slices.setdefault(metric.slice, {})[metric.metric] = metric.value
+    result = {"metrics": metrics, "slices": slices, "training": training, "verdict": outcome.verdict}
+    result["examples"] = examples
+    Path(output).write_text(json.dumps(result))
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main(*sys.argv[1:]))

@@ -25,8 +25,7 @@ from rich.progress import Progress
 
 from benchmarks.console import wide_console
 from benchmarks.serving import processes
-from benchmarks.serving.load import Load
-from benchmarks.serving.report import EMBEDDED, STOCK, Row, row_of, table
+from benchmarks.serving.load import EMBEDDED, STOCK, Load, Row, row_of, table
 
 _MODELS: Final = {
     "small": ("1,682 items", "--items=1682", "--index=exact"),

@@ -11,16 +11,42 @@ import json
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
 import grpc
 import numpy as np
+from rich.table import Table
 
-from benchmarks.serving.requests import read_requests
-from serving.client.calls import PREDICT
+from benchmarks.console import plain_table
+from serving.client.clients import PREDICT
+
+MODEL_NAME: Final = "recommender"
+_FILE: Final = "requests"
+_PREFIX: Final = 4
+"""Bytes of the length before each request."""
+
+
+def write_requests(folder: Path, requests: Iterable[bytes]) -> None:
+    """Writes them, each after its length."""
+    texts = (len(request).to_bytes(_PREFIX, "little") + request for request in requests)
+    (folder / _FILE).write_bytes(b"".join(texts))
+
+
+def read_requests(folder: Path) -> list[bytes]:
+    """What `write_requests` wrote. Raises `ValueError` where that is nothing."""
+    data = (folder / _FILE).read_bytes()
+    requests, start = [], 0
+    while start < len(data):
+        end = start + _PREFIX + int.from_bytes(data[start : start + _PREFIX], "little")
+        requests.append(data[start + _PREFIX : end])
+        start = end
+    if not requests:
+        raise ValueError(f"the model in {folder} should bring warm-up requests of one row. Found: none")
+    return requests
+
 
 _TIMEOUT: Final = 30.0
 _OPTIONS: Final = (("grpc.max_receive_message_length", -1),)
@@ -137,6 +163,73 @@ def _recorder(record: _Record, due: float, positions: threading.Semaphore) -> Ca
         positions.release()
 
     return done
+
+
+EMBEDDED: Final = "embedded"
+STOCK: Final = "stock"
+_FEW: Final = 1000
+"""With fewer answers the 99.9th percentile is the slowest one."""
+
+
+@dataclass(frozen=True)
+class Row:
+    """What one server did under one load; latencies in milliseconds."""
+
+    callers: int
+    rate: float
+    """Requests a second that were asked for; 0 in a closed loop."""
+    requests: int
+    per_second: float
+    p50: float
+    p99: float
+    p999: float | None
+    failures: dict[str, int]
+    peak_megabytes: float
+    server: str = EMBEDDED
+
+    @property
+    def load(self) -> str:
+        """The load by its name."""
+        return f"open, {self.rate:,.0f}/s" if self.rate else f"{self.callers} callers"
+
+
+def row_of(load: Load, sample: Sample, peak_megabytes: float, server: str = EMBEDDED) -> Row:
+    """The metrics of a sample."""
+    times = sample.milliseconds
+    p50, p99, p999 = (float(np.percentile(times, share, method="inverted_cdf")) for share in (50, 99, 99.9))
+    return Row(
+        callers=load.callers,
+        rate=load.rate,
+        requests=len(times),
+        per_second=len(times) / sample.seconds,
+        p50=p50,
+        p99=p99,
+        p999=p999 if len(times) >= _FEW else None,
+        failures=sample.failures,
+        peak_megabytes=peak_megabytes,
+        server=server,
+    )
+
+
+def table(title: str, bare: float, rows: Sequence[Row]) -> Table:
+    """A row for each load and server; `bare` is the graph call's own median milliseconds."""
+    title = f"{title}: milliseconds; the graph call alone: {bare:.2f}"
+    numbers = ("requests", "failed", "req/s", "p50", "p99", "p99.9", "overhead", "peak MB")
+    made = plain_table(("load", "server"), numbers, title)
+    for row in rows:
+        made.add_row(
+            row.load,
+            row.server,
+            f"{row.requests:,}",
+            f"{sum(row.failures.values()):,}",
+            f"{row.per_second:,.0f}",
+            f"{row.p50:.2f}",
+            f"{row.p99:.2f}",
+            "" if row.p999 is None else f"{row.p999:.2f}",
+            f"{row.p50 - bare:.2f}" if row.callers == 1 and not row.rate else "",
+            f"{row.peak_megabytes:,.0f}",
+        )
+    return made
 
 
 if __name__ == "__main__":

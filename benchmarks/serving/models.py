@@ -6,7 +6,10 @@ A process of its own: only here and in the servers is TensorFlow loaded.
 """
 
 import argparse
+import json
 import shutil
+import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -17,11 +20,12 @@ import trainer  # noqa: F401  (selects Keras 2 before TensorFlow is imported)
 import tensorflow as tf  # isort: skip
 from tensorflow_serving.apis import predict_pb2, prediction_log_pb2  # isort: skip
 
-from benchmarks.index.data import clustered
-from benchmarks.serving.requests import MODEL_NAME, write_requests
+from benchmarks.data import clustered
+from benchmarks.serving.load import MODEL_NAME, read_requests, write_requests
 from config.serving import ServingConfig
 from serving.server.predict import DEFAULT_SIGNATURE
-from serving.server.servable import WARMUP_FILE
+from serving.server.servable import WARMUP_FILE, load, session_config
+from serving.server.tensors import array_from_proto
 from trainer.export.index.build import build_index
 
 _DIMENSION = 64
@@ -72,15 +76,36 @@ def single_requests(version: Path) -> Iterator[bytes]:
             yield request.SerializeToString()
 
 
+def bare(base: Path, requests: list[bytes], seconds: float) -> list[float]:
+    """Returns the milliseconds of every graph call alone, tensors in and out: what a server cannot be faster than."""
+    servable = load(MODEL_NAME, 1, str(base / "1"), session_config(0, 0))
+    signature = servable.signatures[DEFAULT_SIGNATURE]
+    parsed = map(predict_pb2.PredictRequest.FromString, requests)
+    feeds = [
+        {name: array_from_proto(request.inputs[alias], alias) for alias, name in signature.inputs.items()}
+        for request in parsed
+    ]
+    end = time.perf_counter() + seconds
+    milliseconds: list[float] = []
+    while (begin := time.perf_counter()) < end:
+        servable.run(feeds[len(milliseconds) % len(feeds)], list(signature.outputs.values()))
+        milliseconds.append((time.perf_counter() - begin) * 1e3)
+    return milliseconds
+
+
 def main() -> None:
-    """Writes the model and its requests."""
+    """Writes the model and its requests, or prints the milliseconds of its graph calls as JSON."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder", type=Path)
     parser.add_argument("--items", type=int, default=1682, help="of a synthetic catalogue")
     parser.add_argument("--index", default="exact", help="`serving.index` of a synthetic catalogue")
     parser.add_argument("--model", type=Path, help="a version's folder of a finished run, instead of a synthetic one")
+    parser.add_argument("--bare", type=float, metavar="SECONDS", help="measure the graph calls of a written model")
     arguments = parser.parse_args()
     base = arguments.folder / MODEL_NAME
+    if arguments.bare:
+        json.dump(bare(base, read_requests(arguments.folder), arguments.bare), sys.stdout)
+        return
     base.mkdir(parents=True)
     if arguments.model:
         shutil.copytree(arguments.model, base / "1")

@@ -8,10 +8,9 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
-from typing import IO, Any, Final, NamedTuple
+from typing import IO, Final, NamedTuple
 
-from benchmarks.serving.load import Load, Sample
-from benchmarks.serving.requests import MODEL_NAME
+from benchmarks.serving.load import MODEL_NAME, Load, Sample
 from pipeline.infra.tensorflow_serving import CandidateError, wait_until_available
 from serving.client import RecommenderClient
 from serving.server.process import end_process, free_port, server_process, wait_for_address
@@ -69,21 +68,17 @@ def megabytes(pid: int) -> tuple[float, float]:
 
 def sample(load: Load) -> Sample:
     """Sends the load from another process."""
-    return Sample(**_printed("load", json.dumps(asdict(load))))
+    return Sample(**json.loads(_run("load", json.dumps(asdict(load)))))
 
 
 def bare(folder: Path, seconds: float) -> list[float]:
     """The milliseconds of the graph call alone."""
-    return list(_printed("bare", str(folder), f"--seconds={seconds}"))
+    return list(json.loads(_run("models", str(folder), f"--bare={seconds}")))
 
 
 def prepare(folder: Path, *arguments: str) -> None:
     """Writes a model and its requests into `folder`."""
     _run("models", str(folder), *arguments)
-
-
-def _printed(module: str, *arguments: str) -> Any:
-    return json.loads(_run(module, *arguments))
 
 
 def _run(module: str, *arguments: str) -> str:

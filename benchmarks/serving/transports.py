@@ -8,6 +8,7 @@ take turns; of their turns the best counts.
 
 import argparse
 import asyncio
+import os
 import subprocess
 import sys
 import tempfile
@@ -17,18 +18,19 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any, Final
 
-import serving.server.transport  # noqa: F401  (before gRPC is imported)
+from serving.server import GRPC_EXPERIMENTS
 
-import grpc  # isort: skip
+os.environ.setdefault("GRPC_EXPERIMENTS", GRPC_EXPERIMENTS)  # gRPC reads it when it is imported
+
+import grpc
 import grpc.aio
 from rich.console import Console
 from rich.progress import track
 from rich.table import Table
 
+from benchmarks.console import plain_table
 from benchmarks.serving import processes
-from benchmarks.serving.load import Load
-from benchmarks.serving.report import Row, row_of
-from benchmarks.serving.requests import write_requests
+from benchmarks.serving.load import Load, Row, row_of, write_requests
 from serving.server.process import end_process
 
 _ANSWER: Final = bytes(1000)
@@ -95,9 +97,7 @@ def _started(transport: str) -> Iterator[str]:
 
 
 def _table(options: argparse.Namespace) -> Table:
-    table = Table("callers", "transport", box=None, padding=(0, 2, 0, 0))
-    for column in ("req/s", "p50 ms", "p99 ms"):
-        table.add_column(column, justify="right")
+    table = plain_table(("callers", "transport"), ("req/s", "p50 ms", "p99 ms"))
     best: dict[tuple[str, int], Row] = {}
     with ExitStack() as stack:
         folder = stack.enter_context(tempfile.TemporaryDirectory())

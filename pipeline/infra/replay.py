@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from tensorflow_serving.apis import prediction_service_pb2_grpc
 
 from config import feature_names
-from serving.client.calls import OPTIONS
+from serving.client.clients import OPTIONS
 
 Answer = Mapping[str, NDArray[Any]]
 
@@ -36,7 +36,7 @@ def replay_faults(address: str, model_name: str, calls: Sequence[Any], signature
     for name in sorted(set(signatures) - asked):
         if not name.startswith("__"):  # what the loader itself left there
             yield f"signature `{name}`: the Trainer's model run holds no expected answer for it"
-    with grpc.insecure_channel(address, options=OPTIONS) as channel:
+    with grpc.insecure_channel(address, options=list(OPTIONS.items())) as channel:
         stub = prediction_service_pb2_grpc.PredictionServiceStub(channel)
         for call in calls:
             yield from _call_faults(stub, model_name, call)

@@ -1,4 +1,4 @@
-"""The gRPC clients of a served recommender: this project's server or TensorFlow Serving itself.
+"""The gRPC clients of a served recommender: of this project's server or of TensorFlow Serving.
 
     with RecommenderClient("localhost:8500") as client:
         for item in client.recommend(Request(user_id="42", history=["50", "181"], k=10)):
@@ -16,9 +16,8 @@ from serving.client.answers import (
     TensorSpec,
     VersionStatus,
 )
-from serving.client.calls import RecommenderError
 from serving.client.checks import RequestWarning
-from serving.client.clients import AsyncRecommenderClient, RecommenderClient
+from serving.client.clients import AsyncRecommenderClient, RecommenderClient, RecommenderError
 from serving.client.request import Request
 
 __all__ = [

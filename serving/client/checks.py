@@ -1,4 +1,4 @@
-"""What the clients tell of requests that a model answers, but hardly as the caller means them."""
+"""Warnings about requests that a model answers, but hardly as the caller means them."""
 
 import sys
 import time
@@ -8,100 +8,87 @@ from datetime import UTC, datetime
 from typing import Any, Final
 
 from serving.client.answers import Metadata
-from serving.client.calls import FEATURES
 from serving.client.request import Request
 
+_FEATURES: Final = "request_features"
+"""The signature whose outputs are the features that the model reads of requests."""
 _DAY: Final = 86_400
 _FAR: Final = 366 * _DAY
-"""Seconds behind the newest event from which on a request's time is told."""
+"""Seconds after the newest event from which on a request's own time is warned of."""
 
 
 class RequestWarning(UserWarning):
-    """A request says something that the model cannot use, or that is hardly meant."""
+    """A request contains something that the model cannot use, or that is hardly meant."""
 
 
 class RequestChecks:
-    """Warns of requests, of each kind of trouble and of each unknown feature once for a client.
+    """Warns of requests: of each kind of implausible time and of each unknown feature once for a client.
 
-    What is looked at is at hand: times and names. What the model knows is asked for once, when features are sent.
+    Times are checked without a call. The model's features are asked for once, when a request has features.
     """
 
     def __init__(self) -> None:
-        self._told: set[str] = set()
-        self._known: Collection[str] | None = None
+        self._warned: set[str] = set()
+        self._known: Collection[str] = ()
 
-    def tell_times(self, requests: Sequence[Request]) -> None:
-        """Warns of times that are no moments of the requests' histories."""
+    def warn_of_times(self, requests: Sequence[Request]) -> None:
+        """Warns of times that cannot be those of the requests' histories."""
         for request in requests:
             if request.times:
-                for kind, text in time_troubles(request, time.time()):
-                    self._tell(kind, text)
+                for kind, text in implausible_times(request, time.time()):
+                    self._warn(kind, text)
 
     def has_unknown(self, requests: Sequence[Request]) -> bool:
-        """Whether a request names a feature that is neither known nor told of: then `metadata` should be asked for."""
-        return any(True for _ in self._unknown(requests))
+        """Returns whether a request has a feature that is neither known nor warned of; `metadata` is then needed."""
+        return bool(self._unknown(requests))
 
-    def tell_features(self, requests: Sequence[Request], metadata: Metadata | None) -> None:
-        """Warns of features that the model does not know; of none where it does not say what it knows (None)."""
-        signature = None if metadata is None else metadata.signatures.get(FEATURES)
-        self._known = None if signature is None else frozenset(signature.outputs)
-        for name in sorted(set(self._unknown(requests))):
-            if self._known is None:
-                self._told.add(name)  # a server that does not say is not asked again for the same names
-            else:
-                known = ", ".join(sorted(self._known))
-                self._tell(name, f"the model knows no feature `{name}`, so it has no effect. Known: {known}")
+    def warn_of_features(self, requests: Sequence[Request], metadata: Metadata | None) -> None:
+        """Warns of features that the model does not know; of none where that cannot be told (None)."""
+        signature = None if metadata is None else metadata.signatures.get(_FEATURES)
+        if signature is None:  # the server is not asked again for the same names
+            self._warned |= self._unknown(requests)
+            return
+        self._known = signature.outputs.keys()
+        known = ", ".join(sorted(self._known))
+        for name in sorted(self._unknown(requests)):
+            self._warn(name, f"the model knows no feature `{name}`, so it has no effect. Known: {known}")
 
-    def _unknown(self, requests: Sequence[Request]) -> Iterator[str]:
-        known = () if self._known is None else self._known
-        for request in requests:
-            for name in request.features:
-                if name not in known and name not in self._told:
-                    yield name
+    def _unknown(self, requests: Sequence[Request]) -> set[str]:
+        return {name for request in requests for name in request.features} - set(self._known) - self._warned
 
-    def _tell(self, kind: str, text: str) -> None:
-        if kind not in self._told:
-            self._told.add(kind)
+    def _warn(self, kind: str, text: str) -> None:
+        if kind not in self._warned:
+            self._warned.add(kind)
             warnings.warn(text, RequestWarning, stacklevel=_level_of_caller())
 
 
-def time_troubles(request: Request, now: float) -> Iterator[tuple[str, str]]:
-    """What is wrong with a request's times: the kind of trouble and a sentence.
+def implausible_times(request: Request, now: float) -> Iterator[tuple[str, str]]:
+    """Yields what is implausible in a request's times: its kind and a sentence.
 
     Args:
-        request: with times.
-        now: seconds since 1970.
+      request: A request with times.
+      now: Seconds since 1970.
     """
     past = [moment for moment in request.times[: len(request.history)] if moment > 0]
     own = request.times[len(request.history)] if len(request.times) > len(request.history) else 0
-    if past and past[0] > past[-1]:
-        yield (
-            "order",
-            f"`history` and `times` should be oldest first. Received: the first event at {_told(past[0])}, the last at "
-            f"{_told(past[-1])}",
-        )
     newest = max(past, default=0)
-    future = max(newest, own)
-    if future > now + _DAY:
-        yield (
-            "future",
-            f"`times` should be seconds since 1970 that have passed. Received: {_told(future)}, which is yet to come",
-        )
+    if past and past[0] > past[-1]:
+        received = f"the first event at {_date(past[0])}, the last at {_date(past[-1])}"
+        yield "order", f"`history` and `times` should be oldest first. Received: {received}"
+    if max(newest, own) > now + _DAY:
+        received = f"{_date(max(newest, own))}, which is in the future"
+        yield "future", f"`times` should be seconds since 1970 that have passed. Received: {received}"
+    subject = "the request's own time, the last of `times`,"
+    received = f"Received: {_date(own)}; the newest event was at {_date(newest)}"
     if 0 < own < newest - _DAY:
-        yield (
-            "before",
-            f"the request's own time, the last of `times`, should not be before its history's. Received: "
-            f"{_told(own)}; the newest event was at {_told(newest)}. Leave it out where it is not known",
-        )
+        problem = "should not be before those of its history"
+        yield "before", f"{subject} {problem}. {received}. Leave it out where it is not known"
     if newest and own > newest + _FAR:
-        yield (
-            "after",
-            f"the request's own time, the last of `times`, is {(own - newest) // _DAY:,} days after its newest event, "
-            f"longer than a model has learned from. Received: {_told(own)}; the newest event was at {_told(newest)}",
-        )
+        problem = f"is {(own - newest) // _DAY:,} days after its newest event, longer than a model has learned from"
+        yield "after", f"{subject} {problem}. {received}"
 
 
-def _told(moment: int) -> str:
+def _date(moment: int) -> str:
     try:
         return f"{moment} ({datetime.fromtimestamp(moment, UTC):%Y-%m-%d %H:%M} UTC)"
     except (OverflowError, ValueError, OSError):
@@ -109,7 +96,7 @@ def _told(moment: int) -> str:
 
 
 def _level_of_caller() -> int:
-    """How many calls away from `warnings.warn` the code is that calls the client."""
+    """Returns how many frames lie between `warnings.warn` and the code that calls the client."""
     frame: Any = sys._getframe(1)
     level = 1
     while frame is not None and frame.f_globals.get("__name__", "").split(".")[0] == "serving":

@@ -1,4 +1,4 @@
-"""What a caller asks: a request, and its form on the wire, a serialized tf.Example."""
+"""A recommendation request, and its form on the wire, a serialized tf.Example."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -8,31 +8,39 @@ from typing import Any, Final
 from serving.client import wire
 
 Value = str | bytes | int | float
-"""int stays int64 and float stays float in the tf.Example: send a numeric feature as float."""
+"""An int becomes an int64, a float a float in the tf.Example: send a numeric feature as float."""
 
 Bound = int | float | datetime
-"""Of a numeric attribute a number, of a time a datetime with its zone (without one: the machine's)."""
+"""The bound of a numeric attribute, or of a time: a datetime, without a zone in that of the machine."""
 
 _OWN_FEATURES: Final = frozenset(
     {"user_id", "item_id", "time", "exclude_item_id", "allow_item_id", "candidate_item_id", "diversity", "k"}
 )
 _NO_SECONDS: Final = 10**11
-"""Seconds since 1970 from here on are of the year 5138: milliseconds are, from 1973 on."""
+"""Seconds of the year 5138; milliseconds since 1970 have been greater since 1973."""
 
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """Whom to recommend to, and what is known of them. Everything may be missing.
+    """A user and their context. Every attribute may be left out.
 
-    history: item ids, oldest first. times: seconds since 1970 of these n events, 0 where one is unknown; one more is
-    the request's own.
-    features: further features of the tf.Example by their full name, such as `user_gender` (a value) or
-    `context_device` (n or n + 1 values). exclude: item ids never to recommend. k: how many items; the model's
-    default for None.
+    Attributes:
+      user_id: The user's id.
+      history: Item ids, oldest first.
+      times: Seconds since 1970 of the history's events, 0 where one is unknown; one more is the request's own time.
+      features: Further features of the tf.Example by their full name, such as `user_gender` (one value) or
+        `context_device` (one value for each event and, optionally, one for the request).
+      exclude: Item ids never to recommend.
+      k: The number of items; the model's default for None.
+      allow: The only item ids to recommend. Requires a model with `serving.allow_list`.
+      any_of: Values that items must have one of, by attribute. Requires `serving.filters`, as the next two.
+      at_least: Lower bounds, by attribute.
+      at_most: Upper bounds, by attribute.
+      diversity: From 0 to 1. Requires `serving.diversity`.
+      caps: How many items may share a value, by attribute; negative for no cap. Requires `serving.diversity`.
 
-    What follows needs a model with the keys of `serving` in brackets. allow: the only ids to recommend [allow_list].
-    any_of, at_least, at_most: by the attribute, the values or bounds of the items to recommend [filters]. diversity:
-    from 0 to 1, and caps: by the attribute how many items may share a value; negative for no cap [diversity].
+    Raises:
+      ValueError: An attribute is out of range, or the lengths of `history` and `times` do not fit.
     """
 
     user_id: str | None = None
@@ -59,17 +67,21 @@ class Request:
                 f"`times` should hold {n} or {n + 1} values, as `history` holds {n}. Received: {self.times}"
             )
         if self.times and max(self.times) >= _NO_SECONDS:
-            unit = "seconds since 1970, and these look like milliseconds or smaller parts"
-            raise ValueError(f"`times` should be {unit}. Received: {max(self.times)}")
+            raise ValueError(f"`times` should be seconds since 1970, not milliseconds. Received: {max(self.times)}")
         own = sorted(_OWN_FEATURES & set(self.features))
         if own:
-            raise ValueError(f"`features` should not name what has an argument of its own. Received: {', '.join(own)}")
+            raise ValueError(f"`features` should not name arguments of Request. Received: {', '.join(own)}")
 
 
 def encode_example(request: Request, candidates: Sequence[str] = ()) -> bytes:
-    """The request as a serialized tf.Example, laid out as `docs/reference/data-layout.md` says.
+    """Returns the request as a serialized tf.Example with the features of `docs/reference/data-layout.md`.
 
-    `candidates` are items to explain or rank.
+    Args:
+      request: The request.
+      candidates: Ids of items to explain or rank.
+
+    Raises:
+      TypeError: The values of a feature are of several types.
     """
     example = wire.Example()
     values: dict[str, Any] = {
@@ -83,28 +95,26 @@ def encode_example(request: Request, candidates: Sequence[str] = ()) -> bytes:
         "candidate_item_id": candidates,
         "diversity": [] if request.diversity is None else float(request.diversity),
         **{f"filter_{name}": wanted for name, wanted in request.any_of.items()},
-        **{f"min_{name}": _bound(value) for name, value in request.at_least.items()},
-        **{f"max_{name}": _bound(value) for name, value in request.at_most.items()},
+        **{f"min_{name}": _number(bound) for name, bound in request.at_least.items()},
+        **{f"max_{name}": _number(bound) for name, bound in request.at_most.items()},
         **{f"cap_{name}": cap for name, cap in request.caps.items()},
     }
     for name, value in values.items():
         several = [value] if isinstance(value, str | bytes | int | float) else list(value)
-        if several:
-            _fill_feature(example.features.feature[name], name, several)
+        if not several:
+            continue
+        feature = example.features.feature[name]
+        if all(isinstance(v, str | bytes) for v in several):
+            feature.bytes_list.value.extend(v.encode() if isinstance(v, str) else v for v in several)
+        elif all(isinstance(v, int) for v in several):
+            feature.int64_list.value.extend(several)
+        elif all(isinstance(v, int | float) for v in several):
+            feature.float_list.value.extend(several)
+        else:
+            raise TypeError(f"feature `{name}` should hold strings, or integers, or floats alone. Received: {several}")
     return bytes(example.SerializeToString())
 
 
-def _bound(value: Bound) -> int | float:
-    """A number as a float, a time as whole seconds since 1970."""
-    return int(value.timestamp()) if isinstance(value, datetime) else float(value)
-
-
-def _fill_feature(feature: Any, name: str, values: list[Any]) -> None:
-    if all(isinstance(v, str | bytes) for v in values):
-        feature.bytes_list.value.extend(v.encode() if isinstance(v, str) else v for v in values)
-    elif all(isinstance(v, int) for v in values):
-        feature.int64_list.value.extend(values)
-    elif all(isinstance(v, int | float) for v in values):
-        feature.float_list.value.extend(values)
-    else:
-        raise TypeError(f"feature `{name}` should hold strings, or integers, or floats alone. Received: {values}")
+def _number(bound: Bound) -> int | float:
+    """Returns a number as a float, a time as whole seconds since 1970."""
+    return int(bound.timestamp()) if isinstance(bound, datetime) else float(bound)

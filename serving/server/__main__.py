@@ -5,33 +5,31 @@ that a flag names; 3 where a port is taken. TensorFlow is imported only once the
 """
 
 import logging
+import os
 import signal
 import sys
 from collections.abc import Sequence
-from importlib.metadata import version
 from typing import TYPE_CHECKING, Final
 
-import serving.server.transport  # noqa: F401  (before gRPC is imported)
+from serving.server import GRPC_EXPERIMENTS
 
-from serving.server.flags import UsageError, parse_flags, read_credentials, read_metrics_path, read_models  # isort: skip
+os.environ.setdefault("GRPC_EXPERIMENTS", GRPC_EXPERIMENTS)  # gRPC reads it when it is imported
+
+from serving.server.flags import UsageError, parse_flags, read_credentials, read_metrics_path, read_models
 
 if TYPE_CHECKING:
     from serving.server.model_server import ModelServer
 
 LOG = logging.getLogger("serving")
 
-NOT_STARTED: Final = "The server did not start: "
 LOAD_FAILED, USAGE, PORT_TAKEN = 1, 2, 3
 _SIGNALS: Final = (signal.SIGTERM, signal.SIGINT)
-_GLANCE: Final = 0.1
+_POLL_SECONDS: Final = 0.1
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Serves until SIGTERM or SIGINT; returns the exit code."""
     flags = parse_flags(arguments)
-    if flags.version:
-        print(f"Embedded model server, TensorFlow {version('tensorflow')}")
-        return 0
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s", stream=sys.stderr)
     try:
         models, credentials, metrics_path = read_models(flags), read_credentials(flags), read_metrics_path(flags)
@@ -49,35 +47,29 @@ def main(arguments: Sequence[str] | None = None) -> int:
     server.start()
     code = _wait_for_models(server)
     if code is None:
-        for line in lines:
-            print(line, flush=True)
-        _wait_for_signal(server, flags.model_config_file_poll_wait_seconds if flags.model_config_file else 0)
+        print(*lines, sep="\n", flush=True)
+        if flags.model_config_file and flags.model_config_file_poll_wait_seconds > 0:
+            while signal.sigtimedwait(_SIGNALS, flags.model_config_file_poll_wait_seconds) is None:
+                server.configure_again()
+        else:
+            signal.sigwait(_SIGNALS)
     LOG.info("Stopping: requests under way may take %s more seconds", flags.drain_seconds)
     server.stop()
     return code or 0
 
 
 def _wait_for_models(server: "ModelServer") -> int | None:
-    """Returns None once all models answer; else the code to end with: at a signal, or for a model that never will."""
+    """Returns None once all models answer; the exit code at a signal, or where a model cannot be loaded."""
     while not server.is_serving:
-        if signal.sigtimedwait(_SIGNALS, _GLANCE) is not None:
+        if signal.sigtimedwait(_SIGNALS, _POLL_SECONDS) is not None:
             return 0
         for name, error in server.repository.failures().items():
             return _failed(LOAD_FAILED, f"model {name}: {error.code.name}: {error.message}")
     return None
 
 
-def _wait_for_signal(server: "ModelServer", config_seconds: float) -> None:
-    """Waits for a signal; reads the model config file again every so many seconds, where they are positive."""
-    if config_seconds <= 0:
-        signal.sigwait(_SIGNALS)
-        return
-    while signal.sigtimedwait(_SIGNALS, config_seconds) is None:
-        server.configure_again()
-
-
 def _failed(code: int, message: str) -> int:
-    print(f"{NOT_STARTED}{' '.join(message.split())}", file=sys.stderr, flush=True)
+    print(f"The server did not start: {' '.join(message.split())}", file=sys.stderr, flush=True)
     return code
 
 

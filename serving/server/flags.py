@@ -12,20 +12,14 @@ from tensorflow_serving.config import model_server_config_pb2
 
 from serving.client.wire import message_classes
 
-_PLATFORM: Final = "tensorflow"
-# Messages that tensorflow-serving-api leaves out.
-_MESSAGES: Final = message_classes(
-    {
-        "tensorflow.serving.SSLConfig": {
-            "server_key": (1, "string"),
-            "server_cert": (2, "string"),
-            "custom_ca": (3, "string"),
-            "client_verify": (4, "bool"),
-        },
-        "tensorflow.serving.PrometheusConfig": {"enable": (1, "bool"), "path": (2, "string")},
-        "tensorflow.serving.MonitoringConfig": {"prometheus_config": (1, "tensorflow.serving.PrometheusConfig")},
-    }
-)
+_MESSAGES: Final = message_classes("""
+message tensorflow.serving.SSLConfig {
+  string server_key = 1; string server_cert = 2; string custom_ca = 3; bool client_verify = 4;
+}
+message tensorflow.serving.PrometheusConfig { bool enable = 1; string path = 2; }
+message tensorflow.serving.MonitoringConfig { tensorflow.serving.PrometheusConfig prometheus_config = 1; }
+""")
+"""Messages that tensorflow-serving-api leaves out."""
 _METRICS_PATH: Final = "/monitoring/prometheus/metrics"
 
 
@@ -46,7 +40,7 @@ def make_parser() -> argparse.ArgumentParser:
     """Returns the parser of the server's flags."""
     parser = argparse.ArgumentParser(prog="python -m serving.server", description=__doc__, allow_abbrev=False)
     models = parser.add_argument_group("models")
-    models.add_argument("--model_name", default="default", help="where no --model_config_file is given")
+    models.add_argument("--model_name", default="default", help="without --model_config_file")
     models.add_argument("--model_base_path", default="", help="absolute path or URI of the folder of its versions")
     models.add_argument("--model_config_file", default="", help="ModelServerConfig in text form: several models")
     models.add_argument("--model_config_file_poll_wait_seconds", type=float, default=0, help="0: read once")
@@ -71,7 +65,6 @@ def make_parser() -> argparse.ArgumentParser:
     bounds.add_argument("--tensorflow_intra_op_parallelism", type=int, default=0, help="threads of one operation")
     bounds.add_argument("--tensorflow_inter_op_parallelism", type=int, default=0, help="operations at the same time")
     bounds.add_argument("--drain_seconds", type=float, default=30.0, help="for requests under way after SIGTERM")
-    parser.add_argument("--version", action="store_true", help="print the versions and exit")
     return parser
 
 
@@ -86,19 +79,15 @@ def read_models(flags: argparse.Namespace) -> list[model_server_config_pb2.Model
         config.model_config_list.config.add(name=flags.model_name, base_path=flags.model_base_path)
     models = list(config.model_config_list.config)
     names = [model.name for model in models]
-    for model in models:
-        _check_model(model, names)
-    return models
-
-
-def _check_model(model: model_server_config_pb2.ModelConfig, names: Sequence[str]) -> None:
-    if not model.name or names.count(model.name) > 1:
+    if "" in names or len(set(names)) < len(names):
         raise UsageError(f"every model needs a name of its own. Received: {', '.join(map(repr, names))}")
-    if not (model.base_path.startswith("/") or "://" in model.base_path):
-        raise UsageError(f"model {model.name!r}: base_path should be absolute or a URI. Received: {model.base_path!r}")
-    if model.model_platform not in ("", _PLATFORM):
-        found = model.model_platform
-        raise UsageError(f"model {model.name!r}: model_platform should be {_PLATFORM!r}. Received: {found!r}")
+    for model in models:
+        path, platform = model.base_path, model.model_platform
+        if not (path.startswith("/") or "://" in path):
+            raise UsageError(f"model {model.name!r}: base_path should be absolute or a URI. Received: {path!r}")
+        if platform not in ("", "tensorflow"):
+            raise UsageError(f"model {model.name!r}: model_platform should be 'tensorflow'. Received: {platform!r}")
+    return models
 
 
 def read_credentials(flags: argparse.Namespace) -> grpc.ServerCredentials | None:
@@ -129,7 +118,7 @@ def _read(path: str, message: Any) -> Any:
     except (OSError, UnicodeDecodeError) as error:
         raise UsageError(f"{path}: cannot be read ({error})") from error
     except text_format.ParseError as error:
-        raise UsageError(f"{path}: is no {message.DESCRIPTOR.full_name} in text form ({error})") from error
+        raise UsageError(f"{path}: is not a {message.DESCRIPTOR.full_name} in text form ({error})") from error
 
 
 def _boolean(text: str) -> bool:

@@ -1,14 +1,13 @@
-"""The models of a server and their versions: found, loaded beside the requests, swapped in, retired.
+"""The models of a server and their versions: found, loaded while requests are answered, swapped in, retired.
 
 The rules are TensorFlow Serving's: a version is retired only once a wanted one answers, so a newer version that fails
-to load leaves the last good one answering. When all version directories vanish, what is loaded stays: a push that went
-wrong must not end the answers.
+to load leaves the last good one answering. When all version folders vanish, the loaded ones stay: a failed push must
+not end the answers.
 """
 
 import gc
 import logging
 import re
-import threading
 import time
 import weakref
 from collections.abc import Callable, Iterable
@@ -20,7 +19,7 @@ import grpc
 import tensorflow as tf
 from tensorflow_serving.apis import model_pb2
 
-from serving.server.errors import ServingError, invalid_argument, not_found
+from serving.server.calls import ServingError, invalid_argument, not_found
 from serving.server.servable import Servable
 
 LOG = logging.getLogger("serving")
@@ -43,17 +42,9 @@ class State(IntEnum):
     END = 50
 
 
-@dataclass(frozen=True)
-class Retries:
-    """How often, and after how many seconds, a load that failed is tried again."""
-
-    count: int = 5
-    seconds: float = 60.0
-
-
 @dataclass
 class Version:
-    """What is known of one version directory."""
+    """The state of one version folder; `error` is set once no further attempt to load it will be made."""
 
     number: int
     path: str
@@ -62,29 +53,27 @@ class Version:
     attempts: int = 0
     next_attempt: float = 0.0
 
-    def retired(self) -> None:
-        """Is called when the version has left memory."""
-        self.state = State.END
-
 
 class Model:
-    """The versions of one model. One thread calls `poll`, any thread the rest.
+    """The versions of one model. One thread calls `poll`, any thread the other methods.
 
     Args:
       config: Its name, base path, version policy and labels.
-      loader: What loads a version.
-      retries: Of loads that fail.
+      loader: Loads a version.
+      retries: How often a load that failed is tried again.
+      retry_seconds: The pause before each of these attempts.
     """
 
-    def __init__(self, config: ModelConfig, loader: Loader, retries: Retries) -> None:
+    def __init__(self, config: ModelConfig, loader: Loader, retries: int, retry_seconds: float) -> None:
         self.config = config
         self._loader = loader
         self._retries = retries
+        self._retry_seconds = retry_seconds
         self._versions: dict[int, Version] = {}
         self._available: dict[int, Servable] = {}  # replaced, never changed: readers take no lock
 
     def servable(self, number: int | None) -> Servable:
-        """Returns the loaded version, the newest for None.
+        """Returns a loaded version, the newest for None.
 
         Raises:
           ServingError: UNAVAILABLE while no version has loaded yet; NOT_FOUND for a version that is not loaded.
@@ -97,14 +86,8 @@ class Model:
             raise not_found(f"version {number} of model {self.config.name!r} is not loaded")
         return found
 
-    def labelled(self, label: str) -> int:
-        """Returns the version that a label names. Raises `ServingError` (INVALID_ARGUMENT)."""
-        if label not in self.config.version_labels:
-            raise invalid_argument(f"model {self.config.name!r} has no version labelled {label!r}")
-        return int(self.config.version_labels[label])
-
     def loaded(self) -> list[int]:
-        """Returns the versions that answer."""
+        """Returns the numbers of the loaded versions, in rising order."""
         return sorted(self._available)
 
     def versions(self) -> list[Version]:
@@ -112,7 +95,7 @@ class Model:
         return sorted(self._versions.copy().values(), key=lambda version: -version.number)
 
     def failure(self) -> ServingError | None:
-        """Returns why the newest version will not load, where no version answers or is still to be tried."""
+        """Returns why the newest version cannot be loaded, where none is loaded or still to be tried."""
         versions = self.versions()
         if self._available or not versions or any(version.error is None for version in versions):
             return None
@@ -121,13 +104,15 @@ class Model:
     def poll(self) -> None:
         """Looks at the base path once and brings the loaded versions in line with it."""
         try:
-            found = _find_versions(self.config.base_path)
+            # The children whose names are numbers, of a folder or an object store.
+            names = sorted(child.rstrip("/") for child in tf.io.gfile.listdir(self.config.base_path))
         except (tf.errors.OpError, OSError) as error:
             LOG.error("Model %s: no base path %s (%s)", self.config.name, self.config.base_path, error)
             return
+        found = {int(n): tf.io.gfile.join(self.config.base_path, n) for n in names if _NUMBER.fullmatch(n)}
         if not found:
             LOG.warning("Model %s: no versions in %s", self.config.name, self.config.base_path)
-        wanted = _wanted_versions(self.config, found)
+        wanted = _wanted_versions(self.config.model_version_policy, found)
         for number, path in wanted.items():
             known = self._versions.get(number)
             if known is None or known.path != path or (known.state == State.END and known.error is None):
@@ -148,28 +133,24 @@ class Model:
         try:
             servable = self._loader(self.config.name, version.number, version.path)
         except ServingError as error:
-            self._failed(version, error)
+            LOG.error(
+                "Model %s: version %d failed to load (attempt %d): %s: %s",
+                *(self.config.name, version.number, version.attempts, error.code.name, error.message),
+            )
+            version.next_attempt = time.monotonic() + self._retry_seconds
+            if version.attempts > self._retries:
+                version.state, version.error = State.END, error
             return
-        weakref.finalize(servable, version.retired)
+        weakref.finalize(servable, setattr, version, "state", State.END)  # once it has left memory
         self._available = {**self._available, version.number: servable}
         version.state = State.AVAILABLE
         LOG.info("Model %s: version %d answers", self.config.name, version.number)
-
-    def _failed(self, version: Version, error: ServingError) -> None:
-        LOG.error(
-            "Model %s: version %d failed to load (attempt %d): %s: %s",
-            *(self.config.name, version.number, version.attempts, error.code.name, error.message),
-        )
-        if version.attempts > self._retries.count:
-            version.state, version.error = State.END, error
-        else:
-            version.next_attempt = time.monotonic() + self._retries.seconds
 
     def _retire(self, found: dict[int, str], wanted: set[int]) -> None:
         """Drops versions that are not wanted once one that is wanted answers."""
         keep = {number for number in self._available if number in wanted or (number not in found and not wanted)}
         keep = keep or set(self.loaded()[-1:])
-        retired = [number for number in self._available if number not in keep]
+        retired = self._available.keys() - keep
         for number in retired:
             self._versions[number].state = State.UNLOADING  # END once the last request that uses it is answered
             LOG.info("Model %s: version %d is retired", self.config.name, number)
@@ -179,16 +160,16 @@ class Model:
 
 
 class Repository:
-    """Models by name. Requests read it from any thread; `configure` and `poll` come from one.
+    """Models by name. Requests read it from any thread; one thread calls `configure` and `poll`.
 
     Args:
-      loader: What loads a version.
-      retries: Of loads that fail.
+      loader: Loads a version.
+      retries: How often a load that failed is tried again.
+      retry_seconds: The pause before each of these attempts.
     """
 
-    def __init__(self, loader: Loader, retries: Retries) -> None:
-        self._loader = loader
-        self._retries = retries
+    def __init__(self, loader: Loader, retries: int, retry_seconds: float) -> None:
+        self._arguments = (loader, retries, retry_seconds)
         self._models: dict[str, Model] = {}
 
     def configure(self, configs: Iterable[ModelConfig]) -> None:
@@ -197,7 +178,7 @@ class Repository:
         for config in configs:
             model = self._models.get(config.name)
             if model is None or model.config.base_path != config.base_path:
-                model = Model(config, self._loader, self._retries)
+                model = Model(config, *self._arguments)
             model.config = config
             models[config.name] = model
         self._models = models
@@ -211,24 +192,34 @@ class Repository:
             raise not_found(f"no model {name!r} is served")
         return model
 
+    def version_number(self, spec: model_pb2.ModelSpec) -> int | None:
+        """Returns the version that a request names by number or label, None where it names none.
+
+        Raises:
+          ServingError: INVALID_ARGUMENT for an unknown label, NOT_FOUND for an unknown model.
+        """
+        choice = spec.WhichOneof("version_choice")
+        if choice != "version_label":
+            return int(spec.version.value) if choice == "version" else None
+        labels = self.model(spec.name).config.version_labels
+        if spec.version_label not in labels:
+            raise invalid_argument(f"model {spec.name!r} has no version labelled {spec.version_label!r}")
+        return int(labels[spec.version_label])
+
     def servable(self, spec: model_pb2.ModelSpec) -> Servable:
         """Returns the loaded version that a request's `model_spec` names. Raises `ServingError`."""
-        model = self.model(spec.name)
-        choice = spec.WhichOneof("version_choice")
-        if choice == "version_label":
-            return model.servable(model.labelled(spec.version_label))
-        return model.servable(spec.version.value if choice == "version" else None)
+        return self.model(spec.name).servable(self.version_number(spec))
 
     def is_served(self, name: str) -> bool:
         """Returns whether there is such a model."""
         return name in self._models
 
     def loaded(self) -> dict[str, list[int]]:
-        """Returns the versions that answer, by model."""
+        """Returns the numbers of the loaded versions, by model."""
         return {name: model.loaded() for name, model in self._models.items()}
 
     def failures(self) -> dict[str, ServingError]:
-        """Returns why models will not answer, by name."""
+        """Returns why models cannot be loaded, by name."""
         found = {name: model.failure() for name, model in self._models.items()}
         return {name: error for name, error in found.items() if error is not None}
 
@@ -238,43 +229,8 @@ class Repository:
             model.poll()
 
 
-class Poller(threading.Thread):
-    """Polls a repository until it is stopped; a store that fails now may answer at the next poll.
-
-    Args:
-      poll: What to do.
-      seconds: Between two polls.
-    """
-
-    def __init__(self, poll: Callable[[], None], seconds: float) -> None:
-        super().__init__(name="versions", daemon=True)
-        self._poll = poll
-        self._seconds = seconds
-        self._stop_event = threading.Event()
-
-    def run(self) -> None:
-        """Polls."""
-        while not self._stop_event.wait(self._seconds):
-            try:
-                self._poll()
-            except Exception:
-                # Whatever a broken store or a broken version raises, the next version must still be found.
-                LOG.exception("Polling the model directories failed")
-
-    def stop(self) -> None:
-        """Ends the polling; a load under way is not waited for."""
-        self._stop_event.set()
-
-
-def _find_versions(base_path: str) -> dict[int, str]:
-    """Version number -> its path, for every child whose name is a number. Stores and folders both work."""
-    children = (child.rstrip("/") for child in tf.io.gfile.listdir(base_path))
-    return {int(child): tf.io.gfile.join(base_path, child) for child in sorted(children) if _NUMBER.fullmatch(child)}
-
-
-def _wanted_versions(config: ModelConfig, found: dict[int, str]) -> dict[int, str]:
-    """Those of the versions found that the model's version policy wants: the newest one when it says nothing."""
-    policy = config.model_version_policy
+def _wanted_versions(policy: Any, found: dict[int, str]) -> dict[int, str]:
+    """Returns those of the versions found that a ServableVersionPolicy wants: without a policy, the newest."""
     kind = policy.WhichOneof("policy_choice")
     if kind == "all":
         return found

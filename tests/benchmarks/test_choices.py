@@ -3,8 +3,8 @@ import pandas as pd
 
 from benchmarks import choices
 from benchmarks.choices import NDCG, RMSE, Row
+from benchmarks.data import drifting_events, write_few
 from benchmarks.protocol import Metric
-from benchmarks.quality.logs import drifting_events, write_few
 
 
 def row(metric, model, error, **baselines):

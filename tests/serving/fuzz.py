@@ -93,16 +93,16 @@ def _tensor(draw: random.Random, info: Any) -> Any:
         tensor.tensor_content = draw.randbytes(draw.choice([1, 4, 8, 64]))
     if dtype == tf.string.as_datatype_enum:
         tensor.string_val.extend(
-            _example(draw) if draw.random() < 0.5 else draw.choice(WORDS) for _ in range(_few(draw))
+            _example(draw) if draw.random() < 0.5 else draw.choice(WORDS) for _ in range(_count(draw))
         )
     else:
         for field in ("int_val", "int64_val"):
-            getattr(tensor, field).extend(draw.choice(NUMBERS[:4]) for _ in range(_few(draw)))
-        tensor.float_val.extend(draw.choice(FLOATS) for _ in range(_few(draw)))
+            getattr(tensor, field).extend(draw.choice(NUMBERS[:4]) for _ in range(_count(draw)))
+        tensor.float_val.extend(draw.choice(FLOATS) for _ in range(_count(draw)))
     return tensor
 
 
-def _few(draw: random.Random) -> int:
+def _count(draw: random.Random) -> int:
     return draw.choice([0, 1, 1, 2, 3, 9])
 
 
@@ -124,23 +124,19 @@ def _example(draw: random.Random) -> bytes:
 
 def _body(draw: random.Random, signatures: Signatures) -> bytes:
     if draw.random() < 0.1:
-        return draw.choice(
-            [b"", b"{", b"[" * 200, b'{"instances": ' + b"[" * 100 + b"]" * 100 + b"}", b"\xff", b"1e999"]
-        )
+        return draw.choice(BROKEN_BODIES)
     name = draw.choice([*signatures, "nothing"])
     definition = signatures.get(name, meta_graph_pb2.SignatureDef())
     columns = {alias: _value(draw, draw.randrange(4)) for alias in sorted(definition.inputs) if draw.random() < 0.95}
     form = draw.choice(["inputs", "instances", "neither"])
-    values = {"signature_name": name, form: columns if form == "inputs" else [columns] * _few(draw)}
+    values = {"signature_name": name, form: columns if form == "inputs" else [columns] * _count(draw)}
     return json.dumps(values).encode()
 
 
 def _value(draw: random.Random, depth: int) -> Any:
     if depth:
         return [_value(draw, depth - 1)] * draw.choice([0, 1, 2, 2, 40])
-    return draw.choice(
-        [None, True, 1, 1.5, 1 << 70, "i2", "", {"b64": "CgA="}, {"b64": "!"}, {"a": 1}, [], float("nan")]
-    )
+    return draw.choice(JSON_VALUES)
 
 
 def _post(url: str, body: bytes) -> int:

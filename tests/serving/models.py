@@ -1,5 +1,6 @@
-"""Tiny SavedModels with the signatures of docs/reference/signatures.md, and servers on them."""
+"""Tiny SavedModels with the signatures of docs/reference/signatures.md, servers on them, and certificates."""
 
+import datetime
 import os
 import subprocess
 import sys
@@ -9,6 +10,9 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import tensorflow as tf
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
 
 from serving.server.process import wait_for_address
 
@@ -129,3 +133,17 @@ def eventually(condition: Callable[[], object], timeout: float = 60.0) -> None:
     while not condition():
         assert time.monotonic() < end, "the condition did not come true in time"
         time.sleep(0.05)
+
+
+def pems() -> tuple[bytes, bytes]:
+    """A key and a self-signed certificate for localhost, in PEM form."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "localhost")])
+    now = datetime.datetime.now(datetime.UTC)
+    builder = x509.CertificateBuilder().subject_name(name).issuer_name(name).public_key(key.public_key())
+    builder = builder.serial_number(1).not_valid_before(now).not_valid_after(now + datetime.timedelta(days=1))
+    builder = builder.add_extension(x509.SubjectAlternativeName([x509.DNSName("localhost")]), critical=False)
+    certificate = builder.sign(key, hashes.SHA256())
+    form = serialization.PrivateFormat.PKCS8
+    pem = serialization.Encoding.PEM
+    return key.private_bytes(pem, form, serialization.NoEncryption()), certificate.public_bytes(pem)

@@ -32,7 +32,7 @@ def test_models_of_a_config_file(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("model_config_list { config {", "is no tensorflow.serving.ModelServerConfig in text form"),
+        ("model_config_list { config {", "is not a tensorflow.serving.ModelServerConfig in text form"),
         ('model_config_list { config { name: "a" base_path: "models" } }', "should be absolute or a URI"),
         ('model_config_list { config { base_path: "/a" } }', "needs a name of its own"),
         (CONFIG.replace('"b"', '"a"'), "needs a name of its own. Received: 'a', 'a'"),

@@ -11,8 +11,8 @@ from google.protobuf import text_format
 from tensorflow_serving.apis import model_pb2
 from tensorflow_serving.config import model_server_config_pb2
 
-from serving.server.errors import ServingError
-from serving.server.repository import Repository, Retries, State
+from serving.server.calls import ServingError
+from serving.server.repository import Repository, State
 
 
 class Loads:
@@ -50,7 +50,7 @@ def served(tmp_path: Path, loads: Loads) -> Serve:
             (tmp_path / str(version)).mkdir()
         config = model_server_config_pb2.ModelConfig(name="m", base_path=str(tmp_path))
         text_format.Parse(policy, config)
-        repository = Repository(loads, Retries(retries, 0.0))
+        repository = Repository(loads, retries, 0.0)
         repository.configure([config])
         repository.poll()
         return repository
@@ -58,17 +58,8 @@ def served(tmp_path: Path, loads: Loads) -> Serve:
     return serve
 
 
-def spec(**choice: Any) -> model_pb2.ModelSpec:
-    made = model_pb2.ModelSpec(name="m")
-    if "label" in choice:
-        made.version_label = choice["label"]
-    elif "version" in choice:
-        made.version.value = choice["version"]
-    return made
-
-
-def states(repository: Repository) -> dict[int, State]:
-    return {version.number: version.state for version in repository.model("m").versions()}
+def spec(name: str = "m") -> model_pb2.ModelSpec:
+    return model_pb2.ModelSpec(name=name)
 
 
 @pytest.mark.parametrize(
@@ -87,25 +78,25 @@ def test_version_policies(served: Serve, policy: str, loaded: list[int], tmp_pat
     assert repository.servable(spec()).version == loaded[-1]
 
 
-def test_a_newer_version_takes_over_and_one_that_breaks_does_not(served: Serve, loads: Loads, tmp_path: Path) -> None:
+def test_a_broken_version_is_not_tried_again_before_it_has_been_away(
+    served: Serve, loads: Loads, tmp_path: Path
+) -> None:
     repository = served(1)
-    (tmp_path / "2").mkdir()
-    repository.poll()
-    assert states(repository) == {2: State.AVAILABLE, 1: State.END}
     loads.broken = {3}
     (tmp_path / "3").mkdir()
     repository.poll()
     repository.poll()
-    assert repository.servable(spec()).version == 2
-    assert states(repository)[3] == State.END
-    assert loads.tries.count(3) == 1, "no retries were asked for"
+    assert repository.servable(spec()).version == 1
+    assert loads.tries.count(3) == 1, "no retries were configured"
     assert repository.failures() == {}, "a version answers"
     (tmp_path / "3").rmdir()
     repository.poll()
     loads.broken = set()
     (tmp_path / "3").mkdir()
     repository.poll()
-    assert repository.servable(spec()).version == 3, "a version that came back is tried again"
+    assert repository.servable(spec()).version == 3
+    states = {version.number: version.state for version in repository.model("m").versions()}
+    assert states == {3: State.AVAILABLE, 1: State.END}
 
 
 def test_a_version_is_tried_again_as_often_as_asked(served: Serve, loads: Loads) -> None:
@@ -118,32 +109,11 @@ def test_a_version_is_tried_again_as_often_as_asked(served: Serve, loads: Loads)
     assert repository.failures()["m"].message.endswith("1 is broken")
 
 
-def test_what_is_loaded_stays_when_all_folders_vanish(served: Serve, tmp_path: Path) -> None:
-    repository = served(1)
-    (tmp_path / "1").rmdir()
-    repository.poll()
-    tmp_path.rmdir()
-    repository.poll()
-    assert repository.servable(spec()).version == 1
-
-
-def test_versions_and_labels_in_a_request(served: Serve) -> None:
-    repository = served(
-        1, 2, policy='model_version_policy { all { } } version_labels { key: "stable" value: 1 }', retries=0
-    )
-    assert repository.servable(spec(version=2)).version == 2
-    assert repository.servable(spec(label="stable")).version == 1
-    for wrong, code in ((spec(version=9), "NOT_FOUND"), (spec(label="canary"), "INVALID_ARGUMENT")):
-        with pytest.raises(ServingError) as raised:
-            repository.servable(wrong)
-        assert raised.value.code.name == code
-
-
 def test_a_model_that_has_not_loaded_yet_is_unavailable_and_one_that_is_not_served_unknown(served: Serve) -> None:
     repository = served()
     for name, code in (("m", "UNAVAILABLE"), ("other", "NOT_FOUND"), ("", "INVALID_ARGUMENT")):
         with pytest.raises(ServingError) as raised:
-            repository.servable(model_pb2.ModelSpec(name=name))
+            repository.servable(spec(name))
         assert raised.value.code.name == code
     repository.configure([])
     assert not repository.is_served("m")

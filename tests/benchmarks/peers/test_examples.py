@@ -1,10 +1,9 @@
 import numpy as np
 import pytest
 
-from benchmarks.peers.exam import final_exam, selection_exam
-from benchmarks.peers.examples import read_log
-from benchmarks.peers.rating import final_exam as final_rating_exam
-from benchmarks.peers.side_features import item_features, user_features
+from benchmarks.peers.evaluation import final_evaluation, selection_evaluation
+from benchmarks.peers.examples import item_features, read_log, user_features
+from benchmarks.peers.rating import final_evaluation as final_rating_evaluation
 from tests.benchmarks.peers.toy import example, target, window, write_split
 
 
@@ -75,18 +74,18 @@ def test_a_target_is_its_windows_last_event_with_what_was_seen(log):
     [("train", "abb", "ba", "ba", "ab"), ("papers", "abb", "ba", "?ba", "ab"), ("refit", "abcba", "bac", "cba", "ab")],
 )
 def test_the_states_differ_in_weights_and_history(log, state, fitted, known, ann, targets):
-    exam = final_exam(log, state, "frozen")
-    # The exam's items are those that training holds; `?` is any other.
-    assert named(known, exam.training.item) == fitted
-    row = np.flatnonzero(exam.queries.user == of(log, "ann"))[0]
-    assert named(known, exam.queries.recent(len(ann))[row]) == ann
-    assert set(named(known, exam.queries.matrix()[row].indices)) == set(ann) - {"?"}
-    assert set(named(known, exam.seen[row].indices)) == set(known) & set("abc")
-    assert "".join(sorted(named(known, exam.target_item))) == "??" + targets
+    evaluation = final_evaluation(log, state, "frozen")
+    # The evaluation's items are those that training holds; `?` is any other.
+    assert named(known, evaluation.training.item) == fitted
+    row = np.flatnonzero(evaluation.queries.user == of(log, "ann"))[0]
+    assert named(known, evaluation.queries.recent(len(ann))[row]) == ann
+    assert set(named(known, evaluation.queries.matrix()[row].indices)) == set(ann) - {"?"}
+    assert set(named(known, evaluation.seen[row].indices)) == set(known) & set("abc")
+    assert "".join(sorted(named(known, evaluation.target_item))) == "??" + targets
 
 
 def test_a_frozen_history_asks_once_per_user_and_a_rolling_one_once_per_target(log):
-    frozen, rolling = final_exam(log, "papers", "frozen"), final_exam(log, "papers", "rolling")
+    frozen, rolling = final_evaluation(log, "papers", "frozen"), final_evaluation(log, "papers", "rolling")
     assert (len(frozen.queries), len(rolling.queries), len(frozen.target_item)) == (3, 4, 4)
     eve = np.flatnonzero(rolling.queries.user == of(log, "eve"))
     assert [named("ba", rolling.queries[row : row + 1].recent(3)[0]) for row in eve] == ["???", "a??"]
@@ -96,17 +95,17 @@ def test_a_frozen_history_asks_once_per_user_and_a_rolling_one_once_per_target(l
 
 
 def test_selection_knows_train_alone(log):
-    exam = selection_exam(log)
-    assert named("ba", exam.training.item) == "abb"
-    assert sorted(named("ba", exam.target_item)) == ["?", "a"]
+    evaluation = selection_evaluation(log)
+    assert named("ba", evaluation.training.item) == "abb"
+    assert sorted(named("ba", evaluation.target_item)) == ["?", "a"]
 
 
 def test_ratings_are_the_weighted_labels_of_known_items(log):
-    exam = final_rating_exam(log, "refit")
-    assert sorted(exam.training.label.tolist()) == [2, 3, 4, 5]
-    assert exam.scale == (2, 5)
-    assert sorted(exam.label.tolist()) == [1, 4]
-    assert exam.cold.tolist() == (exam.user == of(log, "eve")).tolist()
+    evaluation = final_rating_evaluation(log, "refit")
+    assert sorted(evaluation.training.label.tolist()) == [2, 3, 4, 5]
+    assert evaluation.scale == (2, 5)
+    assert sorted(evaluation.label.tolist()) == [1, 4]
+    assert evaluation.cold.tolist() == (evaluation.user == of(log, "eve")).tolist()
 
 
 def test_side_features_drop_rare_values(log):

@@ -1,14 +1,10 @@
 import numpy as np
 import pytest
 
-from benchmarks.peers.blend import Blend, FitOnce
-from benchmarks.peers.ease import EASE
-from benchmarks.peers.exam import Exam
-from benchmarks.peers.item_knn import ItemKNN
-from benchmarks.peers.popularity import DAY, Popularity, RecentPopularity
+from benchmarks.peers.evaluation import Evaluation
+from benchmarks.peers.rankers import DAY, EASE, Blend, FitOnce, ItemKNN, Popularity, RecentPopularity, Transitions
 from benchmarks.peers.ranking import choose, metrics, ranks
 from benchmarks.peers.tfrs_tutorial import TFRSTutorial
-from benchmarks.peers.transitions import Transitions
 from tests.benchmarks.peers.toy import queries, training
 
 
@@ -111,8 +107,8 @@ def test_parts_of_blends_are_fitted_once_per_data():
     assert part.ranker.fits == 2
 
 
-def exam(histories, seen, target_query, target_item, items):
-    return Exam(
+def evaluation(histories, seen, target_query, target_item, items):
+    return Evaluation(
         training=training(histories, items),
         queries=queries(histories, items),
         seen=np_csr(seen, items),
@@ -135,12 +131,12 @@ def np_csr(rows, items):
 @pytest.mark.parametrize("block", [1, 4, 1 << 24])
 def test_ranks_mask_what_was_seen_and_do_not_depend_on_the_blocks(monkeypatch, block):
     monkeypatch.setattr("benchmarks.peers.ranking.BLOCK", block)
-    question = exam([[0], [1], []], [[0], [1], []], [0, 0, 1, 2, 2], [1, 0, 3, 0, 4], 4)
+    question = evaluation([[0], [1], []], [[0], [1], []], [0, 0, 1, 2, 2], [1, 0, 3, 0, 4], 4)
     assert ranks(Fixed([4, 3, 2, 1]), question).tolist() == [1, np.inf, 3, 1, np.inf]
 
 
-def test_the_best_candidate_on_the_exam_is_chosen():
-    question = exam([[0]], [[0]], [0], [2], 3)
+def test_the_best_candidate_on_the_evaluation_is_chosen():
+    question = evaluation([[0]], [[0]], [0], [2], 3)
     good, bad = Fixed([0, 0, 1]), Fixed([0, 1, 0])
     assert choose([bad, good], question) is good
     assert metrics(good, question)["warm"]["ndcg@10"].mean == 1
@@ -156,7 +152,7 @@ def clusters():
 def recovered(ranker):
     """The share of users whose left-out item comes first."""
     histories, missing = clusters()
-    question = exam(histories, histories, list(range(12)), missing, 12)
+    question = evaluation(histories, histories, list(range(12)), missing, 12)
     ranker.fit(question.training)
     return np.mean(ranks(ranker, question) == 1)
 

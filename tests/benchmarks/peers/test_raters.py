@@ -4,9 +4,8 @@ import numpy as np
 import pytest
 import scipy.sparse as sp
 
-from benchmarks.peers.bias import BiasModel
-from benchmarks.peers.rating import RatingExam, Ratings, choose, metrics
-from benchmarks.peers.svd import SVD
+from benchmarks.peers.raters import SVD, BiasModel
+from benchmarks.peers.rating import RatingEvaluation, Ratings, choose, metrics
 
 
 def ratings(table):
@@ -56,13 +55,13 @@ def test_users_and_items_without_ratings_get_the_other_sides_bias():
 
 def test_the_candidate_with_the_smallest_error_is_chosen():
     training = ratings([[1, 2, 3], [2, 3, 4], [3, 4, 0]])
-    exam = RatingExam(training, np.array([2]), np.array([2]), np.array([5.0]))
+    evaluation = RatingEvaluation(training, np.array([2]), np.array([2]), np.array([5.0]))
     free, shrunk = BiasModel(0, 0), BiasModel(1e9, 1e9)
-    assert choose([shrunk, free], exam) is free
+    assert choose([shrunk, free], evaluation) is free
     free.fit(training)
     # The prediction is 5, clipped to the greatest rating seen.
-    assert metrics(free, exam)["all"]["rmse"].mean == pytest.approx(1)
-    assert math.isnan(metrics(free, exam)["all"]["rmse"].error)
+    assert metrics(free, evaluation)["all"]["rmse"].mean == pytest.approx(1)
+    assert math.isnan(metrics(free, evaluation)["all"]["rmse"].error)
 
 
 @pytest.mark.parametrize("everything", [False, True])

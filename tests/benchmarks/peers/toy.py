@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import tensorflow as tf
 
-from benchmarks.peers.exam import Queries, Training
+from benchmarks.peers.evaluation import Queries, Training
 
 
 def example(**features):

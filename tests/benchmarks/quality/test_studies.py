@@ -4,7 +4,7 @@ import pytest
 import yaml
 
 from benchmarks.console import wide_console
-from benchmarks.peers.exam import State
+from benchmarks.peers.evaluation import State
 from benchmarks.quality.__main__ import _cell, _table
 from benchmarks.quality.studies import ROOT, Study, read_studies
 

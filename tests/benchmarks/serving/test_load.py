@@ -10,9 +10,7 @@ from typing import Any
 import grpc
 import pytest
 
-from benchmarks.serving.load import Load, due_times, run
-from benchmarks.serving.report import row_of
-from benchmarks.serving.requests import read_requests, write_requests
+from benchmarks.serving.load import Load, due_times, read_requests, row_of, run, write_requests
 
 STALL = 0.4
 

@@ -8,8 +8,7 @@ import pytest
 from rich.console import Console
 
 from benchmarks.serving import processes
-from benchmarks.serving.load import Load, Sample
-from benchmarks.serving.report import STOCK, row_of, table
+from benchmarks.serving.load import STOCK, Load, Sample, row_of, table
 
 
 def test_a_binary_that_ends_is_named(tmp_path: Path) -> None:

@@ -1,14 +1,18 @@
-"""Logs on which choices are hard: few events for each user, and popularity that drifts while users come and go.
+"""The data that benchmarks generate: embeddings to search, and logs on which choices are hard.
 
-`python -m benchmarks.quality.logs` writes both where they are missing, in the form of the MovieLens-100K tables.
+The logs have few events for each user, or popularity that drifts while users come and go. They have the form of the
+MovieLens-100K tables.
 """
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
+Floats = NDArray[np.float32]
 MOVIELENS: Final = Path("data/movielens-100k")
 FEW: Final = Path("data/movielens-100k-few")
 DRIFTING: Final = Path("data/drifting")
@@ -18,10 +22,52 @@ _GENRES: Final = 8
 _EVENTS: Final = "interactions.csv"
 
 
-def main() -> int:
-    """Writes the logs that are missing; the exit code."""
-    write_missing()
-    return 0
+def clustered(items: int, queries: int, dimension: int, seed: int = 0) -> tuple[Floats, Floats]:
+    """Topics of Zipf sizes inside 32 themes, an item at a cosine of about 0.8 to its topic, queries like items.
+
+    Returns:
+        Unit vectors, float32 [items, dimension] and [queries, dimension].
+    """
+    generator = np.random.default_rng(seed)
+    topics = max(16, int(items**0.5))
+    themes = _unit(_normal(generator, 32, dimension))[generator.integers(0, 32, topics)]
+    centres = _unit(themes + 0.9 * _unit(_normal(generator, topics, dimension)))
+    share = 1 / np.arange(1, topics + 1) ** 0.8
+
+    def draw(count: int) -> Floats:
+        topic = generator.choice(topics, count, p=share / share.sum())
+        return _unit(centres[topic] + 0.7 * _unit(_normal(generator, count, dimension)))
+
+    return draw(items), draw(queries)
+
+
+def spectrum(items: int, queries: int, dimension: int, seed: int = 0) -> tuple[Floats, Floats]:
+    """No clusters, but dimensions whose deviations fall as 1 / n, as those of factorised interactions do."""
+    generator = np.random.default_rng(seed)
+    deviation = (1 / np.arange(1, dimension + 1)).astype(np.float32)
+    return tuple(_unit(_normal(generator, count, dimension) * deviation) for count in (items, queries))  # type: ignore[return-value]
+
+
+def gaussian(items: int, queries: int, dimension: int, seed: int = 0) -> tuple[Floats, Floats]:
+    """Directions without any structure: the worst case of every partition, and unlike anything that was trained."""
+    generator = np.random.default_rng(seed)
+    return _unit(_normal(generator, items, dimension)), _unit(_normal(generator, queries, dimension))
+
+
+KINDS: dict[str, Callable[..., tuple[Floats, Floats]]] = {
+    "clustered": clustered,
+    "spectrum": spectrum,
+    "gaussian": gaussian,
+}
+
+
+def _normal(generator: np.random.Generator, rows: int, columns: int) -> Floats:
+    return generator.standard_normal((rows, columns), dtype=np.float32)
+
+
+def _unit(vectors: Floats) -> Floats:
+    vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+    return vectors
 
 
 def write_missing() -> None:
@@ -64,11 +110,11 @@ def write_drifting(target: Path, users: int = 6_000, items: int = 1_500, seed: i
 def drifting_events(
     users: int, genre: np.ndarray, born: np.ndarray, rng: np.random.Generator, days: int = 365
 ) -> pd.DataFrame:
-    """The events in the order of their times: `user_id`, `item_id`, `rating`, `timestamp`.
+    """Returns the events in the order of their times: `user_id`, `item_id`, `rating`, `timestamp`.
 
     An item's popularity falls exponentially from the day on which it comes, slower for some; users prefer some genres.
-    Seven of ten users have one sitting, the others come back for weeks. Ratings are levels of users and items, taste
-    and noise.
+    Seven of ten users have one session, the others come back for weeks. Ratings are the sum of user and item biases,
+    the user's preference for the genre and noise.
 
     Args:
       users: Their number; more of them come late than early.
@@ -80,7 +126,7 @@ def drifting_events(
     size = len(born)
     fame, fading = rng.normal(0, 1.1, size), rng.uniform(15, 120, size)
     of_item, of_user = rng.normal(0, 0.35, size), rng.normal(0, 0.45, users)
-    taste = rng.normal(0, 1.0, (users, _GENRES))[:, genre]
+    preference = rng.normal(0, 1.0, (users, _GENRES))[:, genre]
     first = days * np.sqrt(rng.random(users))
     stays = rng.random(users) < 0.7
     count = 1 + rng.geometric(1 / 10, users)
@@ -90,16 +136,12 @@ def drifting_events(
         time = first[user] + np.cumsum(gaps) - gaps[0]
         time = time[time < days]
         age = time[0] - born
-        appeal = np.where(age >= 0, fame - age / fading + taste[user], -np.inf)
+        appeal = np.where(age >= 0, fame - age / fading + preference[user], -np.inf)
         own = np.argsort(-(appeal + rng.gumbel(size=size)))[: len(time)]
         own = rng.permutation(own)
-        rating = 3.5 + of_user[user] + of_item[own] + 0.25 * taste[user, own] + rng.normal(0, 0.85, len(own))
+        rating = 3.5 + of_user[user] + of_item[own] + 0.25 * preference[user, own] + rng.normal(0, 0.85, len(own))
         columns.append((np.full(len(own), user), own, np.clip(np.rint(rating), 1, 5), time))
     user_id, item_id, stars, time = (np.concatenate(column) for column in zip(*columns, strict=True))
     seconds = (_START + time * DAY).astype(np.int64)
     log = pd.DataFrame({"user_id": user_id, "item_id": item_id, "rating": stars.astype(int), "timestamp": seconds})
     return log.sort_values("timestamp", kind="stable")
-
-
-if __name__ == "__main__":
-    raise SystemExit(main())

@@ -1,4 +1,4 @@
-"""What a peer may learn from, what it is asked and what is right, in each of QUALITY.md's states."""
+"""What a peer may learn from, what it is queried and what is right, in each of QUALITY.md's states."""
 
 from dataclasses import dataclass, replace
 from typing import Literal
@@ -74,7 +74,7 @@ class Queries:
 
 
 @dataclass(frozen=True)
-class Exam:
+class Evaluation:
     """One evaluation. Its items are the V that `training` holds, in the log's order: peers know no others.
 
     Attributes:
@@ -96,60 +96,64 @@ class Exam:
     one_list: bool
 
 
-def selection_exam(log: Log) -> Exam:
+def selection_evaluation(log: Log) -> Evaluation:
     """The evaluation on eval by which hyper-parameters are chosen: weights and frozen history from train."""
-    return _exam(log, "eval", log.train, log.train, "frozen")
+    return _on(log, "eval", log.train, log.train, "frozen")
 
 
-def final_exam(log: Log, state: State, history: History = "frozen") -> Exam:
+def final_evaluation(log: Log, state: State, history: History = "frozen") -> Evaluation:
     """The evaluation on test.
 
     A rolling history adds to the state's events those of test before the target.
     """
     both = log.train + log.eval.events
-    return _exam(log, "test", both if state == "refit" else log.train, log.train if state == "train" else both, history)
+    return _on(log, "test", both if state == "refit" else log.train, log.train if state == "train" else both, history)
 
 
-def _exam(log: Log, split: Literal["eval", "test"], fitted: Events, known: Events, history: History) -> Exam:
+def _on(log: Log, split: Literal["eval", "test"], fitted: Events, known: Events, history: History) -> Evaluation:
     targets = getattr(log, split)
     rows = np.flatnonzero(targets.events.positive)
-    asked = targets.events[rows]
+    queried = targets.events[rows]
     known = known[known.positive]
     fitted = fitted[fitted.positive & (fitted.item < len(log.items))]
     items = np.unique(fitted.item)
     position = np.full(len(log.items) + 1, len(items))
     position[items] = np.arange(len(items))
-    query, first = _one_query_per_user(asked) if history == "frozen" else (np.arange(len(rows)), np.arange(len(rows)))
-    start, stop, known = _frozen(known, asked[first]) if history == "frozen" else _rolling(known, asked)
-    return Exam(
+    query, first = _one_query_per_user(queried) if history == "frozen" else (np.arange(len(rows)), np.arange(len(rows)))
+    start, stop, known = _frozen(known, queried[first]) if history == "frozen" else _rolling(known, queried)
+    return Evaluation(
         training=Training(fitted.user, position[fitted.item], fitted.time, len(log.users), len(items)),
-        queries=Queries(asked.user[first], asked.time[first], start, stop, position[known.item], len(items)),
+        queries=Queries(queried.user[first], queried.time[first], start, stop, position[known.item], len(items)),
         seen=targets.seen[rows[first]][:, items],
         target_query=query,
-        target_item=position[asked.item],
+        target_item=position[queried.item],
         cold=targets.cold[rows],
         one_list=history == "frozen",
     )
 
 
-def _one_query_per_user(asked: Events) -> tuple[np.ndarray, np.ndarray]:
+def _one_query_per_user(queried: Events) -> tuple[np.ndarray, np.ndarray]:
     """Of each target its query, of each query its first target."""
-    _, first, query = np.unique(asked.user, return_index=True, return_inverse=True)
+    _, first, query = np.unique(queried.user, return_index=True, return_inverse=True)
     return query, first
 
 
-def _frozen(known: Events, asked: Events) -> tuple[np.ndarray, np.ndarray, Events]:
-    return np.searchsorted(known.user, asked.user), np.searchsorted(known.user, asked.user, "right"), known
+def _frozen(known: Events, queried: Events) -> tuple[np.ndarray, np.ndarray, Events]:
+    return (
+        np.searchsorted(known.user, queried.user),
+        np.searchsorted(known.user, queried.user, "right"),
+        known,
+    )
 
 
-def _rolling(known: Events, asked: Events) -> tuple[np.ndarray, np.ndarray, Events]:
-    joined = Events(*(np.concatenate(pair) for pair in zip(vars(known).values(), vars(asked).values(), strict=True)))
+def _rolling(known: Events, queried: Events) -> tuple[np.ndarray, np.ndarray, Events]:
+    joined = Events(*(np.concatenate(pair) for pair in zip(vars(known).values(), vars(queried).values(), strict=True)))
     # Stable, and `known` comes first: of two events at one time the one of the earlier split stands before.
     order = np.lexsort((joined.time, joined.user))
     position = np.empty(len(order), np.int64)
     position[order] = np.arange(len(order))
     joined = joined[order]
-    return np.searchsorted(joined.user, asked.user), position[len(known) :], joined
+    return np.searchsorted(joined.user, queried.user), position[len(known) :], joined
 
 
 def _binary(ones: np.ndarray, row: np.ndarray, column: np.ndarray, shape: tuple[int, int]) -> sp.csr_matrix:

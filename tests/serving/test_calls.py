@@ -3,8 +3,7 @@ import time
 
 import pytest
 
-from serving.server.admission import Admission
-from serving.server.errors import ServingError
+from serving.server.calls import Admission, ServingError
 from tests.serving.models import eventually
 
 

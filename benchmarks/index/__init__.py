@@ -1,1 +1,0 @@
-"""The served graph's index beside others: `python -m benchmarks.index`."""
