@@ -159,7 +159,7 @@ def _as_truth(text):
 
 
 @pytest.mark.parametrize(
-    ("text", "said"),
+    ("text", "expected"),
     [
         ("+".join(["rating"] * 500), "holds more than 100 operations inside each other"),
         ("not " * 500 + "rating", "holds more than 100 operations inside each other"),
@@ -172,8 +172,8 @@ def _as_truth(text):
         ("rating > 1" + "0" * 5000, "cannot be read as an expression"),
     ],
 )
-def test_what_is_too_much_is_one_short_message(text, said):
-    with pytest.raises(ValueError, match=re.escape(said)) as caught:
+def test_what_is_too_much_is_one_short_message(text, expected):
+    with pytest.raises(ValueError, match=re.escape(expected)) as caught:
         Expression.parse(text)
     assert len(str(caught.value)) < 600
 

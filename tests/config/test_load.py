@@ -24,13 +24,13 @@ tasks:
 
 
 def test_something_should_score_items():
-    tasks = "tasks:\n  taste: {kind: multiclass, attribute: genres}\n"
-    assert "Received: taste" in error_of(GOOD[: GOOD.index("tasks:")] + tasks)
+    tasks = "tasks:\n  interest: {kind: multiclass, attribute: genres}\n"
+    assert "Received: interest" in error_of(GOOD[: GOOD.index("tasks:")] + tasks)
 
 
 def test_the_utility_is_of_tasks_that_score_items():
-    text = GOOD + "  taste: {kind: multiclass, attribute: genres}\nserving: {utility: {taste: 1.0}}\n"
-    assert "that score items (retrieval, rating). Received: taste" in error_of(text)
+    text = GOOD + "  interest: {kind: multiclass, attribute: genres}\nserving: {utility: {interest: 1.0}}\n"
+    assert "that score items (retrieval, rating). Received: interest" in error_of(text)
 
 
 def error_of(text: str) -> str:
@@ -117,14 +117,14 @@ def test_a_separator_is_some_characters_of_a_line(separator, should):
 
 
 @pytest.mark.parametrize(
-    ("keys", "said"),
+    ("keys", "expected"),
     [
         ("quote: ''", "`data.interactions.quote`: should be one ASCII character"),
         ("quote: ','", "`data.interactions`: `quote` should not be `separator`. Received: ',' for both"),
     ],
 )
-def test_a_quote_is_another_character(keys, said):
-    assert said in error_of(GOOD.replace("path: events.csv", f"path: events.csv, {keys}"))
+def test_a_quote_is_another_character(keys, expected):
+    assert expected in error_of(GOOD.replace("path: events.csv", f"path: events.csv, {keys}"))
 
 
 def test_every_problem_is_reported_at_once():

@@ -40,7 +40,7 @@ def test_a_bomb_of_aliases_ends_at_once(text):
 
 
 @pytest.mark.parametrize(
-    ("line", "said"),
+    ("line", "expected"),
     [
         ("tasks: " + "[" * 500 + "]" * 500, "shop.yaml:3:57: the text nests more than 50 levels deep here"),
         ("tasks: " + "{a: " * 3000 + "1" + "}" * 3000, "the text nests more than 50 levels deep here"),
@@ -65,9 +65,9 @@ def test_a_bomb_of_aliases_ends_at_once(text):
         ("k" * 1000 + ": 1", "`" + "k" * 77 + "...`: unknown key"),
     ],
 )
-def test_there_is_one_message(line, said):
+def test_there_is_one_message(line, expected):
     message = error_of(f"{BASE}{line}\n")
-    assert said in message
+    assert expected in message
     assert "\n" not in message
 
 
@@ -85,14 +85,14 @@ def test_the_first_problems_are_told_and_the_rest_counted():
 
 
 @pytest.mark.parametrize(
-    ("content", "said"),
+    ("content", "expected"),
     [
         (None, "cannot be read (Is a directory)"),
         (b"\xff\xfen\0", "is not UTF-8 text"),
         (b"#" * 2**21, "is larger than"),
     ],
 )
-def test_a_file_that_is_no_text(tmp_path, content, said):
+def test_a_file_that_is_no_text(tmp_path, content, expected):
     path = tmp_path / "shop.yaml"
     if content is None:
         path.mkdir()
@@ -100,4 +100,4 @@ def test_a_file_that_is_no_text(tmp_path, content, said):
         path.write_bytes(content)
     with pytest.raises(ConfigError) as caught:
         load_config(path)
-    assert str(caught.value).startswith(f"{path}: {said}")
+    assert str(caught.value).startswith(f"{path}: {expected}")

@@ -152,9 +152,9 @@ def test_golden_responses_are_of_real_and_of_empty_requests(job):
         call.request.model_spec.signature_name: call
         for call in read_prediction_log(str(job / "logs" / GOLDEN_RESPONSES_FILE))
     }
-    real, nobody = map(tf.train.Example.FromString, log["recommend"].request.inputs["examples"].string_val)
+    real, empty = map(tf.train.Example.FromString, log["recommend"].request.inputs["examples"].string_val)
     assert list(real.features.feature["item_id"].bytes_list.value) == [b"i3", b"i1"]
-    assert nobody == tf.train.Example()
+    assert empty == tf.train.Example()
     tensors = log["recommend_tensors"].request.inputs
     assert tf.make_ndarray(tensors["item_id"]).tolist() == [[b"i3", b"i1"], [b"", b""]]
     assert tf.make_ndarray(tensors["time"]).tolist() == [[1000, 2000], [0, 0]]

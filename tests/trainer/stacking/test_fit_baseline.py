@@ -142,7 +142,7 @@ def test_without_configuration_or_eval_split_the_network_is_alone(tmp_path, base
 
 
 def test_without_a_baseline_the_train_log_is_not_read(tmp_path):
-    (tmp_path / "train.gz").write_bytes(b"nobody can read this")
+    (tmp_path / "train.gz").write_bytes(b"not a TFRecord file")
     unreadable = WindowData([str(tmp_path / "train.gz")], small_spec(config()))
     assert fit_rating_baselines(small_model(config()), unreadable, unreadable, LeftOut()) == []
 

@@ -96,8 +96,8 @@ def test_kinds_that_do_not_help_have_no_weight(tmp_path):
     train, _ = write(tmp_path, settings)
     model = small_model(settings)
     window = {**row(0, [0, 0]), "seen_item_id": [0, 4], "is_cold_user": [0], "is_target": [0, 1]}
-    (asked,) = WindowData([write_rows(tmp_path / "a.gz", [window])], small_spec(settings)).evaluation_batches(1)
-    scores = tf.linalg.matvec(model.candidate_embeddings(), model.encode(asked).newest().embedding[0]).numpy()
+    (batch,) = WindowData([write_rows(tmp_path / "a.gz", [window])], small_spec(settings)).evaluation_batches(1)
+    scores = tf.linalg.matvec(model.candidate_embeddings(), model.encode(batch).newest().embedding[0]).numpy()
     scores[[0, 4]] = -np.inf
     known = {**window, "item_id": [0, int(np.argmax(scores))]}
     data = WindowData([write_rows(tmp_path / "b.gz", [known])], small_spec(settings))

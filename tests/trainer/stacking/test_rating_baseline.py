@@ -129,14 +129,14 @@ def test_rows_of_a_batch_do_not_mix():
 
 
 def test_the_prediction_is_the_weighted_sum_inside_the_bounds():
-    item, asked = tf.constant([[7, 1]], tf.int64), state([row(3, [4], [4])])
+    item, query = tf.constant([[7, 1]], tf.int64), state([row(3, [4], [4])])
     weights = {"network": 0.5, "bias": 2.0, "cosine": 0.1}
     made = baseline(weights)
-    parts = made.parts(asked, item)
+    parts = made.parts(query, item)
     expected = MEAN + 0.5 * np.array([1.0, -0.5]) + 2 * parts["bias"][0] + 0.1 * parts["cosine"][0]
     network = {"rating": tf.constant([[4.0, 2.5]])}
-    np.testing.assert_allclose(made.predictions(network, asked, item)["rating"][0], expected, rtol=1e-5)
-    assert baseline({"network": 9.0}).predictions(network, asked, item)["rating"].numpy().tolist() == [[5, 1]]
+    np.testing.assert_allclose(made.predictions(network, query, item)["rating"][0], expected, rtol=1e-5)
+    assert baseline({"network": 9.0}).predictions(network, query, item)["rating"].numpy().tolist() == [[5, 1]]
 
 
 def test_without_a_label_outcome_there_are_bias_terms_only():

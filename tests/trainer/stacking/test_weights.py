@@ -14,8 +14,8 @@ def events(label, *parts, users=None):
 def test_the_bias_model_stays_if_no_other_part_helps():
     rng = np.random.default_rng(0)
     bias_terms, noise = rng.normal(size=300), rng.normal(size=300)
-    asked = events(3 + bias_terms + rng.normal(size=300), noise, bias_terms, rng.normal(size=300), users=60)
-    found = stack(IdentityLink(1, 5), asked, 3.0, bias=1)
+    labelled = events(3 + bias_terms + rng.normal(size=300), noise, bias_terms, rng.normal(size=300), users=60)
+    found = stack(IdentityLink(1, 5), labelled, 3.0, bias=1)
     assert found.error <= found.bias_error
     np.testing.assert_allclose(found.weights, [0, 1, 0], atol=0.15)
     assert found.users == 60
@@ -24,8 +24,8 @@ def test_the_bias_model_stays_if_no_other_part_helps():
 def test_parts_that_help_get_their_weights():
     rng = np.random.default_rng(0)
     network, bias_terms = rng.normal(size=(2, 4000))
-    asked = events(0.4 * network + 0.8 * bias_terms + rng.normal(size=4000) / 10, network, bias_terms)
-    found = stack(IdentityLink(None, None), asked, 0.0, bias=1)
+    labelled = events(0.4 * network + 0.8 * bias_terms + rng.normal(size=4000) / 10, network, bias_terms)
+    found = stack(IdentityLink(None, None), labelled, 0.0, bias=1)
     np.testing.assert_allclose(found.weights, [0.4, 0.8], atol=0.02)
     assert found.error == pytest.approx(0.1, rel=0.05)
     assert found.bias_error == pytest.approx(0.41, rel=0.05)
@@ -51,8 +51,8 @@ def test_a_part_that_hardly_varies_gets_no_great_weight():
     rng = np.random.default_rng(1)
     bias_terms = rng.normal(size=100)
     tiny = rng.normal(size=100) / 1000
-    asked = events(bias_terms + 50 * tiny + rng.normal(size=100), tiny, bias_terms, users=30)
-    assert np.abs(stack(IdentityLink(None, None), asked, 0.0, bias=1).weights[0]) < 5
+    labelled = events(bias_terms + 50 * tiny + rng.normal(size=100), tiny, bias_terms, users=30)
+    assert np.abs(stack(IdentityLink(None, None), labelled, 0.0, bias=1).weights[0]) < 5
 
 
 def test_events_of_one_user_count_as_one():
@@ -79,8 +79,8 @@ def test_likes_are_stacked_by_log_odds():
 
 @pytest.mark.parametrize("link", [IdentityLink(1, 5), LogitLink()])
 def test_one_user_gets_the_bias_model(link):
-    asked = events([1.0, 0.0, 1.0], np.array([9.0, -9.0, 9.0]), np.array([0.5, -0.5, 0.5]), users=1)
-    found = stack(link, asked, 0.0, bias=1)
+    labelled = events([1.0, 0.0, 1.0], np.array([9.0, -9.0, 9.0]), np.array([0.5, -0.5, 0.5]), users=1)
+    found = stack(link, labelled, 0.0, bias=1)
     assert found.weights[0] == 0
     assert found.weights[1] > 0
     assert found.error == found.bias_error
