@@ -10,12 +10,12 @@ from apache_beam.pvalue import AsSingleton
 from config import feature_names
 from config.data import EntityTable
 from pipeline.ingest.assembly import Rows
-from pipeline.ingest.buckets import bucket_count
 from pipeline.ingest.columns import Column, Plan
 from pipeline.ingest.entities import ID, clean_entities
 from pipeline.ingest.events import USER, clean_events
 from pipeline.ingest.findings import merge
 from pipeline.ingest.k_core import KeepCore
+from pipeline.ingest.shuffle import bucket_count
 from pipeline.ingest.split_times import FindSplitTimes
 from pipeline.ingest.steps import (
     COUNTS,
@@ -35,12 +35,12 @@ Files = Mapping[str, Sequence[str]]
 
 
 class Ingest(beam.PTransform):
-    """From a pipeline to serialized tf.Examples by split: `train`, `eval`, `test` and `items`.
+    """Makes serialized tf.Examples of the splits `train`, `eval`, `test` and `items` from tables.
 
     Args:
       plan: What to read and write.
-      files: Where the tables are.
-      report: The path of the JSON file that gets the counts.
+      files: The files of each table.
+      report: The path of the report to write.
     """
 
     def __init__(self, plan: Plan, files: Files, report: str) -> None:
@@ -50,9 +50,11 @@ class Ingest(beam.PTransform):
         self._counts: list[Any] = []
 
     def expand(self, pipeline: Any) -> Any:
-        """Builds the graph; a PCollection by split."""
+        """Builds the graph; returns a PCollection of examples for each split."""
         events, rows = self._sorted_events(pipeline)
-        events = self._core(events)
+        if core := self._plan.config.cleaning.core:
+            events, counts = events | "Core" >> KeepCore(core, self._plan.config.data.max_side_table_rows)
+            self._counts.append(counts)
         windows = (
             {"events": events, "users": self._users(pipeline)}
             | "JoinUsers" >> beam.CoGroupByKey()
@@ -64,11 +66,12 @@ class Ingest(beam.PTransform):
         self._counts.append(windows[COUNTS])
         splits = {split: windows[split] for split in feature_names.WINDOW_SPLITS}
         splits[feature_names.ITEMS_SPLIT] = self._items(pipeline, windows[ITEMS])
-        self._write_report()
+        counts = self._counts | "AllCounts" >> beam.Flatten() | "Sum" >> beam.CombineGlobally(merge)
+        _ = counts | "WriteReport" >> beam.Map(write_report, self._report, self._files)
         return splits
 
     def _sorted_events(self, pipeline: Any) -> tuple[Any, Any]:
-        """Buckets of sorted events, and the `Rows`."""
+        """Returns buckets of sorted events, and the `Rows`."""
         files, config = self._files["interactions"], self._plan.config
         read = self._read(pipeline, "interactions", USER, partial(clean_events, self._plan), self._plan.event_sources)
         rows = (
@@ -77,7 +80,7 @@ class Ingest(beam.PTransform):
             | "Rows" >> beam.Map(partial(Rows.of, self._plan), files=len(files))
         )
         tie_seed = config.split.seed if config.split.ties == "random" else None
-        sort = SortBucket(config.cleaning.duplicates == "drop", tie_seed, self._plan.telling)
+        sort = SortBucket(config.cleaning.duplicates == "drop", tie_seed, self._plan.duplicate_columns)
         events = (
             read.rows
             | "GroupByUser" >> beam.GroupByKey()
@@ -85,14 +88,6 @@ class Ingest(beam.PTransform):
         )
         self._counts.append(events[COUNTS])
         return events.events, rows
-
-    def _core(self, events: Any) -> Any:
-        core = self._plan.config.cleaning.core
-        if core is None:
-            return events
-        kept, counts = events | "Core" >> KeepCore(core, self._plan.config.data.max_side_table_rows)
-        self._counts.append(counts)
-        return kept
 
     def _split_times(self, events: Any) -> Any:
         split = self._plan.config.split
@@ -107,7 +102,7 @@ class Ingest(beam.PTransform):
         return self._read_entities(pipeline, "users", table, self._plan.user)
 
     def _items(self, pipeline: Any, pairs: Any) -> Any:
-        """The catalogue: the items table, or without one the items of the log."""
+        """Returns the catalogue: the items table, or without one the items of the log."""
         table = self._plan.config.data.items
         counted = (
             pairs
@@ -141,7 +136,3 @@ class Ingest(beam.PTransform):
         )
         self._counts.append(read[COUNTS])
         return read
-
-    def _write_report(self) -> None:
-        counts = self._counts | "AllCounts" >> beam.Flatten() | "Sum" >> beam.CombineGlobally(merge)
-        _ = counts | "WriteReport" >> beam.Map(write_report, self._report, self._files)

@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 
 from config import ConfigError
-from pipeline.checks.folders import why_unwritable
+from pipeline.checks.files import why_unwritable
 from pipeline.cli import exits, main
 from pipeline.runners.local import run_pipeline
 

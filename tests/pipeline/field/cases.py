@@ -16,12 +16,12 @@ import yaml
 
 from config import Config, load_config
 from pipeline.cli.main import main
-from pipeline.ingest.cleaned import Clean, cleaned
+from pipeline.ingest.cleaning import Clean, clean_batch
 from pipeline.ingest.columns import Plan
 from pipeline.ingest.entities import clean_entities
 from pipeline.ingest.events import clean_events
 from pipeline.ingest.reading import read_batches
-from pipeline.ingest.sorting import sort_events
+from pipeline.ingest.shuffle import sort_events
 from pipeline.ingest.tables import table_files
 
 START = 1_600_000_000
@@ -180,7 +180,7 @@ def read(path: Path, table: str = "interactions") -> pa.Table:
     plan, source = Plan(config), getattr(config.data, table)
     columns, clean = _reading(plan, config, table)
     return pa.concat_tables(
-        cleaned(clean, name, batch, file, 0)[0]
+        clean_batch(clean, name, batch, file, 0)[0]
         for file, name in enumerate(table_files(config.data.folder, source))
         for batch in read_batches(name, source, columns)
     )
@@ -189,7 +189,7 @@ def read(path: Path, table: str = "interactions") -> pa.Table:
 def without_duplicates(path: Path) -> tuple[pa.Table, int]:
     """The events of one file as ingest sorts them, and how many it leaves out as duplicates."""
     plan = Plan(load_config(path))
-    events, counts = sort_events(read(path), np.zeros(1, np.int64), True, telling=plan.telling)
+    events, counts = sort_events(read(path), np.zeros(1, np.int64), True, duplicate_columns=plan.duplicate_columns)
     return events, counts["interactions", "dropped", "duplicate"]
 
 

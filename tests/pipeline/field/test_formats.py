@@ -84,13 +84,13 @@ NO_JSON = [
         "gzip-that-is-not-called-so",
         "log.csv",
         gzip.compress(LOG.encode()),
-        "is no text but compressed with gzip: its name should end in .gz",
+        "is not text but compressed with gzip: its name should end in .gz",
     ),
     _no_rows(
         "parquet-that-is-called-csv",
         "log.csv",
         pa.table({"u": ["é"] * 99}),
-        "is no text but Parquet: set `format: parquet`",
+        "is not text but Parquet: set `format: parquet`",
     ),
     _no_rows(
         "columns-in-place-of-rows",
@@ -98,7 +98,7 @@ NO_JSON = [
         json.dumps({"u": [1, 2], "i": [1, 2], "t": [1, 2]}),
         "line 1: u is '[1, 2]', expected one id",
     ),
-    _no_rows("half-an-array", "log.jsonl", json.dumps(OBJECTS, indent=1)[:-9], "is no JSON (", format="jsonl"),
+    _no_rows("half-an-array", "log.jsonl", json.dumps(OBJECTS, indent=1)[:-9], "is not JSON (", format="jsonl"),
 ]
 
 

@@ -8,7 +8,7 @@ import pytest
 import tensorflow as tf
 
 from config import load_config
-from pipeline.ingest.report import IngestError
+from pipeline.ingest.verdicts import IngestError
 from tests.pipeline.field.cases import (
     ROWS,
     START,

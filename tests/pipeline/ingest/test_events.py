@@ -5,7 +5,6 @@ import pytest
 from pipeline.ingest.columns import Plan
 from pipeline.ingest.events import clean_events
 from pipeline.ingest.reading import Batch
-from pipeline.ingest.samples import AN_ID
 from tests.pipeline.ingest.reference import config_of
 
 ROWS = [  # user_id, item_id, timestamp, rating, kind
@@ -201,7 +200,7 @@ def test_the_first_bad_rows_of_each_reason_are_kept_with_their_places():
     _, findings = _found(columns, np.arange(2, 11))
     expected = "seconds since 1970 (`time_unit: s`)"
     assert findings.samples == {
-        ("interactions", "missing item_id"): [(1, 20, 2, "item_id", "", AN_ID)],
+        ("interactions", "missing item_id"): [(1, 20, 2, "item_id", "", "an id, no word of the table's `missing`")],
         ("interactions", "unparsable timestamp"): [
             (1, 21 + n, 3 + n, "timestamp", f"day {n}", expected) for n in range(5)
         ],

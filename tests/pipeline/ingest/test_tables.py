@@ -6,9 +6,9 @@ import pyarrow.parquet as pq
 import pytest
 
 from config.data import Table
-from pipeline.ingest.headers import check_rows, column_names
+from pipeline.ingest.headers import check_has_rows
 from pipeline.ingest.tables import TableError, file_size, table_files, table_format
-from tests.pipeline.ingest.read_tables import rows
+from tests.pipeline.ingest.read_tables import column_names, rows
 
 
 @pytest.mark.parametrize(
@@ -210,4 +210,4 @@ def test_a_table_without_rows_is_said(tmp_path, name):
     else:
         (tmp_path / name).write_text({"a.csv": "u,i\n \n", "a.jsonl": "\n", "a.tfrecord": ""}[name])
     with pytest.raises(TableError, match=rf"{name}: has no rows, nor have its 1 other files"):
-        check_rows([str(tmp_path / name)] * 2, Table(path=name))
+        check_has_rows([str(tmp_path / name)] * 2, Table(path=name))

@@ -1,8 +1,7 @@
 import pytest
 
-from pipeline.ingest.report import IngestError, check
-from pipeline.ingest.time_units import suggested_unit
-from pipeline.ingest.verdicts import warnings
+from pipeline.ingest.times import suggested_unit
+from pipeline.ingest.verdicts import IngestError, check, warnings
 from tests.pipeline.ingest.reference import config_of
 
 NOW = 1_750_000_000
