@@ -124,7 +124,7 @@ class Profile:
         number, first = self.brackets
         if number > _MANY * self.present:
             found = shortened(first)
-            yield f"holds {found!r} and the like, which are no lists of JSON or Python: brackets become values"
+            yield f"holds {found!r} and the like, which are not lists in JSON or Python: brackets become values"
         if self.separated and self.separator in _SEPARATORS and not self.separated[self.separator]:
             other, number = self.separated.most_common(1)[0]
             if number > _MANY * self.present:

@@ -158,7 +158,7 @@ def _teacher(config: Config) -> Iterator[Problem]:
     distillation = config.training.distillation
     if distillation and config.model.batch_norm and config.model.candidate_layers:
         # The student's sample of items would be normalised by itself, and move the averages beside the catalogue.
-        yield ("training", "distillation"), "does without `model.batch_norm` of `model.candidate_layers`"
+        yield ("training", "distillation"), "should be null with `model.batch_norm` of `model.candidate_layers`"
     if distillation and "://" not in distillation.teacher and not Path(distillation.teacher).is_dir():
         found = f"Received: {distillation.teacher!r}, which does not exist"
         yield ("training", "distillation", "teacher"), f"should be a folder. {found}"
@@ -179,7 +179,8 @@ def _tuner(config: Config) -> Iterator[Problem]:
                 changed_config(config, {key: value})
             except ValidationError as error:
                 problem = error.errors()[0]
-                yield location, f"{value!r} is no value of `{'.'.join(map(str, problem['loc']))}`: {problem['msg']}"
+                changed = ".".join(map(str, problem["loc"]))
+                yield location, f"{value!r} is not a valid value of `{changed}`: {problem['msg']}"
 
 
 def _changes(key: str, objective: str) -> bool:

@@ -80,6 +80,6 @@ def why_unwritable(folder: str) -> str:
             text = str(existing)
             return f"{text if len(text) <= 120 else text[:117] + '...'} ({error.strerror})"
         if not existing.is_dir():
-            return f"{existing} is no folder"
+            return f"{existing} is not a folder"
         return "" if os.access(existing, os.W_OK | os.X_OK) else f"{existing} cannot be written to by this user"
     return f"{path} does not exist"

@@ -16,9 +16,8 @@ from config import Config
 from config.data import EntityTable, Table
 from pipeline.checks.column_profiles import Profile, profiles_of
 from pipeline.ingest import verdicts
-from pipeline.ingest.cleaning import Clean, clean_batch
+from pipeline.ingest.cleaning import ID, Clean, clean_batch, clean_entities
 from pipeline.ingest.columns import Column, Plan
-from pipeline.ingest.entities import ID, clean_entities
 from pipeline.ingest.events import ITEM, USER, clean_events
 from pipeline.ingest.findings import Findings
 from pipeline.ingest.reading import Batch, read_batches

@@ -9,8 +9,8 @@ import pyarrow.compute as pc
 
 from config import feature_names
 from pipeline.ingest import splits
+from pipeline.ingest.cleaning import ID, distinct
 from pipeline.ingest.columns import TYPES, Plan
-from pipeline.ingest.entities import ID, distinct
 from pipeline.ingest.events import ITEM
 from pipeline.ingest.examples import WindowEncoder
 from pipeline.ingest.findings import Findings

@@ -1,4 +1,4 @@
-"""What cleaning has in common for all tables: bad rows counted by reason, ids and features read."""
+"""Cleans rows: bad ones counted by reason, ids and features read; and the whole of a row of items or users."""
 
 from collections import Counter
 from collections.abc import Callable, Iterable
@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from pipeline.ingest.columns import TYPES, Column
-from pipeline.ingest.findings import SAMPLES, Findings, Sample, shortened
+from pipeline.ingest.findings import SAMPLES, Counts, Findings, Sample, shortened
 from pipeline.ingest.literals import ListError
 from pipeline.ingest.reading import Batch
 from pipeline.ingest.tables import TableError
@@ -27,6 +27,7 @@ from pipeline.ingest.values import (
     null_where,
 )
 
+ID: Final = "id"
 FILE: Final = "file"
 ROW: Final = "row"
 MALFORMED: Final = "malformed row"
@@ -97,10 +98,12 @@ class Rows:
     def read_ids(self, column: str) -> pa.Array:
         """Returns the ids of a column as text [n]; drops the rows without a usable one."""
         ids, several = as_id(self._batch.rows[column]), holds_several(self._batch.rows[column])
-        self.drop(f"several values in {column}", several, column, "one id, no list of several values")
+        self.drop(f"several values in {column}", several, column, "one id, not a list of several values")
         rounded = "an id as text or an integer: a float of this size is rounded"
         self.drop(f"rounded {column}", ids.is_unparsable, column, rounded)
-        self.drop(f"missing {column}", ~is_valid(ids.values), column, "an id, no word of the table's `missing`")
+        self.drop(
+            f"missing {column}", ~is_valid(ids.values), column, "an id that is not one of the table's `missing` words"
+        )
         self.drop(f"line end in {column}", holds_line_end(ids.values), column, "an id in one line")
         return ids.values
 
@@ -174,3 +177,37 @@ def read_column(column: Column, table: pa.Table) -> Parsed:
         values = as_joined_text(raw, column.separator) if column.separator else as_text(raw)
     is_unparsable = holds_line_end(values) if column.is_token else np.zeros(len(table), bool)
     return Parsed(null_where(values, is_unparsable).cast(TYPES[column.kind]), is_unparsable)
+
+
+def clean_entities(
+    columns: tuple[Column, ...], key: str, name: str, batch: Batch, file: int, first_row: int
+) -> tuple[pa.Table, Findings]:
+    """Cleans rows of a table of items or users. A row without id is dropped; a value that cannot be read is missing.
+
+    Args:
+      columns: The features.
+      key: The id's column.
+      name: "items" or "users".
+      batch: The rows.
+      file: The index of their file.
+      first_row: The index in the file of the first of them.
+
+    Returns:
+      Columns `id` (text), `file`, `row` (int64) and the features by name, null where missing; and the findings.
+    """
+    rows = Rows(name, batch, file, first_row)
+    table = {ID: rows.read_ids(key)} | rows.origin() | rows.read_features(columns, batch.rows)
+    for column in columns:
+        if column.kind == "time":
+            rows.add_span(column.source, table[column.name])
+    return rows.kept(table), rows.findings
+
+
+def distinct(table: pa.Table, name: str) -> tuple[pa.Table, Counts]:
+    """Returns the first of the rows with the same id, in the order of the files, and the counts of the others."""
+    order = np.lexsort((table[ROW].to_numpy(), table[FILE].to_numpy()))
+    table = table.take(pa.array(order))
+    codes = table[ID].combine_chunks().dictionary_encode().indices.to_numpy()
+    first = np.sort(np.unique(codes, return_index=True)[1])
+    counts: Counts = Counter({(name, "dropped", "duplicate"): len(table) - len(first), (name, "kept"): len(first)})
+    return table.take(pa.array(first)), +counts

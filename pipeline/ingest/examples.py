@@ -9,8 +9,8 @@ import pyarrow.compute as pc
 from tfx_bsl.coders.example_coder import RecordBatchToExamplesEncoder
 
 from config import feature_names
+from pipeline.ingest.cleaning import ID
 from pipeline.ingest.columns import Column, Plan
-from pipeline.ingest.entities import ID
 from pipeline.ingest.events import ITEM, POSITIVE, TIME
 from pipeline.ingest.splits import EVAL, Events
 from pipeline.ingest.values import is_valid, null_where

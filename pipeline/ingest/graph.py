@@ -10,8 +10,8 @@ from apache_beam.pvalue import AsSingleton
 from config import feature_names
 from config.data import EntityTable
 from pipeline.ingest.assembly import Rows
+from pipeline.ingest.cleaning import ID, clean_entities
 from pipeline.ingest.columns import Column, Plan
-from pipeline.ingest.entities import ID, clean_entities
 from pipeline.ingest.events import USER, clean_events
 from pipeline.ingest.findings import merge
 from pipeline.ingest.k_core import KeepCore
@@ -21,11 +21,11 @@ from pipeline.ingest.steps import (
     COUNTS,
     ITEMS,
     ROWS,
-    Assemble,
-    CountItems,
-    EncodeItems,
-    ReadTable,
-    SortBucket,
+    assemble,
+    count_items,
+    encode_catalogue,
+    read_table,
+    sort_bucket,
     time_keys,
     write_report,
 )
@@ -59,8 +59,8 @@ class Ingest(beam.PTransform):
             {"events": events, "users": self._users(pipeline)}
             | "JoinUsers" >> beam.CoGroupByKey()
             | "Assemble"
-            >> beam.ParDo(
-                Assemble(self._plan, self._buckets), AsSingleton(rows), self._split_times(events)
+            >> beam.FlatMap(
+                assemble, AsSingleton(rows), self._split_times(events), self._plan, self._buckets
             ).with_outputs(COUNTS, ITEMS, *feature_names.WINDOW_SPLITS)
         )
         self._counts.append(windows[COUNTS])
@@ -80,11 +80,11 @@ class Ingest(beam.PTransform):
             | "Rows" >> beam.Map(partial(Rows.of, self._plan), files=len(files))
         )
         tie_seed = config.split.seed if config.split.ties == "random" else None
-        sort = SortBucket(config.cleaning.duplicates == "drop", tie_seed, self._plan.duplicate_columns)
+        sort = (config.cleaning.duplicates == "drop", tie_seed, self._plan.duplicate_columns)
         events = (
             read.rows
             | "GroupByUser" >> beam.GroupByKey()
-            | "Sort" >> beam.ParDo(sort, AsSingleton(rows)).with_outputs(COUNTS, main="events")
+            | "Sort" >> beam.FlatMap(sort_bucket, AsSingleton(rows), *sort).with_outputs(COUNTS, main="events")
         )
         self._counts.append(events[COUNTS])
         return events.events, rows
@@ -107,7 +107,7 @@ class Ingest(beam.PTransform):
         counted = (
             pairs
             | "GroupByItem" >> beam.GroupByKey()
-            | "CountItems" >> beam.ParDo(CountItems(is_catalogue=table is None)).with_outputs(COUNTS, main="items")
+            | "CountItems" >> beam.FlatMap(count_items, table is None).with_outputs(COUNTS, main="items")
         )
         self._counts.append(counted[COUNTS])
         if table is None:
@@ -116,7 +116,8 @@ class Ingest(beam.PTransform):
         items = (
             {"items": self._read_entities(pipeline, "items", table, self._plan.item), "log": pairs}
             | "GroupById" >> beam.CoGroupByKey()
-            | "EncodeItems" >> beam.ParDo(EncodeItems(self._plan.item, drop_unseen)).with_outputs(COUNTS, main="items")
+            | "EncodeItems"
+            >> beam.FlatMap(encode_catalogue, self._plan.item, drop_unseen).with_outputs(COUNTS, main="items")
         )
         self._counts.append(items[COUNTS])
         return items["items"]
@@ -132,7 +133,9 @@ class Ingest(beam.PTransform):
             | f"Files[{name}]" >> beam.Create(list(enumerate(self._files[name])))
             | f"Spread[{name}]" >> beam.Reshuffle()
             | f"Read[{name}]"
-            >> beam.ParDo(ReadTable(table, columns, key, clean, self._buckets)).with_outputs(COUNTS, ROWS, main="rows")
+            >> beam.FlatMap(read_table, table, columns, key, clean, self._buckets).with_outputs(
+                COUNTS, ROWS, main="rows"
+            )
         )
         self._counts.append(read[COUNTS])
         return read

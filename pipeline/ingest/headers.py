@@ -12,10 +12,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from config.data import Table
+from pipeline.ingest.csv_text import SeparatorError, csv_lines, csv_rows, is_open, one_character, open_quote
 from pipeline.ingest.literals import ListError
 from pipeline.ingest.records import JsonError, example_features, json_values, tfrecords
 from pipeline.ingest.tables import TableError, file_size, open_file, partitions, table_format
-from pipeline.ingest.text import SeparatorError, csv_lines, csv_rows, is_open, one_character, open_quote
 
 HEADER_ROWS: Final = 1000
 """Formats without a header have the columns of so many first rows."""
@@ -138,7 +138,7 @@ def check_columns(path: str, table: Table, wanted: Sequence[str], found: Sequenc
 
 def duplicate_column(column: str) -> str:
     """Returns the message for a column that a header names more than once."""
-    return f"the header names the column {column!r} twice, and which is meant is not known. Rename one of them"
+    return f"the header names the column {column!r} twice, so that it is ambiguous. Rename one of them"
 
 
 def hint(columns: Sequence[str], table: Table) -> str:
@@ -203,7 +203,7 @@ def _why_other_widths(rows: Sequence[Sequence[str]], width: int, table: Table) -
     if width > 1 and (mark := next(others, None)):
         return f"Is `separator` {_SEPARATORS[mark]}?"
     if table.columns is None and width <= 2:
-        return "Is the first line a header? What stands above it has to go"
+        return "Is the first line a header? Remove the lines above it"
     return ""
 
 

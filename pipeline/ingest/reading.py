@@ -11,20 +11,20 @@ import pyarrow.parquet as pq
 from pyarrow import csv
 
 from config.data import Table
-from pipeline.ingest.headers import check_columns, header, table_errors, with_folders
-from pipeline.ingest.literals import as_array
-from pipeline.ingest.missing import as_floats, float_ids, without_missing
-from pipeline.ingest.records import decode_examples, json_values, tfrecords
-from pipeline.ingest.tables import open_file, partitions, table_format
-from pipeline.ingest.text import (
+from pipeline.ingest.csv_text import (
     CountedLines,
-    as_utf8,
     check_escapes,
     check_quotes,
     one_character,
     plain_csv,
     with_separators,
 )
+from pipeline.ingest.encodings import as_utf8
+from pipeline.ingest.headers import check_columns, header, table_errors, with_folders
+from pipeline.ingest.literals import as_array
+from pipeline.ingest.missing import as_floats, float_ids, without_missing
+from pipeline.ingest.records import decode_examples, json_values, tfrecords
+from pipeline.ingest.tables import open_file, partitions, table_format
 
 BATCH_ROWS: Final = 1 << 17
 CSV_BLOCK_BYTES: Final = 1 << 23

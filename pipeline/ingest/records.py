@@ -10,8 +10,8 @@ from typing import Any, BinaryIO, Final
 import pyarrow as pa
 
 from config.data import Table
+from pipeline.ingest.encodings import as_utf8
 from pipeline.ingest.tables import TableError
-from pipeline.ingest.text import as_utf8
 
 _DECODER: Final = json.JSONDecoder()
 _SCAN: Final = make_scanner(_DECODER)  # type: ignore[arg-type]

@@ -1,4 +1,4 @@
-"""The DoFns of ingest: each unpacks a bucket, calls a pure function on whole columns and packs its result."""
+"""The steps of the Beam graph: each unpacks a bucket, calls a pure function on whole columns and packs its result."""
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -15,9 +15,8 @@ from apache_beam.pvalue import TaggedOutput
 from config import feature_names
 from config.data import Table
 from pipeline.ingest.assembly import EVENTS, PART, Assembly, Rows
-from pipeline.ingest.cleaning import Clean, clean_batch
+from pipeline.ingest.cleaning import ID, Clean, clean_batch, distinct
 from pipeline.ingest.columns import Column, Plan
-from pipeline.ingest.entities import ID, distinct
 from pipeline.ingest.events import ITEM, TIME
 from pipeline.ingest.examples import encode_items
 from pipeline.ingest.findings import ERRORS, Counts, Findings
@@ -28,6 +27,9 @@ from pipeline.ingest.splits import SplitTimes
 from pipeline.ingest.tables import TableError
 
 Group = tuple[int, Iterable[bytes]]
+"""A bucket's number, and its rows in parts."""
+JoinedGroup = tuple[int, Mapping[str, Iterable[bytes]]]
+"""A bucket's number, and its rows in parts by table."""
 
 COUNTS: Final = "counts"
 ROWS: Final = "file_rows"
@@ -48,130 +50,96 @@ def tagged_counts(findings: Findings | Counts) -> TaggedOutput:
     return TaggedOutput(COUNTS, findings)
 
 
-class ReadTable(beam.DoFn):
+def read_table(
+    element: tuple[int, str], table: Table, columns: Sequence[str], key: str, clean: Clean, buckets: int
+) -> Iterator[Any]:
     """Reads a file, (index, path), into buckets of clean rows, (bucket, bytes).
 
     Tagged outputs: `counts`, and `file_rows`, (index of the file, number of its rows). A file that cannot be read is an
     entry in the counts, so that the run ends with one clear error instead of a worker's retries and tracebacks.
     """
-
-    def __init__(self, table: Table, columns: Sequence[str], key: str, clean: Clean, buckets: int) -> None:
-        self._table, self._columns, self._key = table, columns, key
-        self._clean, self._buckets = clean, buckets
-
-    def process(self, element: tuple[int, str]) -> Iterator[Any]:
-        """Reads one file."""
-        file, path = element
-        rows = 0
-        try:
-            for batch in read_batches(path, self._table, self._columns):
-                table, findings = clean_batch(self._clean, path, batch, file, rows)
-                rows += len(batch.rows)
-                yield from partition(table, self._key, self._buckets)
-                yield tagged_counts(findings)
-        except TableError as error:
-            yield TaggedOutput(COUNTS, Counter({(ERRORS, str(error)): 1}))
-        yield TaggedOutput(ROWS, (file, rows))
+    file, path = element
+    rows = 0
+    try:
+        for batch in read_batches(path, table, columns):
+            cleaned, findings = clean_batch(clean, path, batch, file, rows)
+            rows += len(batch.rows)
+            yield from partition(cleaned, key, buckets)
+            yield tagged_counts(findings)
+    except TableError as error:
+        yield TaggedOutput(COUNTS, Counter({(ERRORS, str(error)): 1}))
+    yield TaggedOutput(ROWS, (file, rows))
 
 
-class SortBucket(beam.DoFn):
-    """Sorts a group of clean events into one bucket; the arguments are those of `sort_events`. Tagged: `counts`."""
-
-    def __init__(self, drop_duplicates: bool, tie_seed: int | None, duplicate_columns: Sequence[str]) -> None:
-        self._drop_duplicates, self._tie_seed, self._duplicate_columns = drop_duplicates, tie_seed, duplicate_columns
-
-    def process(self, group: Group, rows: Rows) -> Iterator[Any]:
-        """Sorts one bucket."""
-        bucket, parts = group
-        table, counts = sort_events(
-            from_bytes(parts), rows.offsets, self._drop_duplicates, self._tie_seed, self._duplicate_columns
-        )
-        yield tagged_counts(counts)
-        yield bucket, to_bytes(table)
+def sort_bucket(
+    group: Group, rows: Rows, drop_duplicates: bool, tie_seed: int | None, duplicate_columns: Sequence[str]
+) -> Iterator[Any]:
+    """Sorts a group of clean events into one bucket, see `sort_events`. Tagged output: `counts`."""
+    bucket, parts = group
+    table, counts = sort_events(from_bytes(parts), rows.offsets, drop_duplicates, tie_seed, duplicate_columns)
+    yield tagged_counts(counts)
+    yield bucket, to_bytes(table)
 
 
-class Assemble(beam.DoFn):
-    """Makes the examples of a joined group of events and users, tagged by their split.
+def assemble(
+    group: JoinedGroup, rows: Rows, split_times: SplitTimes | None, plan: Plan, buckets: int
+) -> Iterator[TaggedOutput]:
+    """Makes the examples of a joined group, `events` and `users`, tagged by their split.
 
     Other tagged outputs: `counts`, and `log_items`, buckets of the distinct pairs of item and split.
     """
-
-    def __init__(self, plan: Plan, buckets: int) -> None:
-        self._plan, self._buckets = plan, buckets
-
-    def process(
-        self, group: tuple[int, Mapping[str, Iterable[bytes]]], rows: Rows, split_times: SplitTimes | None
-    ) -> Iterator[Any]:
-        """Makes the windows of one bucket."""
-        _, tables = group
-        events, users = list(tables["events"]), list(tables["users"])
-        if not events:
-            return
-        assembly = Assembly(self._plan, from_bytes(events), from_bytes(users) if users else None, rows, split_times)
-        for split, example in assembly.examples():
-            yield TaggedOutput(split, example)
-        for bucket in partition(assembly.items(), ITEM, self._buckets):
-            yield TaggedOutput(ITEMS, bucket)
-        yield tagged_counts(assembly.findings)
+    events, users = list(group[1]["events"]), list(group[1]["users"])
+    if not events:
+        return
+    assembly = Assembly(plan, from_bytes(events), from_bytes(users) if users else None, rows, split_times)
+    for split, example in assembly.examples():
+        yield TaggedOutput(split, example)
+    for bucket in partition(assembly.items(), ITEM, buckets):
+        yield TaggedOutput(ITEMS, bucket)
+    yield tagged_counts(assembly.findings)
 
 
-class CountItems(beam.DoFn):
-    """Counts the distinct items of each split in a group of pairs of item and split. Tagged: `counts`.
+def count_items(group: Group, is_catalogue: bool) -> Iterator[Any]:
+    """Counts the distinct items of each split in a group of pairs of item and split. Tagged output: `counts`.
 
-    Args:
-      is_catalogue: Whether to output a catalogue example for every item.
+    Where `is_catalogue` holds, the main output has a catalogue example for every item.
     """
-
-    def __init__(self, is_catalogue: bool) -> None:
-        self._is_catalogue = is_catalogue
-
-    def process(self, group: Group) -> Iterator[Any]:
-        """Counts one bucket."""
-        pairs = from_bytes(group[1]).group_by([ITEM, PART]).aggregate([])
-        numbers = np.bincount(pairs[PART].to_numpy(), minlength=len(feature_names.WINDOW_SPLITS)).tolist()
-        names = (("splits", split, "items") for split in feature_names.WINDOW_SPLITS)
-        counts: Counts = Counter(dict(zip(names, numbers, strict=True)))
-        if self._is_catalogue:
-            items = pa.table({ID: np.unique(pairs[ITEM].to_numpy())})
-            counts["splits", feature_names.ITEMS_SPLIT, "examples"] = len(items)
-            yield from encode_items(items, ())
-        yield tagged_counts(counts)
-
-
-class EncodeItems(beam.DoFn):
-    """Encodes rows of the items table as catalogue examples. Tagged: `counts`.
-
-    Args:
-      columns: The features.
-      drop_unseen: Whether to leave out the items that are not in the log.
-    """
-
-    def __init__(self, columns: Sequence[Column], drop_unseen: bool) -> None:
-        self._columns = columns
-        self._drop_unseen = drop_unseen
-
-    def process(self, group: tuple[int, Mapping[str, Iterable[bytes]]]) -> Iterator[Any]:
-        """Encodes one bucket: `items` and `log`, the pairs of item and split."""
-        rows, log = list(group[1]["items"]), list(group[1]["log"])
-        known = from_bytes(rows)[ID].combine_chunks() if rows else pa.array([], pa.string())
-        ids, events = pa.array([], pa.string()), np.array([], np.int64)
-        if log:
-            pairs = from_bytes(log).group_by(ITEM).aggregate([(EVENTS, "sum")])
-            ids, events = pairs[ITEM].combine_chunks(), pairs[f"{EVENTS}_sum"].to_numpy()
-        overlap = Findings()
-        overlap.add_overlap("items", ids, events, known)
-        yield tagged_counts(overlap)
-        if not rows:
-            return
-        items, counts = distinct(from_bytes(rows), "items")
-        if self._drop_unseen:
-            size = len(items)
-            items = items.filter(pc.is_in(items[ID], ids))
-            counts["items", "dropped", "unseen"] = size - len(items)
-            counts["items", "kept"] -= size - len(items)
+    pairs = from_bytes(group[1]).group_by([ITEM, PART]).aggregate([])
+    numbers = np.bincount(pairs[PART].to_numpy(), minlength=len(feature_names.WINDOW_SPLITS)).tolist()
+    names = (("splits", split, "items") for split in feature_names.WINDOW_SPLITS)
+    counts: Counts = Counter(dict(zip(names, numbers, strict=True)))
+    if is_catalogue:
+        items = pa.table({ID: np.unique(pairs[ITEM].to_numpy())})
         counts["splits", feature_names.ITEMS_SPLIT, "examples"] = len(items)
-        yield from encode_items(items, self._columns)
-        yield tagged_counts(counts)
+        yield from encode_items(items, ())
+    yield tagged_counts(counts)
+
+
+def encode_catalogue(group: JoinedGroup, columns: Sequence[Column], drop_unseen: bool) -> Iterator[Any]:
+    """Encodes a joined group, `items` and `log`, the pairs of item and split, as catalogue examples.
+
+    Where `drop_unseen` holds, items that are not in the log are left out. Tagged output: `counts`.
+    """
+    rows, log = list(group[1]["items"]), list(group[1]["log"])
+    known = from_bytes(rows)[ID].combine_chunks() if rows else pa.array([], pa.string())
+    ids, events = pa.array([], pa.string()), np.array([], np.int64)
+    if log:
+        pairs = from_bytes(log).group_by(ITEM).aggregate([(EVENTS, "sum")])
+        ids, events = pairs[ITEM].combine_chunks(), pairs[f"{EVENTS}_sum"].to_numpy()
+    overlap = Findings()
+    overlap.add_overlap("items", ids, events, known)
+    yield tagged_counts(overlap)
+    if not rows:
+        return
+    items, counts = distinct(from_bytes(rows), "items")
+    if drop_unseen:
+        size = len(items)
+        items = items.filter(pc.is_in(items[ID], ids))
+        counts["items", "dropped", "unseen"] = size - len(items)
+        counts["items", "kept"] -= size - len(items)
+    counts["splits", feature_names.ITEMS_SPLIT, "examples"] = len(items)
+    yield from encode_items(items, columns)
+    yield tagged_counts(counts)
 
 
 def time_keys(bucket: tuple[int, bytes]) -> np.ndarray:

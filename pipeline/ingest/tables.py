@@ -227,6 +227,6 @@ def _neighbours(folder: str, table: Table) -> str:
         return "Check `data.folder` and the table's `path`"
     found = posixpath.join(folder, parent)
     if not os.path.isdir(found):
-        return f"There is no folder {found}"
+        return f"There is not a folder {found}"
     names = sorted(f"{name}/" if os.path.isdir(posixpath.join(found, name)) else name for name in os.listdir(found))
     return f"{found} holds: {', '.join(names[:20]) or 'nothing'}"

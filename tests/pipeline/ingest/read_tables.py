@@ -7,8 +7,8 @@ import pyarrow as pa
 
 from config import Config
 from config.data import Table
+from pipeline.ingest.cleaning import clean_entities
 from pipeline.ingest.columns import Plan
-from pipeline.ingest.entities import clean_entities
 from pipeline.ingest.events import clean_events
 from pipeline.ingest.findings import Counts
 from pipeline.ingest.headers import file_columns

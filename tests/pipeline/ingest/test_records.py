@@ -1,4 +1,4 @@
-"""JSON as people bring it: lines, an array, indented objects, byte order marks, UTF-16."""
+"""JSON in its common forms: lines, an array, indented objects, byte order marks, UTF-16."""
 
 import json
 
@@ -61,7 +61,7 @@ def test_lines_of_values_over_several_lines(tmp_path):
         ('[{"a": 1},\n{"a": ', "line 2: is not JSON"),
     ],
 )
-def test_what_is_no_json_is_said(tmp_path, text, message):
+def test_what_is_no_json_is_reported(tmp_path, text, message):
     (tmp_path / "log.jsonl").write_text(text)
     with pytest.raises(TableError, match=message):
         rows(tmp_path, "log.jsonl")

@@ -179,7 +179,7 @@ def test_a_delta_table_is_refused(tmp_path):
     [
         ("evnts.parquet", "no such file. .* holds: events.parquet/, items.csv$"),
         ("events.parquet/*.csv", "no such file. .*events.parquet holds: part-0.parquet$"),
-        ("day/log.csv", "There is no folder .*/day$"),
+        ("day/log.csv", "There is not a folder .*/day$"),
         ("empty", "no such file"),
     ],
 )
@@ -204,7 +204,7 @@ def test_an_unknown_extension_names_the_remedy(path, remedy):
 
 
 @pytest.mark.parametrize("name", ["a.csv", "a.parquet", "a.jsonl", "a.tfrecord"])
-def test_a_table_without_rows_is_said(tmp_path, name):
+def test_a_table_without_rows_is_reported(tmp_path, name):
     if name == "a.parquet":
         pq.write_table(pa.table({"u": pa.array([], pa.int64())}), tmp_path / name)
     else:

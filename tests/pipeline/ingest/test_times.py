@@ -1,4 +1,4 @@
-"""Times in the forms that people bring, and in another one for each table and feature."""
+"""Times in their common forms, and in another one for each table and feature."""
 
 import datetime
 import json
