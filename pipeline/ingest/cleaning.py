@@ -50,7 +50,7 @@ def clean_batch(clean: Clean, path: str, batch: Batch, file: int, first_row: int
         ) from error
 
 
-class Rows:
+class BatchRows:
     """The rows of a batch that are still kept, and why the others are not.
 
     Args:
@@ -195,7 +195,7 @@ def clean_entities(
     Returns:
       Columns `id` (text), `file`, `row` (int64) and the features by name, null where missing; and the findings.
     """
-    rows = Rows(name, batch, file, first_row)
+    rows = BatchRows(name, batch, file, first_row)
     table = {ID: rows.read_ids(key)} | rows.origin() | rows.read_features(columns, batch.rows)
     for column in columns:
         if column.kind == "time":

@@ -11,7 +11,7 @@ import pyarrow.compute as pc
 
 from config import feature_names
 from config.expressions import Expression
-from pipeline.ingest.cleaning import Rows
+from pipeline.ingest.cleaning import BatchRows
 from pipeline.ingest.columns import Plan
 from pipeline.ingest.findings import VALUES, Findings, shortened
 from pipeline.ingest.reading import Batch
@@ -42,7 +42,7 @@ def clean_events(plan: Plan, batch: Batch, file: int, first_row: int) -> tuple[p
       (float32; a multiclass task has no label), and the columns of `plan.event` and `plan.user_from_events` by name,
       null where missing; and the findings.
     """
-    config, rows = plan.config.data.interactions, Rows(_TABLE, batch, file, first_row)
+    config, rows = plan.config.data.interactions, BatchRows(_TABLE, batch, file, first_row)
     columns = {USER: rows.read_ids(config.user), ITEM: rows.read_ids(config.item)}
     columns |= _read_times(plan, batch, rows) | rows.origin()
     numbers = _read_numbers(plan, batch, rows)
@@ -56,7 +56,7 @@ def clean_events(plan: Plan, batch: Batch, file: int, first_row: int) -> tuple[p
     return rows.kept(columns), rows.findings
 
 
-def _read_times(plan: Plan, batch: Batch, rows: Rows) -> dict[str, pa.Array]:
+def _read_times(plan: Plan, batch: Batch, rows: BatchRows) -> dict[str, pa.Array]:
     config = plan.config.data.interactions
     if config.time is None:
         nanoseconds = pa.array(np.zeros(len(batch.rows), np.int64))
@@ -72,7 +72,7 @@ def _read_times(plan: Plan, batch: Batch, rows: Rows) -> dict[str, pa.Array]:
     return dict(zip((TIME, FRACTION), split_seconds(nanoseconds), strict=True))
 
 
-def _read_numbers(plan: Plan, batch: Batch, rows: Rows) -> dict[str, np.ndarray]:
+def _read_numbers(plan: Plan, batch: Batch, rows: BatchRows) -> dict[str, np.ndarray]:
     """Returns the columns that must hold numbers, float64 [n], NaN where missing."""
     numbers = {}
     for name in plan.number_columns:
@@ -83,7 +83,7 @@ def _read_numbers(plan: Plan, batch: Batch, rows: Rows) -> dict[str, np.ndarray]
     return numbers
 
 
-def _treat_outliers(plan: Plan, table: pa.Table, numbers: dict[str, np.ndarray], rows: Rows) -> pa.Table:
+def _treat_outliers(plan: Plan, table: pa.Table, numbers: dict[str, np.ndarray], rows: BatchRows) -> pa.Table:
     """Drops or clips outliers, in `numbers` and in the table that is returned."""
     for outlier in plan.config.cleaning.outliers:
         name, values = outlier.column, numbers[outlier.column]
@@ -153,7 +153,7 @@ def _most_frequent(column: pa.ChunkedArray, rows: np.ndarray) -> Counter[str]:
 
 
 def _label_events(
-    plan: Plan, table: pa.Table, numbers: Mapping[str, np.ndarray], rows: Rows
+    plan: Plan, table: pa.Table, numbers: Mapping[str, np.ndarray], rows: BatchRows
 ) -> tuple[dict[str, pa.Array], list[_Evaluated]]:
     """Computes positives, labels and weights.
 

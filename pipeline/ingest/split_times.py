@@ -84,7 +84,7 @@ class FindSplitTimes(beam.PTransform):
                 keys
                 | f"Histogram{digit}"
                 >> beam.Map(lambda keys, found: found.histograms(keys[0], keys[1]), beam.pvalue.AsSingleton(selection))
-                | f"Sum{digit}" >> beam.CombineGlobally(_Sum(ranks)).without_defaults()
+                | f"Sum{digit}" >> beam.CombineGlobally(_sum).without_defaults()
             )
             selection = counted | f"Narrow{digit}" >> beam.Map(
                 lambda histograms, found, split: found.narrowed(histograms, split),
@@ -94,27 +94,8 @@ class FindSplitTimes(beam.PTransform):
         return selection | "SplitTimes" >> beam.Map(Selection.split_times)
 
 
-class _Sum(beam.CombineFn):
-    """Adds arrays in place, so that histograms of many bundles never lie in memory side by side."""
-
-    def __init__(self, ranks: int) -> None:
-        self._ranks = ranks
-
-    def create_accumulator(self) -> np.ndarray:
-        return np.zeros((self._ranks, _BINS), np.int64)
-
-    def add_input(self, accumulator: np.ndarray, element: np.ndarray) -> np.ndarray:
-        accumulator += element
-        return accumulator
-
-    def merge_accumulators(self, accumulators: Iterable[np.ndarray]) -> np.ndarray:
-        total = self.create_accumulator()
-        for accumulator in accumulators:
-            total += accumulator
-        return total
-
-    def extract_output(self, accumulator: np.ndarray) -> np.ndarray:
-        return accumulator
+def _sum(histograms: Iterable[np.ndarray]) -> Any:
+    return sum(histograms)
 
 
 def _digits(time: np.ndarray, ordinal: np.ndarray) -> tuple[np.ndarray, ...]:

@@ -111,8 +111,14 @@ def partitions(path: str) -> dict[str, str | None]:
 def open_file(path: str) -> BinaryIO:
     """Opens a file of any Beam file system for reading bytes; `.gz` is decompressed. Raises `TableError`."""
     try:
-        file = _open_remote(path) if _is_remote(path) else io.BufferedReader(io.FileIO(path))
-    except OSError as error:
+        if _is_remote(path):
+            from apache_beam.io.filesystem import CompressionTypes
+            from apache_beam.io.filesystems import FileSystems
+
+            file = FileSystems.open(path, compression_type=CompressionTypes.UNCOMPRESSED)
+        else:
+            file = io.BufferedReader(io.FileIO(path))
+    except OSError as error:  # Beam's BeamIOError is one
         raise TableError(f"{path}: cannot be read ({error})") from error
     # Beam's own decompressing file is no io.IOBase: neither text wrappers nor Arrow take it.
     return cast(BinaryIO, gzip.GzipFile(fileobj=file) if path.lower().endswith(".gz") else file)
@@ -130,16 +136,6 @@ def file_size(path: str) -> int:
 def _is_remote(path: str) -> bool:
     """Returns whether the path needs Beam, whose import takes longer than the whole check of a configuration."""
     return "://" in path
-
-
-def _open_remote(path: str) -> BinaryIO:
-    from apache_beam.io.filesystem import BeamIOError, CompressionTypes
-    from apache_beam.io.filesystems import FileSystems
-
-    try:
-        return FileSystems.open(path, compression_type=CompressionTypes.UNCOMPRESSED)
-    except BeamIOError as error:
-        raise OSError(str(error)) from error
 
 
 def _exists(path: str) -> bool:
