@@ -107,7 +107,7 @@ class Profile:
         return ", ".join(texts) + (", ..." if len(self.distinct) > EXAMPLES else "")
 
     def remarks(self) -> Iterator[str]:
-        """Returns what a person should look at, as text that follows the column's name."""
+        """Returns what to look at, as text that follows the column's name."""
         if self.several and self.kind not in ("multi_valued", "text") and not self.uses[0].endswith(" id"):
             kind = ": `kind: multi_valued`?" if self.kind == "categorical" else ""
             yield f"holds lists of several values in {self.several:,} rows, and the first value alone is read{kind}"

@@ -40,7 +40,7 @@ class RowCheck:
       profiles: The profiles of each table's configured columns.
       whole: The tables that were read to their end.
       errors: What would stop ingest, a message each.
-      warnings: What a person should look at, a message each.
+      warnings: What to look at, a message each.
     """
 
     report: dict[str, Any]

@@ -1,4 +1,4 @@
-"""The executor of InteractionExampleGen: checks the tables, runs the Beam graph, judges the report."""
+"""The executor of InteractionExampleGen: checks the tables, runs the Beam graph, checks the report."""
 
 import json
 import posixpath

@@ -23,7 +23,7 @@ _HEAD: Final = 1 << 16
 
 
 class JsonError(ValueError):
-    """A file is not JSON from some line on, so that its values cannot be told apart. The message names the line."""
+    """A file is not JSON from some line on, so that the values after it cannot be read. The message names the line."""
 
 
 JsonValue = tuple[Any, int, str]
@@ -96,7 +96,7 @@ def _spread(line: int, lines: Iterator[str]) -> Iterator[JsonValue]:
                 if is_last or len(text) - error.pos > 2 * _PART:  # more text would not help
                     line += text.count("\n", position, error.pos)
                     raise JsonError(
-                        f"line {line}: is not JSON ({error.msg}), and rows after it cannot be told apart"
+                        f"line {line}: is not JSON ({error.msg}), and the rows after it cannot be read"
                     ) from error
             else:
                 if is_last or end < len(text) or not isinstance(value, int | float):  # 12 may go on as 123

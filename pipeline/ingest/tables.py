@@ -217,7 +217,7 @@ def _glob_as_regex(glob: str) -> str:
 
 
 def _neighbours(folder: str, table: Table) -> str:
-    """Returns a sentence on what lies where the table's files should."""
+    """Returns a sentence on what is there where the table's files should."""
     parent = posixpath.dirname(table.path)
     if _is_remote(folder) or PLACEHOLDER.search(parent) or _GLOB.search(parent):
         return "Check `data.folder` and the table's `path`"

@@ -123,7 +123,7 @@ def _from_format(text: pa.Array, form: str) -> tuple[np.ndarray, np.ndarray]:
 
 
 def expected_time(times: str) -> str:
-    """Returns what a time should look like, as a message says it, of a `TimeUnit` or a format of strptime."""
+    """Returns what a time should look like, for a message, of a `TimeUnit` or a format of strptime."""
     if times in _UNITS:
         return f"{_UNITS[times]} since 1970 (`time_unit: {times}`)"
     if times != "iso8601":

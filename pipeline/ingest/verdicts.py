@@ -1,4 +1,4 @@
-"""Judges a report of ingest: whether the data can be used, and what a person should look at."""
+"""Checks a report of ingest: errors where the data cannot be used, and warnings."""
 
 import re
 import unicodedata
@@ -132,7 +132,7 @@ def _written(text: str) -> str:
 
 
 def warnings(report: Report, config: Config, now: float) -> list[str]:
-    """Returns a sentence for each thing that a person should look at though the data can be used.
+    """Returns a sentence for each thing to look at though the data can be used.
 
     Args:
       report: As `report.as_report` returns it.

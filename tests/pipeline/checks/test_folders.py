@@ -30,7 +30,7 @@ def shop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     [
         (
             "pipeline: {root: file}",
-            "`pipeline.root`: should be a folder that can be written to: {folder}/file is no fo",
+            "`pipeline.root`: should be a folder that can be written to: {folder}/file is not a",
         ),
         ("pipeline: {root: file/runs}", "`pipeline.root`: should be a folder that can be written to: {folder}/file is"),
         (f"pipeline: {{root: {'r' * 300}}}", "rrr... (File name too long)"),

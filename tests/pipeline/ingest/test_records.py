@@ -56,7 +56,7 @@ def test_lines_of_values_over_several_lines(tmp_path):
         ('["u", "i"]\n["a", "b"]\n', "holds no object such as .* Line 1: '\"u\"'"),
         (
             '[\n {"a": 1},\n {"a": oops},\n {"a": 3}\n]',
-            "line 3: is not JSON .*, and rows after it cannot be told apart",
+            "line 3: is not JSON .*, and the rows after it cannot be read",
         ),
         ('[{"a": 1},\n{"a": ', "line 2: is not JSON"),
     ],
