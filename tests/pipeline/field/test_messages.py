@@ -125,6 +125,6 @@ def test_one_id_in_place_of_a_list_is_one_id(keys, expected):
 
 @pytest.mark.parametrize("time", [pytest.param(1_600_000_000_000, id="50-history-as-string-in-milliseconds")])
 def test_milliseconds_are_no_times_of_a_request(time):
-    message = f"`times` should be seconds since 1970, and these look like milliseconds.*Received: {time}"
+    message = f"`times` should be seconds since 1970, not milliseconds. Received: {time}"
     with pytest.raises(ValueError, match=message):
         Request(history="7", times=[time])
