@@ -1,4 +1,4 @@
-"""What a column of a table holds, and whether that is what its use in the configuration wants."""
+"""Profiles a table's columns: what each holds, and whether that fits its use in the configuration."""
 
 from collections import Counter
 from collections.abc import Iterator
@@ -9,17 +9,14 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from config import Config
-from config.expressions import Expression
-from config.features import MultiValued
-from config.tasks import LabelledTask
+from pipeline.checks.column_uses import column_uses
 from pipeline.ingest.columns import Plan
-from pipeline.ingest.findings import shown
+from pipeline.ingest.findings import shortened
 from pipeline.ingest.literals import ListError, read_lists
 from pipeline.ingest.values import as_joined_text, as_number, as_text, holds_several, is_list
 
 MAX_DISTINCT: Final = 10_000
-"""So many distinct values are told from each other."""
+"""The number of distinct values that are counted."""
 EXAMPLES: Final = 3
 _MANY: Final = 0.5
 _MOSTLY: Final = 0.9
@@ -30,16 +27,24 @@ _SEPARATORS: Final = ("|", ";", ",", "::", "/")
 
 @dataclass
 class Profile:
-    """A column and what it is used for.
+    """The values of a column, and what it is used for.
 
     Attributes:
       column: Its name.
-      uses: Such as "item id", "numeric feature", "positive".
-      kind: Of the feature that is read from it; empty where it is none.
+      uses: Its roles, such as "item id", "numeric feature", "positive".
+      kind: Of the feature that is read from it; empty where there is none.
       separator: Of a multi-valued feature.
-      several: The rows with a list of more than one value.
-      cells: The rows whose text is a list, as JSON or Python write it, and the first of them.
-      brackets: The rows of a multi-valued feature whose text stands in brackets and is no such list, and the first.
+      rows: The number of rows.
+      missing: The number of rows without a value.
+      numbers: The number of values that are numbers.
+      fractions: The number of values that are numbers and not whole.
+      least: The least number.
+      greatest: The greatest number.
+      several: The number of rows with a list of more than one value.
+      cells: The number of texts that are lists as JSON or Python writes them, and the first.
+      brackets: The number of other texts in brackets, and the first.
+      distinct: The distinct values, up to about `MAX_DISTINCT`, in the order of their rows.
+      separated: The number of texts that hold each common separator.
     """
 
     column: str
@@ -59,7 +64,7 @@ class Profile:
     separated: Counter[str] = field(default_factory=Counter)
 
     def add(self, values: pa.ChunkedArray) -> None:
-        """Looks at some more of its values."""
+        """Adds more values of the column."""
         self.several += int(np.count_nonzero(holds_several(values)))
         text = (as_joined_text(values, self.separator or "|") if is_list(values.type) else as_text(values)).drop_null()
         self.rows += len(values)
@@ -76,7 +81,7 @@ class Profile:
             self.least, self.greatest = min(self.least, numbers.min()), max(self.greatest, numbers.max())
 
     def _without_lists(self, text: pa.Array) -> pa.Array:
-        """The texts that are no lists in brackets, of which the others are counted."""
+        """Returns the texts that are not in brackets, and counts the others in `cells` and `brackets`."""
         is_bracketed = pc.match_substring_regex(text, _BRACKETS)
         cells = text.filter(is_bracketed)
         if not len(cells):
@@ -95,21 +100,21 @@ class Profile:
         return self.rows - self.missing
 
     def holds(self) -> str:
-        """Its values in a few words: the least and the greatest number, or some texts."""
+        """Returns its values in short: the least and the greatest number, or some texts."""
         if self.numbers > _MOSTLY * self.present and not self.uses[0].endswith(" id"):
             return f"{self.least:.12g} to {self.greatest:.12g}"
-        texts = [_printable(shown(text)[:24]) for text in list(self.distinct)[:EXAMPLES]]
+        texts = [_printable(shortened(text)[:24]) for text in list(self.distinct)[:EXAMPLES]]
         return ", ".join(texts) + (", ..." if len(self.distinct) > EXAMPLES else "")
 
     def remarks(self) -> Iterator[str]:
-        """What should be looked at, to be read after the column's name."""
+        """Returns what to look at, as text that follows the column's name."""
         if self.several and self.kind not in ("multi_valued", "text") and not self.uses[0].endswith(" id"):
             kind = ": `kind: multi_valued`?" if self.kind == "categorical" else ""
             yield f"holds lists of several values in {self.several:,} rows, and the first value alone is read{kind}"
         if self.rows and not self.present:
             yield "is empty"
         elif self.present > 1 and len(self.distinct) == 1 and not self.missing:
-            yield f"is always {shown(next(iter(self.distinct)))!r}"
+            yield f"is always {shortened(next(iter(self.distinct)))!r}"
         elif self.kind == "multi_valued":
             yield from self._separator_remarks()
         elif self.kind == "categorical":
@@ -118,7 +123,8 @@ class Profile:
     def _separator_remarks(self) -> Iterator[str]:
         number, first = self.brackets
         if number > _MANY * self.present:
-            yield f"holds {shown(first)!r} and the like, which are no lists of JSON or Python: brackets become values"
+            found = shortened(first)
+            yield f"holds {found!r} and the like, which are not lists in JSON or Python: brackets become values"
         if self.separated and self.separator in _SEPARATORS and not self.separated[self.separator]:
             other, number = self.separated.most_common(1)[0]
             if number > _MANY * self.present:
@@ -127,7 +133,7 @@ class Profile:
     def _category_remarks(self) -> Iterator[str]:
         number, first = self.cells
         if number > _MANY * self.present:
-            yield f"is `categorical` and holds lists such as {shown(first)!r}: `kind: multi_valued`?"
+            yield f"is `categorical` and holds lists such as {shortened(first)!r}: `kind: multi_valued`?"
         elif self.separated["|"] > _MANY * self.present:
             yield f"is `categorical` and holds '|' in {self.separated['|']:,} rows: `kind: multi_valued`?"
         elif self.fractions > _MANY * self.present:
@@ -137,61 +143,21 @@ class Profile:
 
 
 def _and_first(found: tuple[int, str], more: pa.Array) -> tuple[int, str]:
-    """A number of texts and the first of them, with more of them."""
+    """Returns the number of texts and the first of them, with more texts added."""
     number, first = found
     return number + len(more), first or (more[0].as_py() if len(more) else "")
 
 
 def _printable(text: str) -> str:
-    """The text, with what a terminal does not show by its code."""
+    """Returns the text with escapes for what a terminal does not show."""
     return "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)
 
 
 def profiles_of(plan: Plan, table: str) -> list[Profile]:
-    """The configured columns of a table, `interactions`, `items` or `users`, each once, with nothing read yet."""
+    """Returns an empty profile for each configured column of a table, `interactions`, `items` or `users`."""
     profiles: dict[str, Profile] = {}
-    for column, use, kind, separator in _uses(plan.config, table):
-        profile = profiles.setdefault(column, Profile(column, ()))
-        profile.uses += (use,)
-        profile.kind, profile.separator = profile.kind or kind, profile.separator or separator
+    for use in column_uses(plan.config, table):
+        profile = profiles.setdefault(use.column, Profile(use.column, ()))
+        profile.uses += (use.role,)
+        profile.kind, profile.separator = profile.kind or use.kind, profile.separator or use.separator
     return list(profiles.values())
-
-
-def _uses(config: Config, table: str) -> Iterator[tuple[str, str, str, str]]:
-    """Column, use, kind of feature and separator."""
-    if table != "interactions":
-        yield getattr(config.data, table).id, f"{table[:-1]} id", "", ""
-        yield from _feature_uses(config, table[:-1])
-        return
-    log = config.data.interactions
-    yield log.user, "user id", "", ""
-    yield log.item, "item id", "", ""
-    if log.time is not None:
-        yield log.time, "time", "", ""
-    for section in ("context", "outcome", *(() if config.data.users else ("user",))):
-        yield from _feature_uses(config, section)
-    for task, session in config.sessions.items():
-        yield session, f"session of {task}", "", ""
-    for outlier in config.cleaning.outliers:
-        yield outlier.column, "outliers", "", ""
-    for use, text in _expressions(config):
-        yield from ((column, use, "", "") for column in Expression.parse(text).columns)
-
-
-def _feature_uses(config: Config, section: str) -> Iterator[tuple[str, str, str, str]]:
-    for feature in getattr(config.features, section):
-        if feature.is_combination:
-            yield from ((column, "cross feature", "", "") for column in feature.columns)
-        else:
-            separator = feature.separator if isinstance(feature, MultiValued) else ""
-            yield feature.source, f"{feature.kind} feature", feature.kind, separator
-
-
-def _expressions(config: Config) -> Iterator[tuple[str, str]]:
-    if config.positive is not None:
-        yield "positive", config.positive
-    for name, task in config.events.items():
-        if isinstance(task, LabelledTask):
-            yield f"label of {name}", task.label
-        if task.where is not None:
-            yield f"where of {name}", task.where

@@ -1,22 +1,23 @@
-"""Everything about a configuration that can be found wrong before any work starts.
+"""Checks a configuration before any work starts.
 
 Every command calls `checked_config` first. It imports neither TensorFlow nor TFX and reads no more of the data than
-the tables' column names (`pipeline/checks/tables.py`).
+the first rows of the tables (`pipeline/checks/files.py`).
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 
 from pydantic import ValidationError
 
 from config import Config, ConfigError, parse_config
 from config.errors import Location, Problem, Source, suggestion
+from config.evaluation import DistanceConfig
 from config.load import changed_config, read_text
 from config.tasks import RegressionTask
-from pipeline.checks.folders import check_folders
-from pipeline.checks.sections import check_distances, check_tasks
-from pipeline.checks.tables import check_data
+from pipeline.checks.files import check_folders, check_tables
+from pipeline.checks.tasks import check_tasks
+from pipeline.validation.measures import measures, window_measures
 from trainer.metrics.names import check_gates
 
 _TUNABLE = re.compile(r"(model|tasks|training)\.")
@@ -24,9 +25,9 @@ _READ_EARLIER = re.compile(
     r"model\.(history\.(max_events|min_context)|user_min_count)|tasks\.[^.]+(\.(kind|label|where|session|attribute))?"
     r"|training\.(strategy|replicas|fit_on|early_stopping.*)"
 )
-"""Read by Ingest or Transform, or what makes trials comparable."""
+"""Keys that ingest or Transform read, or that make trials comparable."""
 _OF_A_LOSS = re.compile(r"tasks\.(?P<task>[^.]+)\.(?!hidden|dropout|baseline|temperature)(?P<field>.*)")
-"""What losses are made of: of trials with different values they say nothing."""
+"""Keys that change what a task's loss measures, so that losses of trials cannot be compared."""
 
 
 def checked_config(path: str | Path, with_data: bool = True, writes: bool = False) -> Config:
@@ -34,28 +35,28 @@ def checked_config(path: str | Path, with_data: bool = True, writes: bool = Fals
 
     Args:
       path: The YAML file.
-      with_data: Also look for the tables and their columns.
-      writes: Also look whether a run can write its folders.
+      with_data: Whether to check the tables and their columns too.
+      writes: Whether to check that a run can write its folders too.
 
     Raises:
-      ConfigError: with one line for each problem: file, line, key, found, allowed.
+      ConfigError: With one line for each problem: file, line, key, found, allowed.
     """
     text = read_text(path)
     config = parse_config(text, str(path))
-    source = Source(text, str(path))
-    problems = [source.problem(*problem) for problem in _rules(config)]
+    problems = list(_rules(config))
     if with_data:
-        problems += [source.problem(*problem) for problem in check_data(config, str(path))]
+        problems += check_tables(config, str(path))
     if writes:
-        problems += [source.problem(*problem) for problem in check_folders(config)]
+        problems += check_folders(config)
     if problems:
-        raise ConfigError("\n".join(problems))
+        source = Source(text, str(path))
+        raise ConfigError("\n".join(source.problem(*problem) for problem in problems))
     return config
 
 
 def _rules(config: Config) -> Iterator[Problem]:
     yield from check_tasks(config)
-    yield from _tables(config)
+    yield from _requirements(config)
     yield from _bounds(config)
     yield from _lengths(config)
     yield from _attributes(config)
@@ -67,12 +68,12 @@ def _rules(config: Config) -> Iterator[Problem]:
 
 
 def _located(message: str) -> Problem:
-    """A message that begins with its key in backquotes as a key and the rest."""
+    """Returns the key of a message that begins with it in backquotes, and the rest of the message."""
     key, rest = re.fullmatch(r"`([^`]*)`:? (.*)", message, re.DOTALL).groups()  # type: ignore[union-attr]
     return [int(part) if part.isdigit() else part for part in key.split(".")], rest
 
 
-def _tables(config: Config) -> Iterator[Problem]:
+def _requirements(config: Config) -> Iterator[Problem]:
     if config.features.item and config.data.items is None:
         yield ("features", "item"), "needs the table `data.items`, which is missing"
     if config.model.generator is not None and not config.features.item:
@@ -131,7 +132,7 @@ def _lengths(config: Config) -> Iterator[Problem]:
 
 
 def _attributes(config: Config) -> Iterator[Problem]:
-    """Filters need features that hold values as the tables do, caps those whose values items can share."""
+    """Filters need features with the tables' own values, caps such features whose values items can share."""
     words = [f.name for f in config.features.item if f.is_sliceable]
     numbers = [f.name for f in config.features.item if f.is_filterable and f.is_ordered]
     uses: list[tuple[Location, str, list[str]]] = [
@@ -157,7 +158,7 @@ def _teacher(config: Config) -> Iterator[Problem]:
     distillation = config.training.distillation
     if distillation and config.model.batch_norm and config.model.candidate_layers:
         # The student's sample of items would be normalised by itself, and move the averages beside the catalogue.
-        yield ("training", "distillation"), "does without `model.batch_norm` of `model.candidate_layers`"
+        yield ("training", "distillation"), "should be null with `model.batch_norm` of `model.candidate_layers`"
     if distillation and "://" not in distillation.teacher and not Path(distillation.teacher).is_dir():
         found = f"Received: {distillation.teacher!r}, which does not exist"
         yield ("training", "distillation", "teacher"), f"should be a folder. {found}"
@@ -178,12 +179,35 @@ def _tuner(config: Config) -> Iterator[Problem]:
                 changed_config(config, {key: value})
             except ValidationError as error:
                 problem = error.errors()[0]
-                yield location, f"{value!r} is no value of `{'.'.join(map(str, problem['loc']))}`: {problem['msg']}"
+                changed = ".".join(map(str, problem["loc"]))
+                yield location, f"{value!r} is not a valid value of `{changed}`: {problem['msg']}"
 
 
 def _changes(key: str, objective: str) -> bool:
-    """Whether a loss of trials with other values of the key is another measure."""
+    """Returns whether the key changes what the objective measures."""
     found = _OF_A_LOSS.fullmatch(key)
     if found is None:
         return False
     return objective == "loss" or (objective == f"{found['task']}_loss" and found["field"] != "weight")
+
+
+def check_distances(config: Config) -> Iterator[Problem]:
+    """Returns the problems of `pipeline.drift` and `pipeline.skew`."""
+    settings = config.pipeline
+    if settings.drift is not None:
+        yield from _distances(("pipeline", "drift"), settings.drift, config, measures(config))
+    if settings.skew is not None:
+        yield from _distances(("pipeline", "skew"), settings.skew, config, window_measures(config))
+        if not settings.skew.splits:
+            yield ("pipeline", "skew", "splits"), "should name `eval`, `test` or both. Received: []"
+
+
+def _distances(
+    location: Location, settings: DistanceConfig, config: Config, allowed: Collection[str]
+) -> Iterator[Problem]:
+    if settings.threshold is None and not settings.features and config.pipeline.schema_file is None:
+        yield location, "should have `threshold`, `features` or both, or `schema_file` a schema with comparators"
+    for name in settings.features:
+        if name not in allowed:
+            listed = f"should name a feature that distances are measured of ({', '.join(allowed)})"
+            yield (*location, "features", name), f"{listed}. {suggestion(name, allowed)}Received: {name!r}"

@@ -24,7 +24,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def execute(arguments: argparse.Namespace) -> int:
     """Compiles; raises `ConfigError`, or `CommandError` without kfp."""
     from pipeline.checks.configuration import checked_config
-    from pipeline.checks.folders import why_unwritable
+    from pipeline.checks.files import why_unwritable
 
     config = checked_config(arguments.config, with_data=False)
     if problem := why_unwritable(str(Path(arguments.output).parent)):

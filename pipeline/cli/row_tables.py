@@ -7,8 +7,8 @@ from rich.table import Table
 
 from config import Config
 from pipeline.checks.rows import RowCheck
-from pipeline.ingest.samples import as_date
-from pipeline.ingest.verdicts import TABLES, describe, file_name, meeting, reasons
+from pipeline.ingest.report import TABLES, describe, file_name, overlap_line, reasons
+from pipeline.ingest.times import as_date
 
 
 def row_tables(check: RowCheck, config: Config) -> Iterator[Table]:
@@ -28,7 +28,7 @@ def row_lines(check: RowCheck, config: Config) -> Iterator[str]:
         between = f", from {ends[0]:g} to {ends[1]:g}" if ends else ""
         verb = "is other than 0 in" if key.endswith(".label") else "holds for"
         yield f"`{key}` {verb} {found['holds']:,} of {found['of']:,} events{between}"
-    if met := meeting(check.report):
+    if met := overlap_line(check.report):
         yield met
     told = "\n".join(check.errors)
     for text in map(describe, check.report.get("samples", ())):

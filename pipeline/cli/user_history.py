@@ -9,8 +9,9 @@ import pyarrow as pa
 from config import Config
 from pipeline.cli.rows import find_rows
 from pipeline.ingest import events as cleaned
+from pipeline.ingest.cleaning import ROW, read_column
 from pipeline.ingest.columns import Plan
-from pipeline.ingest.events import clean_events, read_column
+from pipeline.ingest.events import clean_events
 from pipeline.ingest.reading import Batch
 from serving.client.request import Request, Value
 
@@ -65,7 +66,7 @@ def _history(plan: Plan, user: str) -> pa.Table:
     rows = find_rows(data.folder, data.interactions, data.interactions.user, [user], plan.event_sources)
     events, _ = clean_events(plan, Batch(rows, 0), file=0, first_row=0)
     events = events.filter(events[cleaned.POSITIVE])
-    return events.sort_by([(name, "ascending") for name in (cleaned.TIME, cleaned.FRACTION, cleaned.ROW)])
+    return events.sort_by([(name, "ascending") for name in (cleaned.TIME, cleaned.FRACTION, ROW)])
 
 
 def _user_features(plan: Plan, user: str, events: pa.Table) -> dict[str, list[Value]]:

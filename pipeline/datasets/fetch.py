@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from pipeline.checks.folders import why_unwritable
+from pipeline.checks.files import why_unwritable
 from pipeline.datasets.sources import SOURCES, DatasetError, Source
 
 STAMP = ".dataset.json"

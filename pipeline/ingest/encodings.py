@@ -1,32 +1,66 @@
-"""Files of text in any encoding as UTF-8 bytes without a byte order mark: what Arrow and JSON read."""
+"""Text files in any encoding as UTF-8 bytes without a byte order mark, which Arrow and JSON read."""
 
 import codecs
 import io
+from collections.abc import Callable
 from typing import BinaryIO, Final, cast
 
 from config.data import Table
 
-_MARKS: Final = (  # UTF-32's begins with UTF-16's
+_BYTE_ORDER_MARKS: Final = (  # UTF-32's begins with UTF-16's
     (codecs.BOM_UTF8, "utf-8"),
     (codecs.BOM_UTF32_LE, "utf-32"),
     (codecs.BOM_UTF32_BE, "utf-32"),
     (codecs.BOM_UTF16_LE, "utf-16"),
     (codecs.BOM_UTF16_BE, "utf-16"),
 )
-_UNICODE: Final = ("utf-8", "utf-16", "utf-32")
 _PART: Final = 1 << 20
-"""Bytes decoded at a time."""
+"""Bytes rewritten at a time."""
+
+
+class _RewrittenFile(io.RawIOBase):
+    """A binary file whose bytes a function rewrites.
+
+    Args:
+      file: The file.
+      rewrite: Called with the next bytes, and with True once they are empty at the end of the file. Returns the bytes
+        to pass on; it may hold some back until its next call.
+    """
+
+    def __init__(self, file: BinaryIO, rewrite: Callable[[bytes, bool], bytes]) -> None:
+        super().__init__()
+        self._file, self._rewrite, self._left = file, rewrite, b""
+
+    def readable(self) -> bool:
+        """Returns True."""
+        return True
+
+    def readinto(self, buffer: bytearray) -> int:  # type: ignore[override]
+        """Fills the buffer and returns the number of bytes."""
+        while not self._left:
+            part = self._file.read(_PART)
+            self._left = self._rewrite(part, not part)
+            if not part:
+                break
+        size = min(len(buffer), len(self._left))
+        buffer[:size], self._left = self._left[:size], self._left[size:]
+        return size
+
+
+def rewritten(file: BinaryIO, rewrite: Callable[[bytes, bool], bytes]) -> BinaryIO:
+    """Returns a file whose bytes a function rewrites, as of `_RewrittenFile`."""
+    return cast(BinaryIO, io.BufferedReader(_RewrittenFile(file, rewrite), _PART))
 
 
 def as_utf8(file: BinaryIO, table: Table, errors: str = "strict") -> BinaryIO:
-    """The text of a file as UTF-8.
+    """Returns the text of a file as UTF-8 without a byte order mark.
 
-    A byte order mark goes, and says the encoding where the table's is one of Unicode.
+    A byte order mark decides the encoding where the table's encoding is one of Unicode.
 
     Args:
       file: Bytes in the table's `encoding`.
       table: The table.
-      errors: Of decoding, as Python names them. Bytes that are UTF-8 already are passed on as they are.
+      errors: How decoding treats errors, as `codecs` names it. Bytes that are UTF-8 already are passed on unchanged.
 
     Raises:
       LookupError: If there is no such encoding.
@@ -35,39 +69,20 @@ def as_utf8(file: BinaryIO, table: Table, errors: str = "strict") -> BinaryIO:
     name = codecs.lookup(table.encoding).name.removesuffix("-sig")
     if not hasattr(file, "peek"):
         file = cast(BinaryIO, io.BufferedReader(cast(io.RawIOBase, file)))
-    if name.startswith(_UNICODE):
+    if name.startswith(("utf-8", "utf-16", "utf-32")):
         head = cast(io.BufferedReader, file).peek(4)[:4]
-        mark, marked = next(((mark, marked) for mark, marked in _MARKS if head.startswith(mark)), (b"", name))
+        mark, marked = next((entry for entry in _BYTE_ORDER_MARKS if head.startswith(entry[0])), (b"", name))
         if marked == "utf-8" and (mark or name == "utf-8"):
             file.read(len(mark))
             return file
         name = marked
-    return cast(BinaryIO, io.BufferedReader(_Decoded(file, name, errors), _PART))
+    decoder, is_first = codecs.getincrementaldecoder(name)(errors), True
 
+    def decode(data: bytes, is_last: bool) -> bytes:
+        nonlocal is_first
+        text = decoder.decode(data, is_last)
+        if is_first and text:
+            text, is_first = text.removeprefix("\ufeff"), False
+        return text.encode("utf-8", "surrogatepass")
 
-class _Decoded(io.RawIOBase):
-    """The bytes of a file in another encoding, as UTF-8."""
-
-    def __init__(self, file: BinaryIO, encoding: str, errors: str) -> None:
-        super().__init__()
-        self._file = file
-        self._decoder = codecs.getincrementaldecoder(encoding)(errors)
-        self._is_first, self._left = True, b""
-
-    def readable(self) -> bool:
-        """Whether it can be read."""
-        return True
-
-    def readinto(self, buffer: bytearray) -> int:  # type: ignore[override]
-        """Fills the buffer; the number of bytes."""
-        while not self._left:
-            part = self._file.read(_PART)
-            text = self._decoder.decode(part, not part)
-            if self._is_first and text:
-                text, self._is_first = text.removeprefix("\ufeff"), False
-            self._left = text.encode("utf-8", "surrogatepass")
-            if not part:
-                break
-        size = min(len(buffer), len(self._left))
-        buffer[:size], self._left = self._left[:size], self._left[size:]
-        return size
+    return rewritten(file, decode)

@@ -1,4 +1,4 @@
-"""Windows and catalogue rows as serialized tf.Examples, encoded by tfx_bsl from Arrow lists."""
+"""Encodes windows and catalogue rows as serialized tf.Examples, by tfx_bsl from Arrow lists."""
 
 from collections.abc import Iterator, Sequence
 from typing import Final
@@ -9,28 +9,28 @@ import pyarrow.compute as pc
 from tfx_bsl.coders.example_coder import RecordBatchToExamplesEncoder
 
 from config import feature_names
+from pipeline.ingest.cleaning import ID
 from pipeline.ingest.columns import Column, Plan
-from pipeline.ingest.entities import ID
 from pipeline.ingest.events import ITEM, POSITIVE, TIME
 from pipeline.ingest.splits import EVAL, Events
 from pipeline.ingest.values import is_valid, null_where
 from pipeline.ingest.windows import NO_TARGET, Limits, Order, Windows, seen_ranges
 
 BATCH_VALUES: Final = 1 << 19
-"""Events and seen items that are encoded at once: bounds memory, not the size of an example."""
+"""The number of events and seen items encoded at once: bounds memory, not the size of an example."""
 _FILL: Final = {"text": "", "number": float("nan"), "time": -1}
-"""What stands for a missing value of an event."""
+"""Stands for a missing value of an event."""
 
 
 class WindowEncoder:
     """Encodes windows over the events of a bucket.
 
     Args:
-      plan: Which columns there are.
+      plan: The columns.
       table: The events, in the order of `order`.
       events: The users.
-      order: The positions that windows refer to.
-      limits: What the windows were cut by.
+      order: The order whose positions windows refer to.
+      limits: The limits of the windows.
       users: The user features, one row for each of `events.users`.
     """
 
@@ -47,18 +47,18 @@ class WindowEncoder:
         self._positives = _positive_targets(order, is_positive, limits)
 
     def encode(self, windows: Windows) -> Iterator[bytes]:
-        """The windows' examples in their order."""
+        """Returns the windows' examples in their order."""
         is_target = windows.target != NO_TARGET
         if not is_target.any():
             for batch in _batches(windows.lengths):
-                yield from _encode(self._base(windows.take(batch)))
+                yield from _encode(self._window_features(windows.take(batch)))
             return
         start, stop = seen_ranges(self._order, windows, self._is_first, self._limits)
         for batch in _batches(windows.lengths + stop - start):
             some = windows.take(batch)
-            yield from _encode(self._base(some) | self._evaluation(some, start[batch], stop[batch]))
+            yield from _encode(self._window_features(some) | self._target_features(some, start[batch], stop[batch]))
 
-    def _base(self, windows: Windows) -> dict[str, pa.Array]:
+    def _window_features(self, windows: Windows) -> dict[str, pa.Array]:
         positions, is_target = windows.positions()
         index, users = pa.array(positions), pa.array(windows.user)
         features = {feature_names.USER_ID: _single(self._user_ids.take(users))}
@@ -67,8 +67,8 @@ class WindowEncoder:
         features[feature_names.IS_TARGET] = _lists(windows.lengths, pa.array(is_target.astype(np.int64)))
         return features
 
-    def _evaluation(self, windows: Windows, start: np.ndarray, stop: np.ndarray) -> dict[str, pa.Array]:
-        """What only eval and test examples have."""
+    def _target_features(self, windows: Windows, start: np.ndarray, stop: np.ndarray) -> dict[str, pa.Array]:
+        """Returns the features that only eval and test examples have; the seen items are the ranges of `_firsts`."""
         part, counts = self._order.part[windows.target], self._order.counts[windows.user]
         is_cold = (counts[:, 0] == 0) & (self._limits.history != "own")
         return {
@@ -80,23 +80,23 @@ class WindowEncoder:
 
 
 def encode_items(items: pa.Table, columns: Sequence[Column]) -> Iterator[bytes]:
-    """The catalogue's examples: `id` and the features of each row."""
+    """Returns the catalogue's examples: `id` and the features of each row."""
     features = {feature_names.CATALOGUE_ID: _single(items[ID].combine_chunks())}
     features |= {column.name: optional(items[column.name], column) for column in columns}
     return iter(_encode(features))
 
 
 def optional(values: pa.ChunkedArray, column: Column) -> pa.Array:
-    """A feature of a user or item as lists: null, that is no feature, where the value is missing."""
+    """Returns a feature of a user or item as lists; null, so that the example lacks it, where the value is missing."""
     array = values.combine_chunks()
     if column.kind == "list":
         return array
-    is_there = is_valid(array)
-    return null_where(_lists(is_there.astype(np.int64), array.drop_null()), ~is_there)
+    is_present = is_valid(array)
+    return null_where(_lists(is_present.astype(np.int64), array.drop_null()), ~is_present)
 
 
 def _event_features(plan: Plan, table: pa.Table) -> dict[str, pa.Array]:
-    """The features that have one value for each event, missing ones filled."""
+    """Returns the features that have one value for each event, missing ones filled."""
     columns = {feature_names.ITEM_ID: table[ITEM], feature_names.IS_POSITIVE: pc.cast(table[POSITIVE], pa.int64())}
     if plan.config.data.interactions.time is not None:
         columns[feature_names.TIME] = table[TIME]
@@ -108,7 +108,7 @@ def _event_features(plan: Plan, table: pa.Table) -> dict[str, pa.Array]:
 
 
 def _is_first_positive(order: Order, items: pa.ChunkedArray, is_positive: np.ndarray) -> np.ndarray:
-    """Whether each position holds its user's first positive with its item."""
+    """Returns whether each position holds its user's first positive with its item: bool [n]."""
     encoded = items.combine_chunks().dictionary_encode()
     keys = order.user * (len(encoded.dictionary) + 1) + encoded.indices.to_numpy()
     positions = np.flatnonzero(is_positive)
@@ -118,7 +118,7 @@ def _is_first_positive(order: Order, items: pa.ChunkedArray, is_positive: np.nda
 
 
 def _positive_targets(order: Order, is_positive: np.ndarray, limits: Limits) -> np.ndarray:
-    """The number of each user's positives by split, those left out that are history only: int64 [U, 3]."""
+    """Returns the number of each user's positives by split, without those that are only history: int64 [U, 3]."""
     is_target = is_positive.copy()
     if limits.history == "own":
         is_target[order.first[:-1]] = False
@@ -127,7 +127,7 @@ def _positive_targets(order: Order, is_positive: np.ndarray, limits: Limits) -> 
 
 
 def _batches(values: np.ndarray) -> Iterator[slice]:
-    """Consecutive examples with about `BATCH_VALUES` values each."""
+    """Returns slices of consecutive examples with about `BATCH_VALUES` values each."""
     group = np.cumsum(values) // BATCH_VALUES
     ends = [*np.flatnonzero(np.diff(group)) + 1, len(values)] if len(values) else []
     for start, stop in zip([0, *ends][:-1], ends, strict=True):
@@ -135,12 +135,13 @@ def _batches(values: np.ndarray) -> Iterator[slice]:
 
 
 def _ranges(start: np.ndarray, stop: np.ndarray) -> np.ndarray:
-    """The numbers of all ranges, one range after the other."""
+    """Returns the numbers of all ranges: [2, 3, 7] for the starts [2, 7] and the stops [4, 8]."""
     lengths = stop - start
     return np.arange(lengths.sum()) + np.repeat(start - np.cumsum(lengths) + lengths, lengths)
 
 
 def _lists(lengths: np.ndarray, values: pa.Array) -> pa.Array:
+    """Returns the values as consecutive lists of the lengths."""
     offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
     return pa.LargeListArray.from_arrays(pa.array(offsets), values)
 
@@ -150,13 +151,9 @@ def _single(values: pa.Array) -> pa.Array:
 
 
 def _encode(features: dict[str, pa.Array]) -> list[bytes]:
-    arrays = [_with_encodable_values(lists) for lists in features.values()]
+    arrays = list(features.values())
+    for index, lists in enumerate(arrays):
+        if pa.types.is_string(lists.type.value_type):  # the encoder takes bytes alone
+            make = pa.large_list if pa.types.is_large_list(lists.type) else pa.list_
+            arrays[index] = lists.cast(make(pa.binary()))
     return RecordBatchToExamplesEncoder().encode(pa.RecordBatch.from_arrays(arrays, list(features)))
-
-
-def _with_encodable_values(lists: pa.Array) -> pa.Array:
-    """The encoder knows no text, only bytes."""
-    if not pa.types.is_string(lists.type.value_type):
-        return lists
-    make = pa.large_list if pa.types.is_large_list(lists.type) else pa.list_
-    return lists.cast(make(pa.binary()))

@@ -1,30 +1,31 @@
-"""The executor of InteractionExampleGen: checks the tables, runs the Beam graph, judges the report."""
+"""The executor of InteractionExampleGen: checks the tables, runs the Beam graph, checks the report."""
 
 import json
 import posixpath
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
 import apache_beam as beam
 from absl import logging
 from apache_beam.io.filesystem import CompressionTypes
 from apache_beam.io.filesystems import FileSystems
+from google.protobuf import struct_pb2
 from tfx import types
 from tfx.components.example_gen.base_example_gen_executor import BaseExampleGenExecutor
 from tfx.components.example_gen.write_split import DEFAULT_FILE_NAME
 from tfx.components.util import examples_utils
 from tfx.types import artifact_utils
 from tfx.types import standard_component_specs as specs
+from tfx.utils import proto_utils
 from tfx.v1 import proto
 
-from config import Config, feature_names
+from config import Config, feature_names, parse_config
+from config.data import Table
 from pipeline.ingest import report, verdicts
 from pipeline.ingest.columns import Plan
-from pipeline.ingest.findings import as_json
 from pipeline.ingest.graph import Files, Ingest
-from pipeline.ingest.headers import check_columns, check_rows, file_columns
-from pipeline.ingest.settings import read_config, read_input, tables
+from pipeline.ingest.headers import check_columns, check_has_rows, file_columns
 from pipeline.ingest.tables import table_files
 from pipeline.warnings import KEY as WARNINGS
 
@@ -35,11 +36,13 @@ class IngestExecutor(BaseExampleGenExecutor):
     """Writes the splits `train`, `eval`, `test` and `items`, and `ingest.json`, into one Examples artifact."""
 
     def GetInputSourceToExamplePTransform(self) -> beam.PTransform:  # noqa: N802
-        """Not used: the splits are made from all tables together, not each from one input."""
+        """Raises NotImplementedError: the splits are made from all tables together, not each from one input."""
         raise NotImplementedError("IngestExecutor overrides GenerateExamplesByBeam")
 
-    def GenerateExamplesByBeam(self, pipeline: beam.Pipeline, exec_properties: dict[str, Any]) -> dict[str, Any]:  # noqa: N802
-        """Serialized tf.Examples by split.
+    def GenerateExamplesByBeam(  # noqa: N802
+        self, pipeline: beam.Pipeline, exec_properties: dict[str, Any]
+    ) -> dict[str, Any]:
+        """Returns serialized tf.Examples by split.
 
         Raises:
           TableError: If a table has no file or lacks a column.
@@ -55,7 +58,7 @@ class IngestExecutor(BaseExampleGenExecutor):
         output_dict: dict[str, list[types.Artifact]],
         exec_properties: dict[str, Any],
     ) -> None:
-        """Runs ingest. TFX's own `Do` shuffles what it writes by chance; here the same tables give the same files.
+        """Runs ingest. TFX's own `Do` shuffles at random; here the same tables give the same files.
 
         Raises:
           TableError: If a table has no file or lacks a column.
@@ -72,11 +75,34 @@ class IngestExecutor(BaseExampleGenExecutor):
                 _ = examples | f"Write[{split}]" >> beam.io.WriteToTFRecord(prefix, file_name_suffix=".gz")
         examples_utils.set_payload_format(artifact, proto.PayloadFormat.Value("FORMAT_TF_EXAMPLE"))
         examples_utils.set_file_format(artifact, "tfrecords_gzip")
-        _judge(path, read_config(exec_properties))
+        _check_report(path, read_config(exec_properties))
+
+
+def read_config(exec_properties: Mapping[str, Any]) -> Config:
+    """Returns the configuration in the execution properties."""
+    packed, values = proto.CustomConfig(), struct_pb2.Struct()
+    proto_utils.json_to_proto(exec_properties[specs.CUSTOM_CONFIG_KEY], packed)
+    packed.custom_config.Unpack(values)
+    return parse_config(values["config"], "custom_config")
+
+
+def read_input(exec_properties: Mapping[str, Any]) -> proto.Input:
+    """Returns the input splits in the execution properties: tables by name, with spans after the driver ran."""
+    found = proto.Input()
+    proto_utils.json_to_proto(exec_properties[specs.INPUT_CONFIG_KEY], found)
+    return found
+
+
+def tables(config: Config) -> Iterator[tuple[str, Table]]:
+    """Returns the configured tables by name, `interactions` first."""
+    for name in report.TABLES:
+        table = getattr(config.data, name)
+        if table is not None:
+            yield name, table
 
 
 def find_files(config: Config, exec_properties: Mapping[str, Any]) -> Files:
-    """The files of each configured table, with the spans that the driver found. Raises `TableError`."""
+    """Returns the files of each configured table, of the spans that the driver found. Raises `TableError`."""
     patterns = {split.name: split.pattern for split in read_input(exec_properties).splits}
     folder = exec_properties[specs.INPUT_BASE_KEY]
     return {
@@ -86,8 +112,7 @@ def find_files(config: Config, exec_properties: Mapping[str, Any]) -> Files:
 
 
 def check_tables(plan: Plan, files: Files) -> None:
-    """Raises `TableError` where the first file of a table is not what the configuration says, or none of its files has
-    a row, before any work."""
+    """Raises `TableError` where the first file of a table does not fit the configuration, or no file has a row."""
     data = plan.config.data
     wanted = {"interactions": plan.event_sources}
     if data.items:
@@ -97,17 +122,18 @@ def check_tables(plan: Plan, files: Files) -> None:
     for name, table in tables(plan.config):
         path = files[name][0]
         check_columns(path, table, wanted[name], file_columns(path, table))
-        check_rows(files[name], table)
+        check_has_rows(files[name], table)
 
 
-def _judge(path: str, config: Config) -> None:
+def _check_report(path: str, config: Config) -> None:
+    """Adds warnings to the report, logs it, and raises `IngestError` where the data cannot be used."""
     with FileSystems.open(path) as file:
         found = json.load(file)
     found[WARNINGS] = verdicts.warnings(found, config, time.time())
     with FileSystems.create(path, compression_type=CompressionTypes.UNCOMPRESSED) as file:
-        file.write(as_json(found).encode())
+        file.write(report.as_json(found).encode())
     for line in report.lines(found):
         logging.info("%s", line)
     for warning in found[WARNINGS]:
         logging.warning("%s", warning)
-    report.check(found, config)
+    verdicts.check(found, config)

@@ -10,22 +10,22 @@ from apache_beam.pvalue import AsSingleton
 from config import feature_names
 from config.data import EntityTable
 from pipeline.ingest.assembly import Rows
-from pipeline.ingest.buckets import bucket_count
+from pipeline.ingest.cleaning import ID, clean_entities
 from pipeline.ingest.columns import Column, Plan
-from pipeline.ingest.entities import ID, clean_entities
 from pipeline.ingest.events import USER, clean_events
 from pipeline.ingest.findings import merge
 from pipeline.ingest.k_core import KeepCore
+from pipeline.ingest.shuffle import bucket_count
 from pipeline.ingest.split_times import FindSplitTimes
 from pipeline.ingest.steps import (
     COUNTS,
     ITEMS,
     ROWS,
-    Assemble,
-    CountItems,
-    EncodeItems,
-    ReadTable,
-    SortBucket,
+    assemble,
+    count_items,
+    encode_catalogue,
+    read_table,
+    sort_bucket,
     time_keys,
     write_report,
 )
@@ -35,12 +35,12 @@ Files = Mapping[str, Sequence[str]]
 
 
 class Ingest(beam.PTransform):
-    """From a pipeline to serialized tf.Examples by split: `train`, `eval`, `test` and `items`.
+    """Makes serialized tf.Examples of the splits `train`, `eval`, `test` and `items` from tables.
 
     Args:
       plan: What to read and write.
-      files: Where the tables are.
-      report: The path of the JSON file that gets the counts.
+      files: The files of each table.
+      report: The path of the report to write.
     """
 
     def __init__(self, plan: Plan, files: Files, report: str) -> None:
@@ -50,25 +50,28 @@ class Ingest(beam.PTransform):
         self._counts: list[Any] = []
 
     def expand(self, pipeline: Any) -> Any:
-        """Builds the graph; a PCollection by split."""
+        """Builds the graph; returns a PCollection of examples for each split."""
         events, rows = self._sorted_events(pipeline)
-        events = self._core(events)
+        if core := self._plan.config.cleaning.core:
+            events, counts = events | "Core" >> KeepCore(core, self._plan.config.data.max_side_table_rows)
+            self._counts.append(counts)
         windows = (
             {"events": events, "users": self._users(pipeline)}
             | "JoinUsers" >> beam.CoGroupByKey()
             | "Assemble"
-            >> beam.ParDo(
-                Assemble(self._plan, self._buckets), AsSingleton(rows), self._split_times(events)
+            >> beam.FlatMap(
+                assemble, AsSingleton(rows), self._split_times(events), self._plan, self._buckets
             ).with_outputs(COUNTS, ITEMS, *feature_names.WINDOW_SPLITS)
         )
         self._counts.append(windows[COUNTS])
         splits = {split: windows[split] for split in feature_names.WINDOW_SPLITS}
         splits[feature_names.ITEMS_SPLIT] = self._items(pipeline, windows[ITEMS])
-        self._write_report()
+        counts = self._counts | "AllCounts" >> beam.Flatten() | "Sum" >> beam.CombineGlobally(merge)
+        _ = counts | "WriteReport" >> beam.Map(write_report, self._report, self._files)
         return splits
 
     def _sorted_events(self, pipeline: Any) -> tuple[Any, Any]:
-        """Buckets of sorted events, and the `Rows`."""
+        """Returns buckets of sorted events, and the `Rows`."""
         files, config = self._files["interactions"], self._plan.config
         read = self._read(pipeline, "interactions", USER, partial(clean_events, self._plan), self._plan.event_sources)
         rows = (
@@ -77,22 +80,14 @@ class Ingest(beam.PTransform):
             | "Rows" >> beam.Map(partial(Rows.of, self._plan), files=len(files))
         )
         tie_seed = config.split.seed if config.split.ties == "random" else None
-        sort = SortBucket(config.cleaning.duplicates == "drop", tie_seed, self._plan.telling)
+        sort = (config.cleaning.duplicates == "drop", tie_seed, self._plan.duplicate_columns)
         events = (
             read.rows
             | "GroupByUser" >> beam.GroupByKey()
-            | "Sort" >> beam.ParDo(sort, AsSingleton(rows)).with_outputs(COUNTS, main="events")
+            | "Sort" >> beam.FlatMap(sort_bucket, AsSingleton(rows), *sort).with_outputs(COUNTS, main="events")
         )
         self._counts.append(events[COUNTS])
         return events.events, rows
-
-    def _core(self, events: Any) -> Any:
-        core = self._plan.config.cleaning.core
-        if core is None:
-            return events
-        kept, counts = events | "Core" >> KeepCore(core, self._plan.config.data.max_side_table_rows)
-        self._counts.append(counts)
-        return kept
 
     def _split_times(self, events: Any) -> Any:
         split = self._plan.config.split
@@ -107,12 +102,12 @@ class Ingest(beam.PTransform):
         return self._read_entities(pipeline, "users", table, self._plan.user)
 
     def _items(self, pipeline: Any, pairs: Any) -> Any:
-        """The catalogue: the items table, or without one the items of the log."""
+        """Returns the catalogue: the items table, or without one the items of the log."""
         table = self._plan.config.data.items
         counted = (
             pairs
             | "GroupByItem" >> beam.GroupByKey()
-            | "CountItems" >> beam.ParDo(CountItems(is_catalogue=table is None)).with_outputs(COUNTS, main="items")
+            | "CountItems" >> beam.FlatMap(count_items, table is None).with_outputs(COUNTS, main="items")
         )
         self._counts.append(counted[COUNTS])
         if table is None:
@@ -121,7 +116,8 @@ class Ingest(beam.PTransform):
         items = (
             {"items": self._read_entities(pipeline, "items", table, self._plan.item), "log": pairs}
             | "GroupById" >> beam.CoGroupByKey()
-            | "EncodeItems" >> beam.ParDo(EncodeItems(self._plan.item, drop_unseen)).with_outputs(COUNTS, main="items")
+            | "EncodeItems"
+            >> beam.FlatMap(encode_catalogue, self._plan.item, drop_unseen).with_outputs(COUNTS, main="items")
         )
         self._counts.append(items[COUNTS])
         return items["items"]
@@ -137,11 +133,9 @@ class Ingest(beam.PTransform):
             | f"Files[{name}]" >> beam.Create(list(enumerate(self._files[name])))
             | f"Spread[{name}]" >> beam.Reshuffle()
             | f"Read[{name}]"
-            >> beam.ParDo(ReadTable(table, columns, key, clean, self._buckets)).with_outputs(COUNTS, ROWS, main="rows")
+            >> beam.FlatMap(read_table, table, columns, key, clean, self._buckets).with_outputs(
+                COUNTS, ROWS, main="rows"
+            )
         )
         self._counts.append(read[COUNTS])
         return read
-
-    def _write_report(self) -> None:
-        counts = self._counts | "AllCounts" >> beam.Flatten() | "Sum" >> beam.CombineGlobally(merge)
-        _ = counts | "WriteReport" >> beam.Map(write_report, self._report, self._files)

@@ -1,4 +1,4 @@
-"""Lists as JSON, Python and NumPy write them, and the one spelling of a value that JSON holds."""
+"""Lists as JSON, Python and NumPy write them, and the one spelling of a JSON value as text."""
 
 import ast
 import json
@@ -15,26 +15,24 @@ _STRING: Final = r"'(?:[^'\\]|\\.)*'|\"(?:[^\"\\]|\\.)*\""
 _ELEMENT: Final = rf"{_STRING}|[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?|None|True|False|nan"
 _LIST: Final = re.compile(rf"[\[(]\s*(?:(?:{_ELEMENT})(?:\s*,\s*|\s+|(?=[\])])))*[\])]", re.DOTALL)
 _BRACKETS: Final = r"(?s)^(?:\[.*\]|\(.*,.*\)|\{['\"].*['\"]\})$"
-"""What may be a list, or a tuple or a set of Python: (2001) and {a} are none."""
+"""What may be a list, or a tuple or a set of Python, which (2001) and {a} are not."""
 _ONE: Final = re.compile(_ELEMENT, re.DOTALL)
-_EXACT: Final = 2**53
+_MAX_WHOLE_FLOAT: Final = 2**53
 
 
 class ListError(ValueError):
-    """A list holds what is no value. The message says what was found."""
+    """A list holds lists or objects in place of values."""
 
 
 def read_lists(text: pa.Array, otherwise: pa.Array) -> pa.Array:
-    """The lists of texts that are lists; of other texts what stands in `otherwise`.
-
-    Each distinct text is read once.
+    """Reads texts that are lists. Each distinct text is read once.
 
     Args:
       text: Text [n], without blanks at its ends.
-      otherwise: Lists of text [n].
+      otherwise: Lists of text [n], returned where a text is not a list.
 
     Returns:
-      Lists of text [n], null where missing.
+      Lists of text [n], null where missing. For ["['a', 'b']", "c"] and [["?"], ["c"]]: [["a", "b"], ["c"]].
 
     Raises:
       ListError: If a list holds objects or lists.
@@ -47,53 +45,59 @@ def read_lists(text: pa.Array, otherwise: pa.Array) -> pa.Array:
     is_read = np.array([values is not None for values in read], bool)
     lists = pa.array(read, pa.list_(pa.string()))
     rows = np.flatnonzero(is_list.to_numpy(zero_copy_only=False))
-    positions, indices = np.arange(len(text)), encoded.indices.to_numpy()
-    positions[rows[is_read[indices]]] = len(text) + indices[is_read[indices]]
-    return pa.concat_arrays([otherwise.cast(lists.type), lists]).take(pa.array(positions))
+    sources, indices = np.arange(len(text)), encoded.indices.to_numpy()
+    sources[rows[is_read[indices]]] = len(text) + indices[is_read[indices]]
+    return pa.concat_arrays([otherwise.cast(lists.type), lists]).take(pa.array(sources))
 
 
 def _read_list(text: str) -> list[str | None] | None:
-    """The list that the text is; None where it is none."""
+    """Returns the values of a list; None where the text is not a list."""
     try:
         values = json.loads(text)
     except ValueError:
-        if not _LIST.fullmatch(text):
-            return _read_other(text)
-        values = [_element(word) for word in _ONE.findall(text)]
-    return _spelt(values, text) if isinstance(values, list) else None
+        is_plain = _LIST.fullmatch(text)
+        values = [_element(word) for word in _ONE.findall(text)] if is_plain else _python_literal(text)
+    return spell_all(values, text) if isinstance(values, list | tuple) else None
 
 
-def _read_other(text: str) -> list[str | None] | None:
-    """A Python list of something else than plain values, a tuple or a set."""
+def _python_literal(text: str) -> Any:
+    """Returns a list, tuple or set as Python writes it; None where the text is something else."""
     try:
         values = ast.literal_eval(text)
     except (ValueError, SyntaxError, TypeError, RecursionError, MemoryError):
         return None
-    if isinstance(values, set):
-        values = sorted(values, key=lambda value: text.find(repr(value)))  # as they are written
-    return _spelt(values, text) if isinstance(values, list | tuple) else None
-
-
-def _spelt(values: Sequence[Any], text: str = "") -> list[str | None]:
-    nested = next((value for value in values if isinstance(value, dict | list | tuple | set)), None)
-    if nested is not None:
-        raise no_values(type(nested).__name__, text or str(values))
-    return [None if value is None else spell(value) for value in values]
-
-
-def no_values(kind: str, text: str) -> ListError:
-    """The error for a list that holds lists or objects, by the name of their type."""
-    return ListError(
-        f"a list holds {kind}s, not values: {text[:80]!r}. Write what should be the values into the column"
-    )
+    return sorted(values, key=lambda value: text.find(repr(value))) if isinstance(values, set) else values
 
 
 def _element(word: str) -> Any:
     return math.nan if word == "nan" else ast.literal_eval(word.lstrip("+") if word[0] in "+-.0123456789" else word)
 
 
+def spell_all(values: Sequence[Any], text: str = "") -> list[str | None]:
+    """Returns the values of a list as `spell` writes them, None where missing.
+
+    Args:
+      values: The values.
+      text: The list as it is written, for the message.
+
+    Raises:
+      ListError: If one of them is an object or a list.
+    """
+    nested = next((value for value in values if isinstance(value, dict | list | tuple | set)), None)
+    if nested is not None:
+        raise nested_values(type(nested).__name__, text or str(values))
+    return [None if value is None else spell(value) for value in values]
+
+
+def nested_values(kind: str, text: str) -> ListError:
+    """Returns the error for a list that holds lists or objects, by the name of their type."""
+    return ListError(
+        f"a list holds {kind}s, not values: {text[:80]!r}. Write what should be the values into the column"
+    )
+
+
 def spell(value: Any) -> str:
-    """The one spelling of a value of JSON, as `values.as_text` spells a column of its type: `true`, 6 for 6.0."""
+    """Returns the spelling of a JSON value that `values.as_text` has for a column of its type: `true`, 6 for 6.0."""
     if isinstance(value, str):
         return value
     if isinstance(value, bool):
@@ -101,14 +105,14 @@ def spell(value: Any) -> str:
     if isinstance(value, float):
         if math.isnan(value):
             return ""
-        return str(int(value)) if value.is_integer() and abs(value) < _EXACT else repr(value)
+        return str(int(value)) if value.is_integer() and abs(value) < _MAX_WHOLE_FLOAT else repr(value)
     return json.dumps(value, ensure_ascii=False, sort_keys=True)
 
 
 def as_array(values: Sequence[Any]) -> pa.Array:
-    """An Arrow array of values of JSON, even where they differ in type or have more than 64 bits.
+    """Returns an Arrow array of JSON values, even where they differ in type or have more than 64 bits.
 
-    Those are text, by `spell`; where some are lists all are lists of text, a single value a list of one.
+    Such values become text, by `spell`; where some are lists all become lists of text, a single value a list of one.
 
     Raises:
       ListError: If some are lists and one of these holds objects or lists.
@@ -120,5 +124,4 @@ def as_array(values: Sequence[Any]) -> pa.Array:
     if not any(isinstance(value, list) for value in values):
         return pa.array([None if value is None else spell(value) for value in values], pa.string())
     lists = (value if value is None or isinstance(value, list) else [value] for value in values)
-    spelt = [None if row is None else _spelt(row) for row in lists]
-    return pa.array(spelt, pa.list_(pa.string()))
+    return pa.array([None if row is None else spell_all(row) for row in lists], pa.list_(pa.string()))

@@ -1,7 +1,7 @@
-"""The rows of a table's files in batches of Arrow columns, whatever the format."""
+"""Reads the rows of a table's files in batches of Arrow columns, whatever the format."""
 
 import itertools
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, BinaryIO, Final, NamedTuple
 
@@ -11,30 +11,34 @@ import pyarrow.parquet as pq
 from pyarrow import csv
 
 from config.data import Table
-from pipeline.ingest.csv_lines import CountedLines, check_escapes, check_quotes
-from pipeline.ingest.dialect import one_character, plain_csv, with_separators
+from pipeline.ingest.csv_text import (
+    CountedLines,
+    check_escapes,
+    check_quotes,
+    one_character,
+    plain_csv,
+    with_separators,
+)
 from pipeline.ingest.encodings import as_utf8
-from pipeline.ingest.float_ids import as_floats, float_ids
-from pipeline.ingest.headers import check_columns, header, readable, with_folders
-from pipeline.ingest.json_rows import json_values
+from pipeline.ingest.headers import check_columns, header, table_errors, with_folders
 from pipeline.ingest.literals import as_array
-from pipeline.ingest.missing import without_missing
-from pipeline.ingest.tables import TableError, open_file, partitions, table_format, undecodable
+from pipeline.ingest.missing import as_floats, float_ids, without_missing
+from pipeline.ingest.records import decode_examples, json_values, tfrecords
+from pipeline.ingest.tables import open_file, partitions, table_format
 
 BATCH_ROWS: Final = 1 << 17
 CSV_BLOCK_BYTES: Final = 1 << 23
-
 MALFORMED_SAMPLES: Final = 5
-"""So many lines of a file that are no rows are kept to be shown."""
+"""The number of malformed lines of a file that are kept to be shown."""
 
 
 class Malformed(NamedTuple):
-    """A line of a file that is no row.
+    """A line of a file that is not a row.
 
     Attributes:
       line: Its number, counted from 1; None where it is not known.
-      text: What it holds.
-      problem: Why it is no row, such as "has 4 values, the header 3".
+      text: Its text.
+      problem: Why it is not a row, such as "has 4 values, the header 3".
     """
 
     line: int | None
@@ -47,13 +51,13 @@ class Batch:
     """Consecutive rows of one file.
 
     Attributes:
-      rows: The wanted columns, in types of the file's choice; from CSV all text. Null where a value is one of the
-        table's words for missing.
-      malformed: Rows that stood among or before them and are no rows: a wrong number of fields, broken JSON.
-      lines: The line of each row in the file, counted from 1, int64 [n]; None where a format has no lines, or values
-        or blanks make more lines than rows.
-      samples: Some of the malformed, the first `MALFORMED_SAMPLES` of the file.
-      written: The rows as the file has them, words for missing too; None: as `rows`.
+      rows: The columns that were asked for, in the file's types; from CSV all text. Null where a value is one of the
+        table's `missing` words.
+      malformed: The number of malformed lines among or before the rows: a wrong number of values, broken JSON.
+      lines: The line of each row in the file, counted from 1, int64 [n]; None where a format has no lines, or rows and
+        lines differ in number because values span lines or lines are blank.
+      samples: Those of the first `MALFORMED_SAMPLES` malformed lines of the file that are among the rows.
+      written: The rows as the file has them, before `missing` words became null; None: as `rows`.
     """
 
     rows: pa.Table
@@ -69,10 +73,10 @@ def read_batches(path: str, table: Table, columns: Sequence[str]) -> Iterator[Ba
     Args:
       path: One of `table_files`.
       table: Its format, separator, quotes and encoding.
-      columns: The columns to read. JSON lines and TFRecord rows may lack any of them: null.
+      columns: The columns to read. Where a JSON or TFRecord row lacks one, its value is null.
 
     Yields:
-      The rows in their order, in batches.
+      The rows in their order, in batches of at most `BATCH_ROWS`, of CSV of about `CSV_BLOCK_BYTES` bytes.
 
     Raises:
       TableError: If the file cannot be read to its end, a CSV or Parquet file lacks a column, or the rows of a CSV file
@@ -91,43 +95,48 @@ def read_batches(path: str, table: Table, columns: Sequence[str]) -> Iterator[Ba
         return
     floats = float_ids(table, first.rows, lambda columns: (b.rows for b in _read(path, table, columns)))
     for batch in itertools.chain([first], batches):
-        written = _with_constants(batch.rows, folders, columns)
+        written = batch.rows
+        for name in folders.keys() & set(columns):
+            value = pa.scalar(folders[name], pa.string())
+            written = written.append_column(name, pa.repeat(value, len(written)))
+        if written.column_names != list(columns):
+            written = written.select(columns)
         yield replace(batch, rows=as_floats(without_missing(written, table.missing), floats), written=written)
 
 
 def _read(path: str, table: Table, columns: list[str]) -> Iterator[Batch]:
-    """The rows as the file has them. Raises `TableError`."""
+    """Returns the rows as the file has them. Raises `TableError`."""
     kind = table_format(table, path)
-    with open_file(path) as file, readable(path, table):
-        try:
-            yield from _READERS[kind](path, file, table, columns)
-        except (pa.ArrowException, OSError) as error:
-            if "UTF8" in str(error):
-                raise undecodable(path, table, str(error)) from error
-            raise TableError(f"{path}: cannot be read as {kind} ({error})") from error
-
-
-def _with_constants(rows: pa.Table, constants: Mapping[str, str | None], columns: Sequence[str]) -> pa.Table:
-    """The columns in their order; those that the file's folders name are the same in all rows."""
-    for name in constants.keys() & set(columns):
-        value = pa.scalar(constants[name], pa.string())
-        rows = rows.append_column(name, pa.repeat(value, len(rows)))
-    return rows if rows.column_names == list(columns) else rows.select(columns)
+    with open_file(path) as file, table_errors(path, table):
+        if kind == "csv":
+            yield from _read_csv(path, file, table, columns)
+        elif kind == "parquet":
+            for batch in pq.ParquetFile(file).iter_batches(BATCH_ROWS, columns=columns):
+                yield Batch(pa.Table.from_batches([batch]).select(columns), 0)
+        elif kind == "jsonl":
+            yield from _read_json(file, table, columns)
+        else:
+            records = tfrecords(path, file)
+            while chunk := list(itertools.islice(records, BATCH_ROWS)):
+                rows = decode_examples(path, chunk)
+                arrays = [rows[c] if c in rows.column_names else pa.nulls(len(chunk)) for c in columns]
+                yield Batch(pa.table(arrays, names=columns), 0)
 
 
 def _read_csv(path: str, file: BinaryIO, table: Table, columns: list[str]) -> Iterator[Batch]:
+    """Returns the rows. Raises `TableError` where quotes or escapes of another dialect took rows for text."""
     has_escapes = table.escape is not None or table.quote is None or table.multiline
-    mark = b"\n" if has_escapes else f"\\{table.quote}".encode()
-    lines, rows, is_checked = CountedLines(plain_csv(as_utf8(file, table), table), mark), 0, has_escapes
+    escaped_quote = b"\n" if has_escapes else f"\\{table.quote}".encode()
+    lines, rows, is_checked = CountedLines(plain_csv(as_utf8(file, table), table), escaped_quote), 0, has_escapes
     try:
         for batch in _csv_batches(lines, table, columns):
-            if lines.has_digest and not is_checked:
+            if lines.has_pattern and not is_checked:
                 check_escapes(path, table)
                 is_checked = True
             rows += len(batch.rows) + batch.malformed
             yield batch
     except pa.ArrowInvalid:
-        if lines.has_digest and not has_escapes:
+        if lines.has_pattern and not has_escapes:
             check_escapes(path, table)
         check_quotes(path, table)  # such as an open quote at the end of a block
         raise
@@ -159,7 +168,7 @@ def _csv_batches(file: CountedLines, table: Table, columns: list[str]) -> Iterat
     )
     first_line = 2 if table.columns is None else 1
     rows = malformed = 0
-    for batch in itertools.chain(reader, [None]):  # what is malformed at the end comes after the last batch
+    for batch in itertools.chain(reader, [None]):  # malformed lines at the end come after the last batch
         found = pa.table({column: pa.array([], pa.string()) for column in columns}) if batch is None else batch
         is_exact = not table.multiline and not file.has_blank
         lines = _line_numbers(first_line, rows, len(found), numbers) if is_exact else None
@@ -172,7 +181,16 @@ def _csv_batches(file: CountedLines, table: Table, columns: list[str]) -> Iterat
 
 
 def _line_numbers(first_line: int, first: int, size: int, skipped: list[int]) -> np.ndarray:
-    """The lines of rows, of which `first` stood before them, among skipped lines."""
+    """Returns the lines of rows among skipped lines: int64 [size].
+
+    With `first_line` 2, the lines of the rows 0, 1, 2 among the skipped lines 3 and 4 are 2, 5, 6.
+
+    Args:
+      first_line: The line of the file's first row.
+      first: The index in the file of the first of these rows.
+      size: The number of rows.
+      skipped: The lines of the file, so far, that are not rows.
+    """
     positions = np.arange(first, first + size)
     rows_before = np.asarray(skipped, np.int64) - first_line - np.arange(len(skipped))
     return positions + first_line + np.searchsorted(rows_before, positions, side="right")
@@ -185,12 +203,7 @@ def _malformed_csv(row: csv.InvalidRow, is_exact: bool, table: Table) -> Malform
     return Malformed(row.number if is_exact else None, text, problem)
 
 
-def _read_parquet(path: str, file: BinaryIO, table: Table, columns: list[str]) -> Iterator[Batch]:
-    for batch in pq.ParquetFile(file).iter_batches(BATCH_ROWS, columns=columns):
-        yield Batch(pa.Table.from_batches([batch]).select(columns), 0)
-
-
-def _read_json(path: str, file: BinaryIO, table: Table, columns: list[str]) -> Iterator[Batch]:
+def _read_json(file: BinaryIO, table: Table, columns: list[str]) -> Iterator[Batch]:
     values, left = json_values(file, table), MALFORMED_SAMPLES
     while True:
         rows: list[dict[str, Any]] = []
@@ -201,27 +214,9 @@ def _read_json(path: str, file: BinaryIO, table: Table, columns: list[str]) -> I
                 rows.append(value)
                 lines.append(line)
             else:
-                bad.append(Malformed(line, text.strip(), "is no JSON object"))
+                bad.append(Malformed(line, text.strip(), "is not a JSON object"))
         if not rows and not bad:
             return
         arrays = [as_array([row.get(column) for row in rows]) for column in columns]
         yield Batch(pa.table(arrays, names=columns), len(bad), np.array(lines, np.int64), tuple(bad[:left]))
         left -= len(bad[:left])
-
-
-def _read_tfrecord(path: str, file: BinaryIO, table: Table, columns: list[str]) -> Iterator[Batch]:
-    from pipeline.ingest import tfrecords  # needs TensorFlow, which the other formats do without
-
-    records = tfrecords.records(path, file)
-    while chunk := list(itertools.islice(records, BATCH_ROWS)):
-        rows = tfrecords.decode(path, chunk)
-        arrays = [rows[c] if c in rows.column_names else pa.nulls(len(chunk)) for c in columns]
-        yield Batch(pa.table(arrays, names=columns), 0)
-
-
-_READERS: Final[dict[str, Callable[[str, BinaryIO, Table, list[str]], Iterator[Batch]]]] = {
-    "csv": _read_csv,
-    "parquet": _read_parquet,
-    "jsonl": _read_json,
-    "tfrecord": _read_tfrecord,
-}

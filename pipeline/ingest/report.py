@@ -1,87 +1,142 @@
-"""The report of ingest, `ingest.json`: whether the data can be used, and its lines for a log and a terminal."""
+"""The report of ingest, `ingest.json`, and its text for a log, a terminal and a page."""
 
-from collections.abc import Iterator, Mapping
+import json
+import posixpath
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
 from config import Config, feature_names
-from pipeline.ingest.findings import ERRORS
-from pipeline.ingest.verdicts import bad_rows, meeting, no_overlap, no_positive, no_rows, sample_lines
+from pipeline.ingest.findings import VALUES, Findings
 
 FILE: Final = "ingest.json"
 """In the folder of the Examples artifact."""
+TABLES: Final = ("interactions", "items", "users")
 _LOSSES: Final = ("dropped", "unparsable", "clipped")
 
-
-class IngestError(Exception):
-    """The data cannot be used. The message says what was found and what to change."""
+Report = Mapping[str, Any]
 
 
-def check(report: Mapping[str, Any], config: Config) -> None:
-    """Raises `IngestError` where a reader failed, too many rows were bad, nothing meets or holds, or a split is empty.
+def as_report(findings: Findings, files: Mapping[str, Sequence[str]]) -> dict[str, Any]:
+    """Returns the findings as nested JSON objects.
 
     Args:
-      report: As `findings.as_report` made it.
-      config: The configuration.
+      findings: Of all tables.
+      files: The files of each table, in their order.
+
+    Returns:
+      The counts by their paths; `samples`, a list of objects; `spans` and `labels`, pairs; `values`; `overlap` with the
+      examples. For example, the count of ("items", "dropped", "duplicate") is report["items"]["dropped"]["duplicate"].
     """
-    if errors := report.get(ERRORS):
-        raise IngestError("\n".join(errors))
-    for problem in (no_rows, bad_rows, no_positive, no_overlap, _empty_splits):
-        if found := list(problem(report, config)):
-            raise IngestError("\n".join(found))
+    report: dict[str, Any] = {}
+
+    def put(path: Sequence[str], value: Any) -> None:
+        section = report
+        for part in path[:-1]:
+            section = section.setdefault(part, {})
+        section[path[-1]] = value
+
+    for path, number in findings.counts.items():
+        put(path, number)
+    for path, number in findings.expressions.items():
+        put(("expressions", *path), number)
+    for path, text in findings.examples.items():
+        put(path, text)
+    for (table, column), span in findings.spans.items():
+        put(("labels", column) if table == "label" else ("spans", table, column), list(span))
+    for (key, column), values in findings.values.items():
+        common = sorted(values.items(), key=lambda entry: (-entry[1], entry[0]))[:VALUES]
+        put(("values", key, column), dict(common))
+    samples = [
+        {
+            "table": table,
+            "reason": reason,
+            "file": files[table][sample.file],
+            **({"row": sample.row + 1} if sample.line is None else {"line": sample.line}),
+            "column": sample.column,
+            "value": sample.value,
+            "expected": sample.expected,
+        }
+        for (table, reason), samples in sorted(findings.samples.items())
+        for sample in samples
+    ]
+    return report | ({"samples": samples} if samples else {})
 
 
-def lines(report: Mapping[str, Any]) -> Iterator[str]:
-    """The report for a log, one line for each table and split."""
+def as_json(report: Report) -> str:
+    """Returns the report as text, keys sorted."""
+    return json.dumps(report, indent=2, sort_keys=True) + "\n"
+
+
+def lines(report: Report) -> Iterator[str]:
+    """Returns the report for a log, one line for each table and split."""
     for section in ("interactions", "users", "items"):
         if section in report:
-            yield f"{section}: {_line(report[section])}"
+            yield f"{section}: {counts_line(report[section])}"
     for split, counts in report.get("splits", {}).items():
-        yield f"split {split}: {_line(counts)}"
+        yield f"split {split}: {counts_line(counts)}"
 
 
-def summary(report: Mapping[str, Any]) -> str:
-    """The report in one line: rows and why some are left out, windows, items, and how far the tables meet."""
+def counts_line(counts: Report) -> str:
+    """Returns nested counts in one line: `rows: 9, dropped duplicate: 2`."""
+
+    def leaves(counts: Report, prefix: str) -> Iterator[str]:
+        for name, value in counts.items():
+            if isinstance(value, Mapping):
+                yield from leaves(value, f"{prefix}{name} ")
+            else:
+                yield f"{prefix}{name}: {value}"
+
+    return ", ".join(leaves(counts, ""))
+
+
+def summary(report: Report) -> str:
+    """Returns the report in one line: rows and why some are left out, windows, items, and the overlap of the tables."""
     splits = report["splits"]
     windows = ", ".join(
         f"{split} {splits[split]['examples']:,}" for split in feature_names.WINDOW_SPLITS if split in splits
     )
-    parts = [_rows("rows", report["interactions"], report["interactions"]["kept"]), f"windows: {windows}"]
-    parts.append(_rows("items", report.get("items", {}), splits[feature_names.ITEMS_SPLIT]["examples"]))
+    parts = [_kept("rows", report["interactions"], report["interactions"]["kept"]), f"windows: {windows}"]
+    parts.append(_kept("items", report.get("items", {}), splits[feature_names.ITEMS_SPLIT]["examples"]))
     if report.get("users", {}).keys() & _LOSSES:
-        parts.append(_rows("users", report["users"], report["users"].get("kept", 0)))
-    return "; ".join(part for part in (*parts, meeting(report)) if part)
+        parts.append(_kept("users", report["users"], report["users"].get("kept", 0)))
+    return "; ".join(part for part in (*parts, overlap_line(report)) if part)
 
 
-def _rows(noun: str, counts: Mapping[str, Any], kept: int) -> str:
-    """`310 of 315 rows (dropped: duplicate 3, missing user_id 2; clipped: rating 7)`."""
-    reasons = "; ".join(
+def _kept(noun: str, counts: Report, kept: int) -> str:
+    """Returns `310 of 315 rows (dropped: duplicate 3, missing user_id 2; clipped: rating 7)`."""
+    losses = "; ".join(
         f"{what}: {', '.join(f'{reason} {number:,}' for reason, number in counts[what].items())}"
         for what in _LOSSES
         if counts.get(what)
     )
     total = f" of {counts['rows']:,}" if counts.get("dropped") or noun == "rows" else ""
-    return f"{kept:,}{total} {noun}" + (f" ({reasons})" if reasons else "")
+    return f"{kept:,}{total} {noun}" + (f" ({losses})" if losses else "")
 
 
-def _empty_splits(report: Mapping[str, Any], config: Config) -> Iterator[str]:
-    found, splits = report.get("interactions", {}), report.get("splits", {})
-    for split in (*feature_names.WINDOW_SPLITS, feature_names.ITEMS_SPLIT):
-        if not splits.get(split, {}).get("examples"):
-            message = (
-                f"the split `{split}` is empty with `split.method` {config.split.method}; {found.get('kept', 0)} of "
-                f"{found.get('rows', 0)} rows were kept ({_line(found)}). Use more data, another method or other shares"
-            )
-            yield "\n".join([message, *sample_lines(report, config, "interactions")])
-            return
+def overlap_line(report: Report) -> str:
+    """Returns `of the log in its tables: 28 of 30 items, 40 of 40 users`; empty where there are no other tables."""
+    met = [f"{found['met']:,} of {found['of']:,} {name}" for name, found in report.get("overlap", {}).items()]
+    return f"of the log in its tables: {', '.join(met)}" if met else ""
 
 
-def _line(counts: Mapping[str, Any]) -> str:
-    return ", ".join(f"{name}: {number}" for name, number in _leaves(counts))
+def reasons(counts: Report) -> str:
+    """Returns why rows of a table are bad: `unparsable t: 5, missing user_id: 2`."""
+    found = [
+        *counts.get("dropped", {}).items(),
+        *((f"unparsable {column}", number) for column, number in counts.get("unparsable", {}).items()),
+    ]
+    return ", ".join(f"{reason}: {number}" for reason, number in found)
 
 
-def _leaves(counts: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
-    for name, value in counts.items():
-        if isinstance(value, Mapping):
-            yield from _leaves(value, f"{prefix}{name} ")
-        else:
-            yield f"{prefix}{name}", value
+def describe(sample: Report) -> str:
+    """Returns `log.csv, line 2: t is 'soon', expected a number`, or of a malformed row `log.csv, line 2 has 4 ...`."""
+    position = f"line {sample['line']}" if "line" in sample else f"row {sample['row']}"
+    where = f"{posixpath.basename(sample['file'])}, {position}"
+    if not sample["column"]:
+        return f"{where} {sample['expected']}: {sample['value']!r}"
+    return f"{where}: {sample['column']} is {sample['value']!r}, expected {sample['expected']}"
+
+
+def file_name(config: Config, table: str) -> str:
+    """Returns the last part of a table's path."""
+    return posixpath.basename(getattr(config.data, table).path.rstrip("/"))

@@ -1,6 +1,6 @@
 """Which events train, evaluate and test: pure functions of sorted events.
 
-Everywhere events are sorted by (user, time, ordinal); the ordinal is the position of the row in the whole table.
+Events are sorted by (user, time, ordinal); the ordinal is the index of the row in the whole table.
 """
 
 from dataclasses import dataclass
@@ -15,12 +15,14 @@ TRAIN: Final = 0
 EVAL: Final = 1
 TEST: Final = 2
 UNUSED: Final = 3
-"""Of no split: later than what a fold of a cross-validation sees."""
+"""In no split: later than the end of a fold of a cross-validation, or an event of a cold item."""
 
 
 @dataclass(frozen=True)
 class Events:
-    """What splitting and windowing look at, for a set of whole users.
+    """The events of a set of whole users, as splits and windows need them.
+
+    Three events of "a" and two of "b" have `first` [0, 3, 5] and `user` [0, 0, 0, 1, 1].
 
     Attributes:
       users: Ids, object [U].
@@ -47,36 +49,43 @@ class Events:
 
 @dataclass(frozen=True)
 class SplitTimes:
-    """The first eval row, the first test row and the first row that a fold does not see, by (time, ordinal), exact to
-    the row; one past the end where none."""
+    """The (time, ordinal) at which the splits of a `global_time` split begin, exact to the row.
+
+    Attributes:
+      eval_start: Of the first eval row; past the last row where there is none.
+      test_start: Of the first test row.
+      end: Of the first row after a fold; None: every row is in a split.
+    """
 
     eval_start: tuple[int, int]
     test_start: tuple[int, int]
     end: tuple[int, int] | None = None
-    """None: every row is of a split."""
 
 
-def cut_ranks(rows: int, split: SplitConfig) -> tuple[int, int]:
-    """The ranks of the first eval row and the first test row among `rows` rows in their order."""
+def split_ranks(rows: int, split: SplitConfig) -> tuple[int, int]:
+    """Returns the ranks of the first eval row and the first test row among `rows` rows in their order."""
     # Rounded to a millionth first: shares add up inexactly, and a row must not change its split for that.
     eval_start = int(round(rows * (1 - split.eval_share - split.tested), 6))
     return eval_start, int(round(rows * (1 - split.tested), 6))
 
 
 def time_ranks(rows: int, split: SplitConfig) -> tuple[int, ...]:
-    """The ranks of the split_times of a `global_time` split: two, and with a fold the end of what it sees."""
+    """Returns the ranks of the split times of a `global_time` split: two, and with a fold the rank of its end."""
     if split.fold is None:
-        return cut_ranks(rows, split)
+        return split_ranks(rows, split)
     end = rows * (split.fold.number + 1) // (split.fold.of + 1)
-    return (*cut_ranks(end, split), end)
+    return (*split_ranks(end, split), end)
 
 
 def leave_last_out(events: Events, unused: int = 0) -> np.ndarray:
-    """Each user's last event tests, the one before evaluates, the rest train: int8 [n].
+    """Returns splits in which each user's last event tests, the one before evaluates and the rest train: int8 [n].
 
     A user with two events has one to train and one to test, a user with one only trains: a test without any history
-    would tell nothing about the user, and eval is the split to do without. `unused` events at each user's end are as
-    if they had not happened.
+    would not measure the model of the user, and eval is the split to do without.
+
+    Args:
+      events: The events, [n].
+      unused: The number of events at each user's end that are in no split.
     """
     counts = np.maximum(events.counts - unused, 0)
     part = np.full(len(events.time), TRAIN, np.int8)
@@ -88,27 +97,30 @@ def leave_last_out(events: Events, unused: int = 0) -> np.ndarray:
 
 
 def global_time(events: Events, split_times: SplitTimes) -> np.ndarray:
-    """Events before the first cut train, before the second evaluate, the rest up to the end test: int8 [n]."""
-    parts = [_at_or_after(events, cut) for cut in (split_times.eval_start, split_times.test_start)]
-    part = (parts[0].astype(np.int8) + parts[1]).astype(np.int8)
+    """Returns splits by time: before `eval_start` train, then eval, then test up to the end: int8 [n]."""
+
+    def is_since(start: tuple[int, int]) -> np.ndarray:
+        time, ordinal = start
+        return (events.time > time) | ((events.time == time) & (events.ordinal >= ordinal))
+
+    part = (is_since(split_times.eval_start).astype(np.int8) + is_since(split_times.test_start)).astype(np.int8)
     if split_times.end is not None:
-        part[_at_or_after(events, split_times.end)] = UNUSED
+        part[is_since(split_times.end)] = UNUSED
     return part
 
 
 def user_hash(events: Events, split: SplitConfig) -> np.ndarray:
-    """All events of a user go where the hash of the user's id and the seed says: int8 [n]."""
+    """Returns splits by the hash of the user's id and the seed, one for all events of a user: int8 [n]."""
     return np.repeat(_by_share(_uniform(hash_text(events.users), split.seed), split), events.counts)
 
 
 def permutation_parts(rows: int, split: SplitConfig) -> np.ndarray:
-    """The split of every row of a table by `numpy.random.RandomState(seed).permutation`: int8 [rows].
+    """Returns the split of every row of a table by `numpy.random.RandomState(seed).permutation`: int8 [rows].
 
-    The permutation's first rows train, its last `test_share` test, so the test rows do not depend on `eval_share`.
-    Rows that cleaning drops have their position in it too. Folds turn the permutation so that each part of it is once the
-    last.
+    The permutation's first rows train and its last `test_share` test, so the test rows do not depend on `eval_share`.
+    Rows that cleaning drops are in it too. Folds rotate the permutation so that each part of it is the last once.
     """
-    eval_start, test_start = cut_ranks(rows, split)
+    eval_start, test_start = split_ranks(rows, split)
     order = np.random.RandomState(split.seed).permutation(rows)
     if split.fold is not None:
         start, stop = (rows * number // split.fold.of for number in (split.fold.number - 1, split.fold.number))
@@ -121,37 +133,39 @@ def permutation_parts(rows: int, split: SplitConfig) -> np.ndarray:
 
 
 def hashed_parts(events: Events, split: SplitConfig) -> np.ndarray:
-    """For tables too large for a permutation: each row by the hash of its ordinal and the seed, int8 [n]."""
+    """Returns splits by the hash of the ordinal and the seed, for tables too large for a permutation: int8 [n]."""
     return _by_share(_uniform(events.ordinal.astype(np.uint64), split.seed), split)
 
 
 def is_held_out(items: np.ndarray, cold: ColdItems) -> np.ndarray:
-    """Whether each of n items is one of the share that training does not see: bool [n]; items are texts."""
+    """Returns which items are among the share that training does not see: bool [n]; items are texts."""
     return _uniform(hash_text(items), cold.seed) < cold.share
 
 
 def hash_text(texts: np.ndarray) -> np.ndarray:
-    """A 64-bit hash of each text, the same in every process: uint64 [n]."""
+    """Returns a 64-bit hash of each text, the same in every process: uint64 [n]."""
     return pd.util.hash_array(np.asarray(texts, object), categorize=False)
 
 
-def _at_or_after(events: Events, cut: tuple[int, int]) -> np.ndarray:
-    time, ordinal = cut
-    return (events.time > time) | ((events.time == time) & (events.ordinal >= ordinal))
+def mix_bits(keys: np.ndarray, seed: int) -> np.ndarray:
+    """Returns pseudo-random 64-bit numbers, distinct for distinct keys: uint64 [n].
 
-
-def _uniform(keys: np.ndarray, seed: int) -> np.ndarray:
-    """Numbers in [0, 1) from 64-bit keys and a seed, by the finaliser of SplitMix64 (Steele et al., 2014)."""
+    This is the finaliser of SplitMix64 (Steele et al., "Fast Splittable Pseudorandom Number Generators", 2014).
+    """
     mixed = keys + np.uint64((seed * 0x9E3779B97F4A7C15 + 0x9E3779B97F4A7C15) % 2**64)
     for shift, factor in ((30, 0xBF58476D1CE4E5B9), (27, 0x94D049BB133111EB)):
         mixed = (mixed ^ (mixed >> np.uint64(shift))) * np.uint64(factor)
-    mixed ^= mixed >> np.uint64(31)
-    return (mixed >> np.uint64(11)) / 2.0**53
+    return mixed ^ (mixed >> np.uint64(31))
+
+
+def _uniform(keys: np.ndarray, seed: int) -> np.ndarray:
+    """Returns pseudo-random numbers in [0, 1) from 64-bit keys: float64 [n]."""
+    return (mix_bits(keys, seed) >> np.uint64(11)) / 2.0**53
 
 
 def _by_share(uniform: np.ndarray, split: SplitConfig) -> np.ndarray:
     if split.fold is not None:
-        # Turned by whole parts: a number is in the last one in exactly one fold.
+        # Rotated by whole parts: a number is in the last one in exactly one fold.
         part = np.floor(uniform * split.fold.of)
         uniform = (part - split.fold.number) % split.fold.of / split.fold.of + (uniform - part / split.fold.of)
     is_eval = uniform >= 1 - split.eval_share - split.tested

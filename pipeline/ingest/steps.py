@@ -1,4 +1,4 @@
-"""The DoFns of ingest: each unpacks a bucket, calls a pure function on whole columns and packs its result."""
+"""The steps of the Beam graph: each unpacks a bucket, calls a pure function on whole columns and packs its result."""
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -15,169 +15,140 @@ from apache_beam.pvalue import TaggedOutput
 from config import feature_names
 from config.data import Table
 from pipeline.ingest.assembly import EVENTS, PART, Assembly, Rows
-from pipeline.ingest.beam_counters import count_in_beam
-from pipeline.ingest.buckets import from_bytes, partition, to_bytes
-from pipeline.ingest.cleaned import Clean, cleaned
+from pipeline.ingest.cleaning import ID, Clean, clean_batch, distinct
 from pipeline.ingest.columns import Column, Plan
-from pipeline.ingest.entities import ID, distinct
 from pipeline.ingest.events import ITEM, TIME
 from pipeline.ingest.examples import encode_items
-from pipeline.ingest.findings import ERRORS, Counts, Findings, as_json, as_report
-from pipeline.ingest.overlap import add_overlap
+from pipeline.ingest.findings import ERRORS, Counts, Findings
 from pipeline.ingest.reading import read_batches
-from pipeline.ingest.sorting import ORDINAL, sort_events
+from pipeline.ingest.report import as_json, as_report
+from pipeline.ingest.shuffle import ORDINAL, from_bytes, partition, sort_events, to_bytes
 from pipeline.ingest.splits import SplitTimes
 from pipeline.ingest.tables import TableError
 
 Group = tuple[int, Iterable[bytes]]
+"""A bucket's number, and its rows in parts."""
+JoinedGroup = tuple[int, Mapping[str, Iterable[bytes]]]
+"""A bucket's number, and its rows in parts by table."""
 
 COUNTS: Final = "counts"
 ROWS: Final = "file_rows"
 ITEMS: Final = "log_items"
+NAMESPACE: Final = "pipeline.ingest"
+"""Of Beam's counters."""
 
 
-class ReadTable(beam.DoFn):
-    """From (index of the file, path) to buckets of clean rows, (bucket, bytes).
+def tagged_counts(findings: Findings | Counts) -> TaggedOutput:
+    """Returns findings under the tag `counts`, and adds them to Beam's counters, which its runners show.
 
-    Tagged: `counts`, and `file_rows`: (index of the file, number of its rows). A file that cannot be read is an entry
-    in the counts, so that the run ends with one clear error instead of a worker's retries and traces.
+    Counters are named `interactions.dropped.duplicate` and the like. To be called in a DoFn.
     """
-
-    def __init__(self, table: Table, columns: Sequence[str], key: str, clean: Clean, buckets: int) -> None:
-        self._table, self._columns, self._key = table, columns, key
-        self._clean, self._buckets = clean, buckets
-
-    def process(self, element: tuple[int, str]) -> Iterator[Any]:
-        """Reads one file."""
-        file, path = element
-        rows = 0
-        try:
-            for batch in read_batches(path, self._table, self._columns):
-                table, findings = cleaned(self._clean, path, batch, file, rows)
-                rows += len(batch.rows)
-                yield from partition(table, self._key, self._buckets)
-                yield _counted(findings)
-        except TableError as error:
-            yield TaggedOutput(COUNTS, Counter({(ERRORS, str(error)): 1}))
-        yield TaggedOutput(ROWS, (file, rows))
+    counts = findings if isinstance(findings, Counter) else findings.counts
+    for path, number in counts.items():
+        if path[0] != ERRORS:
+            beam.metrics.Metrics.counter(NAMESPACE, ".".join(path)).inc(number)
+    return TaggedOutput(COUNTS, findings)
 
 
-class SortBucket(beam.DoFn):
-    """From a group of clean events to one bucket of sorted ones, see `sort_events`. Tagged: `counts`."""
+def read_table(
+    element: tuple[int, str], table: Table, columns: Sequence[str], key: str, clean: Clean, buckets: int
+) -> Iterator[Any]:
+    """Reads a file, (index, path), into buckets of clean rows, (bucket, bytes).
 
-    def __init__(self, drop_duplicates: bool, tie_seed: int | None, telling: Sequence[str]) -> None:
-        self._drop_duplicates = drop_duplicates
-        self._tie_seed = tie_seed
-        self._telling = telling
-
-    def process(self, group: Group, rows: Rows) -> Iterator[Any]:
-        """Sorts one bucket."""
-        bucket, parts = group
-        events = from_bytes(parts)
-        table, counts = sort_events(events, rows.offsets, self._drop_duplicates, self._tie_seed, self._telling)
-        yield _counted(counts)
-        yield bucket, to_bytes(table)
-
-
-class Assemble(beam.DoFn):
-    """From a joined group of events and users to examples, tagged by their split.
-
-    Tagged besides: `counts`, and `log_items`: buckets of the distinct pairs of item and split.
+    Tagged outputs: `counts`, and `file_rows`, (index of the file, number of its rows). A file that cannot be read is an
+    entry in the counts, so that the run ends with one clear error instead of a worker's retries and tracebacks.
     """
-
-    def __init__(self, plan: Plan, buckets: int) -> None:
-        self._plan, self._buckets = plan, buckets
-
-    def process(
-        self, group: tuple[int, Mapping[str, Iterable[bytes]]], rows: Rows, split_times: SplitTimes | None
-    ) -> Iterator[Any]:
-        """Makes the windows of one bucket."""
-        _, tables = group
-        events, users = list(tables["events"]), list(tables["users"])
-        if not events:
-            return
-        assembly = Assembly(self._plan, from_bytes(events), from_bytes(users) if users else None, rows, split_times)
-        for split, example in assembly.examples():
-            yield TaggedOutput(split, example)
-        for bucket in partition(assembly.items(), ITEM, self._buckets):
-            yield TaggedOutput(ITEMS, bucket)
-        yield _counted(assembly.findings)
+    file, path = element
+    rows = 0
+    try:
+        for batch in read_batches(path, table, columns):
+            cleaned, findings = clean_batch(clean, path, batch, file, rows)
+            rows += len(batch.rows)
+            yield from partition(cleaned, key, buckets)
+            yield tagged_counts(findings)
+    except TableError as error:
+        yield TaggedOutput(COUNTS, Counter({(ERRORS, str(error)): 1}))
+    yield TaggedOutput(ROWS, (file, rows))
 
 
-class CountItems(beam.DoFn):
-    """From a group of pairs of item and split to the numbers of distinct items by split. Tagged: `counts`.
+def sort_bucket(
+    group: Group, rows: Rows, drop_duplicates: bool, tie_seed: int | None, duplicate_columns: Sequence[str]
+) -> Iterator[Any]:
+    """Sorts a group of clean events into one bucket, see `sort_events`. Tagged output: `counts`."""
+    bucket, parts = group
+    table, counts = sort_events(from_bytes(parts), rows.offsets, drop_duplicates, tie_seed, duplicate_columns)
+    yield tagged_counts(counts)
+    yield bucket, to_bytes(table)
 
-    Args:
-      is_catalogue: Whether to output an example for every item too.
+
+def assemble(
+    group: JoinedGroup, rows: Rows, split_times: SplitTimes | None, plan: Plan, buckets: int
+) -> Iterator[TaggedOutput]:
+    """Makes the examples of a joined group, `events` and `users`, tagged by their split.
+
+    Other tagged outputs: `counts`, and `log_items`, buckets of the distinct pairs of item and split.
     """
-
-    def __init__(self, is_catalogue: bool) -> None:
-        self._is_catalogue = is_catalogue
-
-    def process(self, group: Group) -> Iterator[Any]:
-        """Counts one bucket."""
-        pairs = from_bytes(group[1]).group_by([ITEM, PART]).aggregate([])
-        numbers = np.bincount(pairs[PART].to_numpy(), minlength=len(feature_names.WINDOW_SPLITS)).tolist()
-        names = (("splits", split, "items") for split in feature_names.WINDOW_SPLITS)
-        counts: Counts = Counter(dict(zip(names, numbers, strict=True)))
-        if self._is_catalogue:
-            items = pa.table({ID: np.unique(pairs[ITEM].to_numpy())})
-            counts["splits", feature_names.ITEMS_SPLIT, "examples"] = len(items)
-            yield from encode_items(items, ())
-        yield _counted(counts)
+    events, users = list(group[1]["events"]), list(group[1]["users"])
+    if not events:
+        return
+    assembly = Assembly(plan, from_bytes(events), from_bytes(users) if users else None, rows, split_times)
+    for split, example in assembly.examples():
+        yield TaggedOutput(split, example)
+    for bucket in partition(assembly.items(), ITEM, buckets):
+        yield TaggedOutput(ITEMS, bucket)
+    yield tagged_counts(assembly.findings)
 
 
-class EncodeItems(beam.DoFn):
-    """From rows of the items table and pairs of item and split to catalogue examples. Tagged: `counts`.
+def count_items(group: Group, is_catalogue: bool) -> Iterator[Any]:
+    """Counts the distinct items of each split in a group of pairs of item and split. Tagged output: `counts`.
 
-    Args:
-      columns: The features.
-      drop_unseen: Whether to leave out the items that are in no pair.
+    Where `is_catalogue` holds, the main output has a catalogue example for every item.
     """
-
-    def __init__(self, columns: Sequence[Column], drop_unseen: bool) -> None:
-        self._columns = columns
-        self._drop_unseen = drop_unseen
-
-    def process(self, group: tuple[int, Mapping[str, Iterable[bytes]]]) -> Iterator[Any]:
-        """Encodes one bucket: `items` and `log`."""
-        rows, log = list(group[1]["items"]), list(group[1]["log"])
-        yield _counted(_items_met(rows, log))
-        if not rows:
-            return
-        items, counts = distinct(from_bytes(rows), "items")
-        if self._drop_unseen:
-            size = len(items)
-            items = items.filter(pc.is_in(items[ID], from_bytes(log)[ITEM])) if log else items.slice(0, 0)
-            counts["items", "dropped", "unseen"] = size - len(items)
-            counts["items", "kept"] -= size - len(items)
+    pairs = from_bytes(group[1]).group_by([ITEM, PART]).aggregate([])
+    numbers = np.bincount(pairs[PART].to_numpy(), minlength=len(feature_names.WINDOW_SPLITS)).tolist()
+    names = (("splits", split, "items") for split in feature_names.WINDOW_SPLITS)
+    counts: Counts = Counter(dict(zip(names, numbers, strict=True)))
+    if is_catalogue:
+        items = pa.table({ID: np.unique(pairs[ITEM].to_numpy())})
         counts["splits", feature_names.ITEMS_SPLIT, "examples"] = len(items)
-        yield from encode_items(items, self._columns)
-        yield _counted(counts)
+        yield from encode_items(items, ())
+    yield tagged_counts(counts)
+
+
+def encode_catalogue(group: JoinedGroup, columns: Sequence[Column], drop_unseen: bool) -> Iterator[Any]:
+    """Encodes a joined group, `items` and `log`, the pairs of item and split, as catalogue examples.
+
+    Where `drop_unseen` holds, items that are not in the log are left out. Tagged output: `counts`.
+    """
+    rows, log = list(group[1]["items"]), list(group[1]["log"])
+    known = from_bytes(rows)[ID].combine_chunks() if rows else pa.array([], pa.string())
+    ids, events = pa.array([], pa.string()), np.array([], np.int64)
+    if log:
+        pairs = from_bytes(log).group_by(ITEM).aggregate([(EVENTS, "sum")])
+        ids, events = pairs[ITEM].combine_chunks(), pairs[f"{EVENTS}_sum"].to_numpy()
+    overlap = Findings()
+    overlap.add_overlap("items", ids, events, known)
+    yield tagged_counts(overlap)
+    if not rows:
+        return
+    items, counts = distinct(from_bytes(rows), "items")
+    if drop_unseen:
+        size = len(items)
+        items = items.filter(pc.is_in(items[ID], ids))
+        counts["items", "dropped", "unseen"] = size - len(items)
+        counts["items", "kept"] -= size - len(items)
+    counts["splits", feature_names.ITEMS_SPLIT, "examples"] = len(items)
+    yield from encode_items(items, columns)
+    yield tagged_counts(counts)
 
 
 def time_keys(bucket: tuple[int, bytes]) -> np.ndarray:
-    """What events are ordered by: int64 [2, n], time and ordinal."""
+    """Returns the times and ordinals of a bucket's events: int64 [2, n]."""
     table = from_bytes([bucket[1]])
     return np.stack([table[TIME].to_numpy(), table[ORDINAL].to_numpy()])
 
 
-def _items_met(rows: Sequence[bytes], log: Sequence[bytes]) -> Findings:
-    """The overlap of a bucket's log and items table."""
-    findings, known = Findings(), from_bytes(rows)[ID].combine_chunks() if rows else pa.array([], pa.string())
-    pairs = from_bytes(log).group_by(ITEM).aggregate([(EVENTS, "sum")]) if log else None
-    ids = pairs[ITEM].combine_chunks() if pairs else pa.array([], pa.string())
-    events = pairs[f"{EVENTS}_sum"].to_numpy() if pairs else np.array([], np.int64)
-    add_overlap(findings, "items", ids, events, known)
-    return findings
-
-
 def write_report(findings: Findings, path: str, files: Mapping[str, Sequence[str]]) -> None:
-    """Writes what was found as JSON."""
+    """Writes the report as JSON."""
     with FileSystems.create(path, compression_type=CompressionTypes.UNCOMPRESSED) as file:
         file.write(as_json(as_report(findings, files)).encode())
-
-
-def _counted(findings: Findings | Counts) -> TaggedOutput:
-    count_in_beam(findings if isinstance(findings, Counter) else findings.counts)
-    return TaggedOutput(COUNTS, findings)

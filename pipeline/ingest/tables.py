@@ -1,4 +1,4 @@
-"""Where a table's files are and what format they have; the position that knows paths, globs, folders and spans."""
+"""Where a table's files are, and in what format: paths, globs, folders and spans."""
 
 import glob
 import gzip
@@ -21,7 +21,7 @@ EXTENSIONS: Final[dict[str, TableFormat]] = {
     ".tfrecord": "tfrecord",
 }
 PLACEHOLDER: Final = re.compile(r"\{(SPAN|VERSION|YYYY|MM|DD)(?::(\d+))?\}")
-"""TFX's: a number in a path, `{SPAN:3}` with a fixed width. `{YYYY}{MM}{DD}` is a span by date."""
+"""As TFX defines them: a number in a path, `{SPAN:3}` with a fixed width. `{YYYY}{MM}{DD}` is a span by date."""
 _SPAN_PARTS: Final = ("YYYY", "MM", "DD", "SPAN", "VERSION")
 _DATE_WIDTHS: Final = {"YYYY": "4", "MM": "2", "DD": "2"}
 _GLOB: Final = re.compile(r"[*?[]")
@@ -41,15 +41,6 @@ _REMEDIES: Final = {
     ".feather": "write it as Parquet",
     ".arrow": "write it as Parquet",
 }
-_MARKS: Final = {
-    b"\x1f\x8b": "compressed with gzip: its name should end in .gz",
-    b"PAR1": "Parquet: set `format: parquet`",
-    b"PK\x03\x04": "a ZIP archive or a spreadsheet: unpack it, or save the sheet as CSV",
-    b"BZh": "compressed with bzip2: unpack it, or compress it with gzip",
-    b"\xfd7zXZ": "compressed with xz: unpack it, or compress it with gzip",
-    b"\x28\xb5\x2f\xfd": "compressed with Zstandard: unpack it, or compress it with gzip",
-}
-"""What the first bytes of a file say."""
 _TEXT_REMEDY: Final = "for text of one row a line `format: csv` with its `separator`"
 
 
@@ -57,16 +48,15 @@ class TableError(ValueError):
     """A table cannot be read. The message names the file, what was found and what is allowed."""
 
 
-def table_pattern(folder: str, table: Table) -> str:
-    """The table's path inside the data folder: a file or a glob, `{SPAN}` and `{VERSION}` not yet filled in."""
-    return posixpath.join(folder, table.path)
-
-
 def table_format(table: Table, path: str | None = None) -> TableFormat:
-    """The configured format, or the one that an extension names: the table's path's, or else its file's, at `path`.
+    """Returns the configured format, or the one that an extension names: of the table's path, or else of its file.
+
+    Args:
+      table: The table.
+      path: One of its files.
 
     Raises:
-      TableError: If none names one.
+      TableError: If no extension names a format.
     """
     if table.format:
         return table.format
@@ -87,7 +77,7 @@ def _extension(path: str) -> str:
 
 
 def table_files(folder: str, table: Table) -> list[str]:
-    """The table's files in the order in which their rows count, that is by name; of the newest span and version.
+    """Returns the table's files, of the newest span and version, in the order of their rows, that is by name.
 
     Args:
       folder: `data.folder`, local or a URI of a file system that Beam knows.
@@ -99,7 +89,7 @@ def table_files(folder: str, table: Table) -> list[str]:
     Raises:
       TableError: If no file matches.
     """
-    folder, pattern = "" if posixpath.isabs(table.path) else folder, table_pattern(folder, table)
+    folder, pattern = "" if posixpath.isabs(table.path) else folder, posixpath.join(folder, table.path)
     if PLACEHOLDER.search(table.path):
         paths = _newest(folder, table.path, _match(folder, PLACEHOLDER.sub("*", table.path)))
     elif _exists(pattern):
@@ -113,7 +103,7 @@ def table_files(folder: str, table: Table) -> list[str]:
 
 
 def partitions(path: str) -> dict[str, str | None]:
-    """The columns that a file's folders name, as Hive and Spark write them: `date=2024-05-01`."""
+    """Returns the columns that a file's folders name, as Hive and Spark write them: `date=2024-05-01`."""
     found = {unquote(name): unquote(value) for name, value in _PARTITION.findall(path)}
     return {name: None if value == _NO_PARTITION else value for name, value in found.items()}
 
@@ -121,15 +111,21 @@ def partitions(path: str) -> dict[str, str | None]:
 def open_file(path: str) -> BinaryIO:
     """Opens a file of any Beam file system for reading bytes; `.gz` is decompressed. Raises `TableError`."""
     try:
-        file = _open_remote(path) if _is_remote(path) else io.BufferedReader(io.FileIO(path))
-    except OSError as error:
+        if _is_remote(path):
+            from apache_beam.io.filesystem import CompressionTypes
+            from apache_beam.io.filesystems import FileSystems
+
+            file = FileSystems.open(path, compression_type=CompressionTypes.UNCOMPRESSED)
+        else:
+            file = io.BufferedReader(io.FileIO(path))
+    except OSError as error:  # Beam's BeamIOError is one
         raise TableError(f"{path}: cannot be read ({error})") from error
     # Beam's own decompressing file is no io.IOBase: neither text wrappers nor Arrow take it.
     return cast(BinaryIO, gzip.GzipFile(fileobj=file) if path.lower().endswith(".gz") else file)
 
 
 def file_size(path: str) -> int:
-    """The file's size in bytes as stored."""
+    """Returns the size of a file as stored, in bytes."""
     if not _is_remote(path):
         return os.path.getsize(path)
     from apache_beam.io.filesystems import FileSystems
@@ -137,38 +133,13 @@ def file_size(path: str) -> int:
     return FileSystems.match([path])[0].metadata_list[0].size_in_bytes
 
 
-def undecodable(path: str, table: Table, reason: str) -> TableError:
-    """The error for bytes that are not text in the configured encoding."""
-    with open_file(path) as file:
-        head = file.read(8)
-    for mark, found in _MARKS.items():
-        if head.startswith(mark):
-            return TableError(f"{path}: is no text but {found}")
-    return TableError(f"{path}: is not {table.encoding} text ({reason}). Set the table's `encoding`")
-
-
-def broken_gzip(path: str, error: Exception) -> TableError:
-    """The error for a file that is named .gz and is cut off or none."""
-    return TableError(f"{path}: is not a whole gzip file ({error})")
-
-
 def _is_remote(path: str) -> bool:
-    """Whether the path needs Beam, whose import takes longer than the whole check of a configuration."""
+    """Returns whether the path needs Beam, whose import takes longer than the whole check of a configuration."""
     return "://" in path
 
 
-def _open_remote(path: str) -> BinaryIO:
-    from apache_beam.io.filesystem import BeamIOError, CompressionTypes
-    from apache_beam.io.filesystems import FileSystems
-
-    try:
-        return FileSystems.open(path, compression_type=CompressionTypes.UNCOMPRESSED)
-    except BeamIOError as error:
-        raise OSError(str(error)) from error
-
-
 def _exists(path: str) -> bool:
-    """Whether the path is there as it stands. An object store has no folders: what it holds, a pattern finds."""
+    """Returns whether the path exists as it is written. An object store has no folders; a pattern finds its files."""
     if not _is_remote(path):
         return os.path.exists(path)
     from apache_beam.io.filesystems import FileSystems
@@ -177,27 +148,24 @@ def _exists(path: str) -> bool:
 
 
 def _match(folder: str, pattern: str) -> list[str]:
-    """The files that match, or else the folders, by name."""
+    """Returns the files that match, or else the folders, by name."""
     if _is_remote(folder):
-        return sorted(_match_remote(posixpath.join(folder, pattern)) or _match_remote(_all_in(folder, pattern)))
+        path = posixpath.join(folder, pattern)
+        return sorted(_match_remote(path) or _match_remote(posixpath.join(path.rstrip("/"), "**")))
     found = sorted(glob.glob(_literal_first(folder, pattern), recursive=True))
     files = [path for path in found if os.path.isfile(path)]
     return [path for path in files if not posixpath.basename(path).startswith("_")] or files or found
 
 
 def _literal_first(folder: str, pattern: str) -> str:
-    """The pattern in the folder, without the glob characters of folders that are there as they stand."""
+    """Returns the pattern in the folder, with the glob characters of folders that exist as they are written escaped."""
     if pattern.startswith("/"):
         folder, pattern = "/", pattern.lstrip("/")
     name, _, rest = pattern.partition("/")
-    while rest and os.path.isdir(place := posixpath.join(folder, name)):
-        folder = place
+    while rest and os.path.isdir(found := posixpath.join(folder, name)):
+        folder = found
         name, _, rest = rest.partition("/")
     return posixpath.join(glob.escape(folder), f"{name}/{rest}" if rest else name)
-
-
-def _all_in(folder: str, pattern: str) -> str:
-    return posixpath.join(folder, pattern.rstrip("/"), "**")
 
 
 def _match_remote(pattern: str) -> list[str]:
@@ -205,19 +173,16 @@ def _match_remote(pattern: str) -> list[str]:
     from apache_beam.io.filesystems import FileSystems
 
     try:
-        return [found.path for found in FileSystems.match([pattern])[0].metadata_list if _is_part(found.path, pattern)]
+        paths = [found.path for found in FileSystems.match([pattern])[0].metadata_list]
     except (BeamIOError, ValueError) as error:
         raise TableError(f"{pattern}: cannot be listed ({error})") from error
-
-
-def _is_part(path: str, pattern: str) -> bool:
-    """Whether a file that matches holds rows, by its name: always where the pattern does not end in a glob."""
-    name = posixpath.basename(path)
-    return bool(name) and (not posixpath.basename(pattern).startswith("*") or name[0] not in "_.")
+    # Names that begin with `_` or `.` hold no rows, unless the pattern names them.
+    hidden = ("_", ".") if posixpath.basename(pattern).startswith("*") else ()
+    return [path for path in paths if (name := posixpath.basename(path)) and not name.startswith(hidden)]
 
 
 def _parts(path: str) -> Iterator[str]:
-    """The file itself, or of a folder all files that hold rows, by name."""
+    """Returns the file itself, or all files of a folder that hold rows, by name."""
     if _is_remote(path) or not os.path.isdir(path):
         yield path
         return
@@ -231,21 +196,20 @@ def _parts(path: str) -> Iterator[str]:
 
 
 def _newest(folder: str, pattern: str, paths: list[str]) -> list[str]:
-    """The paths with the greatest (span, version) among those that fit the pattern."""
-    expression = re.compile(re.escape(posixpath.join(folder, "")) + _as_regex(pattern))
+    """Returns the paths with the greatest (span, version) among those that fit the pattern.
+
+    For example, of `day-{SPAN}/*.csv` and the files day-7/a.csv, day-10/a.csv and day-10/b.csv, the last two.
+    """
+    parts, last = [re.escape(posixpath.join(folder, ""))], 0
+    for part in PLACEHOLDER.finditer(pattern):
+        width = _DATE_WIDTHS.get(part[1]) or part[2]
+        digits = rf"\d{{{width}}}" if width else r"\d+"
+        parts += [_glob_as_regex(pattern[last : part.start()]), f"(?P<{part[1]}>{digits})"]
+        last = part.end()
+    expression = re.compile("".join([*parts, _glob_as_regex(pattern[last:])]))
     numbered = [(found, path) for path in paths if (found := expression.fullmatch(path))]
     keys = [tuple(int(f[n]) for n in _SPAN_PARTS if n in f.re.groupindex) for f, _ in numbered]
     return [path for key, (_, path) in zip(keys, numbered, strict=True) if key == max(keys)]
-
-
-def _as_regex(pattern: str) -> str:
-    parts, last = [], 0
-    for found in PLACEHOLDER.finditer(pattern):
-        width = _DATE_WIDTHS.get(found[1]) or found[2]
-        digits = rf"\d{{{width}}}" if width else r"\d+"
-        parts += [_glob_as_regex(pattern[last : found.start()]), f"(?P<{found[1]}>{digits})"]
-        last = found.end()
-    return "".join(parts) + _glob_as_regex(pattern[last:])
 
 
 def _glob_as_regex(glob: str) -> str:
@@ -253,13 +217,12 @@ def _glob_as_regex(glob: str) -> str:
 
 
 def _neighbours(folder: str, table: Table) -> str:
+    """Returns a sentence on what is there where the table's files should."""
     parent = posixpath.dirname(table.path)
     if _is_remote(folder) or PLACEHOLDER.search(parent) or _GLOB.search(parent):
         return "Check `data.folder` and the table's `path`"
-    position = posixpath.join(folder, parent)
-    if not os.path.isdir(position):
-        return f"There is no folder {position}"
-    names = sorted(
-        f"{name}/" if os.path.isdir(posixpath.join(position, name)) else name for name in os.listdir(position)
-    )
-    return f"{position} holds: {', '.join(names[:20]) or 'nothing'}"
+    found = posixpath.join(folder, parent)
+    if not os.path.isdir(found):
+        return f"There is not a folder {found}"
+    names = sorted(f"{name}/" if os.path.isdir(posixpath.join(found, name)) else name for name in os.listdir(found))
+    return f"{found} holds: {', '.join(names[:20]) or 'nothing'}"

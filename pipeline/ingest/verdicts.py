@@ -1,77 +1,122 @@
-"""What a report of ingest says of the data: what makes it useless, and what a person should look at."""
+"""Checks a report of ingest: errors where the data cannot be used, and warnings."""
 
-import posixpath
+import re
 import unicodedata
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from datetime import timedelta
-from typing import Any, Final
+from typing import Final
 
-from config import Config
+from config import Config, feature_names
 from config.expressions import Expression
-from pipeline.ingest.remedies import remedies
-from pipeline.ingest.samples import as_date
-from pipeline.ingest.time_units import EARLIEST, unit_of_span
+from pipeline.ingest.columns import Plan
+from pipeline.ingest.findings import ERRORS
+from pipeline.ingest.report import TABLES, Report, counts_line, describe, file_name, reasons
+from pipeline.ingest.times import EARLIEST, as_date, suggested_formats, suggested_unit, unit_of_span
 
-TABLES: Final = ("interactions", "items", "users")
-Report = Mapping[str, Any]
+_WITH_COMMA: Final = re.compile(r"[-+]?\d+,\d+")
+_THOUSANDS: Final = re.compile(r"[-+]?\d{1,3}(,\d{3})+")
+
+
+class IngestError(Exception):
+    """The data cannot be used. The message says what was found and what to change."""
+
+
+def check(report: Report, config: Config) -> None:
+    """Raises `IngestError` where a file could not be read or the data cannot be used.
+
+    Args:
+      report: As `report.as_report` returns it.
+      config: The configuration.
+    """
+    if errors := report.get(ERRORS):
+        raise IngestError("\n".join(errors))
+    for problem in (no_rows, bad_rows, no_positive, no_overlap, empty_split):
+        if found := list(problem(report, config)):
+            raise IngestError("\n".join(found))
 
 
 def no_rows(report: Report, config: Config) -> Iterator[str]:
-    """The tables that have no rows."""
+    """Returns a message for each table without rows."""
     for name in TABLES:
         if getattr(config.data, name) is not None and not report.get(name, {}).get("rows"):
             yield f"{file_name(config, name)} has no rows (the table `{name}`)"
 
 
 def bad_rows(report: Report, config: Config) -> Iterator[str]:
-    """The tables with too many bad rows, each with the first of every reason."""
+    """Returns a message for each table with too many bad rows, with the first of every reason."""
     limit = config.cleaning.max_bad_share
     for name in TABLES:
         rows, bad = report.get(name, {}).get("rows", 0), report.get(name, {}).get("bad_rows", 0)
         if bad > limit * rows:
-            yield "\n".join(
-                [
-                    f"{bad} of {rows} rows of the table `{name}` are bad ({bad / rows:.1%}), more than "
-                    f"`cleaning.max_bad_share` allows ({limit:.1%}): {reasons(report[name])}",
-                    *sample_lines(report, config, name),
-                ]
+            message = (
+                f"{bad} of {rows} rows of the table `{name}` are bad ({bad / rows:.1%}), more than "
+                f"`cleaning.max_bad_share` allows ({limit:.1%}): {reasons(report[name])}"
             )
+            yield "\n".join([message, *_sample_lines(report, config, name)])
 
 
-def reasons(counts: Report) -> str:
-    """`unparsable t: 5, missing user_id: 2`."""
-    found = [
-        *counts.get("dropped", {}).items(),
-        *((f"unparsable {c}", n) for c, n in counts.get("unparsable", {}).items()),
-    ]
-    return ", ".join(f"{reason}: {number}" for reason, number in found)
+def empty_split(report: Report, config: Config) -> Iterator[str]:
+    """Returns a message for the first split without examples."""
+    found, splits = report.get("interactions", {}), report.get("splits", {})
+    for split in (*feature_names.WINDOW_SPLITS, feature_names.ITEMS_SPLIT):
+        if not splits.get(split, {}).get("examples"):
+            message = (
+                f"the split `{split}` is empty with `split.method` {config.split.method}; {found.get('kept', 0)} of "
+                f"{found.get('rows', 0)} rows were kept ({counts_line(found)}). Use more data, another method or other "
+                "shares"
+            )
+            yield "\n".join([message, *_sample_lines(report, config, "interactions")])
+            return
 
 
-def sample_lines(report: Report, config: Config, table: str) -> Iterator[str]:
-    """The bad rows of a table that are shown, and which keys would make them readable."""
+def _sample_lines(report: Report, config: Config, table: str) -> Iterator[str]:
+    """Returns the first bad rows of a table, and the keys of the configuration that would make them readable."""
     samples = [sample for sample in report.get("samples", ()) if sample["table"] == table]
     yield from (f"  {describe(sample)}" for sample in samples)
-    yield from (f"  {remedy}" for remedy in remedies(samples, config, table))
+    yield from (f"  {remedy}" for remedy in _remedies(samples, config, table))
 
 
-def describe(sample: Report) -> str:
-    """`log.csv, line 2: t is 'soon', expected a number`; of a malformed row `log.csv, line 2 has 4 values: ...`."""
-    position = f"line {sample['line']}" if "line" in sample else f"row {sample['row']}"
-    where = f"{posixpath.basename(sample['file'])}, {position}"
-    if not sample["column"]:
-        return f"{where} {sample['expected']}: {sample['value']!r}"
-    return f"{where}: {sample['column']} is {sample['value']!r}, expected {sample['expected']}"
+def _remedies(samples: Iterable[Report], config: Config, table: str) -> Iterator[str]:
+    """Returns `'1600811170000': `time_unit: ms`?` and the like for each column that a key would make readable.
+
+    Args:
+      samples: Bad rows of one table, as a report shows them.
+      config: The configuration.
+      table: "interactions", "items" or "users".
+    """
+    plan, log = Plan(config), config.data.interactions
+    columns = {"interactions": plan.event + plan.user_from_events, "items": plan.item, "users": plan.user}[table]
+    times = {column.source: column.times for column in columns if column.kind == "time"}
+    times |= {log.time: log.times} if table == "interactions" and log.time else {}
+    unread: dict[str, list[str]] = {}
+    for sample in samples:
+        if sample["reason"] == f"unparsable {sample['column']}":
+            unread.setdefault(sample["column"], []).append(sample["value"])
+    for column, values in unread.items():
+        key = ""
+        if column not in times:
+            numbers = [value.strip() for value in values]
+            has_commas = all(_WITH_COMMA.fullmatch(number) for number in numbers)
+            are_thousands = all(_THOUSANDS.fullmatch(number) for number in numbers)
+            if getattr(config.data, table).decimal != "," and has_commas and not are_thousands:
+                key = '`decimal: ","`'
+        elif unit := suggested_unit(values, times[column]):
+            key = f"`time_unit: {unit}`"
+        else:
+            key = " or ".join(f'`time_format: "{form}"`' for form in suggested_formats(values, times[column]))
+        if key:
+            yield f"{values[0]!r}: {key}?"
 
 
 def no_positive(report: Report, config: Config) -> Iterator[str]:
-    """Where no event is a positive: nothing is left to learn or to recommend by."""
+    """Returns a message where no event is a positive, so that there is nothing to learn from."""
     found = report.get("expressions", {}).get("positive")
     if found and found["of"] and not found["holds"]:
         yield f"`positive` ({config.positive}) holds for 0 of {found['of']:,} events{_values(report, 'positive')}"
 
 
 def no_overlap(report: Report, config: Config) -> Iterator[str]:
-    """The tables of which no id is in the log."""
+    """Returns a message for each table of which no id is in the log."""
     for name, overlap in report.get("overlap", {}).items():
         if config.cleaning.min_overlap and overlap["of"] and not overlap["met"]:
             yield (
@@ -82,21 +127,15 @@ def no_overlap(report: Report, config: Config) -> Iterator[str]:
 
 
 def _written(text: str) -> str:
-    """An id in quotes; by its code points where it looks like another one, as a letter and its accent do."""
+    """Returns an id in quotes, with code points where it is not in normal form and looks like another id."""
     return repr(text) if unicodedata.is_normalized("NFC", text) else ascii(text)
 
 
-def meeting(report: Report) -> str:
-    """`of the log in its tables: 28 of 30 items, 40 of 40 users`; empty where the log is alone."""
-    met = [f"{found['met']:,} of {found['of']:,} {name}" for name, found in report.get("overlap", {}).items()]
-    return f"of the log in its tables: {', '.join(met)}" if met else ""
-
-
 def warnings(report: Report, config: Config, now: float) -> list[str]:
-    """What a person should look at though the data can be used: a sentence each.
+    """Returns a sentence for each thing to look at though the data can be used.
 
     Args:
-      report: As `findings.as_report` made it.
+      report: As `report.as_report` returns it.
       config: The configuration.
       now: Seconds since 1970.
     """
@@ -110,7 +149,7 @@ def warnings(report: Report, config: Config, now: float) -> list[str]:
 def _low_overlap(report: Report, config: Config) -> Iterator[str]:
     for name, overlap in report.get("overlap", {}).items():
         share = overlap["met_events"] / max(overlap["of_events"], 1)
-        if overlap["met"] and share < config.cleaning.min_overlap:  # where none meets the run stops
+        if overlap["met"] and share < config.cleaning.min_overlap:  # without any overlap the run stops
             yield (
                 f"{overlap['met']:,} of {overlap['of']:,} {name} of the log ({share:.1%} of the events) are in "
                 f"{file_name(config, name)}; {_written(overlap['log'])} is not. `cleaning.min_overlap` expects "
@@ -158,22 +197,23 @@ def _length(seconds: float) -> str:
 
 
 def _constant_expressions(report: Report, config: Config) -> Iterator[str]:
+    """Returns a message for each condition that holds always or never, and each label that has one value or none."""
     has_events = bool(report.get("interactions", {}).get("kept"))
     for key, found in report.get("expressions", {}).items() if has_events else ():
         expression = _expression(config, key)
         if not expression.columns or (key == "positive" and not found["holds"]):  # the latter stops the run
             continue
-        holds, rows, told = found["holds"], found["of"], f"`{key}` ({expression.text})"
+        holds, rows, subject = found["holds"], found["of"], f"`{key}` ({expression.text})"
         ends = report.get("labels", {}).get(key)
         if key.endswith(".label") and not rows:
-            yield f"{told} has a value in no event{_values(report, key)}"
+            yield f"{subject} has a value in no event{_values(report, key)}"
         elif key.endswith(".label") and ends and ends[0] == ends[1]:
             if ends[0] in (0, 1):
-                yield f"{told} is {ends[0]:g} in all {rows:,} events that have one{_values(report, key)}"
+                yield f"{subject} is {ends[0]:g} in all {rows:,} events that have one{_values(report, key)}"
             else:
-                yield f"{told} is {ends[0]:g} in all {rows:,} events that have one"
+                yield f"{subject} is {ends[0]:g} in all {rows:,} events that have one"
         elif not key.endswith(".label") and holds in (0, rows) and rows:
-            yield f"{told} holds for {'all' if holds else '0 of'} {rows:,} events{_values(report, key)}"
+            yield f"{subject} holds for {'all' if holds else '0 of'} {rows:,} events{_values(report, key)}"
 
 
 def _expression(config: Config, key: str) -> Expression:
@@ -184,7 +224,7 @@ def _expression(config: Config, key: str) -> Expression:
 
 
 def _values(report: Report, key: str) -> str:
-    """`; event holds 'view' (80), 'buy' (3)`."""
+    """Returns `; event holds 'view' (80), 'buy' (3)`."""
     columns = report.get("values", {}).get(key, {})
     return "".join(
         f"; {column} holds "
@@ -194,8 +234,3 @@ def _values(report: Report, key: str) -> str:
         )
         for column, values in columns.items()
     )
-
-
-def file_name(config: Config, table: str) -> str:
-    """The last part of a table's path."""
-    return posixpath.basename(getattr(config.data, table).path.rstrip("/"))

@@ -1,4 +1,4 @@
-"""Windows as index ranges over sorted events: pure NumPy, no loop over users or events."""
+"""Windows as index ranges over sorted events: NumPy, without a loop over users or events."""
 
 from dataclasses import dataclass
 from typing import Final, Literal
@@ -11,21 +11,21 @@ from pipeline.ingest.splits import EVAL, TEST, TRAIN, Events
 NO_TARGET: Final = -1
 
 History = Literal["train", "near_train", "earlier_train", "frozen", "rolling", "own"]
-"""What evaluation looks back on: see `Limits`."""
+"""The history of an eval or test target: see `Limits`."""
 
 
 @dataclass(frozen=True)
 class Limits:
-    """The lengths of windows and what evaluation may look back on.
+    """The lengths of windows, and the history of eval and test targets.
 
     Attributes:
-      max_events: A window's length at most.
+      max_events: The greatest number of events in a window.
       min_context: The number of events of context that each later window of a user starts with.
-      history: `train`: an eval or test target sees all train events of its user (random split without times, where
-        no event is later than another); `near_train`: those before and after it, the nearest in order (random split
-        with times, frozen history); `earlier_train`: those before it (random split with times); `frozen`: the train
-        events, all earlier; `rolling`: all events before it; `own`: as rolling, for users without train events,
-        whose first event is only history (user_hash).
+      history: `train`: an eval or test target sees the train events of its user (random split without times, where no
+        event is later than another); `near_train`: the train events nearest to it, before and after (random split with
+        times, frozen history); `earlier_train`: the train events before it (random split with times, rolling history);
+        `frozen`: the train events, all earlier; `rolling`: all events before it; `own`: as `rolling`, of users without
+        train events, whose first event is only history (user_hash).
     """
 
     max_events: int
@@ -34,7 +34,7 @@ class Limits:
 
     @classmethod
     def of(cls, config: Config) -> "Limits":
-        """The configured limits. A `min_context` that leaves no room for targets counts as half of `max_events`."""
+        """Returns the configured limits. A `min_context` without room for targets counts as half of `max_events`."""
         length, context = config.model.history.max_events, config.model.history.min_context
         context = context if context < length else length // 2
         if config.split.method == "random":
@@ -45,11 +45,14 @@ class Limits:
 
 @dataclass(frozen=True)
 class Order:
-    """Each user's events in the order of the windows, train before eval before test, each by (time, ordinal).
+    """The order of the events in windows: by user, then train before eval before test, then by (time, ordinal).
+
+    A position is an index into this order. One user's events of the splits test, train, train have `events` [1, 2, 0],
+    `part` [0, 0, 2] and `counts` [[2, 0, 1]].
 
     Attributes:
-      events: Indexes of the events as they were, int64 [n].
-      part: The split of each event in the new order, int8 [n].
+      events: The index of the event at each position, int64 [n].
+      part: Its split, int8 [n].
       user: The index of its user, int64 [n].
       first: The position of each user's first event, int64 [U + 1].
       counts: The number of each user's events by split, int64 [U, 3].
@@ -72,13 +75,14 @@ class Order:
 
 @dataclass(frozen=True)
 class Windows:
-    """Windows over an `Order`: the range [start, stop) of its positions, and behind it one more position, the target.
+    """Windows over an `Order`: the positions of the range [start, stop), and after them the target's.
 
     Attributes:
       user: The index of the window's user, int64 [w].
-      start, stop: The range, int64 [w].
+      start: The first position, int64 [w].
+      stop: The position after the range, int64 [w].
       target: The position of the eval or test target, int64 [w]; `NO_TARGET` in train windows.
-      context: How many of the first events are no targets, int64 [w].
+      context: The number of first events that are not targets, int64 [w].
     """
 
     user: np.ndarray
@@ -93,11 +97,18 @@ class Windows:
         return self.stop - self.start + (self.target != NO_TARGET)
 
     def take(self, index: np.ndarray | slice) -> "Windows":
-        """Some of the windows, in another order."""
+        """Returns the windows at the indices."""
         return Windows(self.user[index], self.start[index], self.stop[index], self.target[index], self.context[index])
 
     def positions(self) -> tuple[np.ndarray, np.ndarray]:
-        """The positions of all events, window after window, int64 [sum of lengths], and whether each is a target."""
+        """Returns the positions of all events, window after window, and which are targets.
+
+        The windows [3, 5) with target 7 and context 2, and [0, 2) without target or context, give the positions
+        [3, 4, 7, 0, 1] and the targets [F, F, T, T, T].
+
+        Returns:
+          int64 [sum of lengths], bool [sum of lengths].
+        """
         lengths = self.lengths
         ends = np.cumsum(lengths)
         within = np.arange(lengths.sum()) - np.repeat(ends - lengths, lengths)
@@ -108,10 +119,11 @@ class Windows:
 
 
 def train_windows(order: Order, limits: Limits) -> Windows:
-    """SplitTimes each user's train events into windows: every event is a target exactly once.
+    """Divides each user's train events into windows so that every event is a target exactly once.
 
-    The first window of a user has up to `max_events` targets, each later one `min_context` events of context that
-    were targets before, and up to `max_events - min_context` targets.
+    The first window of a user has up to `max_events` targets. Each later one begins with `min_context` events that were
+    targets before, and has up to `max_events - min_context` targets. With a `max_events` of 4 and a `min_context` of 2,
+    seven events make the windows 0-3, 2-5 and 4-6, whose targets are 0-3, 4-5 and 6.
     """
     events, step = order.counts[:, TRAIN], limits.max_events - limits.min_context
     later = -(-np.maximum(events - limits.max_events, 0) // step)
@@ -125,53 +137,52 @@ def train_windows(order: Order, limits: Limits) -> Windows:
 
 
 def target_windows(order: Order, part: int, limits: Limits) -> Windows:
-    """One window for each eval or test event: the history that it may see, at most `max_events - 1`, and itself."""
+    """Returns one window for each eval or test event: its history of at most `max_events - 1` events, and itself."""
     target = np.flatnonzero(order.part == part)
     first = order.first[order.user[target]]
     if limits.history == "own":
         target, first = target[target > first], first[target > first]
     user = order.user[target]
-    stop = _history_stop(order, target, first, limits)
-    start = np.maximum(first, stop - (limits.max_events - 1))
+    length, after_train = limits.max_events - 1, first + order.counts[user, TRAIN]
+    match limits.history:
+        case "train" | "frozen":
+            stop = after_train
+        case "near_train":
+            middle = _earlier_train(order, target, first) + length // 2
+            stop = np.minimum(np.maximum(middle, first + length), after_train)
+        case "earlier_train":
+            stop = _earlier_train(order, target, first)
+        case _:
+            stop = target
+    start = np.maximum(first, stop - length)
     return Windows(user, start, stop, target, stop - start)
 
 
-def _history_stop(order: Order, target: np.ndarray, first: np.ndarray, limits: Limits) -> np.ndarray:
-    """The position behind the last event of each target's history, int64 [w]; `first`: of its user's first event."""
-    behind_train = first + order.counts[order.user[target], TRAIN]
-    match limits.history:
-        case "train" | "frozen":
-            return behind_train
-        case "near_train":
-            length = limits.max_events - 1
-            return np.minimum(
-                np.maximum(_earlier_train(order, target, first) + length // 2, first + length), behind_train
-            )
-        case "earlier_train":
-            return _earlier_train(order, target, first)
-        case _:
-            return target
-
-
 def _earlier_train(order: Order, target: np.ndarray, first: np.ndarray) -> np.ndarray:
-    """The position behind the user's last train event before each target, int64 [w]."""
+    """Returns the position after the user's last train event that is before each target, int64 [w].
+
+    Args:
+      order: The events.
+      target: The positions of the targets, int64 [w].
+      first: The position of the first event of each target's user, int64 [w].
+    """
     is_train = np.zeros(len(order.part) + 1, np.int64)
     is_train[order.events + 1] = order.part == TRAIN
-    before = np.cumsum(is_train)  # of all events in the order of (user, time): those in train
+    before = np.cumsum(is_train)  # the number of train events before each event in the order of (user, time)
     return first + before[order.events[target]] - before[first]
 
 
 def seen_ranges(order: Order, windows: Windows, is_first: np.ndarray, limits: Limits) -> tuple[np.ndarray, np.ndarray]:
-    """What each eval or test target's user has met in the splits before: ranges over the positions where `is_first` holds.
+    """Returns the items that each target's user had positives with in earlier splits, as ranges of first positives.
 
     Args:
       order: The events.
       windows: Of `target_windows`.
-      is_first: Whether the position holds the user's first positive with its item, bool [n].
-      limits: With history `own` the splits before are the user's earlier events.
+      is_first: Whether a position holds the user's first positive with its item, bool [n].
+      limits: With history `own` the user's earlier events count in place of earlier splits.
 
     Returns:
-      Start and stop, int64 [w], indexes into `np.flatnonzero(is_first)`.
+      Start and stop, int64 [w], indices into `np.flatnonzero(is_first)`.
     """
     before = np.concatenate([[0], np.cumsum(is_first)])
     first, counts = order.first[windows.user], order.counts[windows.user]

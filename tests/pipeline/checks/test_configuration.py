@@ -321,8 +321,8 @@ print([name for name in ("tensorflow", "tfx", "apache_beam") if name in sys.modu
 @pytest.mark.parametrize(
     ("key", "values", "message"),
     [
-        ("model.dimension", "[8, 0]", "0 is no value of `model.dimension`"),
-        ("training.optimiser.name", "[sgd]", "'sgd' is no value of `training.optimiser`"),
+        ("model.dimension", "[8, 0]", "0 is not a valid value of `model.dimension`"),
+        ("training.optimiser.name", "[sgd]", "'sgd' is not a valid value of `training.optimiser`"),
         ("model.history.max_events", "[8, 16]", "that only the Trainer reads"),
         ("tasks.rating.label", "[rating]", "that only the Trainer reads"),
         ("split.seed", "[1, 2]", "that only the Trainer reads"),
@@ -364,5 +364,5 @@ def test_a_search_over_what_the_trainer_reads_is_fine(write):
 
 def test_a_student_s_catalogue_is_not_normalised(write, tmp_path):
     sections = "{candidate_layers: [8], batch_norm: true}\ntraining: {distillation: {teacher: " + str(tmp_path) + "}}\n"
-    wanted = "`training.distillation`: does without `model.batch_norm` of `model.candidate_layers`"
+    wanted = "`training.distillation`: should be null with `model.batch_norm` of `model.candidate_layers`"
     assert any(wanted in problem for problem in problems(write(more=f"model: {sections}")))

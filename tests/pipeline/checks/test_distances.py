@@ -5,7 +5,7 @@ import yaml
 
 from config import ConfigError, parse_config
 from config.errors import show
-from pipeline.checks.sections import check_distances
+from pipeline.checks.configuration import check_distances
 from tests.synthetic import default_config
 
 WINDOWS = (

@@ -97,8 +97,8 @@ def test_tables_without_rows_and_rows_in_another_unit_are_errors(shop):
 
 def test_a_positive_that_never_holds_is_an_error_where_all_rows_were_read(shop):
     config = shop(positive="kind == 'purchase'")
-    told = "`positive` (kind == 'purchase') holds for 0 of 40 events; kind holds 'buy' (20), 'view' (20)"
-    assert check_rows(config).errors == [told]
+    message = "`positive` (kind == 'purchase') holds for 0 of 40 events; kind holds 'buy' (20), 'view' (20)"
+    assert check_rows(config).errors == [message]
     check = check_rows(config, limit=10)
     assert check.errors == []
     assert check.warnings == [

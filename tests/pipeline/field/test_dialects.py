@@ -1,4 +1,4 @@
-"""Dialects of CSV, names that stand twice in a header, and tables without rows: kinds 13 and 15."""
+"""Dialects of CSV, duplicate column names, and tables without rows."""
 
 import pyarrow as pa
 import pytest
@@ -50,7 +50,7 @@ DIALECTS = [
         "16c-duplicate-header",
         {"log.csv": csv_text("u,i,t,i", [(*row, f"other{row[1]}") for row in ROWS])}
         | {"items.csv": csv_text("i,name,name", [(i, f"Name {i}", "Supplier") for i in range(1, 6)])},
-        "`data.interactions.item`: log.csv: the header names the column 'i' twice, and which is meant is not known. ",
+        "`data.interactions.item`: log.csv: the header names the column 'i' twice, so that it is ambiguous. ",
         "`features.item[0].name`: items.csv: the header names the column 'name' twice",
         items={},
         features={"item": [{"name": "name", "kind": "text"}]},
@@ -153,5 +153,5 @@ EMPTY = [
 
 
 @pytest.mark.parametrize("case", EMPTY)
-def test_tables_without_rows_are_told_before_any_work(case, tmp_path):
+def test_tables_without_rows_are_reported_before_any_work(case, tmp_path):
     case.assert_holds(tmp_path)

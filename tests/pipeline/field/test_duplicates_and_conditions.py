@@ -1,4 +1,4 @@
-"""Rows that differ in what tasks read, and conditions that never or always hold: kinds 3 and 6."""
+"""Rows that differ in the columns tasks use, and conditions that always or never hold."""
 
 import pytest
 
@@ -119,17 +119,17 @@ CONDITIONS = [
 
 
 @pytest.mark.parametrize("case", CONDITIONS)
-def test_what_never_or_always_holds_is_told_with_the_values(case, tmp_path):
+def test_what_never_or_always_holds_is_reported_with_the_values(case, tmp_path):
     case.assert_holds(tmp_path)
 
 
 LATE = [(*row, "buy" if n >= 1000 else "view") for n, row in enumerate(log_rows(1040))]
 
 
-def test_a_positive_that_comes_late_is_no_error_and_all_rows_say_so(tmp_path):
+def test_a_positive_that_comes_late_is_no_error_and_an_error_of_all_rows(tmp_path):
     path = write_case(tmp_path, {"log.csv": csv_text("u,i,t,event", LATE)}, positive="event == 'buy'")
     found = check(path)
     assert found.code == 0
-    told = "in the first 1,000 rows of log.csv: `positive` (event == 'buy') holds for 0 of 1,000 events"
-    assert f"warning: {told}; event holds 'view' (1,000)\n" in found.text
+    message = "in the first 1,000 rows of log.csv: `positive` (event == 'buy') holds for 0 of 1,000 events"
+    assert f"warning: {message}; event holds 'view' (1,000)\n" in found.text
     assert "`positive` holds for 40 of 1,040 events\n" in check(path, "--full").text

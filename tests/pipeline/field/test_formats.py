@@ -1,4 +1,4 @@
-"""JSON that begins otherwise, and data sets as they are published: kinds 8 and 10."""
+"""JSON that begins with other lines, and data sets as they are published."""
 
 import gzip
 import json
@@ -60,8 +60,8 @@ def test_json_and_csv_that_begin_otherwise_are_read_whole(case, tmp_path):
     case.assert_holds(tmp_path)
 
 
-def _no_rows(name, path, content, said, **interactions):
-    return refused(name, {path: content}, said, interactions={"path": path} | interactions)
+def _no_rows(name, path, content, printed, **interactions):
+    return refused(name, {path: content}, printed, interactions={"path": path} | interactions)
 
 
 NO_JSON = [
@@ -84,13 +84,13 @@ NO_JSON = [
         "gzip-that-is-not-called-so",
         "log.csv",
         gzip.compress(LOG.encode()),
-        "is no text but compressed with gzip: its name should end in .gz",
+        "is not text but compressed with gzip: its name should end in .gz",
     ),
     _no_rows(
         "parquet-that-is-called-csv",
         "log.csv",
         pa.table({"u": ["é"] * 99}),
-        "is no text but Parquet: set `format: parquet`",
+        "is not text but Parquet: set `format: parquet`",
     ),
     _no_rows(
         "columns-in-place-of-rows",
@@ -98,7 +98,7 @@ NO_JSON = [
         json.dumps({"u": [1, 2], "i": [1, 2], "t": [1, 2]}),
         "line 1: u is '[1, 2]', expected one id",
     ),
-    _no_rows("half-an-array", "log.jsonl", json.dumps(OBJECTS, indent=1)[:-9], "is no JSON (", format="jsonl"),
+    _no_rows("half-an-array", "log.jsonl", json.dumps(OBJECTS, indent=1)[:-9], "is not JSON (", format="jsonl"),
 ]
 
 
@@ -147,8 +147,8 @@ def test_data_sets_are_read_as_they_are_published(case, tmp_path):
     case.assert_holds(tmp_path)
 
 
-def _unlike(name, content, *said, **interactions):
-    return refused(name, {"log.csv": content}, *said, interactions=interactions)
+def _unlike(name, content, *printed, **interactions):
+    return refused(name, {"log.csv": content}, *printed, interactions=interactions)
 
 
 NO_HEADER = [
@@ -216,12 +216,14 @@ NO_HEADER = [
 
 
 @pytest.mark.parametrize("case", NO_HEADER)
-def test_headers_and_rows_that_do_not_fit_are_told_with_what_may_be_meant(case, tmp_path):
+def test_headers_and_rows_that_do_not_fit_are_reported_with_what_may_be_meant(case, tmp_path):
     case.assert_holds(tmp_path)
 
 
 def test_some_rows_with_one_value_too_many_are_shown(tmp_path):
     rows = [(*row, "") if n % 10 == 0 else row for n, row in enumerate(ROWS)]
-    said = ["4 of 40 rows of the table `interactions` are bad (10.0%)", "malformed row: 4"]
-    case = _unlike("", csv_text("u,i,t", rows), *said, "log.csv, line 12 has 4 values, the header 3: '3,2,1600036000,'")
+    printed = ["4 of 40 rows of the table `interactions` are bad (10.0%)", "malformed row: 4"]
+    case = _unlike(
+        "", csv_text("u,i,t", rows), *printed, "log.csv, line 12 has 4 values, the header 3: '3,2,1600036000,'"
+    )
     case.values[0].assert_holds(tmp_path)

@@ -1,4 +1,4 @@
-"""What the whole of ingest makes of tables: odd names, infinite numbers, scripts, spans, items twice; little data."""
+"""Whole runs of ingest on odd names, infinite numbers, scripts, spans, duplicate items and little data."""
 
 import json
 import math
@@ -8,7 +8,7 @@ import pytest
 import tensorflow as tf
 
 from config import load_config
-from pipeline.ingest.report import IngestError
+from pipeline.ingest.verdicts import IngestError
 from tests.pipeline.field.cases import (
     ROWS,
     START,
@@ -218,11 +218,11 @@ RATED = {
 }
 
 
-def _rated(name, rating, *said, **more):
+def _rated(name, rating, *printed, **more):
     rows = [(*row, rating(*row)) for row in ROWS]
-    keys = {"tasks": {"retrieval": {"kind": "retrieval"}} | RATED, "said": said[1:]} | more
+    keys = {"tasks": {"retrieval": {"kind": "retrieval"}} | RATED, "printed": printed[1:]} | more
     files = {"log.csv": csv_text("u,i,t,rating", rows)}
-    return warned(name, files, said[0], **keys) if said else good(name, files, **keys)
+    return warned(name, files, printed[0], **keys) if printed else good(name, files, **keys)
 
 
 ALIKE = [
@@ -261,6 +261,6 @@ ALIKE = [
 
 
 @pytest.mark.parametrize("case", ALIKE)
-def test_what_is_the_same_in_all_events_is_told_and_read(case, tmp_path):
+def test_what_is_the_same_in_all_events_is_reported_and_read(case, tmp_path):
     """Training then leaves out what needs a difference: `tests/trainer/habits/test_degenerate.py`."""
     case.assert_holds(tmp_path)

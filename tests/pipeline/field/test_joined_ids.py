@@ -1,4 +1,4 @@
-"""Ids that meet in two tables, words for missing, and ids that no vocabulary holds: kinds 1, 2 and 9."""
+"""Ids that meet in two tables, words for missing values, and ids with line ends."""
 
 import decimal
 
@@ -75,7 +75,7 @@ JOINED = [
 
 @pytest.mark.parametrize("case", JOINED)
 def test_ids_that_are_written_in_two_ways_meet(case, tmp_path):
-    given = {"reads": "user,item", "rows": case.rows or IDS, "said": ALL_MEET, "config": BOTH | dict(case.config)}
+    given = {"reads": "user,item", "rows": case.rows or IDS, "printed": ALL_MEET, "config": BOTH | dict(case.config)}
     type(case)(**(vars(case) | given)).assert_holds(tmp_path)
 
 
@@ -118,7 +118,7 @@ NO_FELLOW = [
     refused(
         "several-ids-in-one-cell",
         {"log.jsonl": [{"u": u, "i": [i, i + 1], "t": t} for u, i, t in ROWS]},
-        "log.jsonl, line 1: i is '[1, 2]', expected one id, no list of several values",
+        "log.jsonl, line 1: i is '[1, 2]', expected one id, not a list of several values",
         "several values in i: 40",
         interactions={"path": "log.jsonl"},
     ),
@@ -126,7 +126,7 @@ NO_FELLOW = [
         "items-with-several-ids",
         {"log.csv": LOG, "items.jsonl": [{"i": [1, 2], "cat": "c"}, {"i": [3], "cat": "c"}]},
         "1 of 2 rows of the table `items` are bad (50.0%)",
-        "items.jsonl, line 1: i is '[1, 2]', expected one id, no list of several values",
+        "items.jsonl, line 1: i is '[1, 2]', expected one id, not a list of several values",
         items={"path": "items.jsonl"},
         features=CATEGORY,
     ),
@@ -139,7 +139,7 @@ NO_FELLOW = [
 
 
 @pytest.mark.parametrize("case", NO_FELLOW)
-def test_ids_that_do_not_meet_are_told_with_one_of_each_side(case, tmp_path):
+def test_ids_that_do_not_meet_are_reported_with_one_of_each_side(case, tmp_path):
     case.assert_holds(tmp_path)
 
 
@@ -156,7 +156,7 @@ def test_too_many_words_for_missing_stop_the_run(name, tmp_path):
     found = check(path)
     assert found.code == 2
     assert "4 of 40 rows of the table `interactions` are bad (10.0%)" in found.text
-    assert "log.csv, line 12: u is 'nan', expected an id, no word of the table's `missing`" in found.text
+    assert "log.csv, line 12: u is 'nan', expected an id that is not one of the table's `missing` words" in found.text
     assert values(path, "user") == [str(u) for n, (u, *_) in enumerate(ROWS) if n % 10]
     assert values(path, "item_brand", "item_price", table="items") == [(None, None)] * 4 + [("zed", 7.0)]
 

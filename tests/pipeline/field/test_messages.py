@@ -1,4 +1,4 @@
-"""What a configuration says that is nearly right: names, YAML's own words, and requests."""
+"""Configurations that are nearly right: names, words that YAML reads otherwise, and requests."""
 
 import pytest
 
@@ -66,7 +66,7 @@ NAMES = [
 
 
 @pytest.mark.parametrize("case", NAMES)
-def test_names_that_are_nearly_right_are_told_with_the_right_ones(case, tmp_path):
+def test_names_that_are_nearly_right_are_reported_with_the_right_ones(case, tmp_path):
     case.assert_holds(tmp_path)
 
 
@@ -87,8 +87,8 @@ YAML = [
 ]
 
 
-@pytest.mark.parametrize(("old", "new", "said"), [pytest.param(*rest, id=name) for name, *rest in YAML])
-def test_what_yaml_makes_of_words_is_said(old, new, said, tmp_path):
+@pytest.mark.parametrize(("old", "new", "printed"), [pytest.param(*rest, id=name) for name, *rest in YAML])
+def test_what_yaml_makes_of_words_is_reported(old, new, printed, tmp_path):
     tasks = {"retrieval": {"kind": "retrieval"}, "buy": {"kind": "binary", "label": "1"}}
     path = write_case(tmp_path, {"log.csv": LOG}, tasks=tasks, training={"epochs": 1.0, "batch_size": 16})
     assert check(path).code == 0
@@ -97,7 +97,7 @@ def test_what_yaml_makes_of_words_is_said(old, new, said, tmp_path):
     path.write_text(text.replace(old, new))
     found = check(path)
     assert found.code == 2
-    assert said in found.text
+    assert printed in found.text
 
 
 @pytest.mark.parametrize("written", [pytest.param("1e-3", id="17d-yaml-sci"), "1E0", "+2.5e-2"])
@@ -125,6 +125,6 @@ def test_one_id_in_place_of_a_list_is_one_id(keys, expected):
 
 @pytest.mark.parametrize("time", [pytest.param(1_600_000_000_000, id="50-history-as-string-in-milliseconds")])
 def test_milliseconds_are_no_times_of_a_request(time):
-    message = f"`times` should be seconds since 1970, and these look like milliseconds.*Received: {time}"
+    message = f"`times` should be seconds since 1970, not milliseconds. Received: {time}"
     with pytest.raises(ValueError, match=message):
         Request(history="7", times=[time])

@@ -1,4 +1,4 @@
-"""Files, folders and globs that a path names: kind 11, and files of no format."""
+"""Files, folders and globs that a path names, and files of no format."""
 
 import pyarrow as pa
 import pytest
@@ -123,7 +123,7 @@ NO_PATHS = [
     ),
     refused("another-case", {"Log.csv": LOG}, "log.csv: no such file. ", "holds: Log.csv"),
     refused(
-        "a-folder-that-is-not-there", {"log.csv": LOG}, "There is no folder ", interactions={"path": "logs/log.csv"}
+        "a-folder-that-is-not-there", {"log.csv": LOG}, "There is not a folder ", interactions={"path": "logs/log.csv"}
     ),
     refused(
         "a-delta-table",
@@ -141,7 +141,7 @@ NO_PATHS = [
 
 
 @pytest.mark.parametrize("case", NO_PATHS)
-def test_paths_that_cannot_be_read_are_told_with_what_is_there(case, tmp_path):
+def test_paths_that_cannot_be_read_are_reported_with_what_is_there(case, tmp_path):
     case.assert_holds(tmp_path)
 
 
@@ -160,9 +160,9 @@ FILES = [
 
 
 @pytest.mark.parametrize(("path", "remedy"), [pytest.param(*rest, id=name) for name, *rest in FILES])
-def test_files_of_no_format_are_told_with_the_way_out(path, remedy, tmp_path):
+def test_files_of_no_format_are_reported_with_the_way_out(path, remedy, tmp_path):
     extension = "." + path.rpartition(".")[2] if "." in path else ""
     allowed = "Use one of .csv, .tsv, .parquet, .jsonl, .ndjson, .tfrecord, or set `format` to one of "
     allowed += "csv, parquet, jsonl, tfrecord"
-    said = f"{path}: the extension '{extension}' names no format. {allowed}: {remedy}\n"
-    refused("", {path: b"PK"}, said, interactions={"path": path}).values[0].assert_holds(tmp_path)
+    printed = f"{path}: the extension '{extension}' names no format. {allowed}: {remedy}\n"
+    refused("", {path: b"PK"}, printed, interactions={"path": path}).values[0].assert_holds(tmp_path)

@@ -1,4 +1,4 @@
-"""Times in the forms and units that people bring, and times that cannot be: kinds 4 and 5."""
+"""Times in common forms and units, and implausible times."""
 
 from datetime import UTC, datetime
 
@@ -81,8 +81,8 @@ def test_times_are_read_as_they_are_written(case, tmp_path):
 
 
 def _wrong(name, written, first, remedy, expected="seconds since 1970 (`time_unit: s`)", **keys):
-    said = f"log.csv, line 2: t is '{first}', expected {expected}"
-    return refused(name, _log(written), said, f"\n  '{first}': {remedy}?\n", "unparsable t: 40", interactions=keys)
+    printed = f"log.csv, line 2: t is '{first}', expected {expected}"
+    return refused(name, _log(written), printed, f"\n  '{first}': {remedy}?\n", "unparsable t: 40", interactions=keys)
 
 
 ISO_EXPECTED = "a time such as 2024-05-01T12:30:00Z (`time_unit: iso8601`)"
@@ -172,7 +172,7 @@ IMPLAUSIBLE = [
 
 
 @pytest.mark.parametrize("case", IMPLAUSIBLE)
-def test_times_that_cannot_be_are_told_with_what_would_make_sense(case, tmp_path):
+def test_times_that_cannot_be_are_reported_with_what_would_make_sense(case, tmp_path):
     case.assert_holds(tmp_path)
 
 
@@ -182,7 +182,7 @@ FUTURE = [
         {"log.csv": LOG + "9,1,4102444801\n9,2,4102444802\n"},
         "time",
         TIMES,
-        said=["bad row: log.csv, line 42: t is '4102444801', expected at most ", "to 2020-09-15 03:26:40 UTC"],
+        printed=["bad row: log.csv, line 42: t is '4102444801', expected at most ", "to 2020-09-15 03:26:40 UTC"],
     ),
     warned(
         "a-log-that-was-made-up",

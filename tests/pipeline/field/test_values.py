@@ -1,4 +1,4 @@
-"""Lists and mixed types, scripts without blanks, and numbers beyond float32: kinds 7, 12 and 14."""
+"""Lists and mixed types, scripts without blanks, and numbers beyond float32."""
 
 import decimal
 from datetime import date
@@ -89,7 +89,7 @@ LISTS = [
     warned(
         "arrays-of-a-database",
         _cells("{a,b}", "{a}", "{}", "{c,d}", "{b}"),
-        "tags of items.csv holds '{a,b}' and the like, which are no lists of JSON or Python: brackets become values",
+        "tags of items.csv holds '{a,b}' and the like, which are not lists in JSON or Python: brackets become values",
         **TAGS,
     ),
     warned(
@@ -210,7 +210,7 @@ TYPES = [
         WAREHOUSE,
         "user,item,time,label_pay",
         [(str(LARGE + u), str(i), t, float(np.float32(12.34 * i))) for u, i, t in ROWS],
-        said=["of the log in its tables: 5 of 5 items"],
+        printed=["of the log in its tables: 5 of 5 items"],
         **WAREHOUSE_KEYS,
     ),
     good(
@@ -268,12 +268,12 @@ def test_texts_come_as_they_are_written(case, tmp_path):
     case.assert_holds(tmp_path)
 
 
-def _numbers(name, second, *said, label="seconds", **more):
+def _numbers(name, second, *printed, label="seconds", **more):
     """The second row holds another number than 2."""
     rows = [(*row, second if n == 1 else 2) for n, row in enumerate(ROWS)]
     labels = [float(eval(label, {"seconds": 2}))] * 39
     tasks = {"tasks": {"retrieval": {"kind": "retrieval"}, "watch": {"kind": "regression", "label": label}}}
-    keys = {"said": said, "warns": None} | tasks | more
+    keys = {"printed": printed, "warns": None} | tasks | more
     return good(name, {"log.csv": csv_text("u,i,t,seconds", rows)}, "label_watch", labels, **keys)
 
 
@@ -293,7 +293,10 @@ NUMBERS = [
         },
         "context_price",
         [1.0] * 39,
-        said=["39 kept; price beyond float32: 1", f"bad row: log.parquet, row 2: price is '1{'0' * 39}.00', {LIMIT}"],
+        printed=[
+            "39 kept; price beyond float32: 1",
+            f"bad row: log.parquet, row 2: price is '1{'0' * 39}.00', {LIMIT}",
+        ],
         interactions={"path": "log.parquet"},
         features={"context": [{"name": "price", "kind": "numeric"}]},
         warns=None,
@@ -304,7 +307,7 @@ NUMBERS = [
         "item_tags",
         [None, None, float(np.float32(3.4e38)), 0.0, 5.0],
         table="items",
-        said=["unparsable tags: 2", "bad row: items.csv, line 3: tags is '-1e39', expected a number that float32"],
+        printed=["unparsable tags: 2", "bad row: items.csv, line 3: tags is '-1e39', expected a number that float32"],
         cleaning={"max_bad_share": 0.5},
         **TAGS | {"features": {"item": [{"name": "tags", "kind": "numeric"}]}},
     ),

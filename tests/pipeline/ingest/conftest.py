@@ -8,8 +8,7 @@ from tfx.dsl.components.base.base_beam_executor import BaseBeamExecutor
 from tfx.types import standard_artifacts
 
 from config import Config, load_config
-from pipeline.ingest.component import InteractionExampleGen
-from pipeline.ingest.driver import IngestDriver
+from pipeline.ingest.component import IngestDriver, InteractionExampleGen
 from pipeline.ingest.executor import IngestExecutor
 from tests.pipeline.ingest.reference import decode
 from tests.synthetic import write_config, write_tables

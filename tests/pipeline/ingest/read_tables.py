@@ -7,14 +7,19 @@ import pyarrow as pa
 
 from config import Config
 from config.data import Table
+from pipeline.ingest.cleaning import clean_entities
 from pipeline.ingest.columns import Plan
-from pipeline.ingest.entities import clean_entities
 from pipeline.ingest.events import clean_events
 from pipeline.ingest.findings import Counts
-from pipeline.ingest.headers import column_names
+from pipeline.ingest.headers import file_columns
 from pipeline.ingest.reading import Batch, read_batches
 from pipeline.ingest.tables import table_files
 from tests.pipeline.ingest.reference import config_of
+
+
+def column_names(folder: str, table: Table) -> list[str]:
+    """The columns of a table's first file."""
+    return file_columns(table_files(folder, table)[0], table)
 
 
 def batches(folder: Path, table: Table, columns: list[str] | None = None) -> list[Batch]:

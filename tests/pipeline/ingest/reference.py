@@ -11,7 +11,8 @@ import tensorflow as tf
 from apache_beam.options.pipeline_options import PipelineOptions
 
 from config import Config, parse_config
-from pipeline.ingest.events import FILE, FRACTION, ITEM, POSITIVE, ROW, TIME, USER
+from pipeline.ingest.cleaning import FILE, ROW
+from pipeline.ingest.events import FRACTION, ITEM, POSITIVE, TIME, USER
 from pipeline.ingest.splits import EVAL, TEST, TRAIN
 
 

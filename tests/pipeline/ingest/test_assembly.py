@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from config import feature_names
 from pipeline.ingest.assembly import Assembly, Rows, split_events
 from pipeline.ingest.columns import Plan
-from pipeline.ingest.sorting import as_events, sort_events
+from pipeline.ingest.shuffle import as_events, sort_events
 from pipeline.ingest.split_times import DIGITS, Selection
 from pipeline.ingest.splits import EVAL, TEST, TRAIN, is_held_out
 from tests.pipeline.ingest import reference

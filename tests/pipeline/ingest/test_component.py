@@ -10,7 +10,7 @@ from tfx.orchestration import metadata
 
 from config import load_config
 from pipeline.ingest.component import InteractionExampleGen
-from pipeline.ingest.settings import read_config, read_input
+from pipeline.ingest.executor import read_config, read_input
 from tests.pipeline.ingest.conftest import read_examples, resolve
 from tests.synthetic import write_config, write_tables
 

@@ -5,7 +5,6 @@ import pytest
 from pipeline.ingest.columns import Plan
 from pipeline.ingest.events import clean_events
 from pipeline.ingest.reading import Batch
-from pipeline.ingest.samples import AN_ID
 from tests.pipeline.ingest.reference import config_of
 
 ROWS = [  # user_id, item_id, timestamp, rating, kind
@@ -195,13 +194,15 @@ def _columns(size, **more):
     return {"user_id": ["u"] * size, "item_id": ["i"] * size, "timestamp": range(size)} | more
 
 
-def test_the_first_bad_rows_of_each_reason_are_kept_with_their_places():
+def test_the_first_bad_rows_of_each_reason_are_kept_with_their_lines():
     texts = ["7", *(f"day {n}" for n in range(7)), None]
     columns = _columns(9, timestamp=texts, item_id=["", *"abcdefgh"])
     _, findings = _found(columns, np.arange(2, 11))
     expected = "seconds since 1970 (`time_unit: s`)"
     assert findings.samples == {
-        ("interactions", "missing item_id"): [(1, 20, 2, "item_id", "", AN_ID)],
+        ("interactions", "missing item_id"): [
+            (1, 20, 2, "item_id", "", "an id that is not one of the table's `missing` words")
+        ],
         ("interactions", "unparsable timestamp"): [
             (1, 21 + n, 3 + n, "timestamp", f"day {n}", expected) for n in range(5)
         ],

@@ -8,9 +8,9 @@ import pandas as pd
 import pytest
 
 from config import load_config
-from pipeline.ingest.report import IngestError
 from pipeline.ingest.splits import EVAL, TEST
 from pipeline.ingest.tables import TableError
+from pipeline.ingest.verdicts import IngestError
 from tests.pipeline.ingest import reference
 from tests.pipeline.ingest.conftest import run_ingest
 from tests.synthetic import DIRTY_ROWS, write_config

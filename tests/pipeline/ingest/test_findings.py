@@ -3,9 +3,9 @@ from collections import Counter
 import numpy as np
 import pyarrow as pa
 
-from pipeline.ingest.findings import Findings, Sample, as_report, merge
-from pipeline.ingest.line_ends import holds_line_end
-from pipeline.ingest.overlap import add_overlap
+from pipeline.ingest.findings import Findings, Sample, merge
+from pipeline.ingest.report import as_report
+from pipeline.ingest.values import holds_line_end
 
 
 def _sample(file, row):
@@ -46,8 +46,8 @@ def test_parts_in_any_order_give_the_first_rows_and_the_whole_span():
 
 def test_overlap_counts_ids_and_events_and_shows_what_does_not_meet():
     one, two = Findings(), Findings()
-    add_overlap(one, "items", pa.array(["6.0", "17.0", "x"]), np.array([5, 1, 2]), pa.array(["6", "x", "7"]))
-    add_overlap(two, "items", pa.array(["31.0"]), np.array([9]), pa.array(["31", "4"]))
+    one.add_overlap("items", pa.array(["6.0", "17.0", "x"]), np.array([5, 1, 2]), pa.array(["6", "x", "7"]))
+    two.add_overlap("items", pa.array(["31.0"]), np.array([9]), pa.array(["31", "4"]))
     assert as_report(merge([one, two]), {})["overlap"] == {
         "items": {"of": 4, "met": 1, "of_events": 17, "met_events": 2, "log": "6.0", "table": "4"}
     }

@@ -4,9 +4,9 @@ import pytest
 from apache_beam.testing.util import assert_that, equal_to
 
 from config.data import Core
-from pipeline.ingest.buckets import from_bytes, partition
 from pipeline.ingest.findings import merge
 from pipeline.ingest.k_core import KeepCore
+from pipeline.ingest.shuffle import from_bytes, partition
 from tests.pipeline.ingest.reference import beam_pipeline
 
 # a, b, c each like x and y; d likes x and z; z has d alone. Users need 2, items 2.

@@ -217,5 +217,5 @@ def test_json_rows_have_their_lines(tmp_path):
     (tmp_path / "t.jsonl").write_text('{"a": 1}\n\n[2]\n{"a": 3}\n{"a"\n')
     assert _lines(tmp_path, "t.jsonl") == (
         [(1, 1), (3, 4)],
-        [(3, "[2]", "is no JSON object"), (5, '{"a"', "is no JSON object")],
+        [(3, "[2]", "is not a JSON object"), (5, '{"a"', "is not a JSON object")],
     )

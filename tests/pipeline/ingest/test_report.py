@@ -2,8 +2,9 @@ from collections import Counter
 
 import pytest
 
-from pipeline.ingest.findings import ERRORS, Findings, as_report, merge
-from pipeline.ingest.report import IngestError, check, lines, summary
+from pipeline.ingest.findings import ERRORS, Findings, merge
+from pipeline.ingest.report import as_report, lines, summary
+from pipeline.ingest.verdicts import IngestError, check
 from tests.pipeline.ingest.reference import config_of
 
 COUNTS = Counter(

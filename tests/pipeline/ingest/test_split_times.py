@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from config.data import SplitConfig
 from pipeline.ingest.split_times import DIGITS, FindSplitTimes, Selection
-from pipeline.ingest.splits import cut_ranks
+from pipeline.ingest.splits import split_ranks
 from tests.pipeline.ingest.reference import beam_pipeline
 
 SPLIT = SplitConfig(method="global_time", eval_share=0.2, test_share=0.15)
@@ -16,7 +16,7 @@ SPLIT = SplitConfig(method="global_time", eval_share=0.2, test_share=0.15)
 def _sorted_out(time, ordinal):
     """The keys at the cut ranks, found by sorting."""
     order = np.lexsort((ordinal, time))
-    return tuple((int(time[order[rank]]), int(ordinal[order[rank]])) for rank in cut_ranks(len(time), SPLIT))
+    return tuple((int(time[order[rank]]), int(ordinal[order[rank]])) for rank in split_ranks(len(time), SPLIT))
 
 
 @settings(max_examples=20, deadline=None)

@@ -3,7 +3,7 @@ import pytest
 
 from config.data import ColdItems, SplitConfig
 from pipeline.ingest import splits
-from pipeline.ingest.splits import Events, SplitTimes, cut_ranks
+from pipeline.ingest.splits import Events, SplitTimes, split_ranks
 
 
 def _events(counts, time=None):
@@ -34,7 +34,7 @@ def test_global_time_cuts_inside_ties():
     ],
 )
 def test_cut_ranks(rows, eval_share, test_share, expected):
-    assert cut_ranks(rows, SplitConfig(eval_share=eval_share, test_share=test_share)) == expected
+    assert split_ranks(rows, SplitConfig(eval_share=eval_share, test_share=test_share)) == expected
 
 
 def test_permutation_is_that_of_the_protocol():

@@ -6,9 +6,9 @@ import pyarrow.parquet as pq
 import pytest
 
 from config.data import Table
-from pipeline.ingest.headers import check_rows, column_names
+from pipeline.ingest.headers import check_has_rows
 from pipeline.ingest.tables import TableError, file_size, table_files, table_format
-from tests.pipeline.ingest.read_tables import rows
+from tests.pipeline.ingest.read_tables import column_names, rows
 
 
 @pytest.mark.parametrize(
@@ -179,7 +179,7 @@ def test_a_delta_table_is_refused(tmp_path):
     [
         ("evnts.parquet", "no such file. .* holds: events.parquet/, items.csv$"),
         ("events.parquet/*.csv", "no such file. .*events.parquet holds: part-0.parquet$"),
-        ("day/log.csv", "There is no folder .*/day$"),
+        ("day/log.csv", "There is not a folder .*/day$"),
         ("empty", "no such file"),
     ],
 )
@@ -204,10 +204,10 @@ def test_an_unknown_extension_names_the_remedy(path, remedy):
 
 
 @pytest.mark.parametrize("name", ["a.csv", "a.parquet", "a.jsonl", "a.tfrecord"])
-def test_a_table_without_rows_is_said(tmp_path, name):
+def test_a_table_without_rows_is_reported(tmp_path, name):
     if name == "a.parquet":
         pq.write_table(pa.table({"u": pa.array([], pa.int64())}), tmp_path / name)
     else:
         (tmp_path / name).write_text({"a.csv": "u,i\n \n", "a.jsonl": "\n", "a.tfrecord": ""}[name])
     with pytest.raises(TableError, match=rf"{name}: has no rows, nor have its 1 other files"):
-        check_rows([str(tmp_path / name)] * 2, Table(path=name))
+        check_has_rows([str(tmp_path / name)] * 2, Table(path=name))

@@ -1,8 +1,7 @@
 import pytest
 
-from pipeline.ingest.report import IngestError, check
-from pipeline.ingest.time_units import suggested_unit
-from pipeline.ingest.verdicts import warnings
+from pipeline.ingest.times import suggested_unit
+from pipeline.ingest.verdicts import IngestError, check, warnings
 from tests.pipeline.ingest.reference import config_of
 
 NOW = 1_750_000_000
@@ -31,7 +30,7 @@ def test_no_item_of_the_log_in_the_table_stops_with_an_example_of_each_side():
     check(_report(**_overlap(1, 1)), config_of(data=ITEMS))
 
 
-def test_a_low_overlap_is_told():
+def test_a_low_overlap_is_reported():
     config = config_of(data=ITEMS)
     assert _warnings(config, **_overlap(28, 80)) == []
     assert _warnings(config, **_overlap(20, 79)) == [
@@ -41,7 +40,7 @@ def test_a_low_overlap_is_told():
 
 
 @pytest.mark.parametrize(
-    ("unit", "span", "told"),
+    ("unit", "span", "message"),
     [
         ("s", [1_600_000_000, 1_600_086_400], None),
         (
@@ -70,12 +69,12 @@ def test_a_low_overlap_is_told():
         ("s", [1_600_000_000] * 2, "all events have the same time (timestamp): 2020-09-13 12:26:40"),
     ],
 )
-def test_implausible_times_are_told_with_the_unit_that_would_make_sense(unit, span, told):
+def test_implausible_times_are_reported_with_the_unit_that_would_make_sense(unit, span, message):
     config = config_of(data={"folder": "-", "interactions": {"path": "log.csv", "time_unit": unit}})
-    assert _warnings(config, spans={"interactions": {"timestamp": span}}) == ([told] if told else [])
+    assert _warnings(config, spans={"interactions": {"timestamp": span}}) == ([message] if message else [])
 
 
-def test_times_of_other_columns_are_told_only_where_another_unit_makes_sense():
+def test_times_of_other_columns_are_reported_only_where_another_unit_makes_sense():
     config = config_of(data=ITEMS)
     spans = {"items": {"released": [-1e9, 1e9], "born": [-5e8, -4e8], "added": [1_600_811, 1_602_512]}}
     assert _warnings(config, spans=spans) == []  # in s, 1.6 million are no milliseconds either
@@ -94,7 +93,7 @@ TASKS = {
 }
 
 
-def test_expressions_that_say_the_same_of_all_are_told_with_the_values():
+def test_expressions_that_say_the_same_of_all_are_reported_with_the_values():
     config = config_of(tasks=TASKS, positive="event in ['buy', 'view']")
     found = _warnings(
         config,

@@ -1,15 +1,65 @@
-"""Times in the forms that people bring, and in another one for each table and feature."""
+"""Times in their common forms, and in another one for each table and feature."""
 
+import datetime
 import json
 
 import pyarrow as pa
 import pytest
 
 from config import ConfigError, parse_config
-from pipeline.ingest.values import as_time
+from pipeline.ingest.times import as_nanoseconds, as_time
 from tests.pipeline.ingest.read_tables import config, events, items
 
 AT = 1600811170  # 2020-09-22T21:46:10Z
+DAY = 1577836800  # 2020-01-01T00:00:00Z
+
+
+@pytest.mark.parametrize(
+    ("column", "unit", "expected", "unparsable"),
+    [
+        (pa.array([str(DAY), "soon", "", None]), "s", [DAY, None, None, None], [0, 1, 0, 0]),
+        (pa.array([DAY * 1000 + 999, -1]), "ms", [DAY, -1], [0, 0]),
+        (pa.array([DAY * 10**9 + 1]), "ns", [DAY], [0]),
+        (pa.array([881250949.0]), "s", [881250949], [0]),
+        # Milliseconds taken for seconds lie 50,000 years ahead.
+        (pa.array([DAY * 1000]), "s", [None], [1]),
+        (pa.array([datetime.datetime(2020, 1, 1)]), "ms", [DAY], [0]),
+        (pa.array([datetime.date(2020, 1, 1)]), "ms", [DAY], [0]),
+        (
+            pa.array([" 2020-01-01 ", "2020-01-01T01:00:00.5+01:00", "1.1.2020", None, "NULL", "nan"]),
+            "iso8601",
+            [DAY, DAY, None, None, None, None],
+            [0, 0, 1, 0, 0, 0],
+        ),
+        # A time without an offset is UTC whatever stands before it.
+        (
+            pa.array(["2020-01-01T05:00:00+05:00", "2020-01-01T00:00:00", "2020-01-01 00:00Z", "2020-01-01"]),
+            "iso8601",
+            [DAY, DAY, DAY, DAY],
+            [0, 0, 0, 0],
+        ),
+    ],
+)
+def test_times(column, unit, expected, unparsable):
+    parsed = as_time(column, unit)
+    assert parsed.values.to_pylist() == expected
+    assert parsed.values.type == pa.int64()
+    assert parsed.is_unparsable.tolist() == [bool(u) for u in unparsable]
+
+
+@pytest.mark.parametrize(
+    ("column", "unit", "expected"),
+    [
+        (pa.array([DAY * 1000 + 7, -1]), "ms", [DAY * 10**9 + 7 * 10**6, -(10**6)]),
+        (pa.array([DAY * 10**6 + 7]), "us", [DAY * 10**9 + 7000]),
+        (pa.array([DAY + 0.5, -0.25]), "s", [DAY * 10**9 + 5 * 10**8, -25 * 10**7]),
+        (pa.array([str(DAY), None]), "s", [DAY * 10**9, None]),
+        (pa.array(["2020-01-01T00:00:00.000001"]), "iso8601", [DAY * 10**9 + 1000]),
+        (pa.array([datetime.datetime(2020, 1, 1, microsecond=3)]), "s", [DAY * 10**9 + 3000]),
+    ],
+)
+def test_nanoseconds(column, unit, expected):
+    assert as_nanoseconds(column, unit).values.to_pylist() == expected
 
 
 @pytest.mark.parametrize(

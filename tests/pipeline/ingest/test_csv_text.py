@@ -3,10 +3,10 @@
 import pytest
 
 from config.data import InteractionTable, Table
-from pipeline.ingest import dialect
-from pipeline.ingest.headers import check_rows, column_names
+from pipeline.ingest import encodings
+from pipeline.ingest.headers import check_has_rows
 from pipeline.ingest.tables import TableError, table_files
-from tests.pipeline.ingest.read_tables import batches, config, events, items, rows
+from tests.pipeline.ingest.read_tables import batches, column_names, config, events, items, rows
 
 RATINGS = [("1", "29", "5", "978300760"), ("1", "661", "3", "978302109"), ("2", "1", "4", "978301968")]
 NAMES = ["UserID", "MovieID", "Rating", "Timestamp"]
@@ -46,7 +46,7 @@ def test_movies_as_published(tmp_path):
 
 
 def test_separators_between_quotes_and_over_the_ends_of_blocks(tmp_path, monkeypatch):
-    monkeypatch.setattr(dialect, "_PART", 7)
+    monkeypatch.setattr(encodings, "_PART", 7)
     (tmp_path / "t.csv").write_text('a::b::c\n"x::y"::::3\n:::4::5\n1::2\n')
     found = batches(tmp_path, Table(path="t.csv", separator="::"))
     assert [tuple(row.values()) for batch in found for row in batch.rows.to_pylist()] == [
@@ -58,7 +58,7 @@ def test_separators_between_quotes_and_over_the_ends_of_blocks(tmp_path, monkeyp
 
 @pytest.mark.parametrize("part", [5, 1 << 20])
 def test_backslashes_before_quotes_and_separators(tmp_path, monkeypatch, part):
-    monkeypatch.setattr(dialect, "_PART", part)
+    monkeypatch.setattr(encodings, "_PART", part)
     lines = ["a,b", r'1,"He said \"hi, you\""', r"2,x\,y", r"3,\N", r"4,a\\nb", r"5,a\tb\nc", r"6,\\\N"]
     (tmp_path / "t.csv").write_text("\n".join(lines))
     expected = ['He said "hi, you"', "x,y", None, r"a\nb", "a\tb c", "\\\\N"]
@@ -119,7 +119,7 @@ def test_what_a_header_tells_before_any_work(tmp_path, text, options, message):
 
 def _check_and_read(folder, table):
     column_names(str(folder), table)
-    check_rows(table_files(str(folder), table), table)
+    check_has_rows(table_files(str(folder), table), table)
     batches(folder, table, ["u", "i"])
 
 
