@@ -1,4 +1,4 @@
-"""What the defaults cost on a large log: table paths and column roles alone. The run tells each component's time.
+"""What the defaults cost on a large log: table paths and column roles alone. The run prints each component's time.
 
     python -m benchmarks.scale --events 1000000
 
@@ -67,7 +67,7 @@ def make_log(events: int, users: int, items: int, seed: int = 0) -> pd.DataFrame
 
 
 def configuration(interactions: Path, root: str) -> Config:
-    """The defaults: nothing is said but where the table is and what its columns are."""
+    """Returns the defaults, with only the table's path and its columns given."""
     columns = {"path": str(interactions), "user": "user", "item": "item", "time": "time"}
     values = {
         "name": "scale",

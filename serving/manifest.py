@@ -1,8 +1,8 @@
-"""What a pushed version consists of: the SHA-256 of every file, in a file beside them.
+"""The manifest of a pushed version: the SHA-256 of every file, in a file beside them.
 
 `sha256sum --check manifest.sha256` in the version's folder checks the same. TensorFlow Serving reads only what a
-SavedModel names, so it passes over the file. Files that are not listed, such as warm-up requests added by hand, may be
-there.
+SavedModel names, so it ignores the file. Files that are not listed, such as warm-up requests added by hand, are
+allowed.
 """
 
 import hashlib
@@ -15,29 +15,27 @@ from typing import IO, Any, Final
 
 MANIFEST: Final = "manifest.sha256"
 _HEAD: Final = re.compile(r"# SHA-256 of (\d+) files")
-"""The first line: by the number a manifest that was cut itself is known."""
+"""The first line; its number shows whether the manifest itself is whole."""
 _LINE: Final = re.compile(r"([0-9a-f]{64})  (.+)")
 _BLOCK: Final = 1 << 20
 
 
 def make_manifest(folder: str) -> str:
-    """The manifest of the files that are in a folder now, on a file system or an object store."""
+    """Returns the manifest of the files in a folder, on a file system or an object store."""
     names = sorted(name for name in _names(folder) if name != MANIFEST)
     lines = [f"{_digest(posixpath.join(folder, name))}  {name}" for name in names]
     return "\n".join([f"# SHA-256 of {len(names)} files", *lines, ""])
 
 
 def manifest_fault(folder: str) -> str | None:
-    """What is not as the folder's manifest says: the first file, and what is wrong with it.
-
-    Every file is read once, in blocks.
+    """Compares a folder's files with its manifest. Every file is read once, in blocks.
 
     Returns:
-        An empty text where all is as it should be, None where there is no manifest.
+      A sentence about the first file that differs; an empty one where none does, None where there is no manifest.
 
     Raises:
-        OSError: a file of a file system cannot be read.
-        tf.errors.OpError: the same of an object store.
+      OSError: A file of a file system cannot be read.
+      tf.errors.OpError: A file of an object store cannot be read.
     """
     manifest = posixpath.join(folder, MANIFEST)
     if not _exists(manifest):
@@ -58,7 +56,7 @@ def manifest_fault(folder: str) -> str | None:
 
 
 def _names(folder: str) -> Iterator[str]:
-    """The files below a folder by their path in it, with slashes."""
+    """Yields the files below a folder by their path in it, with slashes."""
     for parent, _, files in _gfile().walk(folder) if "://" in folder else os.walk(folder):
         inside = posixpath.relpath(str(parent).rstrip("/"), folder.rstrip("/"))
         yield from (posixpath.normpath(posixpath.join(inside, file)) for file in files)
@@ -81,7 +79,7 @@ def _open(path: str) -> IO[bytes]:
 
 
 def _gfile() -> Any:
-    """TensorFlow's file systems; not imported for what is on a disk, as commands are to answer at once."""
+    """Returns TensorFlow's file systems; not imported for a disk, because commands should answer at once."""
     import tensorflow as tf
 
     return tf.io.gfile

@@ -26,18 +26,18 @@ class Training:
     items: int
 
     def matrix(self) -> sp.csr_matrix:
-        """Which user met which item: float32 [U, V], ones."""
+        """Which user interacted with which item: float32 [U, V], ones."""
         ones = np.ones(len(self.user), np.float32)
         return _binary(ones, self.user, self.item, (self.users, self.items))
 
 
 @dataclass(frozen=True)
 class Queries:
-    """Users who ask for items.
+    """Requests of users for items.
 
     Attributes:
       user: int64 [B] in [0, U).
-      time: int64 [B], when they ask; 0 where the log has no times.
+      time: int64 [B], the time of the request; 0 where the log has no times.
       start, stop: int64 [B]; the history of query b is item[start[b]:stop[b]], oldest first.
       item: int64 [E], the positive events of all users.
       items: V.

@@ -51,7 +51,7 @@ class Targets:
 
     Attributes:
       events: T events.
-      seen: CSR bool [T, V], the items that the user had met before the split.
+      seen: CSR bool [T, V], the items of the user before the split.
       cold: bool [T], whether the user has no train event.
     """
 
@@ -65,7 +65,7 @@ class Log:
     """One examples artifact.
 
     Attributes:
-      users: The ids of U users, those of train first met in it.
+      users: The ids of U users, those of train first, in their order there.
       items: The ids of V items: the catalogue and all items of train, by falling number of positive train events.
       train, eval, test: The splits.
       user_rows, item_rows: The examples that hold the side features: one row per user of train; the split `items`.

@@ -54,7 +54,7 @@ class BPR:
     iterations: int = 100
 
     def fit(self, training: Training) -> None:
-        """Stochastic gradient steps on pairs of a met and a drawn item."""
+        """Stochastic gradient steps on pairs of an observed and a sampled item."""
         self._model = BayesianPersonalizedRanking(
             factors=self.factors,
             learning_rate=self.learning_rate,

@@ -46,7 +46,7 @@ class Study:
         """The table's rows of a variant: by their titles, the metrics."""
         if not self.by_request:
             return {variant: list(self.metrics)}
-        return {f"{variant}: {said}": [of_form(form, m) for m in self.metrics] for form, said in WORDS.items()}
+        return {f"{variant}: {words}": [of_form(form, m) for m in self.metrics] for form, words in WORDS.items()}
 
     def configuration(self, variant: str, seed: int) -> Config:
         """The configuration of one training.

@@ -177,7 +177,7 @@ class Row:
 
     callers: int
     rate: float
-    """Requests a second that were asked for; 0 in a closed loop."""
+    """The configured requests a second; 0 in a closed loop."""
     requests: int
     per_second: float
     p50: float

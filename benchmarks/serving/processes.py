@@ -34,7 +34,7 @@ def embedded(folder: Path, log: IO[str], flags: Sequence[str] = ()) -> Iterator[
         try:
             yield Server(wait_for_address(process, _START_SECONDS), process.pid)
         except EOFError as error:
-            raise RuntimeError(f"the server of {folder} ended before it listened; its log says why") from error
+            raise RuntimeError(f"the server of {folder} ended before it listened; see its log") from error
 
 
 @contextmanager

@@ -95,17 +95,17 @@ class Metadata:
 
 
 def recommendations(response: Any) -> list[list[Recommendation]]:
-    """Returns a PredictResponse's rows: as many items in each as its `count` says.
+    """Returns a PredictResponse's rows: as many items in each as its `count`.
 
     Raises:
-      AnswerError: An output is missing, or holds fewer values than `count` says.
+      AnswerError: An output is missing, or holds fewer values than `count`.
     """
     columns = _columns(response, {"item_id", "score", "count"})
     counts = [int(row[0]) for row in columns.pop("count")]
     for name, rows in columns.items():
         widths = [len(row) for row in rows]
         if len(widths) != len(counts) or any(width < n for width, n in zip(widths, counts, strict=True)):
-            raise AnswerError(f"`{name}` should hold {counts} values in its rows, as `count` says. Received: {widths}")
+            raise AnswerError(f"`{name}` should hold {counts} values in its rows, as in `count`. Received: {widths}")
     ids, scores = columns.pop("item_id"), columns.pop("score")
     return [
         [

@@ -5,10 +5,9 @@ not name, and its prepared calls cost a quarter of a `ConcreteFunction`'s on a s
 microseconds). The C++ call releases the GIL.
 """
 
-import threading
-from collections import OrderedDict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, Final
 
 import grpc
@@ -70,9 +69,11 @@ class Servable:
             )
             for key, definition in definitions.items()
         }
-        self._session = session
-        self._prepared: OrderedDict[Any, Callable[..., list[np.ndarray]]] = OrderedDict()
-        self._lock = threading.Lock()
+        make = session._make_callable_from_options
+        self._callable = lru_cache(_MAX_PREPARED)(
+            lambda feeds, fetches: make(config_pb2.CallableOptions(feed=feeds, fetch=fetches))
+        )
+        """Returns the prepared call for a set of inputs and outputs."""
 
     def run(self, feeds: Tensors, fetches: Sequence[str]) -> list[np.ndarray]:
         """Returns the tensors named in `fetches`, given those in `feeds`, both by the graph's names.
@@ -90,17 +91,6 @@ class Servable:
         return [
             v if isinstance(v, np.ndarray) else np.array(v, object if isinstance(v, bytes) else None) for v in values
         ]
-
-    def _callable(self, feeds: tuple[str, ...], fetches: tuple[str, ...]) -> Callable[..., list[np.ndarray]]:
-        """Returns the prepared call for a set of inputs and outputs; the newest of them are kept."""
-        found = self._prepared.get((feeds, fetches))
-        if found is None:
-            options = config_pb2.CallableOptions(feed=feeds, fetch=fetches)
-            with self._lock:
-                found = self._prepared[feeds, fetches] = self._session._make_callable_from_options(options)
-                if len(self._prepared) > _MAX_PREPARED:
-                    self._prepared.popitem(last=False)
-        return found
 
 
 def load(name: str, version: int, path: str, config: config_pb2.ConfigProto) -> Servable:

@@ -17,7 +17,7 @@ def test_a_baseline_is_better_by_more_than_a_standard_error():
     assert row(RMSE, [0.95], 0.01, bias=0.93).beaten_by == ["bias"]
 
 
-def test_rows_hold_the_models_and_the_baselines_figures(monkeypatch):
+def test_rows_hold_the_models_and_the_baselines_metrics(monkeypatch):
     ranked = {"popularity": {"warm": Metric(0.2, 0.03, 5), "cold": Metric(0.3, 0.01, 7)}}
     baselines = {NDCG: ranked, RMSE: {"bias model": {"all": Metric(1.0, 0.1, 40)}}}
     monkeypatch.setattr(choices, "_baselines", lambda examples: baselines)

@@ -3,7 +3,7 @@ import sys
 from benchmarks import encoders
 
 
-def test_every_encoder_that_is_asked_for_has_a_row(monkeypatch, capsys):
+def test_every_encoder_in_the_arguments_has_a_row(monkeypatch, capsys):
     small = "--batch 2 --length 4 --dimension 2 --steps 2 --encoder mean gru+decay"
     monkeypatch.setattr(sys, "argv", ["encoders", *small.split()])
     encoders.main()

@@ -1,4 +1,4 @@
-"""Requests that callers should not send, made of what a model says of its signatures; sent over gRPC and REST."""
+"""Requests that callers should not send, generated from a model's signatures and sent over gRPC and REST."""
 
 import json
 import random

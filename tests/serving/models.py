@@ -89,7 +89,7 @@ def save_model(path: Path, offset: float = 0.0) -> Path:
 
 
 class RunningServer:
-    """A server process that has said where it listens."""
+    """A server process whose address is known."""
 
     def __init__(self, process: "subprocess.Popen[bytes]", address: str, log: Path) -> None:
         self.process = process

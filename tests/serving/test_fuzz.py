@@ -1,4 +1,4 @@
-"""Malformed requests: every one gets an answer of the caller's kind, and the server goes on in the memory that it had.
+"""Malformed requests: every one gets the code of a caller's fault, and the server's memory does not grow.
 
 `FUZZ_REQUESTS=5000 pytest tests/serving/test_fuzz.py tests/e2e/test_serving.py` sends more than the default suite.
 """

@@ -26,7 +26,7 @@ def examples(tmp_path_factory):
     return folder
 
 
-def test_the_command_prints_tables_and_writes_the_figures(examples, tmp_path, capsys):
+def test_the_command_prints_tables_and_writes_the_metrics(examples, tmp_path, capsys):
     output = tmp_path / "results" / "peers.json"
     arguments = ["--examples", str(examples), "--state", "train", "papers", "refit", "--output", str(output)]
     assert main([*arguments, "--only", "popularity", "bias"]) == 0

@@ -143,7 +143,7 @@ def test_the_best_candidate_on_the_evaluation_is_chosen():
 
 
 def clusters():
-    """Two groups of users with items of their own: every user met all but one of the group's."""
+    """Two groups of users with items of their own: every user interacted with all but one of the group's."""
     even = [[item for item in range(0, 12, 2) if item != left] for left in range(0, 12, 2)]
     odd = [[item for item in range(1, 12, 2) if item != left] for left in range(1, 12, 2)]
     return even + odd, list(range(0, 12, 2)) + list(range(1, 12, 2))

@@ -30,9 +30,9 @@ def test_damping_draws_biases_to_the_mean_by_hand():
 
 
 def low_rank():
-    taste = np.array([1, -1, 1, -1, 1, -1, 1, -1])
+    preference = np.array([1, -1, 1, -1, 1, -1, 1, -1])
     kind = np.array([1, 1, 1, 1, -1, -1, -1, -1])
-    return 3 + np.outer(taste, kind)
+    return 3 + np.outer(preference, kind)
 
 
 def test_svd_finds_the_ratings_that_are_left_out_of_a_matrix_of_low_rank():

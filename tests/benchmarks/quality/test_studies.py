@@ -42,22 +42,22 @@ def test_a_cell_holds_mean_and_deviation():
     assert _cell([0.9]) == ".9000"
 
 
-def test_figures_that_a_variant_does_not_have_stay_empty():
+def test_metrics_that_a_variant_does_not_have_stay_empty():
     training = {"seconds": 10.0, "epochs": 2}
     runs = [{"metrics": {"test": {"rating/rmse": rmse}}, "training": training} for rmse in (0.9, 1.0)]
     console = wide_console(80)
-    with console.capture() as said:
+    with console.capture() as captured:
         console.print(_table(Study("a title", "", ("ndcg@10", "rating/rmse"), {}), {"ratings alone": runs}))
-    assert said.get().splitlines()[-1].split() == ["ratings", "alone", ".9500", "±.0707", "10", "5.0"]
+    assert captured.get().splitlines()[-1].split() == ["ratings", "alone", ".9500", "±.0707", "10", "5.0"]
 
 
 def test_a_study_of_requests_has_a_row_for_every_form():
     metrics = {"everything_hr@10": 0.5, "ids_alone_hr@10": 0.4, "rating/ids_alone_rmse": 1.25}
     runs = [{"metrics": {"test": metrics}, "training": {"seconds": 10.0, "epochs": 2}}]
     console = wide_console(100)
-    with console.capture() as said:
+    with console.capture() as captured:
         console.print(_table(Study("", "", ("hr@10", "rating/rmse"), {}, by_request=True), {"plain": runs}))
-    rows = {line[:50].strip(): line[50:].split() for line in said.get().splitlines() if "plain: " in line}
+    rows = {line[:50].strip(): line[50:].split() for line in captured.get().splitlines() if "plain: " in line}
     assert rows["plain: everything"] == [".5000", "10", "5.0"]
     assert rows["plain: ids of user and items alone"] == [".4000", "1.2500"]
     assert len(rows) == 6

@@ -1,4 +1,4 @@
-"""TensorFlow Serving's contract, codes and values, asked of any server.
+"""TensorFlow Serving's contract, codes and values, checked on any server.
 
     pytest tests/serving/conformance                                          # the embedded server
     pytest tests/serving/conformance --server-binary=/usr/bin/tensorflow_model_server
@@ -38,8 +38,8 @@ def changed(change: Callable[[Any], Any], model: str = "half_plus_two", **inputs
     return made
 
 
-def ask(server: Server, asked: predict_pb2.PredictRequest) -> dict[str, Any]:
-    response = server.predictions.Predict(asked, timeout=TIMEOUT)
+def ask(server: Server, message: predict_pb2.PredictRequest) -> dict[str, Any]:
+    response = server.predictions.Predict(message, timeout=TIMEOUT)
     return {name: tf.make_ndarray(proto).tolist() for name, proto in response.outputs.items()}
 
 
@@ -51,11 +51,11 @@ def test_the_newest_version_and_the_default_signature_answer(server: Server) -> 
 
 
 def test_a_version_and_a_label(server: Server) -> None:
-    def version(asked: Any) -> None:
-        asked.model_spec.version.value = 1
+    def version(message: Any) -> None:
+        message.model_spec.version.value = 1
 
-    def label(asked: Any) -> None:
-        asked.model_spec.version_label = "stable"
+    def label(message: Any) -> None:
+        message.model_spec.version_label = "stable"
 
     for change in (version, label):
         assert ask(server, changed(change)) == {"y": [1.5, 2.0]}
@@ -66,47 +66,47 @@ def test_types_shapes_and_strings(server: Server) -> None:
     answer = ask(server, request("signatures", "two_inputs", **inputs))
     assert answer["a"] == [1, 1 << 40]
     assert answer["sum"] == [1.5, pytest.approx(2.0**40, rel=1e-6)]
-    asked = request("signatures", "strings", text=["é", ""], raw=[b"\xff\x00", b"x"])
-    assert ask(server, asked) == {"text": ["é".encode(), b""], "raw_bytes": [b"\xff\x00", b"x"]}
+    message = request("signatures", "strings", text=["é", ""], raw=[b"\xff\x00", b"x"])
+    assert ask(server, message) == {"text": ["é".encode(), b""], "raw_bytes": [b"\xff\x00", b"x"]}
     matrix = np.array([[1, 2], [3, 4]], np.float32)
     assert ask(server, request("signatures", "matrix", m=matrix)) == {"m": [[2, 4], [6, 8]]}
     assert ask(server, request("half_plus_two", x=np.zeros([0], np.float32))) == {"y": []}
 
 
 def test_values_in_tensor_content_and_values_that_are_repeated(server: Server) -> None:
-    def content(asked: Any) -> None:
-        asked.inputs["x"].ClearField("float_val")
-        asked.inputs["x"].tensor_content = X.tobytes()
+    def content(message: Any) -> None:
+        message.inputs["x"].ClearField("float_val")
+        message.inputs["x"].tensor_content = X.tobytes()
 
-    def one(asked: Any) -> None:
-        asked.inputs["x"].ClearField("tensor_content")
-        asked.inputs["x"].float_val[:] = [4.0]
+    def one(message: Any) -> None:
+        message.inputs["x"].ClearField("tensor_content")
+        message.inputs["x"].float_val[:] = [4.0]
 
     assert ask(server, changed(content)) == {"y": [2.5, 3.0]}
     assert ask(server, changed(one)) == {"y": [4.0, 4.0]}
 
 
 def test_the_output_filter(server: Server) -> None:
-    asked = request("signatures", "uneven", x=X)
-    asked.output_filter.append("once")
-    assert ask(server, asked) == {"once": [1.0, 2.0]}
+    message = request("signatures", "uneven", x=X)
+    message.output_filter.append("once")
+    assert ask(server, message) == {"once": [1.0, 2.0]}
 
 
 def _set(**fields: Any) -> Callable[[Any], None]:
-    def change(asked: Any) -> None:
+    def change(message: Any) -> None:
         for name, value in fields.items():
             if name == "version":
-                asked.model_spec.version.value = value
+                message.model_spec.version.value = value
             elif name in ("version_label", "signature_name"):
-                setattr(asked.model_spec, name, value)
+                setattr(message.model_spec, name, value)
             else:
-                setattr(asked.inputs["x"], name, value)
+                setattr(message.inputs["x"], name, value)
 
     return change
 
 
-def _filter(asked: Any) -> None:
-    asked.output_filter.append("nothing")
+def _filter(message: Any) -> None:
+    message.output_filter.append("nothing")
 
 
 REFUSALS = {
@@ -128,16 +128,16 @@ REFUSALS = {
 
 @pytest.mark.parametrize("case", REFUSALS)
 def test_refused_with_the_code(server: Server, case: str) -> None:
-    asked, code = REFUSALS[case]
+    message, code = REFUSALS[case]
     with pytest.raises(grpc.RpcError) as raised:
-        server.predictions.Predict(asked, timeout=TIMEOUT)
+        server.predictions.Predict(message, timeout=TIMEOUT)
     assert raised.value.code().name == code
 
 
 def test_metadata(server: Server) -> None:
-    asked = get_model_metadata_pb2.GetModelMetadataRequest(metadata_field=["signature_def"])
-    asked.model_spec.name = "signatures"
-    response = server.predictions.GetModelMetadata(asked, timeout=TIMEOUT)
+    message = get_model_metadata_pb2.GetModelMetadataRequest(metadata_field=["signature_def"])
+    message.model_spec.name = "signatures"
+    response = server.predictions.GetModelMetadata(message, timeout=TIMEOUT)
     found = get_model_metadata_pb2.SignatureDefMap()
     assert response.metadata["signature_def"].Unpack(found)
     default = found.signature_def["serving_default"]
@@ -148,16 +148,16 @@ def test_metadata(server: Server) -> None:
 
 
 def test_status(server: Server) -> None:
-    asked = get_model_status_pb2.GetModelStatusRequest()
-    asked.model_spec.name = "half_plus_two"
-    found = server.models.GetModelStatus(asked, timeout=TIMEOUT).model_version_status
+    message = get_model_status_pb2.GetModelStatusRequest()
+    message.model_spec.name = "half_plus_two"
+    found = server.models.GetModelStatus(message, timeout=TIMEOUT).model_version_status
     assert [(s.version, s.state, s.status.error_code) for s in found] == [(2, 30, 0), (1, 30, 0)]
-    asked.model_spec.version.value = 1
-    found = server.models.GetModelStatus(asked, timeout=TIMEOUT).model_version_status
+    message.model_spec.version.value = 1
+    found = server.models.GetModelStatus(message, timeout=TIMEOUT).model_version_status
     assert [s.version for s in found] == [1]
-    asked.model_spec.version.value = 9
+    message.model_spec.version.value = 9
     with pytest.raises(grpc.RpcError) as raised:
-        server.models.GetModelStatus(asked, timeout=TIMEOUT)
+        server.models.GetModelStatus(message, timeout=TIMEOUT)
     assert raised.value.code().name == "NOT_FOUND"
 
 
