@@ -9,7 +9,7 @@ import tensorflow_model_analysis as tfma
 from pipeline.evaluation.accumulator import Averages, Events, Memory, UserAverages
 from pipeline.evaluation.folds import Outputs, computation
 from trainer.metrics.names import (
-    COLD_PLACES,
+    COLD_PREFIXES,
     COLD_USERS,
     LIFT,
     POPULARITY,
@@ -56,7 +56,7 @@ class ColdItemFold:
 
     def start(self) -> list[Memory]:
         """No events."""
-        return [self._averages.start() for _ in COLD_PLACES]
+        return [self._averages.start() for _ in COLD_PREFIXES]
 
     def add(self, state: list[Memory], rows: list[Events]) -> list[Memory]:
         """Takes events in, once with each kind of rank."""
@@ -65,13 +65,13 @@ class ColdItemFold:
     def merge(self, states: Iterable[list[Memory]]) -> list[Memory]:
         """The events of all."""
         memories = list(states)
-        return [self._averages.merge([state[position] for state in memories]) for position in range(len(COLD_PLACES))]
+        return [self._averages.merge([state[position] for state in memories]) for position in range(len(COLD_PREFIXES))]
 
     def read(self, state: list[Memory]) -> dict[str, float]:
         """The metrics by name."""
         averages = [self._averages.read(memory) for memory in state]
         values = {COLD_USERS: float(averages[0].users)}
-        for position, found in zip(COLD_PLACES, averages, strict=True):
+        for position, found in zip(COLD_PREFIXES, averages, strict=True):
             values |= self._named(position, found)
         return values
 

@@ -1,4 +1,4 @@
-"""What a list of recommended items is like: how unexpected its items are, and how unlike each other."""
+"""Metrics of a list of recommended items: how unexpected they are, and how unlike each other."""
 
 from collections.abc import Sequence
 
@@ -9,16 +9,16 @@ from transform.features import ModelFeature
 
 
 class ListMetrics:
-    """Novelty and intra-list distance of the first K items of lists.
+    """Computes novelty and intra-list distance of the first K items of lists.
 
     Novelty is the mean self-information -log2 p of the items (Zhou et al., "Solving the apparent diversity-accuracy
-    dilemma of recommender systems", 2010). p is the item's share of the positive train events, one more of each item
-    counted: an item without any has a finite one.
+    dilemma of recommender systems", 2010). p is the item's share of the positive train events after add-one smoothing,
+    so that it is finite for an item without any.
 
     Intra-list distance is the mean of 1 - cosine over the pairs of items (Ziegler et al., "Improving Recommendation
     Lists Through Topic Diversification", 2005; Zhang and Hurley, "Avoiding Monotony", 2008). The cosine is between the
-    items' contents, the numbers of times that each value of a categorical feature occurs: it does not depend on the
-    model. Where nothing is known of an item it is 0.
+    items' contents, the counts of each value of their categorical features, and so does not depend on the model. It is
+    0 where nothing is known of an item.
 
     Args:
         frequencies: float [V], positive train events; a variable that the exported object tracks.
@@ -36,9 +36,14 @@ class ListMetrics:
         self._ks = tuple(ks)
 
     def __call__(self, items: tf.Tensor) -> dict[str, tf.Tensor]:
-        """Lists int64 [B, M], -1 where there are fewer items -> float [B, |ks|] by name, NaN where undefined.
+        """Computes the metrics of lists.
 
-        `intra_list_distance` needs two items, and an item feature to compare. No K: no metrics.
+        Args:
+            items: int64 [B, M], -1 behind a list's last item.
+
+        Returns:
+            `novelty` and, where items have a feature to compare, `intra_list_distance`: float [B, |ks|], NaN where
+            undefined (no item; fewer than two). Nothing without any K.
         """
         if not self._ks:
             return {}
@@ -49,14 +54,17 @@ class ListMetrics:
         return metrics
 
     def novelty(self, items: tf.Tensor) -> tf.Tensor:
-        """int64 [B, K] -> bits, float [B]."""
+        """Returns the mean self-information in bits: int64 [B, K] -> float [B]."""
         counts = self._frequencies + 1
         information = tf.gather(-tf.math.log(counts / tf.reduce_sum(counts)), tf.maximum(items, 0))
         is_item = tf.cast(items >= 0, tf.float32)
         return tf.reduce_sum(information * is_item, axis=1) / tf.reduce_sum(is_item, axis=1) / tf.math.log(2.0)
 
     def distance(self, items: tf.Tensor) -> tf.Tensor:
-        """int64 [B, K] -> in [0, 1], float [B]."""
+        """Returns the mean distance of pairs, in [0, 1]: int64 [B, K] -> float [B].
+
+        For unit vectors u_1..u_n, |u_1 + ... + u_n|^2 = n + 2 (sum of the pairs' cosines), so pairs are never formed.
+        """
         values, size = self._values(tf.maximum(items, 0))
         rows, count, width = tf.unstack(tf.shape(values))
         is_item = tf.cast(items >= 0, tf.float32)
@@ -67,14 +75,15 @@ class ListMetrics:
         lengths = tf.reshape(lengths, [rows, count])
         unit = is_value * tf.math.rsqrt(tf.maximum(lengths, 1))[..., tf.newaxis]
         flat, unit = (tf.reshape(part, [rows, count * width]) for part in (values, unit))
-        # The squared length of the sum of unit vectors is their number and twice the sum of the pairs' cosines.
         cosines = squared_norms(flat, unit, size) - tf.reduce_sum(tf.cast(lengths > 0, tf.float32), axis=1)
         number = tf.reduce_sum(is_item, axis=1)
         return 1 - cosines / tf.where(number > 1, number * (number - 1), float("nan"))
 
     def _values(self, items: tf.Tensor) -> tuple[tf.Tensor, int]:
-        """What features say of items int64 [B, K]: int64 [B, K, M], one number for each value of each feature and -1
-        for none; and how many numbers there are."""
+        """Numbers the values of all features: int64 [B, K] -> int64 [B, K, M], -1 for none, and the count of numbers.
+
+        For example, behind a feature of 5 categories, which has the numbers 0 to 4, the second feature's value 1 is 6.
+        """
         found, start = self._table.lookup(items), 0
         parts = []
         for feature, size in self._features:
@@ -88,12 +97,14 @@ class ListMetrics:
 
 
 def squared_norms(values: tf.Tensor, weights: tf.Tensor, size: int) -> tf.Tensor:
-    """The squared lengths of sparse vectors.
+    """Computes the squared lengths of sparse vectors.
+
+    For example, the positions [1, 1, 2] with the weights [1, 2, 4] are the vector [0, 3, 4]: 25.
 
     Args:
-        values: int64 [R, N], positions in [0, size), repeated ones are added up; others should have the weight 0.
+        values: int64 [R, N], positions in [0, size), where repeated ones are added up; others must have the weight 0.
         weights: float [R, N].
-        size: of the vectors.
+        size: the vectors' length.
 
     Returns:
         float [R].

@@ -1,6 +1,6 @@
-"""The metrics that the evaluation computes, by name, and the gates that a configuration may put on them.
+"""The names of the evaluation's metrics, and the gates that a configuration may put on them.
 
-Imports neither TensorFlow nor TFX: the command line checks a configuration with it before any work.
+Imports neither TensorFlow nor TFX: the command line checks a configuration with it before any work starts.
 """
 
 from typing import Final, Literal
@@ -17,10 +17,10 @@ EXAMPLES: Final = "example_count"
 POPULARITY: Final = "popularity_"
 LIFT: Final = "lift_"
 STANDARD_ERROR: Final = "stderr_"
-COLD_PLACES: Final = ("cold_", "among_cold_")
+COLD_PREFIXES: Final = ("cold_", "among_cold_")
 COLD_USERS: Final = "cold_item_users"
 MAX_TOP_ITEMS: Final = 100
-"""The exported model lists so many best items: coverage@K exists up to this K."""
+"""The length of the exported model's list of best items: coverage@K exists up to this K."""
 
 BINARY_METRICS: Final = ("auc", "log_loss", "accuracy", "precision", "recall", "f1", "calibration")
 REGRESSION_METRICS: Final = ("rmse", "mae")
@@ -33,43 +33,43 @@ TASK_METRICS: Final[dict[str, tuple[str, ...]]] = {
     "pairwise": ORDER_METRICS,
     "listwise": ORDER_METRICS[::-1],
 }
-"""By the task's kind, the one that tells most first."""
+"""By the task's kind, the most informative one first."""
 _LOWER_IS_BETTER: Final = ("log_loss", "rmse", "mae")
 
 
 def ranking_metrics(ks: tuple[int, ...]) -> list[str]:
-    """The names of the metrics that are averaged over users: recall@K, ndcg@K, hr@K for every K, and mrr."""
+    """Returns the names of the metrics that are averaged over users: recall@K, ndcg@K, hr@K for every K, and mrr."""
     return [f"{metric}@{k}" for metric in ("recall", "ndcg", "hr") for k in ks] + ["mrr"]
 
 
 def coverage_metrics(ks: tuple[int, ...]) -> list[str]:
-    """The names of coverage@K, for the K that the exported model's list of best items reaches."""
+    """Returns the names of coverage@K, for the K that the exported model's list of best items reaches."""
     return [f"coverage@{k}" for k in ks if k <= MAX_TOP_ITEMS]
 
 
 def list_metrics(config: Config) -> list[str]:
-    """The names of novelty@K and, where items have categorical features, intra_list_distance@K."""
+    """Returns the names of novelty@K and, where items have categorical features, intra_list_distance@K."""
     is_compared = any(feature.form != "number" for feature in config.features.item)
     metrics = ("novelty", "intra_list_distance") if is_compared else ("novelty",)
     return [f"{metric}@{k}" for metric in metrics for k in config.evaluation.ks if k <= MAX_TOP_ITEMS]
 
 
 def cold_item_metrics(ks: tuple[int, ...]) -> list[str]:
-    """The names of the metrics of cold items: in the full catalogue, and among such items only."""
-    return [f"{position}{metric}@{k}" for position in COLD_PLACES for metric in ("recall", "ndcg") for k in ks]
+    """Returns the names of the metrics of cold items: in the full catalogue, and among cold items only."""
+    return [f"{prefix}{metric}@{k}" for prefix in COLD_PREFIXES for metric in ("recall", "ndcg") for k in ks]
 
 
 def index_recall_metric(config: Config) -> str | None:
-    """The share of the exact search's best K, the largest of `evaluation.ks` up to 100, that the served index finds.
+    """Returns the name of the index recall, None where the index is exact.
 
-    None where the index is exact.
+    It is the share of the exact search's best K, the largest of `evaluation.ks` up to 100, that the served index finds.
     """
     ks = config.evaluation.ks
     return f"index_recall@{min(max(ks), MAX_TOP_ITEMS)}" if ks and config.has_approximate_index else None
 
 
 def known_metrics(config: Config) -> list[str]:
-    """The metrics that a gate may name: `ndcg@10`, `lift_ndcg@10`, `coverage@10`, `users`, `rating/rmse`, ..."""
+    """Returns the metrics that a gate may name: `ndcg@10`, `lift_ndcg@10`, `users`, `rating/rmse`, ..."""
     names: list[str] = []
     if config.retrieval is not None:
         measured = ranking_metrics(config.evaluation.ks) + coverage_metrics(config.evaluation.ks)
@@ -86,12 +86,12 @@ def known_metrics(config: Config) -> list[str]:
 
 
 def task_metrics(config: Config) -> list[str]:
-    """The metric that tells most of each task but retrieval: `rating/rmse`, `like/auc`, ..."""
+    """Returns the most informative metric of each task but retrieval: `rating/rmse`, `like/auc`, ..."""
     return [f"{task}/{TASK_METRICS[settings.kind][0]}" for task, settings in config.events.items()]
 
 
 def direction(metric: str) -> Direction | None:
-    """Which way the metric is better; None where neither way is (calibration is best at 1)."""
+    """Returns which way the metric is better; None where neither way is (calibration is best at 1)."""
     name = without_form(metric).rsplit("/", 1)[-1]
     if name == "calibration":
         return None
@@ -99,10 +99,10 @@ def direction(metric: str) -> Direction | None:
 
 
 def baseline_gate(config: Config) -> BaselineGate | None:
-    """The gate on the margin over popularity, or None.
+    """Returns the gate on the margin over popularity, or None.
 
-    Where the file does not set one, it is NDCG at the first of `evaluation.ks` on the first of `evaluation.splits`,
-    and there is none without a retrieval task.
+    Where the configuration does not set one, it is NDCG at the first of `evaluation.ks` on the first of
+    `evaluation.splits`, and there is none without a retrieval task.
     """
     settings = config.evaluation
     if "beat_popularity" in settings.model_fields_set:
@@ -113,8 +113,11 @@ def baseline_gate(config: Config) -> BaselineGate | None:
 
 
 def main_metric(config: Config) -> tuple[str, str]:
-    """The metric and the split that stand for the whole evaluation: those of the margin over popularity; without it
-    NDCG at the first K; without a retrieval task the first metric of the first ranking task."""
+    """Returns the metric and the split that sum the evaluation up.
+
+    These are those of the margin over popularity; without it NDCG at the first K; without a retrieval task the first
+    metric of the first ranking task.
+    """
     gate = baseline_gate(config)
     if gate is not None:
         return gate.metric, gate.split
@@ -124,30 +127,36 @@ def main_metric(config: Config) -> tuple[str, str]:
 
 
 def check_gates(config: Config) -> list[str]:
-    """Says what is wrong with `evaluation`: gates on unknown metrics or splits, slices that cannot be cut.
+    """Checks `evaluation`: gates on unknown metrics or splits, bounds that contradict, features that cannot slice.
 
     Returns:
-      One message for each error, with key, found and allowed values; empty when all is well.
+        One message for each error, with key, received and allowed values; empty when there is none.
     """
-    errors = _check_basics(config)
+    settings = config.evaluation
+    errors = _check_lengths_and_splits(config)
     if errors:
         return errors
-    for index, gate in enumerate(config.evaluation.gates):
-        errors += _check_gate(config, f"evaluation.gates.{index}", gate)
-    margin = config.evaluation.beat_popularity if "beat_popularity" in config.evaluation.model_fields_set else None
+    known = known_metrics(config)
+    named = [(f"evaluation.gates.{index}", gate.metric, gate.split, known) for index, gate in enumerate(settings.gates)]
+    margin = settings.beat_popularity if "beat_popularity" in settings.model_fields_set else None
     if margin is not None:
-        errors += _check_margin(config, margin)
+        compared = [name for name in known if LIFT + name in known]
+        named.append(("evaluation.beat_popularity", margin.metric, margin.split, compared))
+    for key, metric, split, allowed in named:
+        errors += _check_names(config, key, metric, split, allowed)
+    for index, gate in enumerate(settings.gates):
+        errors += _check_bounds(f"evaluation.gates.{index}", gate)
     return errors + _check_slices(config)
 
 
 def sliceable_features(config: Config) -> dict[str, bool]:
-    """The raw features that may slice the evaluation, each with whether it is one of the event."""
+    """Returns the raw features that may slice the evaluation, each with whether it is one of the event."""
     users = {user_feature(f.name): False for f in config.features.user if f.is_sliceable}
     context = {context_feature(f.name): True for f in config.features.context if f.is_sliceable}
     return users | context
 
 
-def _check_basics(config: Config) -> list[str]:
+def _check_lengths_and_splits(config: Config) -> list[str]:
     errors = []
     ks, splits = config.evaluation.ks, config.evaluation.splits
     if not splits or len(set(splits)) < len(splits):
@@ -157,42 +166,29 @@ def _check_basics(config: Config) -> list[str]:
     return errors
 
 
-def _check_gate(config: Config, key: str, gate: Gate) -> list[str]:
-    errors = [*_check_metric(config, key, gate.metric, known_metrics(config)), *_check_split(config, key, gate.split)]
-    errors += _check_order(config, key, gate.metric)
+def _check_names(config: Config, key: str, metric: str, split: str, allowed: list[str]) -> list[str]:
+    errors, splits = [], list(config.evaluation.splits)
+    task, _, name = metric.rpartition("/")
+    if metric not in allowed:
+        reason = f"allowed: {', '.join(allowed)}" if allowed else "no task has such a metric"
+        errors.append(f"`{key}.metric` should be a metric of this configuration ({reason}). Received: {metric!r}")
+    elif task in config.events and name in ORDER_METRICS and config.split.method == "leave_last_out":
+        # These compare a user's targets with each other.
+        errors.append(
+            f"`{key}.metric` needs several targets of a user, and `leave_last_out` has one. Received: {metric!r}"
+        )
+    if split not in splits:
+        errors.append(f"`{key}.split` should be among `evaluation.splits` {splits}. Received: {split!r}")
+    return errors
+
+
+def _check_bounds(key: str, gate: Gate) -> list[str]:
+    errors = []
     if gate.max_regression is not None and direction(gate.metric) is None:
         errors.append(f"`{key}.max_regression` needs a metric with a better direction. Received: {gate.metric!r}")
     if gate.min is not None and gate.max is not None and gate.min > gate.max:
         errors.append(f"`{key}.min` should not be above `max`. Received: {gate.min} > {gate.max}")
     return errors
-
-
-def _check_margin(config: Config, gate: BaselineGate) -> list[str]:
-    key, known = "evaluation.beat_popularity", known_metrics(config)
-    compared = [name for name in known if LIFT + name in known]
-    return [*_check_metric(config, key, gate.metric, compared), *_check_split(config, key, gate.split)]
-
-
-def _check_metric(config: Config, key: str, metric: str, allowed: list[str]) -> list[str]:
-    if metric in allowed:
-        return []
-    reason = "no task has such a metric" if not allowed else f"allowed: {', '.join(allowed)}"
-    return [f"`{key}.metric` should be a metric of this configuration ({reason}). Received: {metric!r}"]
-
-
-def _check_order(config: Config, key: str, metric: str) -> list[str]:
-    """What compares a user's targets with each other is undefined where each user has one."""
-    task, _, name = metric.rpartition("/")
-    is_order = task in config.events and name in ORDER_METRICS and metric in known_metrics(config)
-    if config.split.method != "leave_last_out" or not is_order:
-        return []
-    return [f"`{key}.metric` needs several targets of a user, and `leave_last_out` has one. Received: {metric!r}"]
-
-
-def _check_split(config: Config, key: str, split: str) -> list[str]:
-    if split in config.evaluation.splits:
-        return []
-    return [f"`{key}.split` should be among `evaluation.splits` {list(config.evaluation.splits)}. Received: {split!r}"]
 
 
 def _check_slices(config: Config) -> list[str]:

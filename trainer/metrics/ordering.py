@@ -1,6 +1,6 @@
 """The metrics of tasks that order items, pairwise and listwise, averaged over users. NumPy only.
 
-A user's answers are the labelled targets of one split, each scored before its event happened:
+They compare a user's labelled targets of one split, each scored before its event happened:
 
 - pairwise_accuracy: of the user's pairs of targets with different labels, the share whose higher label has the higher
   score, ties counted half; with labels 0 and 1 it is the user's AUC;
@@ -16,30 +16,15 @@ from collections.abc import Iterable, Sequence
 from typing import NamedTuple, TypeVar
 
 import numpy as np
-import numpy.typing as npt
 
 from trainer.metrics.names import ORDER_METRICS, STANDARD_ERROR, USERS
+from trainer.metrics.ranking import Floats, Integers, standard_error
 
 Record = TypeVar("Record", bound=tuple)
 
 
-def joined(kind: type[Record], parts: Sequence[Record]) -> Record:
-    """All rows of the parts, which may be none.
-
-    Args:
-      kind: A named tuple of arrays [N]: users int64, then floats.
-      parts: Any number of them.
-    """
-    none = (np.empty(0, np.int64), *(np.empty(0) for _ in kind._fields[1:]))  # type: ignore[attr-defined]
-    return kind(*(np.concatenate(columns) for columns in zip(none, *parts, strict=True)))
-
-
-Floats = npt.NDArray[np.float64]
-Integers = npt.NDArray[np.int64]
-
-
 class Scores(NamedTuple):
-    """Labelled scores: aligned arrays [N]."""
+    """Labelled scores of users' targets: aligned arrays [N]."""
 
     user: Integers
     label: Floats
@@ -47,41 +32,54 @@ class Scores(NamedTuple):
 
 
 class OrderMetrics:
-    """Folds answers into the averages over users, their standard errors, and the number of users.
+    """A fold (as in `trainer.metrics.prediction`) that averages over users.
 
-    A user's answers may come in any order and number, so all are kept to the end: 24 bytes each.
+    A user's targets may come in any order and number of batches, so all are kept to the end: 24 bytes each.
     """
 
     def start(self) -> list[Scores]:
-        """The state of no answers."""
+        """Returns the state of no targets."""
         return []
 
-    def add(self, state: list[Scores], answers: Scores) -> list[Scores]:
-        """Takes answers in."""
-        return [*state, answers]
+    def add(self, state: list[Scores], scores: Scores) -> list[Scores]:
+        """Returns the state with more targets."""
+        return [*state, scores]
 
     def merge(self, states: Iterable[list[Scores]]) -> list[Scores]:
-        """The state of all answers."""
+        """Returns the state of the targets of all states."""
         return [joined(Scores, [part for state in states for part in state])]
 
     def read(self, state: list[Scores]) -> dict[str, float]:
-        """The metrics; NaN without a user that counts, the standard error with fewer than two."""
-        answers = joined(Scores, state)
-        by_user = order_metrics(answers)
-        metrics = {USERS: float((~np.isnan(by_user[0])).sum()), "examples": float(len(answers.user))}
+        """Returns the averages by name, their standard errors and the number of `users` that count.
+
+        An average is NaN without such a user, a standard error with fewer than two.
+        """
+        scores = joined(Scores, state)
+        by_user = order_metrics(scores)
+        metrics = {USERS: float((~np.isnan(by_user[0])).sum()), "examples": float(len(scores.user))}
         for name, values in zip(ORDER_METRICS, by_user, strict=True):
             counted = values[~np.isnan(values)]
             metrics[name] = float(counted.mean()) if counted.size else np.nan
-            error = counted.std(ddof=1) / np.sqrt(counted.size) if counted.size > 1 else np.nan
-            metrics[STANDARD_ERROR + name] = float(error)
+            metrics[STANDARD_ERROR + name] = standard_error(counted)
         return metrics
 
 
-def order_metrics(answers: Scores) -> Floats:
-    """The metrics of every user, float [2, U] in the order of `ORDER_METRICS`, users by key; NaN where undefined."""
-    users, user = np.unique(answers.user, return_inverse=True)
+def joined(kind: type[Record], parts: Sequence[Record]) -> Record:
+    """Concatenates records of aligned arrays.
+
+    Args:
+        kind: a named tuple of arrays [N]: users int64, then floats.
+        parts: any number of them, also none.
+    """
+    none = (np.empty(0, np.int64), *(np.empty(0) for _ in kind._fields[1:]))  # type: ignore[attr-defined]
+    return kind(*(np.concatenate(columns) for columns in zip(none, *parts, strict=True)))
+
+
+def order_metrics(scores: Scores) -> Floats:
+    """Returns every user's metrics, float [2, U] in the order of `ORDER_METRICS`, users by key; NaN where undefined."""
+    users, user = np.unique(scores.user, return_inverse=True)
     order = np.argsort(user, kind="stable")
-    user, label, score = user[order], answers.label[order], answers.score[order]
+    user, label, score = user[order], scores.label[order], scores.score[order]
     accuracy = _pairwise_accuracy(user, label, score, len(users))
     gain = np.maximum(label, 0)
     with np.errstate(invalid="ignore"):
@@ -90,16 +88,20 @@ def order_metrics(answers: Scores) -> Floats:
 
 
 def _pairwise_accuracy(user: Integers, label: Floats, score: Floats, users: int) -> Floats:
-    """Pairs at distance 1, 2, ... of all users at once; `user` is sorted."""
+    """Compares the pairs at distance 1, 2, ... of all users at once.
+
+    For example, for the sorted users [0, 0, 0, 1, 1] distance 1 pairs the positions (0, 1), (1, 2), (3, 4), distance 2
+    pairs (0, 2), and distance 3 has no pair left.
+    """
     right, pairs = np.zeros(users), np.zeros(users)
     first, distance = np.arange(len(user) - 1), 1
     while first.size:
         first = first[first + distance < len(user)]
         first = first[user[first] == user[first + distance]]
         second = first + distance
-        agreement = np.sign(label[first] - label[second]) * np.sign(score[first] - score[second])
+        concordance = np.sign(label[first] - label[second]) * np.sign(score[first] - score[second])
         differs = label[first] != label[second]
-        right += np.bincount(user[first], differs * (1 + agreement) / 2, users)
+        right += np.bincount(user[first], differs * (1 + concordance) / 2, users)
         pairs += np.bincount(user[first], differs, users)
         distance += 1
     with np.errstate(invalid="ignore"):
@@ -107,7 +109,7 @@ def _pairwise_accuracy(user: Integers, label: Floats, score: Floats, users: int)
 
 
 def _cumulative_gain(user: Integers, gain: Floats, score: Floats, users: int) -> Floats:
-    """The DCG of every user's answers ordered by score."""
+    """Returns the DCG of every user's targets ordered by score: float [U]."""
     order = np.lexsort((-score, user))
     ordered, scores = user[order], score[order]
     starts = np.searchsorted(ordered, np.arange(users))

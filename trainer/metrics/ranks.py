@@ -1,4 +1,4 @@
-"""The position of a target among all items, and the best items, with the user's earlier items set aside."""
+"""The rank of a target among all items, and the best items, in TensorFlow; a user's earlier items may be left out."""
 
 import tensorflow as tf
 
@@ -8,6 +8,7 @@ def target_ranks(scores: tf.Tensor, target: tf.Tensor, seen: tf.Tensor, mask_see
 
     The rank is 1 + the number of items ahead: those with a higher score, and those with the same score and a smaller
     index. An item counts as ahead unless it is certainly behind, so a score that is not a number never helps a model.
+    For example, with the scores [4, 2, 2, 1] the target 2 has the rank 3, and with the seen item 0 the rank 2.
 
     Args:
         scores: float [B, V].
@@ -35,7 +36,7 @@ def target_ranks(scores: tf.Tensor, target: tf.Tensor, seen: tf.Tensor, mask_see
 
 
 def top_items(scores: tf.Tensor, k: int | tf.Tensor, seen: tf.Tensor, mask_seen: bool) -> tf.Tensor:
-    """The best k items of each row; of equal scores the smaller index comes first.
+    """Finds the best k items of each row; of equal scores the smaller index comes first.
 
     Args:
         scores: float [B, V].
@@ -44,7 +45,7 @@ def top_items(scores: tf.Tensor, k: int | tf.Tensor, seen: tf.Tensor, mask_seen:
         mask_seen: whether seen items are taken out.
 
     Returns:
-        int64 [B, k]; -1 where there are fewer items.
+        int64 [B, k]; -1 behind the last item where a row has fewer.
     """
     if mask_seen:
         scores = mask_items(scores, seen)
@@ -54,31 +55,23 @@ def top_items(scores: tf.Tensor, k: int | tf.Tensor, seen: tf.Tensor, mask_seen:
 
 
 def mask_items(scores: tf.Tensor, items: tf.Tensor) -> tf.Tensor:
-    """Sets the scores of items to minus infinity: float [B, V], int64 [B, E] (outside [0, V): padding) -> [B, V]."""
+    """Sets the scores of items to minus infinity.
+
+    Args:
+        scores: float [B, V].
+        items: int64 [B, E]; entries outside [0, V) are padding.
+
+    Returns:
+        float [B, V].
+    """
     counts = tf.where(_is_item(items, tf.shape(scores, tf.int64)[1]))
     cells = tf.stack([counts[:, 0], tf.gather_nd(items, counts)], axis=1)
     lowest = tf.fill(tf.shape(cells)[:1], tf.constant(float("-inf"), scores.dtype))
     return tf.tensor_scatter_nd_update(scores, cells, lowest)
 
 
-def _is_item(index: tf.Tensor, size: tf.Tensor) -> tf.Tensor:
-    return (index >= 0) & (index < size)
-
-
-def _is_behind(scores: tf.Tensor, items: tf.Tensor, score: tf.Tensor, position: tf.Tensor) -> tf.Tensor:
-    """Whether items [., N] with their scores [B, N] come after the one at `position` [B, 1] with `score` [B, 1]."""
-    return (scores < score) | ((scores == score) & (items > position))
-
-
-def _distinct(items: tf.Tensor, padding: tf.Tensor) -> tf.Tensor:
-    """Each row's items once, ascending; repetitions turn into padding."""
-    items = tf.sort(items, axis=1)
-    is_repeated = tf.concat([tf.zeros_like(items[:, :1], tf.bool), items[:, 1:] == items[:, :-1]], axis=1)
-    return tf.where(is_repeated, padding, items)
-
-
 class ColdRanks:
-    """Ranks among the cold items: those without a positive train event.
+    """Computes ranks among the cold items: those without a positive train event.
 
     Args:
         frequencies: float [V], positive train events; a variable that the exported object tracks.
@@ -90,12 +83,28 @@ class ColdRanks:
         self._mask_seen = mask_seen
 
     def is_cold(self, item: tf.Tensor) -> tf.Tensor:
-        """int64 [B] -> float [B]: 1 for a cold item; the unknown one, V, is none."""
+        """Marks cold items: int64 [B] -> float [B], 1 or 0. The unknown item, V, is not cold."""
         size = tf.shape(self._frequencies, tf.int64)[0]
         count = tf.gather(self._frequencies, tf.minimum(item, size - 1))
         return tf.cast((count == 0) & (item < size), tf.float32)
 
     def ranks(self, scores: tf.Tensor, target: tf.Tensor, seen: tf.Tensor) -> tf.Tensor:
-        """Scores float [B, V], cold targets int64 [B], seen int64 [B, S] -> float [B]; see `target_ranks`."""
+        """Ranks cold targets as `target_ranks` does: float [B, V], int64 [B], int64 [B, S] -> float [B]."""
         among = tf.where(self._frequencies == 0, scores, scores.dtype.min)
         return target_ranks(among, target, seen, self._mask_seen)
+
+
+def _is_item(index: tf.Tensor, size: tf.Tensor) -> tf.Tensor:
+    return (index >= 0) & (index < size)
+
+
+def _is_behind(scores: tf.Tensor, items: tf.Tensor, score: tf.Tensor, position: tf.Tensor) -> tf.Tensor:
+    """Whether items [1 or B, N] with scores [B, N] come after the item `position` [B, 1] with `score` [B, 1]."""
+    return (scores < score) | ((scores == score) & (items > position))
+
+
+def _distinct(items: tf.Tensor, padding: tf.Tensor) -> tf.Tensor:
+    """Sorts each row and replaces repetitions by padding: [[7, 3, 7]] -> [[3, 7, padding]]."""
+    items = tf.sort(items, axis=1)
+    is_repeated = tf.concat([tf.zeros_like(items[:, :1], tf.bool), items[:, 1:] == items[:, :-1]], axis=1)
+    return tf.where(is_repeated, padding, items)

@@ -1,4 +1,4 @@
-"""The forms in which services ask: what a request leaves out, or how long after the last event it comes.
+"""The forms of requests that services send: what a request leaves out, or how long after the last event it comes.
 
 Imports neither TensorFlow nor TFX. The exported model's `evaluate` answers for each form beside the whole request.
 """
@@ -23,15 +23,15 @@ WORDS: Final[Mapping[str, str]] = {
     "day_later": "everything, a day after the last event",
     "month_later": "everything, thirty days after the last event",
 }
-"""By form, what is asked with."""
+"""What a request of each form brings."""
 
 REQUEST_RANK: Final = "request_rank"
-"""The output of `evaluate`: the target's rank for each form, NaN where it was not asked in the forms."""
+"""The output of `evaluate` with the target's rank in each form; NaN for users outside the sample."""
 _METRICS: Final[Mapping[type[object], str]] = {RegressionTask: "rmse", BinaryTask: "auc"}
 
 
 def request_forms(config: Config) -> tuple[str, ...]:
-    """The forms that differ for a configuration, the whole request first; none where `evaluation.requests` is 0."""
+    """Returns the forms that differ, the whole request first; none where `evaluation.requests` is 0."""
     if not config.evaluation.requests:
         return ()
     if config.data.interactions.time is not None:
@@ -41,7 +41,7 @@ def request_forms(config: Config) -> tuple[str, ...]:
 
 
 def request_ranking_metrics(config: Config) -> list[str]:
-    """`ids_alone_ndcg@10`, ...: recall@K, ndcg@K and hr@K in every form."""
+    """Returns the names of recall@K, ndcg@K and hr@K in every form: `ids_alone_ndcg@10`, ..."""
     if config.retrieval is None:
         return []
     kinds = [f"{metric}@{k}" for metric in ("recall", "ndcg", "hr") for k in config.evaluation.ks]
@@ -49,29 +49,29 @@ def request_ranking_metrics(config: Config) -> list[str]:
 
 
 def request_metric(config: Config, task: str) -> str | None:
-    """The metric of a task that is measured in every form: `rmse`, `auc`; None for other kinds."""
+    """Returns the metric of a task that is measured in every form: `rmse` or `auc`; None for other kinds of tasks."""
     return _METRICS.get(type(config.tasks[task])) if request_forms(config) else None
 
 
 def request_task_metrics(config: Config) -> list[str]:
-    """`rating/ids_alone_rmse`, ... in every form."""
+    """Returns the names of the tasks' metrics in every form: `rating/ids_alone_rmse`, ..."""
     found = [(task, request_metric(config, task)) for task in config.ranking]
     return [f"{task}/{form}_{metric}" for task, metric in found if metric for form in request_forms(config)]
 
 
 def request_output(task: str) -> str:
-    """The output of `evaluate` that holds a task's prediction for each form."""
+    """Returns the name of the output of `evaluate` with a task's prediction in each form."""
     return f"request_{task}"
 
 
 def of_form(form: str, metric: str) -> str:
-    """The metric of a form: `ndcg@10` -> `ids_alone_ndcg@10`, `rating/rmse` -> `rating/ids_alone_rmse`."""
+    """Returns the metric of a form: `ndcg@10` -> `ids_alone_ndcg@10`, `rating/rmse` -> `rating/ids_alone_rmse`."""
     task, slash, name = metric.rpartition("/")
     return f"{task}{slash}{form}_{name}"
 
 
 def without_form(metric: str) -> str:
-    """The metric that a form's is of: `ids_alone_ndcg@10` -> `ndcg@10`, `rating/ids_alone_rmse` -> `rating/rmse`."""
+    """Undoes `of_form`: `ids_alone_ndcg@10` -> `ndcg@10`, `rating/ids_alone_rmse` -> `rating/rmse`."""
     task, slash, name = metric.rpartition("/")
     form = next((form for form in WORDS if name.startswith(f"{form}_")), None)
     return metric if form is None else f"{task}{slash}{name.removeprefix(f'{form}_')}"

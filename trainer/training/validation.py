@@ -11,9 +11,10 @@ import tensorflow as tf
 from config import feature_names
 from trainer.data.user_sample import UserSample
 from trainer.data.windows import Window
-from trainer.metrics.names import ORDER_METRICS, STANDARD_ERROR
-from trainer.metrics.ordering import Scores, order_metrics
-from trainer.metrics.ranking import ideal_gain
+from trainer.metrics.names import MULTICLASS_METRICS, ORDER_METRICS, STANDARD_ERROR
+from trainer.metrics.ordering import OrderMetrics, Scores
+from trainer.metrics.prediction import Answers, ClassMetrics, RegressionMetrics, area_under_curve
+from trainer.metrics.ranking import ideal_gain, standard_error
 from trainer.metrics.ranks import target_ranks
 from trainer.model.query_tower import QueryState
 from trainer.model.recommender import RecommenderModel
@@ -166,18 +167,13 @@ class UserGains:
         return np.bincount(self._user, values, len(self._count)) / self._count
 
 
-def standard_error(values: np.ndarray) -> float:
-    """Of a mean over users; NaN for fewer than two."""
-    return float(values.std(ddof=1) / np.sqrt(len(values))) if len(values) > 1 else float("nan")
-
-
 _Own = tuple[dict[str, float], dict[str, float]]
 """A task's metrics, and the standard errors of those that have one."""
 
 
 def _regression(user: np.ndarray, label: np.ndarray, prediction: np.ndarray) -> _Own:
+    rmse = _folded(RegressionMetrics(), label, prediction)["rmse"]
     squares = (prediction.astype(np.float64) - label) ** 2
-    rmse = float(np.sqrt(squares.mean()))
     # The error of a ratio of sums over users, and of its root (the delta method).
     off = np.bincount(user, squares - squares.mean())[np.unique(user)]
     error = standard_error(off) * len(off) / len(squares) / (2 * rmse) if rmse else 0.0
@@ -185,20 +181,22 @@ def _regression(user: np.ndarray, label: np.ndarray, prediction: np.ndarray) -> 
 
 
 def _binary(user: np.ndarray, label: np.ndarray, prediction: np.ndarray) -> _Own:
-    return {"auc": area_under_curve(prediction, label)}, {}
+    return {"auc": area_under_curve(Answers.unweighted(label, prediction))}, {}
 
 
 def _multiclass(user: np.ndarray, label: np.ndarray, prediction: np.ndarray) -> _Own:
-    is_right = label[np.arange(len(label)), prediction.argmax(axis=1)] > 0
-    entropy = -(label * np.log(np.maximum(prediction, 1e-7))).sum(axis=1)
-    return {"accuracy": float(np.mean(is_right)), "log_loss": float(np.mean(entropy))}, {}
+    found = _folded(ClassMetrics(), label, prediction)
+    return {name: found[name] for name in MULTICLASS_METRICS}, {}
+
+
+def _folded(fold: RegressionMetrics | ClassMetrics, label: np.ndarray, prediction: np.ndarray) -> dict[str, float]:
+    return fold.read(fold.add(fold.start(), Answers.unweighted(label, prediction)))
 
 
 def _order(user: np.ndarray, label: np.ndarray, prediction: np.ndarray) -> _Own:
-    by_user = order_metrics(Scores(user, label, prediction))
-    means = {name: values[~np.isnan(values)] for name, values in zip(ORDER_METRICS, by_user, strict=True)}
-    known = {name: values for name, values in means.items() if values.size}
-    return {n: float(v.mean()) for n, v in known.items()}, {n: standard_error(v) for n, v in known.items()}
+    found = OrderMetrics().read([Scores(user, label, prediction)])
+    known = [name for name in ORDER_METRICS if not math.isnan(found[name])]
+    return {name: found[name] for name in known}, {name: found[STANDARD_ERROR + name] for name in known}
 
 
 _METRICS: dict[str, Callable[[np.ndarray, np.ndarray, np.ndarray], _Own]] = {
@@ -209,19 +207,3 @@ _METRICS: dict[str, Callable[[np.ndarray, np.ndarray, np.ndarray], _Own]] = {
     "listwise": _order,
 }
 """By the task's kind: from users int64 [N], labels and predictions to metrics by name."""
-
-
-def area_under_curve(score: np.ndarray, label: np.ndarray) -> float:
-    """The share of pairs of a positive and a negative that the scores order right, ties half: NaN where no pair is.
-
-    Args:
-        score: float [N].
-        label: [N], positive above 0.5.
-    """
-    positive = np.sort(score[label > 0.5])
-    negative = score[label <= 0.5]
-    if positive.size == 0 or negative.size == 0:
-        return math.nan
-    above = positive.size - np.searchsorted(positive, negative, side="right")
-    tied = np.searchsorted(positive, negative, side="right") - np.searchsorted(positive, negative, side="left")
-    return float((above + tied / 2).sum() / (positive.size * negative.size))

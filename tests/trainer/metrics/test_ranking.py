@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from trainer.metrics.ranking import Targets, ideal_gain, metrics_by_user
+from trainer.metrics.ranking import Targets, ideal_gain, metrics_by_user, standard_error
 
 LOG = 1 / np.log2([2, 3, 4, 5, 6])
 
@@ -37,6 +37,11 @@ def test_in_lists_of_their_own_two_first_places_are_the_best_possible() -> None:
 
 def test_the_ideal_list_is_no_longer_than_k() -> None:
     np.testing.assert_allclose(ideal_gain(2, np.array([1, 2, 50])), [LOG[0], LOG[:2].sum(), LOG[:2].sum()])
+
+
+def test_the_standard_error_of_one_value_is_undefined() -> None:
+    assert standard_error(np.array([1.0, 3.0])) == 1.0
+    assert np.isnan(standard_error(np.array([1.0])))
 
 
 @settings(max_examples=50, deadline=None)

@@ -5,9 +5,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from trainer.metrics.ranks import mask_items, target_ranks, top_items
+from trainer.metrics.ranks import ColdRanks, mask_items, target_ranks, top_items
 
 NAN = float("nan")
+FREQUENCIES = tf.Variable([5.0, 0, 2, 0, 0])
 
 
 def ranks(scores, target, seen, mask_seen=True):
@@ -77,3 +78,16 @@ def test_ranks_and_top_items_agree_with_a_sort(data):
     assert ranks(scores, target, seen) == expected
     top = top_items(tf.constant(scores), size, tf.constant(seen), mask_seen=True).numpy().tolist()
     assert top == [o + [-1] * (size - len(o)) for o in orders]
+
+
+def test_only_known_items_without_a_train_event_are_cold():
+    cold = ColdRanks(FREQUENCIES, mask_seen=True)
+    assert cold.is_cold(tf.constant([0, 1, 2, 4, 5], tf.int64)).numpy().tolist() == [0, 1, 0, 1, 0]
+
+
+def test_cold_items_are_ranked_without_the_others():
+    scores = tf.constant([[9.0, 1, 8, 3, 2]] * 3)
+    target = tf.constant([1, 4, 3], tf.int64)
+    seen = tf.constant([[5], [3], [5]], tf.int64)
+    np.testing.assert_array_equal(ColdRanks(FREQUENCIES, True).ranks(scores, target, seen), [3, 1, 1])
+    np.testing.assert_array_equal(ColdRanks(FREQUENCIES, False).ranks(scores, target, seen), [3, 2, 1])

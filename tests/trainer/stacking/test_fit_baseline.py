@@ -4,9 +4,9 @@ import tensorflow as tf
 
 from tests.trainer.small import USERS, draw_row, sampled, small_config, small_model, small_spec, write_rows
 from trainer.data.dataset import WindowData
+from trainer.metrics.prediction import Answers, area_under_curve
 from trainer.stacking.fit_baseline import fit_rating_baselines
 from trainer.stacking.recommender import LeftOut, StackedRecommender
-from trainer.training.validation import area_under_curve
 
 
 def config(task="rating", **baseline):
@@ -41,7 +41,11 @@ def errors(model, held_out, stacked=None):
     rating, like = (found[name].numpy()[:, 0] for name in ("rating", "like"))
     stars, is_liked = (window[f"label_{name}"].numpy()[:, -1] for name in ("rating", "like"))
     log_loss = -np.log(np.where(is_liked, like, 1 - like)).mean()
-    return {"rmse": np.sqrt(np.mean((rating - stars) ** 2)), "auc": area_under_curve(like, is_liked), "log": log_loss}
+    return {
+        "rmse": np.sqrt(np.mean((rating - stars) ** 2)),
+        "auc": area_under_curve(Answers.unweighted(is_liked, like)),
+        "log": log_loss,
+    }
 
 
 def test_weights_are_those_that_predict_the_eval_labels_best(tmp_path, capsys):

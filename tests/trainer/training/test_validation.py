@@ -4,7 +4,7 @@ import pytest
 from tests.trainer.small import ITEMS, draw_eval_rows, sampled, small_config, small_model, write_rows
 from trainer.data.dataset import WindowData
 from trainer.data.user_sample import Coverage, UserSample
-from trainer.training.validation import Evaluator, UserGains, area_under_curve, standard_error
+from trainer.training.validation import Evaluator, UserGains
 
 
 def test_figures_equal_those_computed_one_by_one(tmp_path):
@@ -55,20 +55,3 @@ def test_sampled_targets_stand_for_all_of_a_user():
     np.testing.assert_allclose(one.ndcg(rank, 1), [1.0, 0])
     np.testing.assert_allclose(own.ndcg(rank, 3), [gain / 2, 0])
     np.testing.assert_allclose(own.hits(rank, 2), [0.5, 0])
-
-
-def test_standard_errors_of_one_user_are_undefined():
-    assert standard_error(np.array([1.0, 3.0])) == 1.0
-    assert np.isnan(standard_error(np.array([1.0])))
-
-
-def test_area_under_curve_counts_ordered_pairs():
-    score = np.array([0.1, 0.4, 0.4, 0.8, 0.2])
-    label = np.array([0, 1, 0, 1, 1])
-    pairs = [(p > n) + (p == n) / 2 for p in score[label == 1] for n in score[label == 0]]
-    assert area_under_curve(score, label) == pytest.approx(np.mean(pairs))
-
-
-@pytest.mark.parametrize("label", [[0, 0], [1, 1]])
-def test_area_under_curve_of_one_class_is_undefined(label):
-    assert np.isnan(area_under_curve(np.array([0.1, 0.2]), np.array(label)))
