@@ -1,4 +1,4 @@
-"""How the windows of an epoch are divided into global batches."""
+"""The division of an epoch's windows into global batches."""
 
 import math
 from collections.abc import Iterator, Mapping
@@ -14,11 +14,10 @@ from config.training import TrainingConfig
 
 @dataclass(frozen=True)
 class LabelStatistics:
-    """A task's labels in the training data, where its weight is positive.
+    """The weighted mean and standard deviation of a task's labels in the training data.
 
-    Attributes:
-        mean, deviation: weighted. Regression learns (label - mean) / deviation, so that its loss and gradients have
-            the same size whatever the label's unit; listwise tasks divide labels by the deviation.
+    Regression learns (label - mean) / deviation, so that its loss and gradients have the same size whatever the label's
+    unit; listwise tasks divide labels by the deviation.
     """
 
     mean: float = 0.0
@@ -31,7 +30,7 @@ class DataSummary:
 
     Attributes:
         windows_of_length: int64 [L + 1], the number of windows of 0, 1, ... L events.
-        targets_of_length: int64 [L + 1], the events to learn from in the windows of each length.
+        targets_of_length: int64 [L + 1], the number of targets in the windows of each length.
         labels: by ranking task.
     """
 
@@ -41,31 +40,35 @@ class DataSummary:
 
     @property
     def windows(self) -> int:
-        """The number of windows."""
+        """Returns the number of windows."""
         return int(self.windows_of_length.sum())
 
     @property
     def targets(self) -> int:
-        """The number of events to learn from."""
+        """Returns the number of targets: events to learn from."""
         return int(self.targets_of_length.sum())
 
 
-_EVENTS: Final = 800
-_FEWEST, _MOST = 16, 1024
-_EPOCHS, _FEWEST_EPOCHS, _STEPS = 16, 5, 10_000
-_BATCHES: Final = 100
-"""An epoch has so many, where that takes no batches of fewer than `_FEWEST` windows."""
+_TARGETS: Final = 800
+"""Targets in a batch."""
+_MIN_WINDOWS, _MAX_WINDOWS = 16, 1024
+_MIN_EPOCHS, _MAX_EPOCHS, _STEPS = 5, 16, 10_000
+_MIN_BATCHES: Final = 100
+"""An epoch has at least so many batches, unless these would have fewer than `_MIN_WINDOWS` windows."""
 
 
 @dataclass(frozen=True)
 class BatchPlan:
-    """Windows of like length are batched together, so that little of a batch is padding.
+    """Batches of windows of similar length, so that little of a batch is padding.
+
+    For example, the bounds (4, 8) with the sizes (320, 133, 16) put windows of up to 3 events into batches of 320,
+    those of 4 to 7 events into batches of 133, and longer ones into batches of 16.
 
     Attributes:
-        bounds: rising lengths that divide the groups; a group's windows are shorter than its bound. The last has none.
-        sizes: the windows in a batch of each group.
-        steps: the batches of an epoch; the last one of each group may be smaller.
-        windows: of an epoch.
+        bounds: ascending lengths; the windows of a group are shorter than its bound, and the last group has none.
+        sizes: the number of windows in a batch of each group.
+        steps: the number of batches of an epoch; the last one of each group may be smaller.
+        windows: the number of windows of an epoch.
     """
 
     bounds: tuple[int, ...]
@@ -75,29 +78,29 @@ class BatchPlan:
 
     @property
     def epochs(self) -> int:
-        """How many epochs a training has where it is not configured."""
-        return min(_EPOCHS, max(_FEWEST_EPOCHS, math.ceil(_STEPS / max(self.steps, 1))))
+        """Returns the number of epochs of a training that does not configure it."""
+        return min(_MAX_EPOCHS, max(_MIN_EPOCHS, math.ceil(_STEPS / max(self.steps, 1))))
 
     @classmethod
     def mixed(cls, size: int, windows: int) -> "BatchPlan":
-        """One group: batches of so many windows of all lengths."""
+        """Returns a plan of one group: batches of `size` windows of any length."""
         return cls((), (size,), math.ceil(windows / size), windows)
 
 
 def plan_batches(training: TrainingConfig, summary: DataSummary, replicas: int) -> BatchPlan:
-    """What is configured, or else groups of like length whose batches hold about `_EVENTS` targets each.
+    """Plans batches of the configured size, or else groups of similar length whose batches hold about 800 targets each.
 
-    So a step has as much to learn from where users have few events as where they have many, and a short history is not
-    padded to a long one's length.
+    So a step learns from as many targets where users have few events as where they have many, and a short history is
+    not padded to the length of a long one.
 
     Args:
         training: the configuration.
-        summary: of the data.
-        replicas: that share a batch evenly.
+        summary: the sizes of the training data.
+        replicas: the number of replicas that share a batch evenly.
     """
     if training.batch_size is not None:
         return BatchPlan.mixed(training.batch_size, summary.windows)
-    bounds = tuple(_split_times(summary, replicas))
+    bounds = tuple(_bounds(summary, replicas))
     groups = list(pairwise([0, *bounds, len(summary.windows_of_length)]))
     sizes = tuple(_size(summary, start, end, replicas) for start, end in groups)
     counts = (int(summary.windows_of_length[start:end].sum()) for start, end in groups)
@@ -105,8 +108,8 @@ def plan_batches(training: TrainingConfig, summary: DataSummary, replicas: int) 
     return BatchPlan(bounds, sizes, steps, summary.windows)
 
 
-def _split_times(summary: DataSummary, replicas: int) -> Iterator[int]:
-    """Powers of two, where the windows on both sides fill a batch."""
+def _bounds(summary: DataSummary, replicas: int) -> Iterator[int]:
+    """Yields the powers of two (from 4 on) with enough windows on both sides to fill a batch."""
     windows, start = summary.windows_of_length, 0
     for power in range(2, len(windows).bit_length()):
         end = 1 << power
@@ -117,8 +120,8 @@ def _split_times(summary: DataSummary, replicas: int) -> Iterator[int]:
 
 
 def _size(summary: DataSummary, start: int, end: int, replicas: int) -> int:
-    """Of the batches of windows that are `start` long at least, and shorter than `end`."""
+    """Returns the batch size for windows of a length in [start, end)."""
     windows, targets = (int(a[start:end].sum()) for a in (summary.windows_of_length, summary.targets_of_length))
-    events = min(_EVENTS, summary.targets // _BATCHES)
-    size = max(min(events * windows // max(targets, 1), _MOST), _FEWEST)
+    wanted = min(_TARGETS, summary.targets // _MIN_BATCHES)
+    size = max(min(wanted * windows // max(targets, 1), _MAX_WINDOWS), _MIN_WINDOWS)
     return math.ceil(size / replicas) * replicas

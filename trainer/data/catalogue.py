@@ -1,10 +1,10 @@
-"""The catalogue: a table inside the model, item index to transformed item features.
+"""The catalogue: a table inside the model, from item index to transformed item features.
 
-Row `i` belongs to item `i` of the item vocabulary; row V, the last, stands for every unknown item. An item that the
-log knows and the items table does not has the same "missing" values as the unknown one.
+Row `i` belongs to item `i` of the item vocabulary; row V, the last, stands for every unknown item. An item of the log
+that the items table lacks has the same "missing" values as the unknown one.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -25,10 +25,10 @@ _BATCH_SIZE = 4096
 
 @dataclass(frozen=True, eq=False)
 class Catalogue:
-    """The items as dense arrays, V items and the unknown one.
+    """The items as dense arrays: V items and the unknown one.
 
     Attributes:
-        item_ids: bytes [V], by falling train frequency.
+        item_ids: bytes [V], by descending train frequency.
         frequencies: float32 [V], positive training targets of each item.
         features: by the feature's name in the examples (`item_year`): a category int32 [V + 1], a number float32
             [V + 1], categories int32 [V + 1, M] with `PADDING` behind the last value (M >= 1 is the longest list).
@@ -42,12 +42,12 @@ class Catalogue:
 
     @property
     def size(self) -> int:
-        """V: the number of known items, and the index of the unknown one."""
+        """Returns V: the number of known items, and the index of the unknown one."""
         return len(self.item_ids)
 
 
 class CatalogueTable(tf.Module):
-    """A catalogue's features as non-trainable variables: a refreshed catalogue is assigned, no weight changes."""
+    """A catalogue's features as non-trainable variables: refreshing the catalogue changes no weight."""
 
     def __init__(self, catalogue: Catalogue, name: str = "catalogue") -> None:
         super().__init__(name=name)
@@ -58,7 +58,7 @@ class CatalogueTable(tf.Module):
             }
 
     def lookup(self, index: tf.Tensor) -> dict[str, tf.Tensor]:
-        """The features of items: int [...] in [0, V] -> name: [...] or, for multi-valued features, [..., M]."""
+        """Looks features up: int [...] in [0, V] -> by name [...] or, for multi-valued features, [..., M]."""
         return {name: tf.gather(values, index) for name, values in self.columns.items()}
 
 
@@ -68,85 +68,71 @@ def load_catalogue(file_pattern: str | Sequence[str], tft_output: tft.TFTransfor
     Args:
         file_pattern: one or more globs of gzipped TFRecord files of transformed examples. An empty list: a log without
             an items table.
-        tft_output: the `tft.TFTransformOutput` with the item vocabulary and the train frequencies.
+        tft_output: the transform graph's output with the item vocabulary and the train frequencies.
         config: names the item features.
 
     Raises:
         FileNotFoundError: patterns are given and no file matches.
-        ValueError: the vocabulary, which holds the whole catalogue, lacks an item of it.
+        ValueError: the vocabulary, which should hold the whole catalogue, lacks an item of it.
     """
     item_ids = item_vocabulary(tft_output)
     features = [f for f in model_features(config, tft_output) if f.section == "item"]
-    batches = list(_read(_files(file_pattern), features))
-    index = np.concatenate([np.zeros(0, np.int64), *(b.pop(feature_names.CATALOGUE_ID).values for b in batches)])
-    _check_all_known(index, len(item_ids), config)
-    columns = {f.name: _join([b[f.name] for b in batches]) for f in features}
+    dtypes = {f.name: tf.float32 if f.form == "number" else tf.int64 for f in features}
+    columns = read_columns(file_pattern, {**dtypes, feature_names.CATALOGUE_ID: tf.int64})
+    index = columns.pop(feature_names.CATALOGUE_ID).flat_values.numpy()
+    lost = int(np.count_nonzero(index == len(item_ids)))
+    # Of a log alone, rare items may be left out of the vocabulary.
+    if lost and (config.data.items is not None or config.features.item_id.min_count == 1):
+        raise ValueError(
+            f"{lost} of {len(index)} items of the catalogue are not in the vocabulary of items, which has "
+            f"{len(item_ids)}: Transform lost their ids"
+        )
     tables = {f.name: _table(f, columns[f.name], index, len(item_ids)) for f in features}
     trend = item_trend(tft_output) if config.trend else None
     return Catalogue(item_ids, item_frequencies(tft_output).astype(np.float32), tables, trend)
 
 
-def _check_all_known(index: NDArray[np.int64], size: int, config: Config) -> None:
-    """Raises ValueError for items that got lost between ingest and the vocabulary; rare ones of a log alone may."""
-    lost = int(np.count_nonzero(index == size))
-    if lost and (config.data.items is not None or config.features.item_id.min_count == 1):
-        raise ValueError(
-            f"{lost} of {len(index)} items of the catalogue are not in the vocabulary of items, which has {size}: "
-            "Transform lost their ids"
-        )
+def read_columns(file_pattern: str | Sequence[str], dtypes: Mapping[str, tf.DType]) -> dict[str, tf.RaggedTensor]:
+    """Reads features of variable length from gzipped TFRecord files of tf.Examples.
 
+    Args:
+        file_pattern: one or more globs.
+        dtypes: by the feature's name.
 
-@dataclass(frozen=True)
-class _Column:
-    """A variable-length feature of n examples: `values` and the example that each stands in, in [0, n)."""
+    Returns:
+        By name [n, *], the values of each of the n examples in the order of the files' names.
 
-    values: NDArray[Any]
-    rows: NDArray[np.int64]
-    examples: int
-
-
-def _files(file_pattern: str | Sequence[str]) -> list[str]:
+    Raises:
+        FileNotFoundError: patterns are given and no file matches.
+    """
     patterns = [file_pattern] if isinstance(file_pattern, str) else list(file_pattern)
     files = sorted(f for pattern in patterns for f in tf.io.gfile.glob(pattern))
     if patterns and not files:
-        raise FileNotFoundError(f"the transformed items should be at {', '.join(patterns)}: no file matches")
-    return files
+        raise FileNotFoundError(f"examples of items should be at {', '.join(patterns)}: no file matches")
+    spec = {name: tf.io.RaggedFeature(dtype) for name, dtype in dtypes.items()}
+    serialized = [tf.zeros([0], tf.string), *tf.data.TFRecordDataset(files, "GZIP").batch(_BATCH_SIZE)]
+    batches = [tf.io.parse_example(batch, spec) for batch in serialized]
+    return {name: tf.concat([batch[name] for batch in batches], axis=0) for name in spec}
 
 
-def _read(files: list[str], features: Iterable[ModelFeature]) -> Iterator[dict[str, _Column]]:
-    spec = {f.name: tf.io.VarLenFeature(tf.float32 if f.form == "number" else tf.int64) for f in features}
-    spec[feature_names.CATALOGUE_ID] = tf.io.VarLenFeature(tf.int64)
-    records = tf.data.TFRecordDataset(files, compression_type="GZIP").batch(_BATCH_SIZE)
-    for batch in records.map(lambda serialized: tf.io.parse_example(serialized, spec)):
-        yield {
-            name: _Column(s.values.numpy(), s.indices.numpy()[:, 0], int(s.dense_shape[0])) for name, s in batch.items()
-        }
+def _table(feature: ModelFeature, column: tf.RaggedTensor, index: NDArray[np.int64], size: int) -> NDArray[Any]:
+    """Lays a feature out by item: [V + 1] or, of several values, [V + 1, M].
 
-
-def _join(columns: list[_Column]) -> _Column:
-    offsets = np.cumsum([0, *(c.examples for c in columns)])
-    values = [c.values for c in columns]
-    rows = [c.rows + offset for c, offset in zip(columns, offsets, strict=False)]
-    return _Column(np.concatenate([[], *values]), np.concatenate([np.zeros(0, np.int64), *rows]), int(offsets[-1]))
-
-
-def _table(feature: ModelFeature, column: _Column, index: NDArray[np.int64], size: int) -> NDArray[Any]:
-    """Places the examples' values in the rows of their items; the first example of an item counts."""
+    For example, with V = 3 the examples [[7], [8, 9], [5]] of the items `index` = [2, 0, 2] are
+    [[8, 9], [-1, -1], [7, -1], [-1, -1]]: of two examples of an item the first counts, and item 1 has none.
+    """
     known, first = np.unique(index, return_index=True)
-    row_of_example = np.full(column.examples, size, np.int64)
-    row_of_example[first] = known
-    item = row_of_example[column.rows]
-    values, item, position = column.values[item < size], item[item < size], _positions(column.rows)[item < size]
-    if feature.form == "categories":
-        table = np.full((size + 1, max(1, int(position.max(initial=-1)) + 1)), PADDING, np.int32)
-        table[item, position] = values
-        return table
-    missing, dtype = (0, np.float32) if feature.size is None else (feature.size - 1, np.int32)
-    single = np.full(size + 1, missing, dtype)
-    single[item] = values
-    return single
+    example = np.full(size + 1, len(index))
+    example[known[known < size]] = first[known < size]
+    rows = tf.gather(tf.concat([column, tf.constant([[]], column.dtype)], axis=0), example)
+    is_list = feature.form == "categories"
+    missing = PADDING if is_list else missing_value(feature)
+    # One more column than values: `to_tensor` has none where every row is empty.
+    table = np.pad(rows.to_tensor(missing).numpy(), [(0, 0), (0, 1)], constant_values=missing)
+    table = table.astype(np.float32 if feature.size is None else np.int32)
+    return table[:, : max(1, table.shape[1] - 1)] if is_list else table[:, 0]
 
 
-def _positions(rows: NDArray[np.int64]) -> NDArray[np.int64]:
-    """The position of each value inside its (ascending) row: [0, 0, 1, 4] -> [0, 1, 0, 0]."""
-    return np.arange(len(rows)) - np.searchsorted(rows, rows)
+def missing_value(feature: ModelFeature) -> int:
+    """Returns the value of a single-valued feature that is missing: the category `size` - 1, or the number 0."""
+    return 0 if feature.size is None else feature.size - 1

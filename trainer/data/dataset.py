@@ -9,14 +9,23 @@ import tensorflow as tf
 
 from config import feature_names
 from trainer.data.batching import BatchPlan, DataSummary, LabelStatistics
-from trainer.data.windows import MASK, Window, WindowSpec, dense_windows, row_lengths
+from trainer.data.windows import MASK, Window, WindowSpec, dense_windows
 from trainer.distributed.sharding import BatchShard
 
 _CACHED_BYTES = 1 << 30
-"""Files that together are smaller than this on disk are read once and kept in memory, still serialized."""
+"""Files that are together smaller than this on disk are read once and kept in memory, still serialized."""
 _SHUFFLED_WINDOWS = 1 << 16
 _READ_BATCH = 256
 _LENGTH = "length"
+_INTEGERS = (
+    feature_names.USER_ID,
+    feature_names.ITEM_ID,
+    feature_names.TIME,
+    feature_names.IS_POSITIVE,
+    feature_names.IS_TARGET,
+    feature_names.SEEN_ITEM_ID,
+    feature_names.IS_COLD_USER,
+)
 
 
 class WindowData:
@@ -24,10 +33,10 @@ class WindowData:
 
     Args:
         patterns: globs of gzipped TFRecord files of transformed examples.
-        spec: the windows' layout.
+        spec: the model's features and sizes.
 
     Attributes:
-        files: their paths.
+        files: the paths of the files that match.
         records: the serialized windows, always in the same order.
 
     Raises:
@@ -44,43 +53,45 @@ class WindowData:
             self.records = self.records.cache()
 
     def training_batches(
-        self, plan: BatchPlan, seed: int, epoch: int, share: BatchShard | None = None
+        self, plan: BatchPlan, seed: int, epoch: int, shard: BatchShard | None = None
     ) -> tf.data.Dataset:
-        """One epoch of window batches in an order that depends on seed and epoch only; the last ones may be smaller.
+        """Returns one epoch of window batches, in an order that depends on seed and epoch only.
 
         Args:
-            plan: how the windows are divided.
-            seed: of all epochs.
+            plan: the groups and batch sizes.
+            seed: the seed of all epochs.
             epoch: counted from 0.
-            share: the parts of each batch that this process reads; the whole when missing.
+            shard: the shard of each batch that this process reads; None for whole batches.
         """
         records = self.records.shuffle(_SHUFFLED_WINDOWS, _epoch_seed(seed, epoch), reshuffle_each_iteration=False)
         if not plan.bounds:
-            return self._own(records.batch(plan.sizes[0]), share)
+            return self._own(records.batch(plan.sizes[0]), shard)
         measured = records.batch(_READ_BATCH).map(self._with_lengths, num_parallel_calls=2).unbatch()
         groups = measured.bucket_by_sequence_length(lambda _, length: length, plan.bounds, plan.sizes)
-        return self._own(groups.map(lambda record, _: record), share)
+        return self._own(groups.map(lambda record, _: record), shard)
 
     def evaluation_batches(self, batch_size: int) -> tf.data.Dataset:
-        """All window batches, always in the same order.
+        """Returns all window batches, always in the same order.
 
-        Besides the window's features, as in the training batches: `seen_item_id` int64 [B, S], padded with V, and
-        `is_cold_user` int64 [B], 0 where the split lacks it.
+        As in the training batches there are, besides the features of `dense_windows`, `seen_item_id` int64 [B, S],
+        padded with V, and `is_cold_user` int64 [B], 0 where the split lacks it.
         """
         return self.windows_of(self.records.batch(batch_size))
 
     def windows_of(self, batches: tf.data.Dataset) -> tf.data.Dataset:
-        """From batches of records to window batches as `evaluation_batches` says."""
+        """Parses batches of records into window batches as those of `evaluation_batches`."""
         windows = batches.map(self._parse, num_parallel_calls=2, deterministic=True)
         options = tf.data.Options()
         options.experimental_distribute.auto_shard_policy = tf.data.experimental.AutoShardPolicy.OFF
-        # Nothing here is left to tune, and an iterator that is let go waits for its tuner: seconds, at times minutes.
+        # There is nothing left to tune, and an iterator that is dropped waits for its tuner: seconds, at times minutes.
         options.autotune.enabled = False
         return windows.with_options(options).prefetch(2)
 
     def sampling_features(self, serialized: tf.Tensor) -> dict[str, tf.Tensor]:
-        """What tells the users and the newest events of records [B] apart: int64 [B] by name, -1 where absent; labels
-        by their bits."""
+        """Parses what identifies the users and the newest events of records: string [B] -> int64 [B] by name.
+
+        -1 stands for an absent value, and a label for the integer of its bits.
+        """
         newest = (feature_names.ITEM_ID, feature_names.TIME, feature_names.IS_POSITIVE)
         integers = {
             n: tf.io.RaggedFeature(tf.int64) for n in (feature_names.USER_KEY, feature_names.IS_COLD_USER, *newest)
@@ -91,7 +102,7 @@ class WindowData:
         return {name: _newest(values) for name, values in found.items()} | length
 
     def summary(self) -> DataSummary:
-        """Reads everything once."""
+        """Counts windows, targets and labels; reads everything once."""
         sums = {name: [0.0, 0.0, 0.0] for name in self._spec.config.ranking}
         windows, targets = np.zeros([2, self._spec.config.model.history.max_events + 1], np.int64)
         for window in self.evaluation_batches(_READ_BATCH):
@@ -103,26 +114,25 @@ class WindowData:
                     total[i] += float(value)
         return DataSummary(windows, targets, {name: _statistics(*total) for name, total in sums.items()})
 
-    def _own(self, batches: tf.data.Dataset, share: BatchShard | None) -> tf.data.Dataset:
-        """Cut before they are parsed: a worker parses its own share only."""
-        return self.windows_of(batches if share is None else share.of(batches))
+    def _own(self, batches: tf.data.Dataset, shard: BatchShard | None) -> tf.data.Dataset:
+        """Takes this process' shard before the records are parsed: a worker parses no other."""
+        return self.windows_of(batches if shard is None else shard.of(batches))
 
     @cached_property
     def _parse(self) -> Callable[[tf.Tensor], Window]:
-        """`_parsed`, traced once and not with each epoch's dataset."""
+        """`_parsed`, traced once instead of with each epoch's dataset."""
         return _traced(self._parsed)
 
     @cached_property
     def _with_lengths(self) -> Callable[[tf.Tensor], tuple[tf.Tensor, tf.Tensor]]:
-        """`_measured`, traced where windows are divided by length."""
+        """`_measured`, traced once."""
         return _traced(self._measured)
 
     def _measured(self, serialized: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        """Records [B] and their windows' lengths int32 [B]."""
-        items = tf.io.parse_example(serialized, {feature_names.ITEM_ID: tf.io.VarLenFeature(tf.int64)})[
-            feature_names.ITEM_ID
-        ]
-        lengths = tf.minimum(row_lengths(items), self._spec.config.model.history.max_events)
+        """Returns records string [B] with their windows' lengths int32 [B]."""
+        items = tf.io.parse_example(serialized, {feature_names.ITEM_ID: tf.io.RaggedFeature(tf.int64)})
+        lengths = items[feature_names.ITEM_ID].row_lengths()
+        lengths = tf.minimum(lengths, self._spec.config.model.history.max_events)
         return serialized, tf.cast(lengths, tf.int32)
 
     def _parsed(self, serialized: tf.Tensor) -> Window:
@@ -134,39 +144,27 @@ class WindowData:
 
 
 def _traced(function: Callable[[tf.Tensor], Any]) -> Callable[[tf.Tensor], Any]:
-    """A function of serialized records, string [B]."""
+    """Traces a function of serialized records, string [B]."""
     signature = [tf.TensorSpec([None], tf.string)]
     return tf.function(function, input_signature=signature, autograph=False).get_concrete_function()
 
 
 def _parsing_spec(spec: WindowSpec) -> Iterator[tuple[str, tf.io.VarLenFeature]]:
-    integers = (
-        feature_names.USER_ID,
-        feature_names.ITEM_ID,
-        feature_names.TIME,
-        feature_names.IS_POSITIVE,
-        feature_names.IS_TARGET,
-        feature_names.SEEN_ITEM_ID,
-        feature_names.IS_COLD_USER,
-    )
-    for name in integers:
+    for name in (*_INTEGERS, *map(feature_names.session, spec.config.sessions)):
         yield name, tf.io.VarLenFeature(tf.int64)
     for name in spec.config.label_features:
         yield name, tf.io.VarLenFeature(tf.float32)
-    for task in spec.config.sessions:
-        yield feature_names.session(task), tf.io.VarLenFeature(tf.int64)
     for feature in spec.features:
         if feature.section != "item":
             yield feature.name, tf.io.VarLenFeature(tf.float32 if feature.form == "number" else tf.int64)
 
 
 def _newest(values: tf.RaggedTensor) -> tf.Tensor:
-    """The last value of each row, -1 where there is none: int64 [B]."""
+    """Returns the last value of each row, -1 where there is none: [[4, 6], [], [9]] -> int64 [6, -1, 9]."""
     flat = values.flat_values
     flat = tf.cast(tf.bitcast(flat, tf.int32) if flat.dtype == tf.float32 else flat, tf.int64)
-    limits = values.row_limits()
     padded = tf.concat([tf.constant([-1], tf.int64), flat], axis=0)
-    return tf.gather(padded, tf.where(values.row_lengths() > 0, limits, 0))
+    return tf.gather(padded, tf.where(values.row_lengths() > 0, values.row_limits(), 0))
 
 
 def _epoch_seed(seed: int, epoch: int) -> int:

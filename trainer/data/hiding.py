@@ -1,4 +1,4 @@
-"""What training hides of its windows, so that unknown is a value that the model has learned."""
+"""Input dropout by part: training hides parts of its windows, so that the model learns what "missing" means."""
 
 from collections.abc import Sequence
 from typing import Final, NamedTuple
@@ -7,23 +7,24 @@ import tensorflow as tf
 
 from config import Config, feature_names
 from config.training import HidingConfig
-from trainer.data.windows import Window, missing_value
+from trainer.data.catalogue import missing_value
+from trainer.data.windows import Window
 from trainer.distributed.randomness import Randomness
 from transform.features import ModelFeature
 
-_TOGETHER: Final = 0.5
-"""The share of the windows whose parts are hidden all at once."""
+_COMMON_DRAW: Final = 0.5
+"""The share of the windows whose parts are hidden by one common draw, all at once."""
 
 
 class Known(NamedTuple):
-    """What the queries at Q positions, all of them or the last alone, may know of a window.
+    """What the queries at Q positions (all of them, or the last alone) may know of a window.
 
     Attributes:
         past: the window [B, L] as later queries see its events.
-        moment: by name, what a query knows of its own event: `time` int64 [B, Q], 0 where unknown, and the context
+        moment: what a query knows of its own event, by name: `time` int64 [B, Q], 0 where unknown, and the context
             features [B, Q].
         user_id: int64 [B, Q] or [B, 1], U where unknown.
-        without_user: bool [B, Q], where the user's features are not known; None: nowhere.
+        without_user: bool [B, Q], True where the user's features are unknown; None where they are known everywhere.
     """
 
     past: Window
@@ -32,20 +33,23 @@ class Known(NamedTuple):
     without_user: tf.Tensor | None = None
 
     def newest(self) -> "Known":
-        """For the query at the last position alone."""
+        """Returns the same for the query at the last position alone."""
         moment = {name: values[:, -1:] for name, values in self.moment.items()}
         without = None if self.without_user is None else self.without_user[:, -1:]
         return Known(self.past, moment, self.user_id[:, -1:], without)
 
 
 class Hiding(tf.keras.layers.Layer):
-    """Hides a share of each part of the windows in training.
+    """Hides a configured share of each part of the windows in training.
+
+    Half of the windows draw once for all parts, so that requests that lack everything occur too; in the others each
+    part has a draw of its own.
 
     Args:
-        config: the shares.
-        features: every feature.
+        config: the configuration with the shares.
+        features: all features.
         user_count: U, the index of unknown users.
-        randomness: of the draws.
+        randomness: the seeds of the draws.
     """
 
     def __init__(
@@ -59,7 +63,7 @@ class Hiding(tf.keras.layers.Layer):
         self._draws = _Draws(_shares(config, features), randomness)
 
     def call(self, window: Window, training: bool = False) -> Known:
-        """The window [B, L] -> what its queries may know; all of it outside training."""
+        """Returns what the queries of a window [B, L] may know; outside training that is all of it."""
         moment = {name: window[name] for name in (feature_names.TIME, *(f.name for f in self._context))}
         user = window[feature_names.USER_ID][:, tf.newaxis]
         hidden = self._draws(tf.shape(window[feature_names.TIME])) if training else {}
@@ -78,11 +82,11 @@ class Hiding(tf.keras.layers.Layer):
 
 
 class _Draws:
-    """Which parts are hidden where.
+    """Draws which parts are hidden where.
 
     Args:
-        shares: of the parts.
-        randomness: of the draws.
+        shares: the hidden share by part.
+        randomness: the seeds of the draws.
     """
 
     def __init__(self, shares: dict[str, float], randomness: Randomness) -> None:
@@ -92,14 +96,14 @@ class _Draws:
         self._site = randomness.new_site() if shares else 0
 
     def __call__(self, shape: tf.Tensor) -> dict[str, tf.Tensor]:
-        """[B, L] -> by part bool [B, L], of the parts of whole windows [B, 1]."""
+        """Returns by part bool [B, L] (`shape`), for the parts that are hidden in whole windows bool [B, 1]."""
         if not self._shares:
             return {}
-        is_together, common = tf.split(self._uniform(self._site, [shape[0], 2]), 2, axis=1)
+        is_common, common = tf.split(self._uniform(self._site, [shape[0], 2]), 2, axis=1)
         hidden = {}
         for part, share in self._shares.items():
             own = self._uniform(self._sites[part], [shape[0], 1] if part in _OF_WINDOWS else shape)
-            hidden[part] = tf.where(is_together < _TOGETHER, common, own) < share
+            hidden[part] = tf.where(is_common < _COMMON_DRAW, common, own) < share
         return hidden
 
     def _uniform(self, site: int, shape: tf.Tensor) -> tf.Tensor:
@@ -107,11 +111,11 @@ class _Draws:
 
 
 _OF_WINDOWS: Final = ("times", "outcomes", "context")
-"""Events are encoded once for all positions: what is hidden of them is hidden from all."""
+"""Parts that are hidden in whole windows: events are encoded once for the queries of all later positions."""
 
 
 def _shares(config: Config, features: Sequence[ModelFeature]) -> dict[str, float]:
-    """The share of each part that is hidden and that the model reads."""
+    """Returns the hidden share by part, for parts that the model reads."""
     hide = config.training.hide or HidingConfig(**dict.fromkeys(HidingConfig.model_fields, 0.0))
     sections = {feature.section for feature in features}
     has_times = config.data.interactions.time is not None
@@ -128,7 +132,7 @@ def _shares(config: Config, features: Sequence[ModelFeature]) -> dict[str, float
 
 
 def _hide(window: Window, features: Sequence[ModelFeature], hidden: tf.Tensor | None) -> None:
-    """Makes features missing where they are hidden."""
+    """Replaces features by their missing value where they are hidden."""
     for feature in features if hidden is not None else ():
         values = window[feature.name]
         window[feature.name] = tf.where(hidden, tf.cast(missing_value(feature), values.dtype), values)

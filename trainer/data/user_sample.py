@@ -1,6 +1,6 @@
-"""The eval windows that choices are made on: those of a random sample of users, warm and cold in their shares."""
+"""The eval windows that training chooses by: those of a random sample of users, stratified by warm and cold."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final, NamedTuple
 
@@ -12,21 +12,21 @@ from config import Config, feature_names
 from trainer.data.dataset import WindowData
 
 WINDOWS: Final = 8192
-"""About so many windows are sampled: an epoch of a large log takes longer than to look at them."""
+"""About so many windows are sampled: evaluating them takes less time than an epoch of a large log."""
 COMPARED: Final = 10
-"""So many windows of a user where a task compares these."""
+"""Windows of each user where a task compares a user's windows with each other."""
 _SCAN_BATCH: Final = 1024
 _Keys = NDArray[np.uint64]
 
 
 @dataclass(frozen=True)
 class Coverage:
-    """How much a sample holds of its split.
+    """How much of its split a sample holds.
 
     Attributes:
-        warm, cold: the sampled users with and without train events.
-        windows: of these users.
-        all_users, all_windows: of the split.
+        warm, cold: the numbers of sampled users with and without train events.
+        windows: the number of sampled windows.
+        all_users, all_windows: the numbers of users and windows of the split.
     """
 
     warm: int
@@ -36,25 +36,25 @@ class Coverage:
     all_windows: int
 
     def __str__(self) -> str:
-        """`5,120 of 30,000 users (900 warm, 4,220 cold), 5,120 windows`."""
+        """Formats as `5,120 of 30,000 users (900 warm, 4,220 cold), 5,120 windows`."""
         users = f"{self.warm + self.cold:,}" + (f" of {self.all_users:,}" if self.all_users > self.users else "")
         return f"{users} users ({self.warm:,} warm, {self.cold:,} cold), {self.windows:,} windows"
 
     @property
     def users(self) -> int:
-        """The sampled users."""
+        """Returns the number of sampled users."""
         return self.warm + self.cold
 
 
 class UserSample:
-    """Windows of a split, by user: the same ones whatever the order and number of the files that hold them.
+    """Windows of a split by user, which do not depend on the order and number of the files that hold them.
 
     Args:
         data: the split.
-        records: the serialized windows, N.
-        user: int64 [N], whose they are, in [0, n).
-        positives: float64 [n], the users' positive targets in the whole split, sampled or not.
-        coverage: the sample's size.
+        records: the N serialized windows.
+        user: int64 [N], the users of the windows, in [0, n).
+        positives: float64 [n], the number of the users' positive targets in the whole split, sampled or not.
+        coverage: the size of the sample.
     """
 
     def __init__(
@@ -72,13 +72,13 @@ class UserSample:
         self._records = list(records)
 
     def batches(self, size: int) -> tf.data.Dataset:
-        """The windows in the order of `user`, as `WindowData.evaluation_batches` makes them."""
+        """Returns window batches as those of `WindowData.evaluation_batches`, in the order of `user`."""
         records = tf.data.Dataset.from_tensor_slices(tf.constant(self._records, tf.string, [len(self._records)]))
         return self._data.windows_of(records.batch(size))
 
 
 def eval_sample(data: WindowData, config: Config) -> UserSample:
-    """The users of the eval split by which a training chooses."""
+    """Samples the eval split for early stopping and all other choices of training."""
     is_compared = any(task.kind in ("pairwise", "listwise") for task in config.tasks.values())
     return sample_users(data, WINDOWS, config.training.seed, COMPARED if is_compared else 1)
 
@@ -86,36 +86,38 @@ def eval_sample(data: WindowData, config: Config) -> UserSample:
 def sample_users(data: WindowData, windows: int, seed: int, per_user: int = 1) -> UserSample:
     """Draws users, and of each as many windows as fit.
 
-    Where the split has too many windows the heaviest users give fewer, all of them at most the same number. Where that
-    alone does not do, users are drawn, as large a share of the warm as of the cold ones (stratified sampling with
-    proportional allocation; Cochran, "Sampling techniques", 1977). Which ones depends on the seed and on what the
-    windows hold, by hashes, so every process draws the same. The split is read twice, and 18 bytes of each window
-    and the sample itself are held.
+    Where the split has too many windows, the number of windows of each user is capped. Where that does not suffice,
+    users are drawn, the same share of warm and of cold ones (stratified sampling with proportional allocation; Cochran,
+    "Sampling techniques", 1977). The draw is by hashes of the seed and of what the windows hold, so every process draws
+    the same. The split is read twice; 18 bytes of each window and the sample itself are kept in memory.
+
+    For example, of users with 100, 5, 100 and 20 windows a sample of 50 windows has 15, 5, 15 and 15.
 
     Args:
         data: the split.
-        windows: about so many at most.
-        seed: of the draws.
-        per_user: so many windows of each user at least, where the user has them: what compares a user's windows.
+        windows: the size of the sample, about this many at most.
+        seed: the seed of the draws.
+        per_user: the smallest cap on the windows of a user.
     """
     scan = _scan(data)
     chosen = choose_windows(scan, windows, seed, per_user)
     position = np.full(len(scan.user), -1)
     position[chosen.window] = np.arange(len(chosen.window))
     records = [b""] * len(chosen.window)
-    for index, record in _taken(data, position):
+    pairs = tf.data.Dataset.zip((tf.data.Dataset.from_tensor_slices(position), data.records))
+    for index, record in pairs.filter(lambda index, _: index >= 0).as_numpy_iterator():
         records[index] = record
     return UserSample(data, records, chosen.user, chosen.positives, chosen.coverage)
 
 
 class Scan(NamedTuple):
-    """What is held of each window of a split, W of them, in the order of its files.
+    """What is kept of each of the W windows of a split, in the order of its files.
 
     Attributes:
-        user: uint64 [W], a key of its user; of a window that names none, a key of its own.
-        window: uint64 [W], a key of what it asks.
+        user: uint64 [W], the hash of the user; for a window that names none, the window's own.
+        window: uint64 [W], the hash of the window.
         is_cold: bool [W], whether the user has no train event.
-        is_positive: bool [W], whether its target counts for retrieval.
+        is_positive: bool [W], whether the target counts for retrieval.
     """
 
     user: _Keys
@@ -125,8 +127,12 @@ class Scan(NamedTuple):
 
 
 class Chosen(NamedTuple):
-    """The chosen windows, N of n users, in the order of keys: positions int64 [N] in the scan, `user` int64 [N] in [0, n),
-    and as in `UserSample`."""
+    """The N chosen windows of n users, in the order of their hashes.
+
+    Attributes:
+        window: int64 [N], the windows' positions in the scan.
+        user, positives, coverage: as in `UserSample`.
+    """
 
     window: NDArray[np.int64]
     user: NDArray[np.int64]
@@ -135,12 +141,12 @@ class Chosen(NamedTuple):
 
 
 def choose_windows(scan: Scan, windows: int, seed: int, per_user: int = 1) -> Chosen:
-    """See `sample_users`."""
+    """Chooses the windows of `sample_users`."""
     key, first, user, count = np.unique(scan.user, return_index=True, return_inverse=True, return_counts=True)
     is_cold, draw = scan.is_cold[first], _mixed(key, seed)
     taken = _drawn_users(np.minimum(count, per_user), is_cold, draw, windows)
     most = _most_windows(count[taken], windows, per_user)
-    # By the user's draw, then by the window's: positions in this order are the same for every order of files.
+    # By the user's hash, then by the window's: the order does not depend on that of the files.
     order = np.lexsort((_mixed(scan.window, seed), key[user], draw[user]))
     order = order[taken[user[order]]]
     starts = np.flatnonzero(np.diff(user[order], prepend=-1))
@@ -154,7 +160,7 @@ def choose_windows(scan: Scan, windows: int, seed: int, per_user: int = 1) -> Ch
 
 
 def _drawn_users(count: NDArray[np.int64], is_cold: NDArray[np.bool_], draw: _Keys, windows: int) -> NDArray[np.bool_]:
-    """bool [U]: all, or as large a share of both kinds as has about so many windows, where each user has `count`."""
+    """Marks drawn users, bool [U]: as large a share of cold and of warm ones as has about `windows` windows in all."""
     share = min(1.0, windows / max(int(count.sum()), 1))
     taken = np.zeros(len(count), np.bool_)
     for kind in (is_cold, ~is_cold):
@@ -165,7 +171,7 @@ def _drawn_users(count: NDArray[np.int64], is_cold: NDArray[np.bool_], draw: _Ke
 
 
 def _most_windows(count: NDArray[np.int64], windows: int, per_user: int) -> int:
-    """The greatest number of windows a user that keeps all users' together at most so many; `per_user` at least."""
+    """Finds by bisection the largest cap, `per_user` at least, with at most `windows` windows in all."""
     low, high = per_user, max(int(count.max(initial=per_user)), per_user)
     while low < high:
         middle = (low + high + 1) // 2
@@ -191,17 +197,11 @@ def _keys(batch: dict[str, tf.Tensor]) -> tuple[_Keys, _Keys, NDArray[np.bool_],
     return np.where(user >= 0, user.view(np.uint64), window), window, is_cold, is_positive
 
 
-def _taken(data: WindowData, position: NDArray[np.int64]) -> Iterator[tuple[int, bytes]]:
-    """The chosen records with their positions in the sample."""
-    positions = tf.data.Dataset.from_tensor_slices(position)
-    pairs = tf.data.Dataset.zip((positions, data.records)).filter(lambda where, _: where >= 0)
-    for where, record in pairs.as_numpy_iterator():
-        yield int(where), record
-
-
 def _mixed(key: _Keys, seed: int) -> _Keys:
-    """As good as random numbers for keys, by the finalizer of SplitMix64 (Steele et al., "Fast splittable pseudorandom
-    number generators", 2014)."""
+    """Hashes keys by the finalizer of SplitMix64.
+
+    See Steele et al., "Fast splittable pseudorandom number generators" (2014).
+    """
     step = np.uint64((0x9E3779B97F4A7C15 * (seed + 1)) & 0xFFFFFFFFFFFFFFFF)
     mixed = key + step
     for shift, factor in ((30, 0xBF58476D1CE4E5B9), (27, 0x94D049BB133111EB)):

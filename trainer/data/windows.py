@@ -1,6 +1,7 @@
-"""Transformed examples as dense windows: one row per user, the newest event last.
+"""Transformed examples as dense windows: one row of events in time order, the newest last.
 
-Rows are padded at the front, so that position -1 is the newest event of every row, whatever its length.
+Rows are padded at the front, so that position -1 is the newest event of every row, whatever its length: the item ids
+[[7], [3, 5, 8]] are laid out as [[V, V, 7], [3, 5, 8]] with the mask [[F, F, T], [T, T, T]].
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -9,11 +10,11 @@ from dataclasses import dataclass
 import tensorflow as tf
 
 from config import Config, feature_names
-from trainer.data.catalogue import PADDING
+from trainer.data.catalogue import PADDING, missing_value
 from transform.features import ModelFeature
 
 MASK = "mask"
-"""The window's feature that tells events (True) from padding."""
+"""The window's feature that is True on events and False on padding."""
 
 Window = dict[str, tf.Tensor]
 """Dense features by name: `mask` bool [B, L], event features [B, L], user features [B] or [B, M]."""
@@ -21,10 +22,10 @@ Window = dict[str, tf.Tensor]
 
 @dataclass(frozen=True)
 class WindowSpec:
-    """What a window's layout depends on.
+    """What dense windows depend on.
 
     Attributes:
-        config: names the tasks and bounds the window's length.
+        config: names the tasks and bounds the windows' length.
         features: the model's features with form and size.
         item_count: V, which is also the index of unknown items and padding.
         user_count: U, which is also the index of unknown users.
@@ -40,7 +41,7 @@ def dense_windows(features: Mapping[str, tf.SparseTensor], spec: WindowSpec) -> 
     """Lays transformed windows out as dense tensors.
 
     Args:
-        features: transformed examples, each [B, *]. What is absent gets its "missing" value.
+        features: transformed examples, [B, *] by name. Absent values become their "missing" value.
         spec: the model's features and sizes.
 
     Returns:
@@ -58,9 +59,15 @@ def request_windows(features: Mapping[str, tf.SparseTensor], spec: WindowSpec) -
 
     The last event's item is unknown, its outcome and label are missing. Its context and time are the row's value
     behind the history's, where there is one; else the context is missing and the time unknown. Every event of the
-    history counts as positive.
+    history counts as positive. For example, the items [3, 5] with the times [10, 20, 90] are laid out as the items
+    [3, 5, V] with the times [10, 20, 90].
 
-    Args, returns: as `dense_windows`.
+    Args:
+        features: transformed requests, [B, *] by name.
+        spec: the model's features and sizes.
+
+    Returns:
+        As `dense_windows`.
     """
     window = _windows(features, spec, slots=1)
     item = window[feature_names.ITEM_ID]
@@ -72,14 +79,23 @@ def request_windows(features: Mapping[str, tf.SparseTensor], spec: WindowSpec) -
 
 @dataclass(frozen=True)
 class _Frame:
-    """Where events go: row b's event t stands in column t + offset[b]."""
+    """The dense positions of events: the event t of row b goes into the column t - lengths[b] + width.
+
+    For example, with the lengths [1, 3] and the width 2 the only event of row 0 goes into column 1, and those of row 1
+    into the columns -1 (left out), 0 and 1.
+
+    Attributes:
+        rows: int64 [], B.
+        lengths: int64 [B].
+        width: int64 [], L.
+    """
 
     rows: tf.Tensor
     lengths: tf.Tensor
     width: tf.Tensor
 
     def dense(self, values: tf.SparseTensor | None, default: float, dtype: tf.DType) -> tf.Tensor:
-        """Values [B, *] in the order of the events -> [B, width]."""
+        """Scatters the values [B, *] of the rows' events into [B, width], `default` elsewhere."""
         empty = tf.fill([self.rows, self.width], tf.cast(default, dtype))
         if values is None:
             return empty
@@ -90,7 +106,7 @@ class _Frame:
         return tf.tensor_scatter_nd_update(empty, cells, tf.cast(tf.gather(values.values, fits), dtype))
 
     def mask(self) -> tf.Tensor:
-        """bool [B, width]: False on padding."""
+        """Returns bool [B, width], False on padding."""
         return tf.range(self.width)[tf.newaxis] >= (self.width - self.lengths)[:, tf.newaxis]
 
 
@@ -108,13 +124,13 @@ def _windows(features: Mapping[str, tf.SparseTensor], spec: WindowSpec, slots: i
 
 
 def row_lengths(values: tf.SparseTensor) -> tf.Tensor:
-    """The number of values in each row: [B, *] -> int64 [B]."""
+    """Counts the values in each row: [B, *] -> int64 [B]."""
     ends = tf.math.unsorted_segment_max(values.indices[:, 1] + 1, values.indices[:, 0], values.dense_shape[0])
     return tf.maximum(ends, 0)
 
 
 def _event_features(spec: WindowSpec) -> Iterator[tuple[str, float, tf.DType]]:
-    """Name, "missing" value and type of every feature that has one value for each event."""
+    """Yields name, "missing" value and dtype of every feature that has one value for each event."""
     yield feature_names.ITEM_ID, spec.item_count, tf.int64
     for name in (feature_names.TIME, feature_names.IS_POSITIVE, feature_names.IS_TARGET):
         yield name, 0, tf.int64
@@ -128,7 +144,7 @@ def _event_features(spec: WindowSpec) -> Iterator[tuple[str, float, tf.DType]]:
 
 
 def no_user_features(features: Sequence[ModelFeature]) -> Window:
-    """One row of user features, all of them missing."""
+    """Returns one row of user features, all of them missing."""
     rows = tf.constant(1, tf.int64)
     return {f.name: _user_feature(None, f, rows) for f in features}
 
@@ -147,8 +163,3 @@ def _user_feature(values: tf.SparseTensor | None, feature: ModelFeature, rows: t
         return tf.fill([rows, 1] if is_list else [rows], default)
     dense = tf.concat([tf.sparse.to_dense(values, default), tf.fill([rows, 1], default)], axis=1)
     return dense if is_list else dense[:, 0]
-
-
-def missing_value(feature: ModelFeature) -> int:
-    """What stands where a feature of one value is missing."""
-    return 0 if feature.size is None else feature.size - 1

@@ -35,9 +35,9 @@ def test_the_ranking_tasks_attend_nothing_of_a_blank_history(model, window):
     whole = model.encode(window).history.sees.numpy()
     trained = model.encode(window, training=True).history.sees.numpy()
     assert not (trained & ~whole).any()
-    had, has = whole.any(axis=2), trained.any(axis=2)
+    full, has = whole.any(axis=2), trained.any(axis=2)
     assert (trained == whole)[has].all()
-    assert 0.3 < has[had].mean() < 0.7
+    assert 0.3 < has[full].mean() < 0.7
 
 
 def test_nothing_is_blank_outside_training(window):

@@ -4,8 +4,9 @@ import tensorflow as tf
 
 from config.training import HidingConfig
 from tests.trainer.small import FEATURES, USERS, draw_rows, small_config, small_model, small_spec, sparse_features
+from trainer.data.catalogue import missing_value
 from trainer.data.hiding import Hiding
-from trainer.data.windows import MASK, dense_windows, missing_value
+from trainer.data.windows import MASK, dense_windows
 from trainer.distributed.randomness import Randomness
 
 EVERYTHING = dict.fromkeys(HidingConfig.model_fields, 0.5)
