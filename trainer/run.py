@@ -28,9 +28,8 @@ from trainer.data.windows import WindowSpec
 from trainer.distributed.collectives import measured_by_chief
 from trainer.distributed.strategies import make_strategy
 from trainer.executor import RAW_EVAL_FILES
-from trainer.export.golden_responses import write_golden_responses
 from trainer.export.index.build import INDEX_FILE
-from trainer.export.prediction_log import GOLDEN_RESPONSES_FILE
+from trainer.export.prediction_log import GOLDEN_RESPONSES_FILE, write_golden_responses
 from trainer.export.quantised_tables import quantise_tables
 from trainer.export.saved_model import Exported, export_model
 from trainer.export.user_snapshot import load_snapshot
@@ -71,7 +70,8 @@ def train_and_export(arguments: RunArguments, strategy: tf.distribute.Strategy) 
     exported = job.export(model)
     say("recording the exported model's golden responses")
     responses = posixpath.join(arguments.model_run_dir, GOLDEN_RESPONSES_FILE)
-    write_golden_responses(exported, arguments.custom_config[RAW_EVAL_FILES], responses)
+    raw_eval = arguments.custom_config[RAW_EVAL_FILES]
+    write_golden_responses(exported.signatures, exported.some_items(), raw_eval, responses)
     _write_json(arguments, RESULT_FILE, dataclasses.asdict(result))
     if exported.module.index_report is not None:
         _write_json(arguments, INDEX_FILE, dataclasses.asdict(exported.module.index_report))
@@ -174,7 +174,7 @@ class TrainingJob:
             queries=self._sample_queries(model.network),
             attributes=load_attributes(items_beside(raw), self._catalogue.item_ids, self._config),
             snapshot=load_snapshot(self._train_data, self._spec) if serving.snapshot else None,
-            asked_share=min(1.0, self._config.evaluation.requests / max(1, self._eval_windows)),
+            request_share=min(1.0, self._config.evaluation.requests / max(1, self._eval_windows)),
         )
 
     def _sample_queries(self, model: RecommenderModel) -> np.ndarray:

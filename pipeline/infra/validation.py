@@ -17,7 +17,7 @@ from pipeline.infra.replay import replay_faults
 from pipeline.infra.requests import Probe, batches
 from pipeline.infra.tensorflow_serving import CandidateError
 from serving.client import RecommenderClient, RecommenderError
-from trainer.export.index.sample import FEW
+from trainer.export.index.exact import SMALL_BATCH
 
 LOAD_TIMEOUT: Final = 300.0
 CALL_TIMEOUT: Final = 60.0
@@ -100,7 +100,7 @@ def recommendation_faults(
     for number, (probe, answer) in enumerate(zip(probes, answers, strict=True)):
         yield from answer_faults(number, probe, answer, list(config.ranking), by_score=not config.serving.is_diverse)
     # Of more requests in a call an approximate index may score every item: another search than that of one.
-    parts = batches(probes, FEW if is_approximate else len(probes))
+    parts = batches(probes, SMALL_BATCH if is_approximate else len(probes))
     together = [answer for part in parts for answer in client.recommend_examples([probe.example for probe in part])]
     yield from (approximate_batch_faults if is_approximate else batch_faults)(answers, together)
 

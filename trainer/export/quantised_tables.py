@@ -1,4 +1,4 @@
-"""Embedding tables in a quarter of their bytes."""
+"""Embedding tables quantised to 8 bits, a quarter of their size."""
 
 import tensorflow as tf
 
@@ -9,11 +9,11 @@ _STEPS = 127
 
 
 class QuantisedTable(tf.keras.layers.Layer):
-    """A table of vectors whose components are whole numbers in [-127, 127] times a step of the row.
+    """A table of vectors whose components are integers in [-127, 127] times a step of the row.
 
-    The step is the row's largest magnitude / 127, so that a component is off by half of it at most (Jacob et al.,
+    The step is the row's largest magnitude / 127, so that a component is off by at most half a step (Jacob et al.,
     "Quantization and Training of Neural Networks for Efficient Integer-Arithmetic-Only Inference", 2018, symmetric
-    and by row).
+    and by row). For example, the row [12.7, -6.34, 0.04] is the integers [127, -63, 0] with the step 0.1.
 
     Args:
         vectors: float [N, D].
@@ -27,14 +27,14 @@ class QuantisedTable(tf.keras.layers.Layer):
         self.steps = tf.Variable(largest / _STEPS, trainable=False, name="steps")
 
     def call(self, index: tf.Tensor) -> tf.Tensor:
-        """int [...] -> float [..., D]."""
+        """Looks vectors up: int [...] -> float [..., D]."""
         return tf.cast(tf.gather(self.numbers, index), tf.float32) * tf.gather(self.steps, index)
 
 
 def quantise_tables(model: RecommenderModel) -> None:
-    """Puts quantised tables in the position of a trained model's: ids of items and users, values of features.
+    """Replaces the embedding tables of a trained model: those of item ids, user ids and features.
 
-    What is exported afterwards (embeddings, index, expected answers) is made of them.
+    What is exported afterwards (embeddings, index, golden responses) is computed from the quantised tables.
     """
     model.candidates.ids = _quantised(model.candidates.ids)
     if model.queries.user_ids is not None:

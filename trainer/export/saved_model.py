@@ -1,7 +1,7 @@
-"""The trained model as one SavedModel in plain TensorFlow ops, which a stock TensorFlow Serving answers from.
+"""The trained model as one SavedModel in plain TensorFlow ops, which a stock TensorFlow Serving loads.
 
 The exported object is a `tf.Module` of its own that holds tables, weights and the Transform graph, and no Keras
-object but Transform's layer: what is not served (losses, metrics, optimizer) does not reach the disk.
+object but Transform's layer: what is not served (losses, metrics, optimizer) is not saved.
 """
 
 from collections.abc import Callable
@@ -17,24 +17,21 @@ from config import Config, feature_names
 from trainer.data.attributes import Attributes
 from trainer.export.index.build import IndexReport, build_index
 from trainer.export.index.exact import Index
-from trainer.export.prediction_log import WARMUP_FILE, write_prediction_log
+from trainer.export.prediction_log import WARMUP_FILE, Signatures, input_specs, warmup_requests, write_prediction_log
 from trainer.export.signatures.diversity import Diversity
 from trainer.export.signatures.evaluate import Evaluation
 from trainer.export.signatures.explain import Explainer
 from trainer.export.signatures.filters import Filters
 from trainer.export.signatures.inputs import extra_inputs
-from trainer.export.signatures.interests import Interests
 from trainer.export.signatures.reader import RequestReader
 from trainer.export.signatures.recommend import Answer, Recommender
 from trainer.export.user_snapshot import Snapshot, SnapshotTable
-from trainer.export.warmup import warmup_requests
 from trainer.model.recommender import RecommenderModel
 from trainer.stacking.recommender import StackedRecommender
 from trainer.training.distillation import teach_function
 from transform.features import feature_vocabulary, item_frequencies, item_vocabulary
 
 EXAMPLES = tf.TensorSpec([None], tf.string, "examples")
-Signatures = dict[str, tf.types.experimental.ConcreteFunction]
 
 _PLAIN_TENSORS = (
     tf.TensorSpec([None], tf.string, "user_id"),
@@ -46,56 +43,23 @@ _PLAIN_TENSORS = (
 )
 
 
-def export_model(
-    model: StackedRecommender,
-    tft_output: tft.TFTransformOutput,
-    config: Config,
-    path: str,
-    queries: NDArray[np.float32] | None = None,
-    attributes: Attributes | None = None,
-    snapshot: Snapshot | None = None,
-    asked_share: float = 1.0,
-) -> "Exported":
-    """Writes the SavedModel with the signatures of `docs/reference/signatures.md`, and warm-up requests in it.
-
-    Without a retrieval task there are no `retrieve`, `embed_query` and `embed_candidate`, and no `retrieval_score`;
-    without a multiclass task there is no `interests`.
+class ExportedModel(tf.Module):
+    """Everything that the signatures need, under attributes that the SavedModel tracks.
 
     Args:
-        model: its variables belong to one device.
+        model: the trained model; its variables belong to one device.
         tft_output: the transform graph that the model was trained behind.
         config: the configuration that the model was built from.
-        path: a folder that does not exist or is empty.
-        queries: float32 [N, D + 1], a sample of the queries to expect, which the index is tuned with. Missing: the
-            items take their position.
+        queries: float32 [N, D + 1], a sample of the queries to expect, which the index is tuned with; None or empty:
+            the items are used as queries.
         attributes: the items' raw attributes that `config.serving` names.
-        snapshot: what is known of users whose requests do not say.
-        asked_share: of the users, for whom `evaluate` also answers in the forms of requests that services send.
-
-    Returns:
-        What was written, still in memory.
+        snapshot: the users' histories and features, for requests that do not bring their own.
+        request_share: the share of the users for whom `evaluate` also answers in the forms of requests that services
+            send.
 
     Raises:
         ValueError: the transform graph's raw features cannot be served (`RequestReader`), or an attribute is missing.
     """
-    module = ExportedModel(model, tft_output, config, queries, attributes, snapshot, asked_share)
-    exported = Exported(module, module.concrete_signatures())
-    tf.saved_model.save(module, path, signatures=exported.signatures)
-    specs = {name: input_specs(function) for name, function in exported.signatures.items()}
-    calls = warmup_requests(
-        specs, tft_output.raw_feature_spec(), exported.some_items(), config.model.history.max_events
-    )
-    write_prediction_log(f"{path}/{WARMUP_FILE}", calls)
-    return exported
-
-
-def input_specs(function: tf.types.experimental.ConcreteFunction) -> dict[str, tf.TensorSpec]:
-    """A signature's inputs by name."""
-    return {spec.name: spec for spec in tf.nest.flatten(function.structured_input_signature)}
-
-
-class ExportedModel(tf.Module):
-    """Everything that the signatures need, under attributes that the SavedModel tracks."""
 
     def __init__(
         self,
@@ -105,57 +69,42 @@ class ExportedModel(tf.Module):
         queries: NDArray[np.float32] | None = None,
         attributes: Attributes | None = None,
         snapshot: Snapshot | None = None,
-        asked_share: float = 1.0,
+        request_share: float = 1.0,
     ) -> None:
         super().__init__(name="exported_model")
+        network, serving, size = model.network, config.serving, model.network.spec.item_count
         self.snapshot = None if snapshot is None else SnapshotTable(snapshot)
-        reader = RequestReader(tft_output, model.network.spec, self.snapshot)
+        reader = RequestReader(tft_output, network.spec, self.snapshot)
         self.transform, self.item_index = reader.transform, reader.item_index
         self.item_ids = _table(item_vocabulary(tft_output), tf.string, "item_ids")
         self.frequencies = _table(item_frequencies(tft_output), tf.float32, "frequencies")
         self.index: Index | None = None
         self.index_report: IndexReport | None = None
         if config.retrieval:
-            table = candidate_table(model.network)
-            sample = table[:0] if queries is None else queries
-            self.index, self.index_report = build_index(table, sample, config.serving)
+            table = candidate_table(network)
+            self.index, self.index_report = build_index(table, table[:0] if queries is None else queries, serving)
         self.filters: Filters | None = None
-        if config.serving.allow_list or config.serving.filters:
-            self.filters = Filters(config.serving, attributes or {}, reader.item_index, model.network.spec.item_count)
+        if serving.allow_list or serving.filters:
+            self.filters = Filters(serving, attributes or {}, reader.item_index, size)
         self.diversity: Diversity | None = None
-        if config.serving.diversity is not None:
-            self.diversity = Diversity(config.serving.diversity, attributes or {}, model.network.spec.item_count)
-        recommender = Recommender(model, self.index, self.item_ids, reader, self.filters, self.diversity)
-        evaluation = Evaluation(model, recommender, self.frequencies, reader, asked_share)
+        if serving.diversity is not None:
+            self.diversity = Diversity(serving.diversity, attributes or {}, size)
         self.class_names = {
             task: _table(feature_vocabulary(head.feature, tft_output), tf.string, f"{task}_classes")
-            for task, head in model.network.classifiers.items()
+            for task, head in network.classifiers.items()
         }
-        interests = Interests(model.network, self.class_names, reader)
-        self.teach = teach_function(model.network) if config.serving.teaches else None
+        self.teach = teach_function(network) if serving.teaches else None
+        recommender = Recommender(model, self.index, self.item_ids, reader, self.filters, self.diversity)
+        evaluation = Evaluation(model, recommender, self.frequencies, reader, request_share)
         explainer = Explainer(model, recommender, self.item_ids, reader)
-        self.functions = Functions(model, reader, recommender, evaluation, interests, explainer)
+        self.functions = Functions(model, reader, recommender, evaluation, explainer, self.class_names)
 
     def concrete_signatures(self) -> Signatures:
         """Traces every signature; the weights that they and `teach` read are tracked from here on."""
-        signatures = self.functions.always()
-        if self.index is not None:
-            signatures |= self.functions.retrieval(self.index)
+        signatures = self.functions.traced(self.index)
         functions = [*signatures.values(), *([self.teach.get_concrete_function()] if self.teach else [])]
         self.weights = list({id(v): v for function in functions for v in function.variables}.values())
         return signatures
-
-
-@dataclass(frozen=True)
-class Exported:
-    """A model as it was exported: the trained model's own weights and functions, not those of the SavedModel."""
-
-    module: ExportedModel
-    signatures: Signatures
-
-    def some_items(self, count: int = 32) -> list[bytes]:
-        """The ids of the most frequent items."""
-        return [bytes(item) for item in self.module.item_ids[:count].numpy()]
 
 
 @dataclass(frozen=True)
@@ -166,36 +115,34 @@ class Functions:
     reader: RequestReader
     recommender: Recommender
     evaluation: Evaluation
-    interests: Interests
     explainer: Explainer
+    class_names: dict[str, tf.Variable]
 
-    def always(self) -> Signatures:
-        """Those that every model has."""
+    def traced(self, index: Index | None) -> Signatures:
+        """Traces the signatures of `docs/reference/signatures.md` that the model's tasks allow."""
+        network = self.model.network
         recommend = _concrete(self.recommend)
-        plain = (*_PLAIN_TENSORS, *extra_inputs(self.model.network.config).values())
         signatures = {
             "serving_default": recommend,
             "recommend": recommend,
-            "recommend_tensors": _concrete(self.recommend_tensors, *plain),
+            "recommend_tensors": _concrete(
+                self.recommend_tensors, *_PLAIN_TENSORS, *extra_inputs(network.config).values()
+            ),
             "rank": _concrete(self.recommender.rank),
             "explain": _concrete(self.explainer.explain),
             "evaluate": _concrete(self.evaluation.evaluate),
             "request_features": _concrete(self.reader.features),
         }
-        if self.model.network.config.events:
+        if network.config.events:
             signatures["evaluation_labels"] = _concrete(self.evaluation.labels)
-        if self.model.network.config.multiclass:
-            signatures["interests"] = _concrete(self.interests.interests)
+        if network.config.multiclass:
+            signatures["interests"] = _concrete(self.interests)
+        if index is not None:
+            signatures["retrieve"] = _concrete(self.retrieve)
+            signatures["embed_query"] = _concrete(self.embed_query)
+            item_id = tf.TensorSpec([None], tf.string, feature_names.ITEM_ID)
+            signatures["embed_candidate"] = _concrete(partial(self.embed_candidate, index), item_id)
         return signatures
-
-    def retrieval(self, index: Index) -> Signatures:
-        """Those of models with a retrieval task."""
-        item_id = tf.TensorSpec([None], tf.string, feature_names.ITEM_ID)
-        return {
-            "retrieve": _concrete(self.retrieve),
-            "embed_query": _concrete(self.embed_query),
-            "embed_candidate": _concrete(partial(self.embed_candidate, index), item_id),
-        }
 
     def recommend(self, examples: tf.Tensor) -> Answer:
         """The signature `recommend`: string [B]."""
@@ -217,12 +164,78 @@ class Functions:
         """The signature `embed_query`: string [B] -> `embedding` float [B, D + 1 + W]."""
         return {"embedding": self.model.network.encode_newest(self.reader.history(examples)).embedding}
 
+    def interests(self, examples: tf.Tensor) -> Answer:
+        """The signature `interests`: string [B] -> the most probable classes of the next event.
+
+        Returns:
+            By multiclass task `<task>` string [B, K], the most probable class first, and `<task>_probability` float
+            [B, K]; "" and 0 behind a row's own `k`.
+        """
+        request = self.reader.from_examples(examples)
+        answers = {}
+        for task, probabilities in self.model.network.interests(
+            self.model.network.encode_newest(request.window)
+        ).items():
+            width = tf.minimum(tf.maximum(tf.reduce_max(request.k), 1), tf.shape(probabilities)[1])
+            best, index = tf.math.top_k(probabilities, width)
+            is_wanted = tf.range(width) < request.k[:, tf.newaxis]
+            answers[task] = tf.where(is_wanted, tf.gather(self.class_names[task], index), "")
+            answers[f"{task}_probability"] = tf.where(is_wanted, best, 0)
+        return answers
+
+
+@dataclass(frozen=True)
+class Exported:
+    """An exported model in memory: the trained model's own weights and functions, not those of the SavedModel."""
+
+    module: ExportedModel
+    signatures: Signatures
+
+    def some_items(self, count: int = 32) -> list[bytes]:
+        """Returns the ids of the most frequent items."""
+        return [bytes(item) for item in self.module.item_ids[:count].numpy()]
+
+
+def export_model(
+    model: StackedRecommender,
+    tft_output: tft.TFTransformOutput,
+    config: Config,
+    path: str,
+    queries: NDArray[np.float32] | None = None,
+    attributes: Attributes | None = None,
+    snapshot: Snapshot | None = None,
+    request_share: float = 1.0,
+) -> Exported:
+    """Writes the SavedModel with the signatures of `docs/reference/signatures.md` and warm-up requests.
+
+    Without a retrieval task there are no `retrieve`, `embed_query` and `embed_candidate`, and no `retrieval_score`;
+    without a multiclass task there is no `interests`.
+
+    Args:
+        model, tft_output, config, queries, attributes, snapshot, request_share: as for `ExportedModel`.
+        path: a folder that does not exist or is empty.
+
+    Returns:
+        The exported model, still in memory.
+
+    Raises:
+        ValueError: as `ExportedModel`.
+    """
+    module = ExportedModel(model, tft_output, config, queries, attributes, snapshot, request_share)
+    exported = Exported(module, module.concrete_signatures())
+    tf.saved_model.save(module, path, signatures=exported.signatures)
+    specs = {name: input_specs(function) for name, function in exported.signatures.items()}
+    max_events = config.model.history.max_events
+    warmup = warmup_requests(specs, tft_output.raw_feature_spec(), exported.some_items(), max_events)
+    write_prediction_log(f"{path}/{WARMUP_FILE}", warmup)
+    return exported
+
 
 def candidate_table(model: RecommenderModel) -> np.ndarray:
-    """The candidates' embeddings and the unknown item's, float32 [V + 1, D + 1 + W].
+    """Returns the candidates' embeddings and the unknown item's, float32 [V + 1, D + 1 + W].
 
-    An unknown item has no direction, the lowest of all biases and no trend: it matches nobody and is less popular than
-    any.
+    The unknown item has the zero vector, the lowest of all biases and no trend: its score depends on no query and is
+    below that of the least popular item.
     """
     known = model.candidate_embeddings(training=False).numpy()
     unknown = np.zeros((1, known.shape[1]), known.dtype)

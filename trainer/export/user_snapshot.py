@@ -1,4 +1,4 @@
-"""What the training data know of each user, as a table inside the model: requests may then carry a user id alone."""
+"""A snapshot of the users' histories and features inside the model, for requests that bring a user id alone."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -18,7 +18,10 @@ Arrays = dict[str, NDArray[Any]]
 
 
 class Lists(NamedTuple):
-    """Rows of unequal length, one after the other: row i is `values[starts[i] : starts[i + 1]]`."""
+    """Rows of unequal length, one after the other: row i is `values[starts[i] : starts[i + 1]]`.
+
+    For example, the values [7, 8, 9] with the starts [0, 2, 2, 3] are the rows [7, 8], [] and [9].
+    """
 
     values: NDArray[Any]
     starts: NDArray[np.int64]
@@ -26,11 +29,11 @@ class Lists(NamedTuple):
 
 @dataclass(frozen=True, eq=False)
 class Snapshot:
-    """The users' newest events and their features, U users and the unknown one, of whom nothing is known.
+    """The newest events and the features of U users and of the unknown one, whose rows are empty.
 
     Attributes:
-        starts: int64 [U + 2]: the events of user i are those from `starts[i]` to `starts[i + 1]`, oldest first.
-        events: [n] by name: `item_id`, `time`, context and outcome features as Transform makes them.
+        starts: int64 [U + 2]; the events of user i are at [starts[i], starts[i + 1]), the oldest first.
+        events: [n] by name: `item_id`, `time`, transformed context and outcome features.
         features: the user features by name.
     """
 
@@ -40,9 +43,15 @@ class Snapshot:
 
 
 def load_snapshot(data: WindowData, spec: WindowSpec) -> Snapshot:
-    """The newest `model.history.max_events` positive events of each user with a known item.
+    """Collects the newest `model.history.max_events` positive events with a known item of each user.
 
-    An event belongs to the window in which it is a target. Events of the same second are in the windows' order.
+    Every event is a target in exactly one window, from which it is taken. Events of the same second are in the windows'
+    order. For example, the sorted user ids [0, 0, 0, 1] have the positions from the end [3, 2, 1, 1]: with two events
+    kept the first is left out, and of U = 2 users the starts are [0, 2, 3, 3].
+
+    Args:
+        data: the windows of the splits to take the events from.
+        spec: the model's features and sizes.
     """
     batches = list(_events(data, spec))
     columns = {name: np.concatenate([batch[name] for batch in batches]) for name in batches[0]}
@@ -58,7 +67,7 @@ def load_snapshot(data: WindowData, spec: WindowSpec) -> Snapshot:
 
 
 def _columns(spec: WindowSpec) -> Iterator[tuple[str, Any]]:
-    """What is kept of an event, and its type."""
+    """Yields name and dtype of what is kept of an event."""
     yield feature_names.ITEM_ID, np.int32
     if spec.config.data.interactions.time is not None:
         yield feature_names.TIME, np.int64
@@ -68,7 +77,7 @@ def _columns(spec: WindowSpec) -> Iterator[tuple[str, Any]]:
 
 
 def _events(data: WindowData, spec: WindowSpec) -> Iterator[Arrays]:
-    """The events by batches of windows, with what they are sorted by."""
+    """Yields the kept events of each batch of windows, [n] by name, with the keys that they are sorted by."""
     first = 0
     for window in data.evaluation_batches(_BATCH):
         arrays = {name: values.numpy() for name, values in window.items()}
@@ -89,7 +98,7 @@ def _events(data: WindowData, spec: WindowSpec) -> Iterator[Arrays]:
 
 
 def _user_features(data: WindowData, spec: WindowSpec) -> dict[str, Lists]:
-    """What a window of each user says."""
+    """Takes each user's features from one of the user's windows."""
     own = [f for f in spec.features if f.section == "user"]
     rows: dict[str, dict[int, NDArray[Any]]] = {f.name: {} for f in own}
     for window in data.evaluation_batches(_BATCH) if own else ():
@@ -110,7 +119,7 @@ def _lists(rows: Mapping[int, NDArray[Any]], users: int, is_number: bool) -> Lis
 
 
 class SnapshotTable(tf.Module):
-    """A snapshot inside the served graph."""
+    """A snapshot as variables of the served graph."""
 
     def __init__(self, snapshot: Snapshot) -> None:
         super().__init__(name="snapshot")
@@ -124,25 +133,25 @@ class SnapshotTable(tf.Module):
         self._unknown = len(snapshot.starts) - 2
 
     def completed(self, features: Mapping[str, tf.SparseTensor]) -> dict[str, tf.SparseTensor]:
-        """Transformed requests with the history of the user where they bring none, and the user's features that they
-        lack. What a request without history says of context and time is its own event's."""
+        """Completes transformed requests: [B, *] by name.
+
+        A request without history gets the user's, and absent user features become the user's. The context and time of
+        a request without history are those of its own event, and stay behind the history's.
+        """
         user = features[feature_names.USER_ID]
-        user = tf.concat([tf.sparse.to_dense(user, self._unknown), self._nobody(user)], axis=1)[:, 0]
-        without = tf.where(row_lengths(features[feature_names.ITEM_ID]) > 0, tf.cast(self._unknown, tf.int64), user)
-        own = {name: tf.RaggedTensor.from_sparse(values) for name, values in features.items() if name in self._names()}
+        unknown = tf.constant(self._unknown, tf.int64)
+        user = tf.pad(tf.sparse.to_dense(user, unknown), [[0, 0], [0, 1]], constant_values=unknown)[:, 0]
+        names = {*self.events, *self.features}
+        own = {name: tf.RaggedTensor.from_sparse(values) for name, values in features.items() if name in names}
+        without_history = tf.where(row_lengths(features[feature_names.ITEM_ID]) > 0, unknown, user)
         for name, values in self.events.items():
-            known = _rows(values, self.starts, without, own[name].dtype)
-            own[name] = tf.concat([known, own[name]], axis=1)
+            own[name] = tf.concat([_rows(values, self.starts, without_history, own[name].dtype), own[name]], axis=1)
         for name, table in self.features.items():
-            lacks = tf.where(own[name].row_lengths() > 0, tf.cast(self._unknown, tf.int64), user)
-            own[name] = tf.concat([own[name], _rows(table["values"], table["starts"], lacks, own[name].dtype)], axis=1)
+            without = tf.where(own[name].row_lengths() > 0, unknown, user)
+            own[name] = tf.concat(
+                [own[name], _rows(table["values"], table["starts"], without, own[name].dtype)], axis=1
+            )
         return {**features, **{name: values.to_sparse() for name, values in own.items()}}
-
-    def _names(self) -> set[str]:
-        return {*self.events, *self.features}
-
-    def _nobody(self, user: tf.SparseTensor) -> tf.Tensor:
-        return tf.fill(tf.stack([user.dense_shape[0], 1]), tf.cast(self._unknown, tf.int64))
 
 
 def _rows(values: tf.Variable, starts: tf.Variable, row: tf.Tensor, dtype: tf.DType) -> tf.RaggedTensor:

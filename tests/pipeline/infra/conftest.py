@@ -6,9 +6,8 @@ import tensorflow as tf
 
 from config import Config, parse_config
 from tests.serving.models import save_model
-from trainer.export.prediction_log import GOLDEN_RESPONSES_FILE, prediction_log, write_prediction_log
-from trainer.export.saved_model import input_specs
-from trainer.export.signatures.sample_inputs import Rows
+from trainer.export.eval_requests import Rows
+from trainer.export.prediction_log import GOLDEN_RESPONSES_FILE, input_specs, prediction_log, write_prediction_log
 
 CONFIG = """
 name: tiny

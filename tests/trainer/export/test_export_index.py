@@ -8,7 +8,7 @@ from tests.trainer.export.signatures.test_evaluate import WINDOWS
 from tests.trainer.served import ITEMS, serialized, shop
 from trainer.export.index import build
 from trainer.export.saved_model import ExportedModel
-from trainer.export.signatures.moments import Query
+from trainer.export.signatures.retrieval import Query
 from trainer.model.recommender import RecommenderModel
 from trainer.stacking.recommender import StackedRecommender
 

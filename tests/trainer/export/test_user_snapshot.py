@@ -70,7 +70,7 @@ def test_user_features_are_kept(snapshot, model):
     assert (gender.values.tolist(), gender.starts.tolist()) == ([0, missing], [0, 1, 2, 2])
 
 
-def ask(functions, *rows):
+def answer_to(functions, *rows):
     return {name: values.numpy() for name, values in functions.recommend(serialized(*rows)).items()}
 
 
@@ -92,7 +92,7 @@ def test_a_user_id_alone_is_answered_as_if_it_had_brought_everything(functions, 
     user = {"user_id": users(shop_graph)[:1], "k": [8]}
     alone = {**user, "time": own, "context_hour": own}
     whole = {**user, **KNOWN, "time": KNOWN["time"] + own, "context_hour": KNOWN["context_hour"] + own}
-    answer = ask(functions, alone, whole)
+    answer = answer_to(functions, alone, whole)
     assert answer["count"].tolist() == [2, 2]
     for values in answer.values():
         if values.dtype.kind == "f":  # products of matrices round rows of one batch differently
@@ -106,7 +106,7 @@ def test_an_own_history_overrides_and_an_unknown_user_is_cold(functions, shop_gr
         {"user_id": ["nobody"], "k": [8]},
         {"user_id": users(shop_graph)[:1], "item_id": ["i3"], "user_gender": ["F"]},
     ]
-    answer = ask(functions, *rows)
+    answer = answer_to(functions, *rows)
     expected = call("recommend", examples=serialized(*rows))
     assert answer["item_id"].tolist() == expected["item_id"].tolist()
     assert answer["count"].tolist() == [8, 3]
@@ -126,5 +126,5 @@ def test_plain_tensors_and_empty_batches_are_completed_too(functions, shop_graph
     plain = functions.recommend_tensors(
         tf.constant(names), empty, tf.zeros([1, 0], tf.int64), tf.zeros([1], tf.int64), empty, tf.constant([8])
     )
-    assert plain["item_id"].numpy().tolist() == ask(functions, {"user_id": names, "k": [8]})["item_id"].tolist()
+    assert plain["item_id"].numpy().tolist() == answer_to(functions, {"user_id": names, "k": [8]})["item_id"].tolist()
     assert functions.recommend(tf.constant([], tf.string))["count"].shape == (0,)

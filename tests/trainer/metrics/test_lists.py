@@ -53,16 +53,16 @@ def test_fewer_than_two_items_have_no_distance():
     np.testing.assert_allclose(found[1], 0.5, atol=1e-6)
 
 
-def test_repeated_places_add_up():
+def test_repeated_positions_add_up():
     values = tf.constant([[1, 1, 2], [0, 3, -1]], tf.int64)
     found = squared_norms(values, tf.constant([[1.0, 2, 4], [1, 1, 0]]), 4)
     np.testing.assert_array_equal(found, [9 + 16, 2])
 
 
-def test_lists_that_are_not_cut_have_no_figures():
+def test_without_lengths_there_are_no_metrics():
     assert metrics(GENRES, ks=())(tf.constant([[0, 1]], tf.int64)) == {}
 
 
-def test_no_rows_have_no_figures():
+def test_no_rows_have_empty_metrics():
     found = metrics(GENRES)(tf.zeros([0, 3], tf.int64))
     assert found["novelty"].shape == found["intra_list_distance"].shape == (0, 2)

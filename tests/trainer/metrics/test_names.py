@@ -39,7 +39,7 @@ def test_knows_every_metric_of_the_tasks() -> None:
         ("{splits: []}", ["evaluation.splits"]),
     ],
 )
-def test_names_what_is_wrong(evaluation: str, words: list[str]) -> None:
+def test_errors_name_key_and_values(evaluation: str, words: list[str]) -> None:
     errors = check_gates(make_config(evaluation))
     assert len(errors) == 1
     assert all(word in errors[0] for word in words)
@@ -55,7 +55,7 @@ def test_a_gate_on_an_order_needs_several_targets_of_a_user() -> None:
     assert check_gates(make_config(gates, "split: {method: random}")) == []
 
 
-def test_each_task_has_a_metric_that_tells_most() -> None:
+def test_each_task_has_a_most_informative_metric() -> None:
     config = make_config("{}")
     assert task_metrics(config) == ["like/auc", "stars/rmse", "order/pairwise_accuracy", "taste/accuracy"]
 
@@ -74,7 +74,7 @@ def test_the_margin_over_popularity_follows_the_configuration_where_none_is_set(
     assert baseline_gate(_ranking_only("{}")) is None
 
 
-def test_one_metric_stands_for_the_evaluation() -> None:
+def test_one_metric_sums_the_evaluation_up() -> None:
     assert main_metric(make_config("{beat_popularity: {metric: mrr, split: test}}")) == ("mrr", "test")
     assert main_metric(make_config("{ks: [5], beat_popularity: null}")) == ("ndcg@5", "eval")
     assert main_metric(_ranking_only("{}")) == ("like/auc", "eval")

@@ -60,7 +60,7 @@ ROWS = st.lists(st.tuples(st.integers(0, 3), st.integers(0, 3), st.integers(0, 4
 
 
 @given(ROWS)
-def test_equals_a_count_of_pairs_and_a_sum_over_places(rows: list[tuple[int, int, int]]) -> None:
+def test_equals_a_count_of_pairs_and_a_sum_over_positions(rows: list[tuple[int, int, int]]) -> None:
     accuracy, ndcg = order_metrics(scores(*rows))
     for position, user in enumerate(sorted({user for user, *_ in rows})):
         own = [(label, score) for u, label, score in rows if u == user]

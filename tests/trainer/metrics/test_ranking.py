@@ -28,7 +28,7 @@ def test_users_with_several_targets_in_one_list() -> None:
     np.testing.assert_allclose(model, [first, second])
 
 
-def test_in_lists_of_their_own_two_first_places_are_the_best_possible() -> None:
+def test_in_lists_of_their_own_two_first_ranks_are_the_best_possible() -> None:
     events = targets((5, 1, 1), (5, 1, 3))
     model, baseline = metrics_by_user(events, (2,), one_list=False)
     np.testing.assert_allclose(model, [[1, 1, 1, 1]])

@@ -1,6 +1,7 @@
-"""Exact top-K search: every item is scored, the best K are found block by block."""
+"""Exact top-K search: every item is scored, and the best K are found block by block."""
 
 from abc import abstractmethod
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -9,6 +10,15 @@ from numpy.typing import NDArray
 
 from trainer.metrics.ranks import mask_items
 
+TOP = 100
+"""The K that indexes are tuned for."""
+SMALL_BATCH = 4
+"""Up to so many queries are searched by every index as one is; some score every item for more."""
+BLOCK = 64
+"""Scores in a block. The search sorts V / block maxima, then K blocks: about the square root of V / K is best."""
+_UNBLOCKED = 1 << 14
+"""Of so few scores the best are found as fast without blocks."""
+
 
 class Index(tf.Module):
     """The candidates' embeddings, searched by dot product.
@@ -16,20 +26,20 @@ class Index(tf.Module):
     Attributes:
         kind: the name of the method, as in `serving.index`.
         size: V, the number of items that can be found.
-        few: up to one in so many items are looked up faster than all are scored.
+        lookup_ratio: looking n items up is faster than scoring all where n x `lookup_ratio` <= V.
     """
 
     kind: str
     size: int
-    few: int
+    lookup_ratio: int
 
     @abstractmethod
-    def filled_scores(self, query: tf.Tensor) -> tf.Tensor:
-        """The exact scores of all items, and whatever fills the last block: float [B, D] -> [B, whole blocks]."""
+    def padded_scores(self, query: tf.Tensor) -> tf.Tensor:
+        """Scores all items exactly, and what pads the last block: float [B, D] -> [B, V'], V' a multiple of `BLOCK`."""
 
     def scores(self, query: tf.Tensor) -> tf.Tensor:
-        """The exact scores of all items: float [B, D] -> [B, V]."""
-        return self.filled_scores(query)[:, : self.size]
+        """Scores all items exactly: float [B, D] -> [B, V]."""
+        return self.padded_scores(query)[:, : self.size]
 
     @abstractmethod
     def search(self, query: tf.Tensor, k: tf.Tensor, exclude: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
@@ -38,7 +48,7 @@ class Index(tf.Module):
         Args:
             query: float [B, D].
             k: int32 [], a positive number.
-            exclude: int64 [B, E], items that are not wanted; entries outside [0, V) are padding.
+            exclude: int64 [B, E], items to leave out; entries outside [0, V) are padding.
 
         Returns:
             scores float [B, K] and items int64 [B, K], K = min(k, V). Where a row has fewer items left, the score is
@@ -47,47 +57,44 @@ class Index(tf.Module):
 
     @abstractmethod
     def embeddings(self, items: tf.Tensor) -> tf.Tensor:
-        """The embeddings of items: int64 [...] in [0, V] -> float [..., D]."""
+        """Looks embeddings up: int64 [...] in [0, V] -> float [..., D]."""
 
     @property
     @abstractmethod
     def scanned(self) -> list[tf.Variable]:
-        """The tables that a query is compared with; in others only the best items are looked up."""
+        """Returns the tables that a query is compared with; in others only the best items are looked up."""
 
     @property
     def parameters(self) -> dict[str, int]:
-        """What was chosen for this catalogue, by name."""
+        """Returns the parameters that were chosen for this catalogue, by name."""
         return {}
 
     @property
     def scanned_bytes(self) -> int:
-        """Bytes of the tables that a query is compared with."""
-        return sum(_bytes(table) for table in self.scanned)
+        """Returns the bytes of the tables that a query is compared with."""
+        return _bytes(self.scanned)
 
     @property
     def total_bytes(self) -> int:
-        """Bytes of all tables."""
-        return sum(_bytes(table) for table in self.variables)
+        """Returns the bytes of all tables."""
+        return _bytes(self.variables)
 
 
-def _bytes(table: tf.Variable) -> int:
-    return int(table.shape.num_elements() * table.dtype.size)
-
-
-BLOCK = 64
-"""Scores in a block. The search sorts V / block maxima, then K blocks: about the square root of V / K is best."""
-_FEW = 1 << 14
-"""Of so few scores the best are found as fast without blocks."""
+def _bytes(tables: Iterable[tf.Variable]) -> int:
+    return sum(int(table.shape.num_elements() * table.dtype.size) for table in tables)
 
 
 def top_k(scores: tf.Tensor, k: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-    """`tf.math.top_k` of [B, n blocks], twice to ten times as fast; of equal scores the smaller position comes first.
+    """Finds the best k as `tf.math.top_k` does, two to ten times as fast.
 
-    The best k lie in the k blocks with the highest maxima: a score of any other block has k scores ahead of it.
-    The blocks are put in the order of their indexes, so that equal scores keep theirs.
+    The best k lie in the k blocks with the highest maxima, as a score of any other block has k scores ahead of it. For
+    example, with blocks of 2 the scores [1, 7 | 9, 2 | 8, 3] have the maxima [7, 9, 8]; the best 2 lie in the blocks 1
+    and 2, whose scores [9, 2, 8, 3] have the best positions 0 and 2, which are the items 2 and 4.
+
+    The blocks stay in the order of their indexes, so that of equal scores the smaller position comes first.
 
     Args:
-        scores: [B, V], V a multiple of `BLOCK` and known.
+        scores: [B, V], V a static multiple of `BLOCK`.
         k: int32 [], at most V.
 
     Returns:
@@ -105,36 +112,35 @@ def top_k(scores: tf.Tensor, k: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
 
 
 def masked_top_k(scores: tf.Tensor, size: int, k: tf.Tensor, exclude: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-    """The answer of `Index.search` from all scores [B, V'], of which those from `size` on are filling."""
-    k = tf.minimum(k, size)
-    if size <= _FEW:
-        best, positions = tf.math.top_k(mask_items(scores[:, :size], exclude), k)
-        items = tf.cast(positions, tf.int64)
-    else:
-        filling = tf.range(size, scores.shape[1], dtype=tf.int64)
-        filling = tf.broadcast_to(filling, [tf.shape(scores)[0], scores.shape[1] - size])
-        best, items = top_k(mask_items(scores, tf.concat([exclude, filling], axis=1)), k)
-    return best, tf.where(best > best.dtype.min, items, -1)
+    """Answers `Index.search` from the padded scores [B, V'] of V = `size` items."""
+    if size <= _UNBLOCKED:
+        return _finite_top_k(mask_items(scores[:, :size], exclude), size, k)
+    padding = tf.range(size, scores.shape[1], dtype=tf.int64)
+    padding = tf.broadcast_to(padding, [tf.shape(scores)[0], scores.shape[1] - size])
+    return _finite_top_k(mask_items(scores, tf.concat([exclude, padding], axis=1)), size, k)
 
 
 def wanted_top_k(scores: tf.Tensor, k: tf.Tensor, is_wanted: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-    """The best of the wanted items, bool [B, V], from all scores [B, V'], of which those from V on are filling."""
+    """Finds the best of the wanted items, bool [B, V], from padded scores [B, V']."""
     size = is_wanted.shape[1]
-    k = tf.minimum(k, size)
-    if size <= _FEW:
-        best, positions = tf.math.top_k(tf.where(is_wanted, scores[:, :size], float("-inf")), k)
-        items = tf.cast(positions, tf.int64)
-    else:
-        is_wanted = tf.pad(is_wanted, [[0, 0], [0, scores.shape[1] - size]])
-        best, items = top_k(tf.where(is_wanted, scores, float("-inf")), k)
-    return best, tf.where(best > best.dtype.min, items, -1)
+    if size <= _UNBLOCKED:
+        return _finite_top_k(tf.where(is_wanted, scores[:, :size], float("-inf")), size, k)
+    is_wanted = tf.pad(is_wanted, [[0, 0], [0, scores.shape[1] - size]])
+    return _finite_top_k(tf.where(is_wanted, scores, float("-inf")), size, k)
+
+
+def _finite_top_k(scores: tf.Tensor, size: int, k: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    """The best min(k, V) scores and items; the item -1 where the score is minus infinity."""
+    search = tf.math.top_k if size <= _UNBLOCKED else top_k
+    best, items = search(scores, tf.minimum(k, size))
+    return best, tf.where(best > best.dtype.min, tf.cast(items, tf.int64), -1)
 
 
 class ExactIndex(Index):
-    """The candidates' embeddings as one table, dimension by item, that a query is multiplied with.
+    """The candidates' embeddings as one table, dimension by item, that queries are multiplied with.
 
-    The table lies transposed because that makes the product of a batch four times as fast as the other way around
-    (one query: the same), and is filled up to whole blocks.
+    Transposed, the product with a batch is four times as fast (with one query it is the same). The table is padded to
+    whole blocks.
 
     Args:
         embeddings: float32 [V + 1, D], V > 0. The last row is the unknown item's: it can be looked up, never found.
@@ -144,36 +150,36 @@ class ExactIndex(Index):
     """
 
     kind = "exact"
-    few = 512  # an item is a column: each of its numbers lies in another position
+    lookup_ratio = 512  # an item is a column, whose numbers lie far apart
 
     def __init__(self, embeddings: NDArray[Any], name: str = "exact_index") -> None:
         super().__init__(name=name)
         self.size = item_count(embeddings)
         with self.name_scope:
-            filled = np.pad(embeddings.astype(np.float32), [(0, -len(embeddings) % BLOCK), (0, 0)])
-            self.table = tf.Variable(np.ascontiguousarray(filled.T), trainable=False, name="table")
+            padded = np.pad(embeddings.astype(np.float32), [(0, -len(embeddings) % BLOCK), (0, 0)])
+            self.table = tf.Variable(np.ascontiguousarray(padded.T), trainable=False, name="table")
 
     @property
     def scanned(self) -> list[tf.Variable]:
         """The tables that a query is compared with."""
         return [self.table]
 
-    def filled_scores(self, query: tf.Tensor) -> tf.Tensor:
-        """As `Index.filled_scores`."""
+    def padded_scores(self, query: tf.Tensor) -> tf.Tensor:
+        """As `Index.padded_scores`."""
         return tf.matmul(query, self.table)
 
     def search(self, query: tf.Tensor, k: tf.Tensor, exclude: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         """As `Index.search`."""
-        return masked_top_k(self.filled_scores(query), self.size, k, exclude)
+        return masked_top_k(self.padded_scores(query), self.size, k, exclude)
 
     def embeddings(self, items: tf.Tensor) -> tf.Tensor:
-        """The embeddings of items: int64 [...] in [0, V] -> float [..., D]."""
+        """Looks embeddings up: int64 [...] in [0, V] -> float [..., D]."""
         flat = tf.gather(self.table, tf.reshape(items, [-1]), axis=1)
         return tf.reshape(tf.transpose(flat), tf.concat([tf.shape(items), [self.table.shape[0]]], axis=0))
 
 
 def item_count(embeddings: NDArray[Any]) -> int:
-    """V of embeddings [V + 1, D].
+    """Returns V of embeddings [V + 1, D].
 
     Raises:
         ValueError: `embeddings` has another shape.

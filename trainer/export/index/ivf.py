@@ -1,4 +1,4 @@
-"""Partitioned search: of many small partitions the nearest are scanned in 8 bits, the best items scored exactly."""
+"""Partitioned search: the nearest of many small partitions are scanned in 8 bits, the best items scored exactly."""
 
 from typing import Any, NamedTuple
 
@@ -7,28 +7,28 @@ import tensorflow as tf
 from numpy.typing import NDArray
 
 from trainer.export.index import packing
-from trainer.export.index.rerank import RerankedIndex
-from trainer.export.index.residuals import LANES, UNIT, Partitions, Residuals
-from trainer.export.index.sample import FEW, TOP, Sample
+from trainer.export.index.exact import SMALL_BATCH, TOP
+from trainer.export.index.partitions import LANES, UNIT, Partitions, Residuals
+from trainer.export.index.quantised import RerankedIndex
 
 _LARGE = 1 << 19
-"""From so many items on, a query is faster answered alone than as one of a product with all items."""
+"""From so many items on, each query of a batch is answered faster alone than by a product with all items."""
 
 
 class IvfIndex(RerankedIndex):
     """An inverted file (Jégou et al. 2011, "Product quantization for nearest neighbor search") in plain TensorFlow ops.
 
-    Query . centroid orders the partitions. Of the best ones a fixed number of units is scanned, so every query costs
-    the same. What is quantised is an item's difference to its centroid, which needs fewer levels than the item
-    itself; the scale of each partition is its own.
+    The dot products of query and centroids order the partitions, of whose best a fixed number of units is scanned, so
+    that every query costs the same. The score of an item is that of the centroid plus that of the item's difference
+    from it, which needs fewer levels than the item itself; each partition has a scale of its own.
 
     Args:
         embeddings: float32 [V + 1, D], V > 0; the last row is the unknown item's.
         queries: float32 [N, D], a sample of queries.
-        partitions: of the V items.
-        units: scanned when at most `TOP` items are wanted.
-        probes: the partitions that are looked through for these units.
-        shortlist: the items that are scored exactly.
+        partitions: the partitions of the V items.
+        units: the number of units that are scanned when at most `TOP` items are wanted.
+        probes: the number of partitions that are searched for these units.
+        shortlist: the number of items that are scored exactly.
     """
 
     kind = "ivf"
@@ -45,7 +45,7 @@ class IvfIndex(RerankedIndex):
         name: str = "ivf_index",
     ) -> None:
         super().__init__(embeddings, shortlist, name)
-        self.most_queries = FEW if self.size < _LARGE else np.iinfo(np.int32).max
+        self.max_queries = SMALL_BATCH if self.size < _LARGE else np.iinfo(np.int32).max
         self._unit_count = len(partitions.items)
         self.units = min(units, self._unit_count)
         self.probes = min(probes, len(partitions.centroids))
@@ -66,17 +66,21 @@ class IvfIndex(RerankedIndex):
 
     @property
     def parameters(self) -> dict[str, int]:
-        """What was chosen for this catalogue, by name."""
+        """Returns the parameters that were chosen for this catalogue, by name."""
         own = {"partitions": self.centroids.shape[1], "probes": self.probes, "units": self.units}
         return {**own, **super().parameters}
 
     @property
     def scanned(self) -> list[tf.Variable]:
-        """The tables that a query is compared with."""
+        """Returns the tables that a query is compared with."""
         return [self.packed, self.centroids]
 
     def candidates(self, query: tf.Tensor, length: tf.Tensor, depth: tf.Tensor) -> tf.Tensor:
-        """As `RerankedIndex.candidates`: one query [1, D]."""
+        """As `RerankedIndex.candidates`, for one query [1, D].
+
+        Unpacked, the scores of U units are ordered by field, then by lane: the position f (U LANES) + u LANES + l is
+        the item at f LANES + l of the unit u.
+        """
         chosen = self._chosen_units(query, depth)
         integers, step = packing.split_query(query * self.query_scale, self._length)
         lanes = tf.reshape(tf.gather(self.packed, chosen.unit), [-1, self.packed.shape[-1]])
@@ -91,7 +95,12 @@ class IvfIndex(RerankedIndex):
         return tf.sort(tf.gather(self.items, unit * UNIT + field * LANES + lane % LANES))[tf.newaxis]
 
     def _chosen_units(self, query: tf.Tensor, depth: tf.Tensor) -> "_Chosen":
-        """The units of the best partitions, filled up with the empty unit."""
+        """The units of the best partitions, padded with the empty unit.
+
+        For example, if the best partitions have 2 and 3 units, from the units 7 and 0 on, four slots are the units 7, 8
+        of the first partition and 0, 1 of the second: `ends` is [2, 5], and the slot 2, whose owner is the partition 1,
+        is the unit 0 - 5 + 3 + 2 = 0.
+        """
         factor = tf.maximum(depth, TOP)
         wanted = tf.minimum(self.units * factor // TOP, self._unit_count)
         probes = tf.minimum(self.probes * factor // TOP, self.centroids.shape[1])
@@ -107,26 +116,8 @@ class IvfIndex(RerankedIndex):
         return _Chosen(unit, tf.gather(score, owner), tf.gather(scale, owner))
 
 
-def fitting_units(partitions: Partitions, labels: NDArray[np.int64], sample: Sample, share: float) -> tuple[int, int]:
-    """How many units hold that share of the sample's best items, and how many partitions are looked through for them.
-
-    Args:
-        partitions: of the items.
-        labels: int64 [V], each item's partition.
-        sample: queries and their best items.
-        share: in [0, 1].
-    """
-    order = np.argsort(-(sample.queries @ partitions.centroids.T), axis=1)
-    units = np.diff(partitions.first)[order].cumsum(axis=1)
-    position = np.empty_like(order)
-    np.put_along_axis(position, order, np.arange(order.shape[1])[np.newaxis], axis=1)
-    needed = np.take_along_axis(units, np.take_along_axis(position, labels[sample.top], axis=1), axis=1)
-    wanted = int(np.quantile(needed, share, method="higher"))
-    return wanted, int((units < wanted).sum(axis=1).max()) + 1
-
-
 class _Chosen(NamedTuple):
-    """Units to scan: their indexes int32 [U], their centroids' scores and the worth of one integer level, float [U]."""
+    """Units to scan: their indexes int32 [U], their centroids' scores and the size of an integer step, float [U]."""
 
     unit: tf.Tensor
     score: tf.Tensor

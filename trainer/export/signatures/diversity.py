@@ -1,4 +1,4 @@
-"""Answers of unlike items: maximal marginal relevance, and caps on how many may share an attribute's value."""
+"""Diverse answers: maximal marginal relevance, and caps on how many items may share an attribute's value."""
 
 from typing import NamedTuple
 
@@ -11,28 +11,28 @@ from trainer.data.attributes import Attributes, Words
 from trainer.export.signatures.inputs import Extras
 
 
-class Asked(NamedTuple):
-    """What a batch of requests asks for.
+class DiversityOptions(NamedTuple):
+    """The diversity that a batch of requests asks for.
 
     Attributes:
-        weight: float [B] in [0, 1], the diversity.
-        caps: int32 [B] by attribute, 0 for none.
+        weight: float [B] in [0, 1], the weight of dissimilarity against relevance.
+        caps: int32 [B] by attribute, how many items may share a value; 0 for any number.
     """
 
     weight: tf.Tensor
     caps: dict[str, tf.Tensor]
 
     def is_diverse(self) -> tf.Tensor:
-        """Whether a request asks for anything: bool [B]."""
+        """Whether a request has any option: bool [B]."""
         return tf.reduce_any([self.weight > 0, *(cap > 0 for cap in self.caps.values())], axis=0)
 
 
 class Diversity(tf.Module):
-    """Chooses the items of an answer out of a shortlist, one after the other.
+    """Chooses the items of an answer from a shortlist, one after the other.
 
     Args:
-        config: the shortlist and the defaults.
-        attributes: the raw values of the capped ones.
+        config: the shortlist's length and the defaults of the options.
+        attributes: the raw attributes by name.
         size: V.
 
     Raises:
@@ -49,55 +49,62 @@ class Diversity(tf.Module):
         self._config = config
         self.values = {name: ItemValues(words, size, name) for name, words in own.items()}
 
-    def asked(self, extras: Extras) -> Asked:
-        """What requests ask for, or the configuration where they do not say; a negative cap is none."""
+    def options(self, extras: Extras) -> DiversityOptions:
+        """Reads the requests' options; absent ones are the configuration's, and a negative cap is none."""
         weight = extras[feature_names.DIVERSITY]
         weight = tf.clip_by_value(tf.where(tf.math.is_nan(weight), self._config.weight, weight), 0, 1)
         caps = {}
         for name, default in self._config.caps.items():
             cap = extras[feature_names.cap(name)]
             caps[name] = tf.maximum(tf.where(cap == 0, default, cap), 0)
-        return Asked(weight, caps)
+        return DiversityOptions(weight, caps)
 
-    def shortlist(self, asked: Asked, width: tf.Tensor) -> tf.Tensor:
-        """How many of the best items are looked at for answers of `width`: int32 []."""
+    def shortlist(self, options: DiversityOptions, width: tf.Tensor) -> tf.Tensor:
+        """Returns the length of the shortlist for answers of `width`: int32 []."""
         longer = tf.maximum(width, self._config.shortlist)
-        return tf.where(tf.reduce_any(asked.is_diverse()), longer, width)
+        return tf.where(tf.reduce_any(options.is_diverse()), longer, width)
 
     def choose(
-        self, asked: Asked, utility: tf.Tensor, item: tf.Tensor, vectors: tf.Tensor, width: tf.Tensor
+        self, options: DiversityOptions, utility: tf.Tensor, item: tf.Tensor, vectors: tf.Tensor, width: tf.Tensor
     ) -> tf.Tensor:
-        """Chooses greedily.
+        """Chooses greedily by maximal marginal relevance.
+
+        The next item maximizes (1 - weight) relevance - weight (the largest cosine to the items chosen before), where
+        relevance is the utility scaled to [0, 1] (Carbonell and Goldstein, "The use of MMR, diversity-based reranking
+        for reordering documents and producing summaries", 1998).
+
+        For example, with the weight 0.5, the utilities [10, 9, 0] and the vectors [1, 0], [1, 0], [0, 1] item 0 comes
+        first; then item 2 has the value 0.5 x 0 - 0.5 x 0 = 0 and item 1 the value 0.5 x 0.9 - 0.5 x 1 = -0.05.
 
         Args:
-            asked: by the requests.
-            utility: float [B, N], falling; minus infinity where there is no item.
+            options: the requests' options.
+            utility: float [B, N], descending; minus infinity where there is no item.
             item: int64 [B, N], the shortlist; -1 where there is no item.
             vectors: float [B, N, D], of length 1.
             width: int32 [], K.
 
         Returns:
-            int32 [B, K]: positions in the shortlist; -1 where none is left that may be chosen.
+            int32 [B, K]: positions in the shortlist; -1 where no item is left that may be chosen.
         """
         relevance = _scaled(utility)
-        groups = [_Groups(self.values[name].of(item), cap) for name, cap in asked.caps.items()]
+        caps = [_Cap(self.values[name].of(item), cap) for name, cap in options.caps.items()]
         state = _State(
             tf.fill(tf.shape(utility), -1.0),
             utility > utility.dtype.min,
-            [tf.zeros_like(group.values, tf.int32) for group in groups],
+            [tf.zeros_like(cap.values, tf.int32) for cap in caps],
         )
-        weight = asked.weight[:, tf.newaxis]
+        weight = options.weight[:, tf.newaxis]
         chosen = tf.TensorArray(tf.int32, size=width, element_shape=[None])
 
         def step(number: tf.Tensor, state: _State, chosen: tf.TensorArray) -> tuple[tf.Tensor, _State, tf.TensorArray]:
-            may = tf.reduce_all([state.is_left, *(g.has_room(n) for g, n in zip(groups, state.counts, strict=True))], 0)
-            value = tf.where(may, (1 - weight) * relevance - weight * state.likeness, float("-inf"))
+            may = tf.reduce_all([state.is_left, *(c.has_room(n) for c, n in zip(caps, state.counts, strict=True))], 0)
+            value = tf.where(may, (1 - weight) * relevance - weight * state.similarity, float("-inf"))
             position = tf.argmax(value, axis=1, output_type=tf.int32)
-            likeness = tf.linalg.matvec(vectors, tf.gather(vectors, position, batch_dims=1))
+            similarity = tf.linalg.matvec(vectors, tf.gather(vectors, position, batch_dims=1))
             following = _State(
-                tf.maximum(state.likeness, likeness),
+                tf.maximum(state.similarity, similarity),
                 state.is_left & (tf.range(tf.shape(utility)[1]) != position[:, tf.newaxis]),
-                [g.counted(n, position) for g, n in zip(groups, state.counts, strict=True)],
+                [c.counted(n, position) for c, n in zip(caps, state.counts, strict=True)],
             )
             found = tf.where(tf.reduce_any(may, axis=1), position, -1)
             return number + 1, following, chosen.write(number, found)
@@ -107,7 +114,7 @@ class Diversity(tf.Module):
 
 
 class ItemValues(tf.Module):
-    """The values of each item's attribute.
+    """The values of each item's attribute, item after item.
 
     Args:
         words: the attribute.
@@ -122,40 +129,46 @@ class ItemValues(tf.Module):
             self.starts = tf.Variable(starts, trainable=False, dtype=tf.int64, name="starts")
 
     def of(self, item: tf.Tensor) -> tf.Tensor:
-        """int64 [B, N], -1 for none -> int32 [B, N, M], -1 behind an item's last value."""
+        """Looks values up: int64 [B, N], -1 for none -> int32 [B, N, M], -1 behind an item's last value."""
         lists = tf.RaggedTensor.from_row_splits(self.values, self.starts, validate=False)
         found = tf.gather(lists, tf.reshape(tf.maximum(item, 0), [-1])).to_tensor(-1)
         return tf.reshape(found, tf.concat([tf.shape(item), [tf.shape(found)[1]]], axis=0))
 
 
 class _State(NamedTuple):
-    """likeness: float [B, N] to the likest chosen item; is_left: bool [B, N]; counts: of each group."""
+    """The state of the choice.
 
-    likeness: tf.Tensor
+    Attributes:
+        similarity: float [B, N], the largest to a chosen item.
+        is_left: bool [B, N], whether the item has not been chosen.
+        counts: by cap int32 [B, N, M], how many chosen items have each value of the item.
+    """
+
+    similarity: tf.Tensor
     is_left: tf.Tensor
     counts: list[tf.Tensor]
 
 
-class _Groups(NamedTuple):
-    """An attribute's values of the shortlist int32 [B, N, M], -1 for none, and its cap int32 [B], 0 for none."""
+class _Cap(NamedTuple):
+    """An attribute's values in the shortlist, int32 [B, N, M], -1 for none, and its cap int32 [B], 0 for none."""
 
     values: tf.Tensor
     cap: tf.Tensor
 
     def has_room(self, counts: tf.Tensor) -> tf.Tensor:
-        """Which items may still be chosen, bool [B, N], given how many have each of their values, int32 [B, N, M]."""
+        """Which items may be chosen, bool [B, N], given the counts of their values, int32 [B, N, M]."""
         cap = self.cap[:, tf.newaxis, tf.newaxis]
         return tf.reduce_all((counts < cap) | (cap == 0) | (self.values < 0), axis=2)
 
     def counted(self, counts: tf.Tensor, position: tf.Tensor) -> tf.Tensor:
-        """The counts after the items at the positions [B] are chosen too."""
+        """Returns the counts once the items at the positions [B] are chosen too."""
         own = tf.gather(self.values, position, batch_dims=1)
         is_same = self.values[..., tf.newaxis] == own[:, tf.newaxis, tf.newaxis]
         return counts + tf.cast(tf.reduce_any(is_same, axis=3), tf.int32)
 
 
 def _scaled(utility: tf.Tensor) -> tf.Tensor:
-    """Each row's numbers scaled to [0, 1]; all 0 where they are equal."""
+    """Scales each row to [0, 1]: [10, 9, 0] -> [1, 0.9, 0]; all 0 where the numbers are equal."""
     is_item = utility > utility.dtype.min
     most = tf.reduce_max(utility, axis=1, keepdims=True)
     least = tf.reduce_min(tf.where(is_item, utility, most), axis=1, keepdims=True)

@@ -1,4 +1,4 @@
-"""What requests may ask of the items: an allow-list, and conditions on their raw attributes."""
+"""Conditions that requests may put on the items: an allow-list, and filters on their raw attributes."""
 
 from collections.abc import Callable
 from functools import reduce
@@ -13,7 +13,7 @@ from trainer.export.signatures.inputs import Extras, is_given
 
 
 class WordTable(tf.Module):
-    """The items of each value of an attribute.
+    """The items of each value of an attribute, value after value.
 
     Args:
         words: the attribute.
@@ -35,11 +35,14 @@ class WordTable(tf.Module):
             self.starts = tf.Variable(np.append(starts, len(items)), trainable=False, dtype=tf.int64, name="starts")
 
     def mask(self, wanted: tf.Tensor) -> tf.Tensor:
-        """The items with any of the values: string [B, N] -> bool [B, V]. An unknown value, `""` too, has no items."""
+        """Marks the items with any of the values: string [B, N] -> bool [B, V]. Unknown values and `""` have no items.
+
+        For example, with the values [drama, war] of the items [[0, 1], [0]] the request [war] marks item 0.
+        """
         rows = tf.shape(wanted, tf.int64)[0]
         values = tf.size(self.starts, tf.int64) - 1
         cell = tf.range(rows)[:, tf.newaxis] * values + self.index.lookup(wanted)
-        cell = tf.unique(tf.reshape(cell, [-1])).y  # a value that is named often has its items once
+        cell = tf.unique(tf.reshape(cell, [-1])).y  # a value that is named more than once is looked up once
         lists = tf.RaggedTensor.from_row_splits(self.items, self.starts, validate=False)
         found = tf.gather(lists, cell % values)
         row = tf.gather(cell // values, found.value_rowids())
@@ -47,7 +50,7 @@ class WordTable(tf.Module):
 
 
 class NumberTable(tf.Module):
-    """The value of each item, [V].
+    """The number of each item, [V].
 
     Args:
         numbers: the attribute.
@@ -59,24 +62,21 @@ class NumberTable(tf.Module):
             self.values = tf.Variable(numbers.values, trainable=False, name="values")
 
     def mask(self, least: tf.Tensor, most: tf.Tensor) -> tf.Tensor:
-        """The items with values in [least, most], [B] each, where they are bounds: -> bool [B, V]."""
+        """Marks the items with numbers in [least, most], [B] each, where given: bool [B, V]."""
         values = self.values[tf.newaxis]
-        fits = self._is_known(values)
+        fits = values != NO_TIME if values.dtype == tf.int64 else ~tf.math.is_nan(values)
         for bound, holds in ((least, tf.greater_equal), (most, tf.less_equal)):
             fits &= holds(values, bound[:, tf.newaxis]) | ~is_given(bound)[:, tf.newaxis]
         return fits
 
-    def _is_known(self, values: tf.Tensor) -> tf.Tensor:
-        return values != NO_TIME if values.dtype == tf.int64 else ~tf.math.is_nan(values)
-
 
 class Filters(tf.Module):
-    """The items that each request allows.
+    """Marks the items that each request allows.
 
     Args:
-        serving: what requests may ask for.
-        attributes: the raw values.
-        item_index: from item ids to indexes, unknown ones to V.
+        serving: the conditions that requests may have.
+        attributes: the raw attributes by name.
+        item_index: maps item ids to indexes, unknown ones to V.
         size: V.
 
     Raises:
@@ -93,34 +93,32 @@ class Filters(tf.Module):
         self._allow_list = serving.allow_list
         self._item_index = item_index
         self._size = size
-        self.tables = {name: _table(attributes[name], size, name) for name in serving.filters}
+        self.tables: dict[str, WordTable | NumberTable] = {}
+        for name in serving.filters:
+            own = attributes[name]
+            self.tables[name] = WordTable(own, size, name) if isinstance(own, Words) else NumberTable(own, name)
 
     def is_filtered(self, extras: Extras) -> tf.Tensor:
-        """Whether any request of the batch has a condition: bool []."""
+        """Returns whether any request of the batch has a condition: bool []."""
         given = [is_given(extras[name]) for names in self._conditions() for name in names]
         return tf.reduce_any(tf.stack(given))
 
     def mask(self, extras: Extras) -> tf.Tensor:
-        """The items that fit all the conditions of each request: bool [B, V]; all where there are none."""
+        """Marks the items that fit all conditions of each request, all without conditions: bool [B, V]."""
         return reduce(tf.logical_and, [self._fits(*condition, extras) for condition in self._conditions().items()])
 
     def _conditions(self) -> dict[tuple[str, ...], Callable[..., tf.Tensor]]:
-        """What marks the fitting items, by the names of its inputs."""
+        """The functions that mark fitting items, by the names of their inputs."""
         conditions: dict[tuple[str, ...], Callable[..., tf.Tensor]] = {}
         if self._allow_list:
             conditions[(feature_names.ALLOW_ITEM_ID,)] = self._allowed
         for name, table in self.tables.items():
-            is_word = isinstance(table, WordTable)
-            names = (
-                (feature_names.any_of(name),)
-                if is_word
-                else (feature_names.at_least(name), feature_names.at_most(name))
-            )
-            conditions[names] = table.mask
+            bounds = (feature_names.at_least(name), feature_names.at_most(name))
+            conditions[(feature_names.any_of(name),) if isinstance(table, WordTable) else bounds] = table.mask
         return conditions
 
     def _fits(self, names: tuple[str, ...], mask: Callable[..., tf.Tensor], extras: Extras) -> tf.Tensor:
-        """The items that fit one condition of each request, or all where it lacks the condition: bool [B, V]."""
+        """Marks the items that fit one condition of each request, all where it lacks the condition: bool [B, V]."""
         values = [extras[name] for name in names]
         is_free = ~tf.reduce_any([is_given(v) for v in values], axis=0)
         return tf.cond(
@@ -136,7 +134,7 @@ class Filters(tf.Module):
 
 
 def items_mask(row: tf.Tensor, item: tf.Tensor, rows: tf.Tensor, size: int) -> tf.Tensor:
-    """Marks items: int64 [n] rows and items, with repetitions -> bool [rows, size]."""
+    """Marks cells: the rows [0, 0, 1] and items [2, 2, 0] -> [[F, F, T], [T, F, F]], bool [rows, size]."""
     cells = tf.stack([row, item], axis=1)
     nothing = tf.zeros(tf.stack([rows, size]), tf.bool)
     mask = tf.tensor_scatter_nd_update(nothing, cells, tf.ones_like(row, tf.bool))
@@ -144,11 +142,7 @@ def items_mask(row: tf.Tensor, item: tf.Tensor, rows: tf.Tensor, size: int) -> t
 
 
 def without_items(mask: tf.Tensor, items: tf.Tensor) -> tf.Tensor:
-    """Takes items out: bool [B, V], int64 [B, E] (outside [0, V): padding) -> [B, V]."""
+    """Unmarks items: bool [B, V], int64 [B, E] (entries outside [0, V) are padding) -> bool [B, V]."""
     positions = tf.where((items >= 0) & (items < mask.shape[1]))
     cells = tf.stack([positions[:, 0], tf.gather_nd(items, positions)], axis=1)
     return tf.tensor_scatter_nd_update(mask, cells, tf.zeros_like(positions[:, 0], tf.bool))
-
-
-def _table(attribute: Words | Numbers, size: int, name: str) -> WordTable | NumberTable:
-    return WordTable(attribute, size, name) if isinstance(attribute, Words) else NumberTable(attribute, name)

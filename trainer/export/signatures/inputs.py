@@ -1,4 +1,4 @@
-"""What requests may bring besides users, histories and exclusions, where the configuration says so."""
+"""The optional inputs of requests that the configuration adds, and the limits of requests."""
 
 from collections.abc import Mapping
 
@@ -8,11 +8,11 @@ from config import Config, feature_names
 from config.serving import ServingConfig
 
 Extras = dict[str, tf.Tensor]
-"""By the request's name: strings [B, N], `""` pads; numbers [B], NaN or, of integers, 0 where the request has none."""
+"""Optional inputs by name: strings [B, N], padded with `""`; numbers [B], NaN (of integers 0) where absent."""
 
 
 def extra_inputs(config: Config) -> dict[str, tf.TensorSpec]:
-    """Names, types and shapes as plain tensors; in a tf.Example 32-bit integers are int64, and all may be absent."""
+    """Returns the optional inputs as plain tensors; in a tf.Example 32-bit integers are int64, all may be absent."""
     serving = config.serving
     kinds: dict[str, tuple[tf.DType, int]] = {feature_names.ALLOW_ITEM_ID: (tf.string, 2)} if serving.allow_list else {}
     features = {feature.name: feature for feature in config.features.item}
@@ -30,24 +30,24 @@ def extra_inputs(config: Config) -> dict[str, tf.TensorSpec]:
 
 
 def parsing_specs(inputs: Mapping[str, tf.TensorSpec]) -> dict[str, tf.io.VarLenFeature]:
-    """How the inputs stand in a tf.Example."""
+    """Returns how to parse the inputs from a tf.Example."""
     return {n: tf.io.VarLenFeature(tf.int64 if s.dtype == tf.int32 else s.dtype) for n, s in inputs.items()}
 
 
 def absent(dtype: tf.DType) -> str | float | int:
-    """What stands for no value."""
+    """Returns the value that stands for no value."""
     return "" if dtype == tf.string else float("nan") if dtype == tf.float32 else 0
 
 
 def is_given(values: tf.Tensor) -> tf.Tensor:
-    """Whether each request has a value: [B] or [B, N] -> bool [B]."""
+    """Returns whether each request has a value: [B] or [B, N] -> bool [B]."""
     if values.dtype == tf.string:
         return tf.reduce_any(values != "", axis=1)
     return ~tf.math.is_nan(values) if values.dtype == tf.float32 else values != 0
 
 
 class Limits:
-    """The bounds of `serving`.
+    """Checks requests against the limits of `serving`; a call that exceeds one fails as an invalid argument.
 
     Args:
         serving: the configuration.
@@ -57,32 +57,32 @@ class Limits:
         self._serving = serving
 
     def rows(self, values: tf.Tensor) -> tf.Tensor:
-        """The values [B, ...], of which each is a request."""
+        """Limits the requests of a call: [B, ...]."""
         return self._checked(values, tf.shape(values)[0], "max_rows", "a call should bring at most {} requests")
 
     def candidates(self, values: tf.Tensor | tf.SparseTensor, name: str) -> tf.Tensor | tf.SparseTensor:
-        """The items, or values of items, that each request names: [B, N]."""
+        """Limits the items, or values of items, that each request names: [B, N]."""
         return self._of_request(values, "max_candidates", name)
 
     def exclusions(self, values: tf.Tensor | tf.SparseTensor, name: str) -> tf.Tensor | tf.SparseTensor:
-        """The items that each request excludes: [B, N]."""
+        """Limits the items that each request excludes: [B, N]."""
         return self._of_request(values, "max_exclusions", name)
 
     def embedded(self, items: tf.Tensor, name: str) -> tf.Tensor:
-        """The items that a call asks for: [B]."""
-        told = f"a call should bring at most {{}} values of `{name}`"
-        return self._checked(items, tf.shape(items)[0], "max_candidates", told)
+        """Limits the items of a call of `embed_candidate`: [B]."""
+        message = f"a call should bring at most {{}} values of `{name}`"
+        return self._checked(items, tf.shape(items)[0], "max_candidates", message)
 
     def _of_request(self, values: tf.Tensor | tf.SparseTensor, key: str, name: str) -> tf.Tensor | tf.SparseTensor:
-        told = f"a request should bring at most {{}} values of `{name}`"
+        message = f"a request should bring at most {{}} values of `{name}`"
         if isinstance(values, tf.SparseTensor):
-            found = self._checked(values.values, tf.cast(values.dense_shape[1], tf.int32), key, told)
+            found = self._checked(values.values, tf.cast(values.dense_shape[1], tf.int32), key, message)
             return tf.SparseTensor(values.indices, found, values.dense_shape)
-        return self._checked(values, tf.shape(values)[1], key, told)
+        return self._checked(values, tf.shape(values)[1], key, message)
 
-    def _checked(self, values: tf.Tensor, count: tf.Tensor, key: str, told: str) -> tf.Tensor:
-        """The values, once it is known that they are not more than the key says."""
+    def _checked(self, values: tf.Tensor, count: tf.Tensor, key: str, message: str) -> tf.Tensor:
+        """Returns the values after an assertion that their count is within the limit `key`."""
         most = getattr(self._serving, key)
-        message = f"{told.format(most)} (`serving.{key}`). Received: "
+        message = f"{message.format(most)} (`serving.{key}`). Received: "
         with tf.control_dependencies([tf.debugging.Assert(count <= most, [message, count])]):
             return tf.identity(values)

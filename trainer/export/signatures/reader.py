@@ -1,4 +1,4 @@
-"""From what a caller sends, serialized tf.Examples or plain tensors, to the model's dense windows."""
+"""Parses requests, serialized tf.Examples or plain tensors, into the model's dense windows."""
 
 from collections.abc import Collection
 from typing import NamedTuple
@@ -25,7 +25,7 @@ class Request(NamedTuple):
         window: as `trainer.data.windows.request_windows`.
         exclude: int64 [B, E], items that are not to be recommended; V pads.
         k: int32 [B], in [1, max_k].
-        extras: what else the configuration lets requests bring.
+        extras: the optional inputs by name.
     """
 
     window: Window
@@ -41,7 +41,7 @@ class Candidates(NamedTuple):
         window: as `trainer.data.windows.request_windows`.
         ids: string [B, N], in each request's order; "" pads.
         item: int64 [B, N], their indexes; V for an unknown one and padding.
-        count: int32 [B], how many each request names.
+        count: int32 [B], the number of each request's candidates.
     """
 
     window: Window
@@ -57,8 +57,8 @@ class RequestReader:
 
     Args:
         tft_output: the transform graph.
-        spec: the windows' layout.
-        snapshot: what is known of users whose requests do not say; None for nothing.
+        spec: the model's features and sizes.
+        snapshot: completes requests that bring a user id alone; None for none.
 
     Raises:
         ValueError: a raw feature is of fixed length. A request may lack any feature.
@@ -73,11 +73,19 @@ class RequestReader:
         self._snapshot = snapshot
         self._extras = extra_inputs(spec.config)
         self._limits = Limits(spec.config.serving)
-        self._raw = _variable_length(tft_output.raw_feature_spec())
+        self._raw = tft_output.raw_feature_spec()
+        fixed = sorted(name for name, kind in self._raw.items() if not isinstance(kind, tf.io.VarLenFeature))
+        if fixed:
+            raise ValueError(
+                "raw features should have variable length (a schema without shapes: SchemaGen's "
+                "`infer_feature_shape=False`), because a request may lack them. Received fixed ones: "
+                f"{', '.join(fixed)}"
+            )
 
     def raw(self, examples: tf.Tensor, also: Collection[str] = ()) -> Features:
-        """Parses the raw features of users and events, and those named besides: string [B] -> by name [B, *]."""
-        spec = {name: kind for name, kind in self._raw.items() if _is_of_request(name) or name in also}
+        """Parses the raw features of users and events, and those of `also`: string [B] -> by name [B, *]."""
+        names = {n for n in self._raw if n in _EVENT_NAMES or n.startswith(_EVENT_PREFIXES) or n in also}
+        spec = {name: kind for name, kind in self._raw.items() if name in names}
         own = {
             feature_names.K: tf.io.VarLenFeature(tf.int64),
             feature_names.EXCLUDE_ITEM_ID: tf.io.VarLenFeature(tf.string),
@@ -87,48 +95,46 @@ class RequestReader:
         return tf.io.parse_example(examples, spec | {name: own[name] for name in also if name in own})
 
     def features(self, examples: tf.Tensor) -> dict[str, tf.Tensor]:
-        """The signature `request_features`: string [B] -> every feature that a request may hold, as the model reads it:
-        [B, *] by name, with `""`, NaN or 0 where a row has fewer values."""
+        """Answers the signature `request_features`: string [B] -> every feature that a request may bring.
+
+        Returns:
+            [B, *] by name, with `""`, NaN or 0 behind a row's last value.
+        """
         also = (feature_names.K, feature_names.EXCLUDE_ITEM_ID, feature_names.CANDIDATE_ITEM_ID, *self._extras)
         return {n: tf.sparse.to_dense(v, absent(v.dtype)) for n, v in self.raw(examples, also).items()}
 
     def model_features(self, raw: Features) -> Features:
-        """Applies the Transform graph to raw features; those that `raw` lacks are empty, those unknown are left out."""
+        """Applies the Transform graph to raw features; those that `raw` lacks are empty, unknown ones are left out."""
         rows = raw[feature_names.ITEM_ID].dense_shape[0]
         return self.transform({n: raw[n] if n in raw else _empty(rows, kind.dtype) for n, kind in self._raw.items()})
 
     def from_examples(self, examples: tf.Tensor) -> Request:
-        """Requests from serialized tf.Examples, string [B]."""
-        raw = self.raw(
-            self._limits.rows(examples), also=(feature_names.K, feature_names.EXCLUDE_ITEM_ID, *self._extras)
-        )
+        """Parses requests from serialized tf.Examples, string [B]."""
+        also = (feature_names.K, feature_names.EXCLUDE_ITEM_ID, *self._extras)
+        raw = self.raw(self._limits.rows(examples), also)
         k = first_value(raw.pop(feature_names.K), 0)
         extras = {name: self._dense(name, raw.pop(name)) for name in self._extras}
         exclude = self._limits.exclusions(raw.pop(feature_names.EXCLUDE_ITEM_ID), feature_names.EXCLUDE_ITEM_ID)
         return self._request(raw, tf.sparse.to_dense(exclude, ""), k, extras)
 
     def candidates(self, examples: tf.Tensor) -> Candidates:
-        """Requests with candidates from serialized tf.Examples, string [B]."""
+        """Parses requests with candidates from serialized tf.Examples, string [B]."""
         raw = self.raw(self._limits.rows(examples), also=(feature_names.CANDIDATE_ITEM_ID,))
         candidates = self._limits.candidates(raw.pop(feature_names.CANDIDATE_ITEM_ID), feature_names.CANDIDATE_ITEM_ID)
         ids, count = tf.sparse.to_dense(candidates, ""), tf.cast(row_lengths(candidates), tf.int32)
         return Candidates(self.window(raw), ids, self.item_index.lookup(ids), count)
 
     def history(self, examples: tf.Tensor) -> Window:
-        """The windows of requests that ask for nothing else, string [B]."""
+        """Parses the windows alone from serialized tf.Examples, string [B]."""
         return self.window(self.raw(self._limits.rows(examples)))
 
     def items(self, item_id: tf.Tensor) -> tf.Tensor:
-        """The indexes of a call's items: string [B] -> int64 [B], V for an unknown one."""
+        """Looks item ids up: string [B] -> int64 [B], V for an unknown one."""
         return self.item_index.lookup(self._limits.embedded(item_id, feature_names.ITEM_ID))
 
     def window(self, raw: Features) -> Window:
-        """The requests' windows from their raw features."""
-        return request_windows(self._request_features(raw), self._spec)
-
-    def _request_features(self, raw: Features) -> Features:
-        features = self.model_features(raw)
-        return features if self._snapshot is None else self._snapshot.completed(features)
+        """Makes the windows from the requests' raw features."""
+        return request_windows(self._completed_features(raw), self._spec)
 
     def from_tensors(
         self,
@@ -140,7 +146,11 @@ class RequestReader:
         k: tf.Tensor,
         *extras: tf.Tensor,
     ) -> Request:
-        """Requests from plain tensors; their types and shapes are those of the signature `recommend_tensors`."""
+        """Parses requests from plain tensors, whose types and shapes are those of the signature `recommend_tensors`.
+
+        The request's own time goes behind the times of the history, as in a tf.Example: the items [[a, b], [c, ""]]
+        with the times [[1, 2], [3, 0]] and the request times [9, 8] have the times [[1, 2, 9], [3, 8]].
+        """
         item_id = self._limits.rows(item_id)
         exclude_item_id = self._limits.exclusions(exclude_item_id, feature_names.EXCLUDE_ITEM_ID)
         own = dict(zip(self._extras, extras, strict=True))
@@ -161,7 +171,7 @@ class RequestReader:
         return self._request(raw, exclude_item_id, k, own)
 
     def clocks(self, time: tf.Tensor) -> Window:
-        """The context features that are read from the time, as of int64 [B] seconds, 0 where unknown: by name [B]."""
+        """Computes the context features of a time: int64 [B] seconds, 0 where unknown -> by name [B]."""
         names = self._spec.config.clock_features
         if not names:
             return {}
@@ -172,18 +182,22 @@ class RequestReader:
         return {name: tf.sparse.to_dense(features[name])[:, 0] for name in names}
 
     def _request(self, raw: Features, exclude_item_id: tf.Tensor, k: tf.Tensor, extras: Extras) -> Request:
-        features = self._request_features(raw)
+        features = self._completed_features(raw)
         exclude = self.item_index.lookup(exclude_item_id)
         serving = self._spec.config.serving
         if serving.exclude_history:
             history = newest_values(features[feature_names.ITEM_ID], serving.max_exclusions)
             exclude = tf.concat([tf.sparse.to_dense(history, self._spec.item_count), exclude], axis=1)
-        # Of 64 bits: a greater number than `max_k` must not turn into another one.
+        # Clamped with 64 bits: a cast to 32 bits would turn a large number into another one.
         k = tf.minimum(tf.where(k > 0, k, tf.cast(serving.default_k, k.dtype)), serving.max_k)
         return Request(request_windows(features, self._spec), exclude, tf.cast(k, tf.int32), extras)
 
+    def _completed_features(self, raw: Features) -> Features:
+        features = self.model_features(raw)
+        return features if self._snapshot is None else self._snapshot.completed(features)
+
     def _dense(self, name: str, values: tf.SparseTensor) -> tf.Tensor:
-        """Parsed values as the plain tensor that the input `name` describes."""
+        """Converts parsed values to the plain tensor of the optional input `name`."""
         spec = self._extras[name]
         if spec.shape.rank == 2:
             return tf.sparse.to_dense(self._limits.candidates(values, name), absent(spec.dtype))
@@ -194,14 +208,16 @@ class RequestReader:
 
 
 def first_value(values: tf.SparseTensor, default: float | str) -> tf.Tensor:
-    """Each row's first value: [B, *] -> [B]; `default` where there is none."""
+    """Returns each row's first value, `default` where there is none: [B, *] -> [B]."""
     dense = tf.sparse.to_dense(values, tf.cast(default, values.dtype))
     return tf.pad(dense, [[0, 0], [0, 1]], constant_values=tf.cast(default, values.dtype))[:, 0]
 
 
 def newest_values(values: tf.SparseTensor, most: int) -> tf.SparseTensor:
-    """The last `most` values of each row: [B, *] -> [B, *]. Padded to the longest of a batch, longer ones would take
-    memory by the row."""
+    """Keeps the last `most` values of each row: with `most` = 2, [[1, 2, 3], [4]] -> [[2, 3], [4]].
+
+    Padded to the longest row of a batch, longer ones would take their memory for every row.
+    """
     row, position = values.indices[:, 0], values.indices[:, 1]
     position -= tf.gather(tf.maximum(row_lengths(values) - most, 0), row)
     kept = tf.where(position >= 0)[:, 0]
@@ -210,26 +226,12 @@ def newest_values(values: tf.SparseTensor, most: int) -> tf.SparseTensor:
     return tf.SparseTensor(indices, tf.gather(values.values, kept), shape)
 
 
-def _is_of_request(name: str) -> bool:
-    return name in _EVENT_NAMES or name.startswith(_EVENT_PREFIXES)
-
-
-def _variable_length(spec: dict[str, object]) -> dict[str, tf.io.VarLenFeature]:
-    fixed = sorted(name for name, kind in spec.items() if not isinstance(kind, tf.io.VarLenFeature))
-    if fixed:
-        raise ValueError(
-            "raw features should have variable length (a schema without shapes: SchemaGen's "
-            f"`infer_feature_shape=False`), because a request may lack them. Received fixed ones: {', '.join(fixed)}"
-        )
-    return spec
-
-
 def _empty(rows: tf.Tensor, dtype: tf.DType) -> tf.SparseTensor:
     return tf.SparseTensor(tf.zeros([0, 2], tf.int64), tf.zeros([0], dtype), tf.stack([rows, 0]))
 
 
 def _sparse(values: tf.Tensor, is_value: tf.Tensor) -> tf.SparseTensor:
-    """The marked values of each row, moved up to its start: [B, N], bool [B, N] -> [B, *]."""
+    """Keeps the marked values of each row, moved to its start: [[5, 6, 7]], [[F, T, T]] -> the sparse row [6, 7]."""
     positions = tf.where(is_value)
     order = tf.gather_nd(tf.cumsum(tf.cast(is_value, tf.int64), axis=1, exclusive=True), positions)
     indices = tf.stack([positions[:, 0], order], axis=1)

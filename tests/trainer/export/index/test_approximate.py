@@ -8,11 +8,9 @@ import pytest
 import tensorflow as tf
 
 from trainer.export.index.exact import ExactIndex
-from trainer.export.index.int8 import Int8Index
-from trainer.export.index.ivf import IvfIndex, fitting_units
-from trainer.export.index.kmeans import partition
-from trainer.export.index.residuals import UNIT, Partitions
-from trainer.export.index.sample import Sample
+from trainer.export.index.ivf import IvfIndex
+from trainer.export.index.partitions import UNIT, Partitions, partition
+from trainer.export.index.quantised import Int8Index
 
 SIZE, DIMENSION = 4000, 16
 NOTHING = np.zeros((1, 0), np.int64)
@@ -52,7 +50,7 @@ def data():
 @pytest.fixture(scope="module", params=list(MAKERS))
 def index(request, data):
     index = MAKERS[request.param](*data)
-    index.most_queries = 100
+    index.max_queries = 100
     return compiled(index)
 
 
@@ -102,7 +100,7 @@ def test_scores_are_exact_and_fall(index, data):
     assert all(len(set(row)) == 30 for row in found.tolist())
 
 
-def test_exclusions_take_no_place_from_others(index, exact, data):
+def test_exclusions_take_no_room_from_others(index, exact, data):
     queries = data[1][:8]
     best = search(exact, queries, 50)[1]
     found = search(index, queries, 20, best)[1]
@@ -150,7 +148,7 @@ def test_a_batch_answers_each_query_as_if_alone(index, data):
 
 
 @pytest.mark.parametrize("kind", MAKERS)
-def test_many_queries_of_few_items_are_answered_exactly(kind, data, exact):
+def test_many_queries_of_a_small_catalogue_are_answered_exactly(kind, data, exact):
     index = compiled(MAKERS[kind](*data, 15))
     few, many = data[1][:4], data[1][:5]
     assert_same(search(index, many, 15), search(exact, many, 15))
@@ -195,22 +193,6 @@ def test_an_empty_table_is_refused(kind, shape):
         Int8Index(np.zeros(shape), np.zeros((0, 4)), 5) if kind == "int8" else IvfIndex(
             np.zeros(shape), np.zeros((0, 4)), empty, 1, 1, 5
         )
-
-
-def test_units_hold_every_item_once():
-    labels = np.array([1] * (UNIT + 1) + [0] * 3 + [2])
-    made = Partitions.of(np.arange(len(labels), dtype=np.float32)[:, np.newaxis], labels)
-    assert made.first.tolist() == [0, 1, 3, 4]
-    assert made.items[0].tolist() == [UNIT + 1, UNIT + 2, UNIT + 3] + [len(labels)] * (UNIT - 3)
-    assert sorted(made.items[made.items < len(labels)].tolist()) == list(range(len(labels)))
-    assert made.centroids[:, 0].tolist() == [UNIT + 2, UNIT / 2, UNIT + 4]
-    assert made.owners.tolist() == [0, 1, 1, 2]
-
-
-def test_fitting_units_reach_the_share():
-    made = Partitions.of(np.array([[1.0], [2.0], [3.0], [4.0]]), np.array([0, 1, 2, 3]))
-    sample = Sample(np.array([[1.0]], np.float32), np.array([[3, 2, 0]]))
-    assert [fitting_units(made, np.arange(4), sample, share)[0] for share in (0.0, 0.5, 1.0)] == [1, 2, 4]
 
 
 def test_saved_indexes_answer_without_this_code(data, tmp_path):

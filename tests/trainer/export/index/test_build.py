@@ -4,8 +4,8 @@ import pytest
 from config.serving import ServingConfig
 from tests.trainer.export.index.test_approximate import clustered
 from trainer.export.index import build
-from trainer.export.index.build import build_index
-from trainer.export.index.sample import Sample
+from trainer.export.index.build import Sample, build_index, fitting_units
+from trainer.export.index.partitions import Partitions
 
 
 @pytest.fixture(autouse=True)
@@ -68,3 +68,9 @@ def test_without_queries_the_items_stand_for_them(data):
 def test_the_sample_knows_the_exact_answer():
     sample = Sample.of(np.eye(3, dtype=np.float32), np.array([[3, 1, 2]]), 5)
     assert sample.top.tolist() == [[0, 2, 1]]
+
+
+def test_fitting_units_reach_the_share():
+    made = Partitions.of(np.array([[1.0], [2.0], [3.0], [4.0]]), np.array([0, 1, 2, 3]))
+    sample = Sample(np.array([[1.0]], np.float32), np.array([[3, 2, 0]]))
+    assert [fitting_units(made, np.arange(4), sample, share)[0] for share in (0.0, 0.5, 1.0)] == [1, 2, 4]

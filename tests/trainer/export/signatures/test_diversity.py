@@ -1,4 +1,4 @@
-"""The choice of unlike items, by hand and against a loop in NumPy."""
+"""The choice of dissimilar items, by hand and against a loop in NumPy."""
 
 import numpy as np
 import pytest
@@ -9,7 +9,7 @@ from tests.trainer.market import ITEMS, market_attributes
 from tests.trainer.market import market_module as export_market
 from tests.trainer.served import serialized
 from trainer.data.attributes import words
-from trainer.export.signatures.diversity import Asked, Diversity
+from trainer.export.signatures.diversity import Diversity, DiversityOptions
 
 VECTORS = np.array([[1, 0], [1, 0], [0.6, 0.8], [0, 1]], np.float32)
 UTILITY = np.array([10, 9, 4, 0], np.float32)
@@ -20,22 +20,22 @@ GENRES = words(np.array([b"war", b"drama", b"war", b"war", b"noir"], object), np
 def choose(weight=0.0, cap=0, utility=UTILITY, k=4):
     diversity = Diversity(DiversityConfig(caps={"genres": 0}), {"genres": GENRES}, 4)
     item = np.where(np.isfinite(utility), np.arange(4), -1)
-    asked = Asked(tf.constant([weight]), {"genres": tf.constant([cap])})
+    options = DiversityOptions(tf.constant([weight]), {"genres": tf.constant([cap])})
     shortlist = (tf.constant(values[np.newaxis]) for values in (utility, item, VECTORS))
-    return diversity.choose(asked, *shortlist, k).numpy()[0].tolist()
+    return diversity.choose(options, *shortlist, k).numpy()[0].tolist()
 
 
-def test_without_a_wish_the_order_is_that_of_utility():
+def test_without_options_the_order_is_that_of_utility():
     assert choose() == [0, 1, 2, 3]
 
 
-def test_the_first_item_is_the_best_and_the_next_is_unlike_it():
+def test_the_first_item_is_the_best_and_the_next_is_dissimilar():
     # Of relevance 1, .9, .4, 0: after item 0, .5 x .9 - .5 x 1 = -.05, .5 x .4 - .5 x .6 = -.1, and 0 - 0 = 0.
     # After item 3 too: item 1 keeps -.05, item 2 sinks to .2 - .5 x .8 = -.2.
     assert choose(weight=0.5) == [0, 3, 1, 2]
 
 
-def test_unlikeness_alone():
+def test_dissimilarity_alone():
     assert choose(weight=1.0) == [0, 3, 2, 1]
 
 
@@ -63,7 +63,7 @@ REQUEST = {"user_id": ["u0"], "item_id": ["m003", "m100"], "k": [12]}
 
 
 def expected(module, request, weight, cap):
-    """Greedy, on what `recommend` says of the best 60 without a wish."""
+    """Greedy, on the answer of `recommend` for the best 60 without options."""
     answer = module.functions.recommend(serialized({**request, "k": [60]}))
     ids, utility = answer["item_id"].numpy()[0], answer["score"].numpy()[0].astype(np.float64)
     vectors = module.functions.embed_candidate(module.index, tf.constant(ids))["embedding"].numpy()[:, :8]
@@ -77,21 +77,21 @@ def expected(module, request, weight, cap):
         left = [i for i in range(60) if i not in chosen and not (cap and any(counts[v] >= cap for v in own[i]))]
         if not left:
             break
-        likeness = (vectors @ vectors[chosen].T).max(axis=1, initial=-1)
-        chosen.append(max(left, key=lambda i: ((1 - weight) * relevance[i] - weight * likeness[i], -i)))
+        similarity = (vectors @ vectors[chosen].T).max(axis=1, initial=-1)
+        chosen.append(max(left, key=lambda i: ((1 - weight) * relevance[i] - weight * similarity[i], -i)))
     return ids[chosen].tolist()
 
 
 @pytest.mark.parametrize(("weight", "cap"), [(0.3, 0), (0.8, 0), (0.0, 2), (0.5, 3)])
 def test_answers_are_chosen_out_of_the_shortlist(market_module, weight, cap):
-    wish = {"diversity": [weight], "cap_genres": [cap]}
-    answer = market_module.functions.recommend(serialized({**REQUEST, **wish}))
+    options = {"diversity": [weight], "cap_genres": [cap]}
+    answer = market_module.functions.recommend(serialized({**REQUEST, **options}))
     best = expected(market_module, REQUEST, weight, cap)
     assert answer["item_id"].numpy()[0, : len(best)].tolist() == best
     assert answer["count"].numpy().tolist() == [len(best)]
 
 
-def test_who_asks_for_nothing_gets_the_same_bits_beside_one_who_does(market_module):
+def test_a_request_without_options_gets_the_same_bits_beside_one_with_options(market_module):
     recommend = market_module.functions.recommend
     alone = recommend(serialized(REQUEST, REQUEST))
     beside = recommend(serialized(REQUEST, {**REQUEST, "diversity": [0.9]}))
@@ -100,7 +100,7 @@ def test_who_asks_for_nothing_gets_the_same_bits_beside_one_who_does(market_modu
         assert beside[name][0].numpy().tolist() == values[0].numpy().tolist()
 
 
-def test_a_wish_is_fulfilled_among_the_filtered(market_module):
+def test_items_are_chosen_among_the_filtered(market_module):
     allowed = [f"m{n:03d}" for n in range(60, 90)]
     answer = market_module.functions.recommend(
         serialized({**REQUEST, "diversity": [0.5], "cap_genres": [1], "allow_item_id": allowed})

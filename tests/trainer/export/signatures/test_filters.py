@@ -62,8 +62,8 @@ def test_a_filter_needs_its_attribute():
 
 @pytest.mark.parametrize("kind", ["exact", "int8", "ivf"])
 @pytest.mark.parametrize("size", [300, 20_000])
-@pytest.mark.parametrize("few", [1, 10**9], ids=["looked up", "all scored"])
-def test_a_search_among_a_few_finds_the_best_of_them(kind, size, few):
+@pytest.mark.parametrize("lookup_ratio", [1, 10**9], ids=["looked up", "all scored"])
+def test_a_search_among_wanted_items_finds_the_best_of_them(kind, size, lookup_ratio):
     rng = np.random.default_rng(1)
     table = rng.normal(size=(size + 1, 8)).astype(np.float32)
     query = rng.normal(size=(3, 8)).astype(np.float32)
@@ -76,9 +76,9 @@ def test_a_search_among_a_few_finds_the_best_of_them(kind, size, few):
     is_wanted = np.zeros((3, size), bool)
     is_wanted[0, rng.choice(size, 20, replace=False)] = True
     is_wanted[1, [7, 3]] = True
-    index.few = few
-    asked = SimpleNamespace(state=SimpleNamespace(embedding=tf.constant(query)))
-    scores, items = Retrieval(index, None).search_among(asked, tf.constant(20), tf.constant(is_wanted))
+    index.lookup_ratio = lookup_ratio
+    queries = SimpleNamespace(state=SimpleNamespace(embedding=tf.constant(query)))
+    scores, items = Retrieval(index, None).search_among(queries, tf.constant(20), tf.constant(is_wanted))
     wanted = [np.flatnonzero(row)[np.argsort(-(table[:-1] @ q)[row])] for row, q in zip(is_wanted, query, strict=True)]
     assert items.numpy().tolist() == [[*row.tolist(), *[-1] * (20 - len(row))] for row in wanted]
     exact = ExactIndex(table).scores(query).numpy()

@@ -29,8 +29,8 @@ def tensors(rows=1, exclude=(), k=3):
 def test_more_requests_than_a_call_may_bring_are_refused(call, signature):
     examples = tf.repeat(serialized(REQUEST), 1025)
     assert len(next(iter(call(signature, examples=examples[:1024]).values()))) == 1024
-    told = r"a call should bring at most 1024 requests \(`serving.max_rows`\). Received: .*1025"
-    with pytest.raises(tf.errors.InvalidArgumentError, match=told):
+    message = r"a call should bring at most 1024 requests \(`serving.max_rows`\). Received: .*1025"
+    with pytest.raises(tf.errors.InvalidArgumentError, match=message):
         call(signature, examples=examples)
 
 
@@ -42,8 +42,8 @@ def test_more_rows_of_tensors_are_refused(call):
 
 @pytest.mark.parametrize("signature", ["rank", "explain"])
 def test_more_candidates_are_refused(call, signature):
-    told = r"a request should bring at most 10000 values of `candidate_item_id` \(`serving.max_candidates`\).*10001"
-    with pytest.raises(tf.errors.InvalidArgumentError, match=told):
+    message = r"a request should bring at most 10000 values of `candidate_item_id` \(`serving.max_candidates`\).*10001"
+    with pytest.raises(tf.errors.InvalidArgumentError, match=message):
         call(signature, examples=serialized(REQUEST, {**REQUEST, "candidate_item_id": MANY}))
     assert call("rank", examples=serialized({**REQUEST, "candidate_item_id": MANY[1:]}))["count"].tolist() == [10_000]
 
@@ -54,11 +54,11 @@ def test_more_items_to_embed_are_refused(call):
 
 
 def test_more_exclusions_are_refused(call):
-    told = r"a request should bring at most 10000 values of `exclude_item_id` \(`serving.max_exclusions`\).*10001"
+    message = r"a request should bring at most 10000 values of `exclude_item_id` \(`serving.max_exclusions`\).*10001"
     for signature in ("recommend", "retrieve"):
-        with pytest.raises(tf.errors.InvalidArgumentError, match=told):
+        with pytest.raises(tf.errors.InvalidArgumentError, match=message):
             call(signature, examples=serialized({**REQUEST, "exclude_item_id": MANY}))
-    with pytest.raises(tf.errors.InvalidArgumentError, match=told):
+    with pytest.raises(tf.errors.InvalidArgumentError, match=message):
         call("recommend_tensors", **tensors(exclude=MANY))
     answer = call("recommend_tensors", **tensors(exclude=MANY[1:], k=50))
     assert set(answer["item_id"][0].tolist()) == {b"", *(i.encode() for i in ITEMS if i not in ("i1", "i3"))}

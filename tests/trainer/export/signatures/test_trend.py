@@ -93,30 +93,30 @@ def request(moment, **more):
     return {"user_id": ["u0"], "item_id": ["i1", "i2"], "time": [100, 200, *own], "k": [6], **more}
 
 
-def scores_at(call, candidates, asked, trend):
-    return np.concatenate([candidates[:8, :9], trend], axis=1) @ query(call, asked)
+def scores_at(call, candidates, sent, trend):
+    return np.concatenate([candidates[:8, :9], trend], axis=1) @ query(call, sent)
 
 
 @pytest.mark.parametrize(("moment", "trend"), MOMENTS)
 def test_a_request_is_answered_with_the_trend_of_its_moment(call, candidates, moment, trend):
-    asked = request(moment)
-    scores = scores_at(call, candidates, asked, trend)
+    sent = request(moment)
+    scores = scores_at(call, candidates, sent, trend)
     best = [i for i in np.argsort(-scores) if i not in (1, 2)]
     for signature, name in (("retrieve", "score"), ("recommend", "retrieval_score")):
-        answer = call(signature, examples=serialized(asked))
+        answer = call(signature, examples=serialized(sent))
         assert answer["item_id"][0].tolist() == [ITEMS[i].encode() for i in best]
         np.testing.assert_allclose(answer[name][0], scores[best], rtol=1e-4)
     for signature, name in (("rank", "retrieval_score"), ("explain", "utility_retrieval_score")):
-        answer = call(signature, examples=serialized({**asked, "candidate_item_id": [*ITEMS, "new"]}))
+        answer = call(signature, examples=serialized({**sent, "candidate_item_id": [*ITEMS, "new"]}))
         np.testing.assert_allclose(answer[name][0], [*scores, candidates[8, 8]], rtol=1e-4)
 
 
 def test_an_effect_is_that_of_the_moment(call, candidates):
     """Without its only event a request has no history: both scores have the trend of then."""
-    asked = {**request(5000, candidate_item_id=ITEMS), "item_id": ["i1"], "time": [100, 5000]}
+    sent = {**request(5000, candidate_item_id=ITEMS), "item_id": ["i1"], "time": [100, 5000]}
     without = {"user_id": ["u0"], "time": [5000]}
-    effects = call("explain", examples=serialized(asked))["event_effect"][0, :, 0]
-    expected = scores_at(call, candidates, asked, AT_5000) - scores_at(call, candidates, without, AT_5000)
+    effects = call("explain", examples=serialized(sent))["event_effect"][0, :, 0]
+    expected = scores_at(call, candidates, sent, AT_5000) - scores_at(call, candidates, without, AT_5000)
     np.testing.assert_allclose(effects, expected, rtol=1e-3, atol=1e-5)
 
 
@@ -125,8 +125,8 @@ def test_an_effect_is_that_of_the_moment(call, candidates):
 def test_requests_of_many_moments_get_in_one_call_what_each_gets_alone(call, signature, more):
     rows = [request(moment, candidate_item_id=["i7", "new", "i0"], **more) for moment, _ in MOMENTS]
     together = call(signature, examples=serialized(*rows))
-    for row, asked in enumerate(rows):
-        for name, values in call(signature, examples=serialized(asked)).items():
+    for row, sent in enumerate(rows):
+        for name, values in call(signature, examples=serialized(sent)).items():
             if values.dtype.kind == "f":
                 np.testing.assert_allclose(together[name][row], values[0], rtol=1e-5, atol=1e-6)
             else:
@@ -142,8 +142,8 @@ def test_an_approximate_index_finds_the_best_of_each_moment(call, approximate):
 
 
 def test_plain_tensors_have_a_moment_too(call):
-    asked = [request(moment) for moment, _ in MOMENTS]
-    rows = len(asked)
+    sent = [request(moment) for moment, _ in MOMENTS]
+    rows = len(sent)
     plain = call(
         "recommend_tensors",
         user_id=["u0"] * rows,
@@ -154,7 +154,7 @@ def test_plain_tensors_have_a_moment_too(call):
         k=tf.fill([rows], 6),
         filter_genres=tf.zeros([rows, 0], tf.string),
     )
-    expected = call("recommend", examples=serialized(*asked))
+    expected = call("recommend", examples=serialized(*sent))
     assert plain["item_id"].tolist() == expected["item_id"].tolist()
     np.testing.assert_allclose(plain["score"], expected["score"], rtol=1e-5)
 

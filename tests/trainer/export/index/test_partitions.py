@@ -1,6 +1,6 @@
 import numpy as np
 
-from trainer.export.index.kmeans import centroids, nearest, partition
+from trainer.export.index.partitions import UNIT, Partitions, centroids, nearest, partition
 
 
 def blobs(count, size, seed=0):
@@ -35,3 +35,13 @@ def test_equal_vectors_are_one_partition():
 def test_as_many_partitions_as_vectors():
     assert partition(np.eye(5, dtype=np.float32), 5).max() < 5
     assert centroids(np.eye(3, dtype=np.float32), 9, np.random.default_rng(0)).shape == (3, 3)
+
+
+def test_units_hold_every_item_once():
+    labels = np.array([1] * (UNIT + 1) + [0] * 3 + [2])
+    made = Partitions.of(np.arange(len(labels), dtype=np.float32)[:, np.newaxis], labels)
+    assert made.first.tolist() == [0, 1, 3, 4]
+    assert made.items[0].tolist() == [UNIT + 1, UNIT + 2, UNIT + 3] + [len(labels)] * (UNIT - 3)
+    assert sorted(made.items[made.items < len(labels)].tolist()) == list(range(len(labels)))
+    assert made.centroids[:, 0].tolist() == [UNIT + 2, UNIT / 2, UNIT + 4]
+    assert made.owners.tolist() == [0, 1, 1, 2]

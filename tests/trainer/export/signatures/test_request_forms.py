@@ -5,7 +5,7 @@ import tensorflow as tf
 from tests.trainer.export.signatures.test_evaluate import WINDOWS, request, unseen, window
 from tests.trainer.served import ITEMS, serialized
 from tests.trainer.small import small_config, small_model
-from trainer.export.signatures.requests import RequestForms
+from trainer.export.signatures.request_forms import RequestForms
 
 FORMS = ("everything", "without_request_time", "ids_alone", "hour_later", "day_later", "month_later")
 LATE = window("u0", ["i5", "i6"], "i4", ["i5", "i6"], user_gender=["F"], outcome_rating=["4", "1", "5"])
@@ -14,7 +14,7 @@ LATE["context_hour"] = LATE["time"]
 ROWS = [*WINDOWS, LATE]
 
 
-def asked(form, row):
+def in_form(form, row):
     """The request that a service would send in the form; of a user without events the row's own time stays."""
     own = request(row) | {"outcome_rating": row.get("outcome_rating", [])[:-1]}
     own |= {"context_device": row.get("context_device", [])}
@@ -36,7 +36,7 @@ def answer(call):
 
 @pytest.mark.parametrize("form", FORMS)
 def test_ranks_and_predictions_are_those_of_the_request_that_a_service_sends(call, answer, form):
-    rows = [asked(form, row) for row in ROWS]
+    rows = [in_form(form, row) for row in ROWS]
     candidates = call("embed_candidate", item_id=ITEMS)["embedding"]
     scores = call("embed_query", examples=serialized(*rows))["embedding"] @ candidates.T
     orders = [unseen(np.argsort(-own), row) for own, row in zip(scores, ROWS, strict=True)]
@@ -47,7 +47,7 @@ def test_ranks_and_predictions_are_those_of_the_request_that_a_service_sends(cal
         assert rank == (order.index(ITEMS.index(target)) + 1 if known else np.inf)
     ranked = call(
         "rank",
-        examples=serialized(*({**a, "candidate_item_id": [r["item_id"][-1]]} for a, r in zip(rows, ROWS, strict=True))),
+        examples=serialized(*({**q, "candidate_item_id": [r["item_id"][-1]]} for q, r in zip(rows, ROWS, strict=True))),
     )
     for task in ("rating", "like"):
         np.testing.assert_allclose(answer[f"request_{task}"][:, position], ranked[task][:, 0], rtol=1e-5)
@@ -58,9 +58,11 @@ def test_forms_differ(answer):
     assert "request_order" not in answer
 
 
-def test_a_share_of_the_users_is_asked_for_and_always_the_same():
+def test_the_sample_of_users_is_the_same_every_time():
     users = tf.constant([f"user {n}" for n in range(20_000)])
-    half, most = (RequestForms(small_model(small_config()), None, None, s)._is_asked(users).numpy() for s in (0.5, 0.8))
+    half, most = (
+        RequestForms(small_model(small_config()), None, None, s)._is_sampled(users).numpy() for s in (0.5, 0.8)
+    )
     assert abs(half.mean() - 0.5) < 0.02
     assert abs(most.mean() - 0.8) < 0.02
     assert most[half].all()

@@ -1,15 +1,16 @@
-"""What eval and test windows' targets get when they are asked for as services ask."""
+"""Eval windows answered in the forms of requests that services send."""
 
 from typing import Final
 
 import tensorflow as tf
 
 from config import feature_names
-from trainer.data.windows import Window, missing_value, no_user_features
-from trainer.export.signatures.blocks import CELLS, in_row_blocks
-from trainer.export.signatures.moments import Query
+from trainer.data.catalogue import missing_value
+from trainer.data.windows import Window, no_user_features
+from trainer.export.blocks import CELLS, in_row_blocks
 from trainer.export.signatures.reader import RequestReader
 from trainer.export.signatures.recommend import Recommender
+from trainer.export.signatures.retrieval import Query
 from trainer.metrics.ranks import target_ranks
 from trainer.metrics.request_forms import (
     EVERYTHING,
@@ -34,8 +35,8 @@ class RequestForms:
     Args:
         model: the trained model.
         recommender: scores the catalogue.
-        reader: reads clocks.
-        share: of the users, drawn by the seed and their ids, whose windows are asked in the forms.
+        reader: transforms clock features.
+        share: the share of the users, drawn by hash, whose windows are answered in the forms.
     """
 
     def __init__(
@@ -53,22 +54,21 @@ class RequestForms:
     def answers(
         self, window: Window, user: tf.Tensor, target: tf.Tensor, seen: tf.Tensor, whole: dict[str, tf.Tensor]
     ) -> dict[str, tf.Tensor]:
-        """The target's rank and the tasks' predictions in every form.
+        """Computes the target's rank and the tasks' predictions in every form.
 
         Args:
             window: [B, L], the newest event hidden.
             user: string [B].
-            target: int64 [B], its item.
+            target: int64 [B], the hidden event's item.
             seen: int64 [B, S], items that are not ranked.
-            whole: `target_rank` and predictions float [B], of the whole request.
+            whole: `target_rank` and predictions float [B], of the whole request, which is the first form.
 
         Returns:
-            `request_rank` and `request_<task>` float [B, F], NaN where the user is not asked for; nothing without
-            forms.
+            `request_rank` and `request_<task>` float [B, F], NaN for users outside the sample; nothing without forms.
         """
         if not self._forms or not self._kinds:
             return {}
-        position = tf.where(self._is_asked(user))
+        position = tf.where(self._is_sampled(user))
         own = {name: tf.gather(values, position[:, 0]) for name, values in window.items()}
         found = self._in_forms(own, tf.gather(target, position[:, 0]), tf.gather(seen, position[:, 0]))
         shape = tf.stack([tf.shape(target, tf.int64)[0], len(self._forms)])
@@ -80,13 +80,13 @@ class RequestForms:
             answers[name if name == REQUEST_RANK else request_output(name)] = known
         return answers
 
-    def _is_asked(self, user: tf.Tensor) -> tf.Tensor:
+    def _is_sampled(self, user: tf.Tensor) -> tf.Tensor:
         key = [self._model.network.config.training.seed % (1 << 63), 0]
         return tf.strings.to_hash_bucket_strong(user, _PARTS, key) < round(self._share * _PARTS)
 
     def _in_forms(self, window: Window, target: tf.Tensor, seen: tf.Tensor) -> dict[str, tf.Tensor]:
-        """By `request_rank` and task float [B, F - 1]: in all forms but the first."""
-        windows = [self._asked(form, window) for form in self._forms if form != EVERYTHING]
+        """`request_rank` and predictions by task, float [B, F - 1], in all forms but the first."""
+        windows = [self._in_form(form, window) for form in self._forms if form != EVERYTHING]
         stacked = {name: tf.concat([own[name] for own in windows], axis=0) for name in window}
         copies = [tf.tile(v, [len(windows)] + [1] * (v.shape.rank - 1)) for v in (target, seen)]
         trends = 0 if self._model.network.trend is None else self._model.network.trend.width
@@ -103,18 +103,18 @@ class RequestForms:
             answers[REQUEST_RANK] = target_ranks(scores, target, seen, self._model.network.config.evaluation.mask_seen)
         return answers
 
-    def _asked(self, form: str, window: Window) -> Window:
-        """The window as the request tells it."""
+    def _in_form(self, form: str, window: Window) -> Window:
+        """The window that a request of the form is parsed into."""
+        own = window[feature_names.TIME][:, -1]
         if form == WITHOUT_REQUEST_TIME:
-            return self._at(window, tf.zeros_like(window[feature_names.TIME][:, -1]))
+            return self._at(window, tf.zeros_like(own))
         if form == IDS_ALONE:
             return self._ids_alone(window)
-        own = window[feature_names.TIME][:, -1]
         newest = tf.reduce_max(tf.pad(window[feature_names.TIME][:, :-1], [[0, 0], [1, 0]]), axis=1)
         return self._at(window, tf.where(newest > 0, newest + LATER[form], own))
 
     def _at(self, window: Window, time: tf.Tensor) -> Window:
-        """The window with a request at another time, int64 [B] seconds, 0 where unknown."""
+        """The window of a request at another time, int64 [B] seconds, 0 where unknown."""
         values = {feature_names.TIME: time, **self._reader.clocks(time)}
         return window | {n: tf.concat([window[n][:, :-1], v[:, tf.newaxis]], axis=1) for n, v in values.items()}
 
@@ -122,8 +122,8 @@ class RequestForms:
         features = self._model.network.spec.features
         rows = tf.shape(window[feature_names.TIME])[0]
         events = {f.name: missing_value(f) for f in features if f.section in ("context", "outcome")}
-        lacking = {n: tf.fill(tf.shape(window[n]), tf.cast(v, window[n].dtype)) for n, v in events.items()}
+        missing = {n: tf.fill(tf.shape(window[n]), tf.cast(v, window[n].dtype)) for n, v in events.items()}
         for name, values in no_user_features([f for f in features if f.section == "user"]).items():
             wide = values if values.shape.rank == 1 else tf.fill([1, tf.shape(window[name])[1]], values[0, 0])
-            lacking[name] = tf.repeat(wide, rows, axis=0)
-        return window | lacking | {feature_names.TIME: tf.zeros_like(window[feature_names.TIME])}
+            missing[name] = tf.repeat(wide, rows, axis=0)
+        return window | missing | {feature_names.TIME: tf.zeros_like(window[feature_names.TIME])}
