@@ -6,6 +6,7 @@ from tests.trainer.export.signatures.test_evaluate import WINDOWS, request, unse
 from tests.trainer.served import ITEMS, serialized
 from tests.trainer.small import small_config, small_model
 from trainer.export.signatures.request_forms import RequestForms
+from trainer.stacking.recommender import StackedRecommender
 
 FORMS = ("everything", "without_request_time", "ids_alone", "hour_later", "day_later", "month_later")
 LATE = window("u0", ["i5", "i6"], "i4", ["i5", "i6"], user_gender=["F"], outcome_rating=["4", "1", "5"])
@@ -60,9 +61,8 @@ def test_forms_differ(answer):
 
 def test_the_sample_of_users_is_the_same_every_time():
     users = tf.constant([f"user {n}" for n in range(20_000)])
-    half, most = (
-        RequestForms(small_model(small_config()), None, None, s)._is_sampled(users).numpy() for s in (0.5, 0.8)
-    )
+    model = StackedRecommender(small_model(small_config()))
+    half, most = (RequestForms(model, None, None, share)._is_sampled(users).numpy() for share in (0.5, 0.8))
     assert abs(half.mean() - 0.5) < 0.02
     assert abs(most.mean() - 0.8) < 0.02
     assert most[half].all()
