@@ -38,7 +38,7 @@ def create_pipeline(
     examples = ingest.outputs["examples"]
     validation = make_validation(config, examples, make_reference)
     transform = make_transform(config, examples, validation.schema)
-    transform.add_upstream_node(validation.validator)
+    transform.add_upstream_node(validation.gate)
     transformed, graph = transform.outputs["transformed_examples"], transform.outputs["transform_graph"]
     tuner = make_tuner(config, transformed, graph)
     hyperparameters = tuner.outputs["best_hyperparameters"] if tuner else None

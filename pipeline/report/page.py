@@ -19,7 +19,7 @@ from pipeline.evaluation.results import Verdict, blessing_reasons, metric_text, 
 from pipeline.ingest.report import TABLES, describe
 from pipeline.report import plots, tables
 from pipeline.report.curves import Curve, read_curves
-from pipeline.validation.comparison import read_comparisons
+from pipeline.validation.distances import read_comparisons
 from pipeline.visible import label, visible
 from trainer.metrics.names import EXAMPLES, USERS, main_metric
 

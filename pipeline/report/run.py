@@ -34,7 +34,7 @@ def report_run(
         examples=_uri(outputs, "InteractionExampleGen", "examples"),
         model_run=_uri(outputs, "Trainer", "model_run"),
         evaluation=evaluation_of(outputs),
-        distances=_uri(outputs, "DistributionValidator", "anomalies"),
+        distances=_uri(outputs, "AnomalyGate", "comparisons"),
     )
     components = [
         Component(

@@ -82,10 +82,10 @@ def _anomalies(outputs: Outputs, config: Config) -> str:
 
 
 def _distances(outputs: Outputs, config: Config) -> str:
-    from pipeline.validation.comparison import read_comparisons
-    from pipeline.validation.distance_words import summary
+    from pipeline.validation.distances import read_comparisons, summary
 
-    return summary(read_comparisons(outputs["anomalies"][0].uri))
+    is_compared = config.pipeline.drift is not None or config.pipeline.skew is not None
+    return summary(read_comparisons(outputs["comparisons"][0].uri)) if is_compared else ""
 
 
 def _vocabularies(outputs: Outputs, config: Config) -> str:
@@ -182,7 +182,7 @@ _METRICS: dict[str, Callable[[Outputs, Config], str]] = {
     "StatisticsGen": _statistics,
     "SchemaGen": _schema,
     "ExampleValidator": _anomalies,
-    "DistributionValidator": _distances,
+    "AnomalyGate": _distances,
     "Transform": _vocabularies,
     "Tuner": _search,
     "Trainer": _training,

@@ -17,6 +17,7 @@ COMPONENTS = {
     "StatisticsGen",
     "SchemaGen",
     "ExampleValidator",
+    "AnomalyGate",
     "Transform",
     "Trainer",
     "Evaluator",

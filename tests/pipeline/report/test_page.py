@@ -13,7 +13,7 @@ from pipeline.report.curves import read_curves
 from pipeline.report.metrics import write_metrics
 from pipeline.report.page import Artifacts, write_report
 from pipeline.report.run import report_run
-from pipeline.validation.comparison import Comparison, Distance, write_comparisons
+from pipeline.validation.distances import Comparison, Distance, write_comparisons
 from pipeline.validation.measures import JENSEN_SHANNON, L_INFINITY
 from tests.pipeline.evaluation.runs import Event, evaluate, make_config, save, write_examples
 from trainer.training.diagnostics import ScalarLog
@@ -158,8 +158,8 @@ def test_distances_have_a_table(tmp_path: Path) -> None:
         Distance("is_positive", JENSEN_SHANNON, 0.0125, 0.1),
     )
     write_comparisons(str(tmp_path), [Comparison("drift", "train", "runs/9", "runs/3", distances)])
-    outputs = {"DistributionValidator": {"anomalies": [SimpleNamespace(uri=str(tmp_path))]}}
-    report_run(tmp_path / "report.html", CONFIG, {"DistributionValidator": "done"}, outputs)
+    outputs = {"AnomalyGate": {"comparisons": [SimpleNamespace(uri=str(tmp_path))]}}
+    report_run(tmp_path / "report.html", CONFIG, {"AnomalyGate": "done"}, outputs)
     page = _read(tmp_path / "report.html")
     wanted = {"Drift and skew", "drift of train", "runs/9", "runs/3", "0.5512", "no values", "✓ near enough"}
     assert wanted | {"✗ too far, most of it by i7", "✗ too far"} <= set(page.words)
