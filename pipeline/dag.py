@@ -1,4 +1,4 @@
-"""The components and the edges between them. docs/explanation/architecture.md describes them in prose."""
+"""The components and the edges between them, and nothing else."""
 
 from collections.abc import Callable
 
@@ -7,7 +7,7 @@ from tfx.types import BaseChannel
 
 from config import Config, paths
 from pipeline.evaluation.baseline import blessed_before
-from pipeline.evaluation.component import make_evaluator
+from pipeline.evaluation.eval_config import make_evaluator
 from pipeline.infra.component import make_infra_validator
 from pipeline.ingest.component import InteractionExampleGen
 from pipeline.push.component import make_pusher

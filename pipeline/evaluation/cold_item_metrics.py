@@ -7,7 +7,7 @@ import numpy as np
 import tensorflow_model_analysis as tfma
 
 from pipeline.evaluation.accumulator import Averages, Events, Memory, UserAverages
-from pipeline.evaluation.folds import Outputs, computation
+from pipeline.evaluation.batches import Outputs, computation
 from trainer.metrics.names import (
     COLD_PLACES,
     COLD_USERS,

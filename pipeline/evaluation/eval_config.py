@@ -1,15 +1,16 @@
-"""TFMA's configuration from ours: the model, the slices, the metrics, the thresholds."""
+"""The Evaluator and its configuration: the model, the slices, the metrics, and the gates as thresholds."""
 
 import json
-from typing import Any
+from typing import Any, Literal, NamedTuple
 
 from tensorflow_model_analysis import constants
 from tensorflow_model_analysis.proto import config_pb2
+from tfx import types
+from tfx import v1 as tfx
 
 from config import Config, feature_names
 from config.fingerprint import code_fingerprint
 from pipeline.evaluation.cold_item_metrics import ColdItemMetrics
-from pipeline.evaluation.gates import Bound, bounds, headline_slice
 from pipeline.evaluation.list_metrics import ListMetrics
 from pipeline.evaluation.request_metrics import RequestMetrics, RequestTaskMetrics
 from pipeline.evaluation.tfma_metrics import IndexRecall, RetrievalMetrics, RowCount, TaskMetrics
@@ -18,7 +19,9 @@ from trainer.metrics.names import (
     EXAMPLES,
     LIFT,
     POPULARITY,
+    baseline_gate,
     cold_item_metrics,
+    direction,
     index_recall_metric,
     list_metrics,
 )
@@ -28,6 +31,55 @@ from trainer.metrics.request_forms import (
     request_ranking_metrics,
     request_task_metrics,
 )
+
+Kind = Literal["value", "change"]
+
+
+class Bound(NamedTuple):
+    """A metric's allowed range on the headline slice of a split.
+
+    For `change` the range is of the difference to the latest blessed model.
+    """
+
+    metric: str
+    split: str
+    kind: Kind
+    min: float | None
+    max: float | None
+
+
+def bounds(config: Config) -> list[Bound]:
+    """All bounds of the gates.
+
+    Without any gate a model is blessed once the split was evaluated at all: TFMA blesses nothing without a bound, so
+    there is one that holds for every split with an example.
+    """
+    gates = config.evaluation.gates
+    result = [
+        Bound(gate.metric, gate.split, "value", gate.min, gate.max)
+        for gate in gates
+        if gate.min is not None or gate.max is not None
+    ]
+    result += [
+        _change(gate.metric, gate.split, gate.max_regression) for gate in gates if gate.max_regression is not None
+    ]
+    margin = baseline_gate(config)
+    if margin is not None:
+        result.append(Bound(LIFT + margin.metric, margin.split, "value", margin.margin, None))
+    return result or [Bound(EXAMPLES, config.evaluation.splits[0], "value", 1, None)]
+
+
+def headline_slice(config: Config, bound: Bound) -> dict[str, str]:
+    """The slice that a bound is on, as feature values."""
+    if bound.metric == EXAMPLES or config.split.method == "user_hash":
+        return {"split": bound.split}
+    return {"split": bound.split, "is_cold_user": "0"}
+
+
+def _change(metric: str, split: str, allowed: float) -> Bound:
+    if direction(metric) == "lower":
+        return Bound(metric, split, "change", None, allowed)
+    return Bound(metric, split, "change", -allowed, None)
 
 
 def make_eval_config(config: Config) -> Any:
@@ -132,3 +184,27 @@ def _change_threshold(bound: Bound) -> Any:
     )
     threshold.absolute.value = bound.min if higher else bound.max
     return config_pb2.MetricThreshold(change_threshold=threshold)
+
+
+_EXTRACTORS = "pipeline.evaluation.batches"
+
+
+def make_evaluator(
+    config: Config, examples: types.BaseChannel, model: types.BaseChannel, baseline_model: types.BaseChannel
+) -> tfx.components.Evaluator:
+    """TFX's Evaluator: measures a model on the splits of `evaluation.splits`, and blesses it when the gates hold.
+
+    Args:
+      config: The validated configuration.
+      examples: Raw examples with the splits `eval` and `test`.
+      model: The exported model, with the signatures `evaluate` and `evaluation_labels`.
+      baseline_model: The latest blessed model; empty on a first run, which then has nothing to fall behind.
+    """
+    return tfx.components.Evaluator(
+        examples=examples,
+        model=model,
+        baseline_model=baseline_model,
+        example_splits=list(config.evaluation.splits),
+        eval_config=make_eval_config(config),
+        module_path=_EXTRACTORS,
+    )

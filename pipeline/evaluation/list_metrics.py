@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import tensorflow_model_analysis as tfma
 
-from pipeline.evaluation.folds import Outputs, computation
+from pipeline.evaluation.batches import Outputs, computation
 from trainer.metrics.names import POPULARITY
 from trainer.metrics.ranking import Floats
 

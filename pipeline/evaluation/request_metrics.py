@@ -8,7 +8,7 @@ import numpy as np
 import tensorflow_model_analysis as tfma
 
 from pipeline.evaluation.accumulator import Events, Memory, UserAverages
-from pipeline.evaluation.folds import Fold, Outputs, computation
+from pipeline.evaluation.batches import Fold, Outputs, computation
 from trainer.metrics.names import STANDARD_ERROR, ranking_metrics
 from trainer.metrics.prediction import Answers, BinaryMetrics, RegressionMetrics
 from trainer.metrics.ranking import Floats, Targets

@@ -1,4 +1,4 @@
-"""The metrics of a run for programs: metrics.json beside the report. docs/reference/metrics.md describes it."""
+"""The metrics of a run: metrics.json beside the report, and the rows of the report's tables."""
 
 import json
 import math

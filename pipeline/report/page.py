@@ -16,11 +16,11 @@ from markupsafe import Markup
 from config import Config, dump_config
 from config.fingerprint import code_fingerprint
 from pipeline.evaluation.results import Verdict, blessing_reasons, metric_text, read_metrics, read_verdicts
-from pipeline.ingest.report import TABLES, describe
+from pipeline.ingest.verdicts import TABLES, describe
+from pipeline.messages import label, visible
 from pipeline.report import plots, tables
-from pipeline.report.curves import Curve, read_curves
+from pipeline.report.plots import Curve, read_curves
 from pipeline.validation.distances import read_comparisons
-from pipeline.visible import label, visible
 from trainer.metrics.names import EXAMPLES, USERS, main_metric
 
 _PACKAGES = (
@@ -79,7 +79,7 @@ def write_report(
       artifacts: Where the run's results are, on a local file system or (but for `ingest.json`) an object store.
       components: In the order in which they ran.
       verdict: What became of the model, in a sentence.
-      digest: Of the run; see `pipeline.report.run_digest`.
+      digest: Of the run; see `pipeline.report.run`.
 
     Raises:
       OSError: the file cannot be written, or an artifact lacks its file.

@@ -1,4 +1,4 @@
-"""The output of components, of C++ and of their child processes into a file; the terminal stays for a person."""
+"""The log of a run: the output of components, C++ and child processes in a file, and the progress read from it."""
 
 import io
 import os
@@ -9,6 +9,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from pathlib import Path
 from typing import TextIO
+
+from config.progress import LASTING, LINE
 
 POLL_SECONDS = 0.1
 
@@ -98,3 +100,40 @@ def _followed(log: Path, terminal: TextIO) -> Iterator[None]:
 def _flush() -> None:
     sys.stdout.flush()
     sys.stderr.flush()
+
+
+class LogFollower:
+    """Reads the lines of `config.progress` that are appended to a log from now on.
+
+    Args:
+      log: The file; it exists.
+    """
+
+    def __init__(self, log: Path):
+        self._log = log
+        self._position = log.stat().st_size
+        self._rest = b""
+        self._lasting: list[str] = []
+        self._newest = ""
+
+    def news(self) -> list[str]:
+        """The lines that last, of what was appended since the last call."""
+        self._read()
+        lasting, self._lasting = self._lasting, []
+        return lasting
+
+    def newest(self) -> str:
+        """The newest line, whether it lasts or not; empty before there is one."""
+        self._read()
+        return self._newest
+
+    def _read(self) -> None:
+        with self._log.open("rb") as file:
+            file.seek(self._position)
+            content = file.read()
+        self._position += len(content)
+        *lines, self._rest = (self._rest + content).split(b"\n")
+        for line in lines:
+            if found := LINE.match(line.decode(errors="replace")):
+                self._newest = found[2]
+                self._lasting += [found[2]] if found[1] == LASTING else []

@@ -17,14 +17,12 @@ from typing import Any, TextIO
 
 from config import Config, ConfigError, paths
 from config.cluster import Cluster
+from pipeline.messages import read_warnings
 from pipeline.push.withdraw import version_fault, version_numbers, withdrawn_folder
-from pipeline.runners.capture import captured
-from pipeline.runners.display import Display, State
-from pipeline.runners.failure import headline
-from pipeline.runners.follow import LogFollower
-from pipeline.runners.metadata_file import metadata_problem
+from pipeline.runners.capture import LogFollower, captured
+from pipeline.runners.display import Display, State, headline
+from pipeline.runners.metadata import metadata_problem
 from pipeline.runners.metrics import Outputs, blessing_problem, metric, pushed_version
-from pipeline.warnings import read_warnings
 
 Figure = Callable[[str, Outputs], str]
 
@@ -43,7 +41,7 @@ class Outcome:
     outputs: dict[str, Outputs] = field(default_factory=dict)
     """By component."""
     warnings: dict[str, list[str]] = field(default_factory=dict)
-    """By component; see `pipeline.warnings`."""
+    """By component; see `pipeline.messages`."""
     seconds: float = 0.0
     failed: str | None = None
     """The component that failed."""
@@ -106,7 +104,7 @@ def _report(config: Config, outcome: Outcome, metrics: dict[str, str]) -> None:
     """
     page, file = Path(paths.report(config)), Path(paths.metrics(config))
     try:
-        from pipeline.report.run_digest import has_digest, run_digest
+        from pipeline.report.run import has_digest, run_digest
 
         is_new = outcome.failed or not has_digest(page, run_digest(config, outcome.outputs, outcome.verdict))
         if is_new or not file.exists():
@@ -220,7 +218,7 @@ class _Run:
             display.say(f"run {self._outcome.run_id}, log {self._outcome.log}", "dim")
             display.start("starting")
             try:
-                from pipeline.runners.leftovers import remove_leftovers
+                from pipeline.runners.metadata import remove_leftovers
                 from pipeline.runners.node import compile_nodes  # imports TFX, which is not silent: into the log
 
                 pipeline = build()

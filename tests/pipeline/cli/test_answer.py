@@ -1,7 +1,7 @@
 import pytest
 
 from config import parse_config
-from pipeline.cli.answer import fit, show_explanations, show_history, show_items
+from pipeline.cli.answer import show_explanations, show_history, show_items
 from pipeline.cli.user_history import UserHistory
 from serving.client import Explanation, Influence, Recommendation
 
@@ -22,15 +22,6 @@ features:
 def shop(tmp_path):
     (tmp_path / "items.csv").write_text(f"item_id,title,colour\n1,Shoe,red\n2,{'Long ' * 40},\n")
     return parse_config(CONFIG.replace("{folder}", str(tmp_path)))
-
-
-def test_widest_long_columns_are_cut_until_the_row_fits():
-    # three columns need 10 + 30 + 20 and 3 * 4 for the space between: 72
-    assert fit([10, 30, 20], [False, True, True], total=72) == [10, 30, 20]
-    assert fit([10, 30, 20], [False, True, True], total=66) == [10, 24, 20]
-    assert fit([10, 30, 20], [False, True, True], total=50) == [10, 14, 14]
-    assert fit([10, 30, 20], [False, True, True], total=20) == [10, 8, 8]
-    assert fit([10, 30], [False, False], total=20) == [10, 30]
 
 
 def test_items_have_place_texts_and_every_score(shop, capsys):

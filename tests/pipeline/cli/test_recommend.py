@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from config import Config, parse_config
-from pipeline.cli import embedded, recommend
-from pipeline.cli.exits import CommandError
+from pipeline.cli import recommend
+from pipeline.cli.common import CommandError
 from serving.client import RecommenderClient, Request
 from tests.serving.models import save_model, serve
 
@@ -33,7 +33,7 @@ def _asked(config: Config, address: str | None = None) -> str:
 def test_a_running_server_is_asked_for_its_own_configuration_only(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(embedded, "embedded_server", _own_server)
+    monkeypatch.setattr(recommend, "embedded_server", _own_server)
     served, other, empty = (tmp_path / name for name in ("served", "other", "empty"))
     for folder, version in ((served, 5), (other, 7)):
         folder.mkdir()

@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 import pytest
 
 from config import Config, parse_config
-from pipeline.cli.exits import CommandError
+from pipeline.cli.common import CommandError
 from pipeline.cli.request_options import add_request_options, with_request_options
 from serving.client.request import Request
 

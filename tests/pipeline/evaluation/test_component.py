@@ -7,7 +7,7 @@ from tfx import types
 from tfx import v1 as tfx
 
 from pipeline.evaluation.baseline import latest_blessed
-from pipeline.evaluation.component import make_evaluator
+from pipeline.evaluation.eval_config import make_evaluator
 from tests.pipeline.evaluation.runs import make_config
 
 

@@ -2,7 +2,7 @@ import numpy as np
 import pyarrow as pa
 import tensorflow_model_analysis as tfma
 
-from pipeline.evaluation.extractors import group_rows, read_features
+from pipeline.evaluation.batches import group_rows, read_features
 
 
 def _batch(**columns: list[list[bytes] | None]) -> dict[str, pa.RecordBatch]:

@@ -1,4 +1,4 @@
-from pipeline.evaluation.gates import Bound, bounds, headline_slice
+from pipeline.evaluation.eval_config import Bound, bounds, headline_slice
 from tests.pipeline.evaluation.runs import make_config
 
 

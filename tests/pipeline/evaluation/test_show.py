@@ -4,7 +4,7 @@ import pytest
 from rich.console import Console
 
 from config import paths
-from pipeline.evaluation.show import metrics_table, newest_evaluation
+from pipeline.evaluation.results import metrics_table, newest_evaluation
 from tests.pipeline.evaluation.runs import make_config
 
 

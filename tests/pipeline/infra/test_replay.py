@@ -10,11 +10,9 @@ import numpy as np
 import pytest
 
 from config.serving import InfraConfig
-from pipeline.infra.candidate import MODEL_NAME, serve_candidate
-from pipeline.infra.latency import Latency, latency_faults, measure_latency, percentile
+from pipeline.infra.candidate import MODEL_NAME, CandidateError, ServerMissingError, serve_candidate
+from pipeline.infra.checks import Latency, Probe, latency_faults, measure_latency, percentile
 from pipeline.infra.replay import Answer, differences, replay_faults
-from pipeline.infra.requests import Probe
-from pipeline.infra.tensorflow_serving import CandidateError, ServerMissingError
 from serving.client import RecommenderClient
 from tests.pipeline.infra.conftest import write_model_and_answers
 from trainer.export.prediction_log import GOLDEN_RESPONSES_FILE, read_prediction_log

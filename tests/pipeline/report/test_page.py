@@ -9,9 +9,9 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from pipeline.report.curves import read_curves
 from pipeline.report.metrics import write_metrics
 from pipeline.report.page import Artifacts, write_report
+from pipeline.report.plots import read_curves
 from pipeline.report.run import report_run
 from pipeline.validation.distances import Comparison, Distance, write_comparisons
 from pipeline.validation.measures import JENSEN_SHANNON, L_INFINITY

@@ -1,4 +1,4 @@
-from pipeline.runners.failure import headline
+from pipeline.runners.display import headline
 
 BEAM = """Traceback (most recent call last):
   File "apache_beam/runners/common.py", line 1512, in process

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.runners.metadata_file import metadata_problem
+from pipeline.runners.metadata import metadata_problem
 
-ASK = "import sys; from pathlib import Path; from pipeline.runners.metadata_file import metadata_problem as p; "
+ASK = "import sys; from pathlib import Path; from pipeline.runners.metadata import metadata_problem as p; "
 NOBODY = 65534
 
 
@@ -62,7 +62,7 @@ def test_a_folder_in_its_place_is_named(tmp_path: Path) -> None:
 
 
 def test_a_file_that_another_program_holds_is_no_damage(database: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("pipeline.runners.metadata_file._PATIENCE", 0.1)
+    monkeypatch.setattr("pipeline.runners.metadata._PATIENCE", 0.1)
     with closing(sqlite3.connect(database)) as other:
         other.execute("begin exclusive")
         problem = metadata_problem(database)

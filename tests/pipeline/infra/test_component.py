@@ -9,8 +9,8 @@ import tensorflow as tf
 from tfx.types import standard_artifacts
 
 from config import Config, dump_config
-from pipeline.infra import executor
-from pipeline.infra.executor import REPORT_FILE, Executor
+from pipeline.infra import component
+from pipeline.infra.component import REPORT_FILE, InfraValidator
 from pipeline.infra.validation import Verdict
 from tests.pipeline.infra.conftest import window, write_model_and_answers, write_split
 
@@ -24,7 +24,8 @@ def _validate(folder: Path, config: Config) -> tuple[dict[str, Any], standard_ar
     for name, artifact in {**inputs, "blessing": blessing}.items():
         artifact.uri = str(folder / name)
     wrapped = {name: [artifact] for name, artifact in inputs.items()}
-    Executor().Do(wrapped, {"blessing": [blessing]}, {"config": dump_config(config)})
+    properties = {"config": dump_config(config), "fingerprint": ""}
+    InfraValidator.EXECUTOR_SPEC.executor_class().Do(wrapped, {"blessing": [blessing]}, properties)
     return json.loads((folder / "blessing" / REPORT_FILE).read_text()), blessing
 
 
@@ -44,7 +45,7 @@ def test_the_index_that_was_built_says_how_batches_are_judged(
     def found(*arguments: Any) -> Verdict:
         return Verdict(f"approximate: {arguments[-1]}", "none")
 
-    monkeypatch.setattr(executor, "validate", found)
+    monkeypatch.setattr(component, "validate", found)
     for kind, reason in ((None, False), ("exact", False), ("int8", True), ("ivf", True)):
         folder = tmp_path / str(kind)
         write_model_and_answers(folder)

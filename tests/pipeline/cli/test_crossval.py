@@ -3,8 +3,7 @@ import math
 import pytest
 
 from config import ConfigError, parse_config, paths
-from pipeline.cli.crossval import as_json, table
-from pipeline.crossval import Summary, fold_configs, summarise
+from pipeline.cli.crossval import Summary, as_json, fold_configs, summarise, table
 
 SHOP = """
 name: shop

@@ -1,7 +1,7 @@
 import json
 from types import SimpleNamespace
 
-from pipeline.warnings import read_warnings
+from pipeline.messages import read_warnings
 
 
 def test_a_component_warns_by_its_json_file(tmp_path):
