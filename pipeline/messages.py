@@ -9,11 +9,11 @@ from typing import Any, Final
 _UNSEEN: Final = re.compile(
     "[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff\ufffe\uffff]"
 )
-"""Control characters but for tab and line feed, marks that turn the direction of text, halves of surrogate pairs."""
+"""Control characters but for tab and line feed, marks of text direction, halves of surrogate pairs."""
 
 
 def visible(text: str) -> str:
-    """The text with control characters, marks of direction and what is no Unicode as escapes: `\\x07`, `\\u202e`.
+    """Escapes control characters, marks of text direction and invalid Unicode: `\\x07`, `\\u202e`.
 
     Tabs and line feeds stay.
     """
@@ -21,18 +21,18 @@ def visible(text: str) -> str:
 
 
 def one_line(text: str) -> str:
-    """The text as `visible` shows it, with tabs and line feeds as escapes too."""
+    """Escapes as `visible` does, and tabs and line feeds too."""
     return visible(text).replace("\n", "\\n").replace("\t", "\\t")
 
 
 def label(text: str, limit: int = 60) -> str:
-    """The text on one line, cut where it is longer than `limit` characters."""
+    """Returns the text on one line, cut where it is longer than `limit` characters."""
     line = one_line(text)
     return line if len(line) <= limit else line[: limit - 1] + "…"
 
 
 KEY: Final = "warnings"
-"""Of the JSON object: a list of texts."""
+"""The key of the JSON object: a list of texts."""
 FILES: Final[Mapping[str, tuple[str, str]]] = {
     "InteractionExampleGen": ("examples", "ingest.json"),
     "Trainer": ("model_run", "training.json"),
@@ -42,7 +42,11 @@ FILES: Final[Mapping[str, tuple[str, str]]] = {
 
 
 def read_warnings(component: str, outputs: Mapping[str, list[Any]]) -> list[str]:
-    """What a finished component warns of; empty where it has no such file.
+    """Reads the warnings of a finished component; empty where it has no such file.
+
+    A component writes `"warnings": ["...", ...]` into the JSON file of its output, each text one sentence that names
+    what was found, where, and the remedy. The local runner prints them below the component's line, also where it comes
+    from the cache, and the report lists them first.
 
     Args:
       component: Its name, as in the pipeline.

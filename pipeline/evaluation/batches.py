@@ -1,6 +1,6 @@
 """TFMA on batches of rows: the extractors, and metrics as folds over arrays."""
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, Protocol
 
 import apache_beam as beam
@@ -15,7 +15,7 @@ _MAX_ROWS = 512
 
 
 def custom_extractors(eval_shared_model: Any, eval_config: Any, tensor_adapter_config: Any) -> list[Any]:
-    """TFX's Evaluator calls this for the stages between reading and metrics."""
+    """Returns the stages between reading and metrics; TFX's Evaluator calls this."""
     del tensor_adapter_config
     names = slicing_features(eval_config)
     extractors = tfma.extractors
@@ -86,11 +86,11 @@ def _take(tree: dict[str, Any], rows: np.ndarray) -> dict[str, Any]:
 
 
 Outputs = dict[str, np.ndarray]
-"""Of the model by name, [N, ...] each."""
+"""The model's outputs by name, [N, ...] each."""
 
 
 class Fold(Protocol):
-    """A metric as a fold over batches of rows."""
+    """A metric as a fold over batches of rows, as of Beam's CombineFn."""
 
     def start(self) -> Any:
         """An empty state."""
@@ -105,30 +105,36 @@ class Fold(Protocol):
         """The metrics by name."""
 
 
-def computation(fold: Fold, rows: Callable[..., Any], name: str, model: str, task: str = "") -> Any:
-    """The TFMA metric of a fold.
+def computations(fold: Fold, rows: Callable[[Outputs, Outputs, str], Any]) -> Callable[..., list[Any]]:
+    """Returns the function of a `tfma.metrics.Metric` that creates a fold's computations.
 
     Args:
-      fold: Over batches of what `rows` gives.
-      rows: Picks of a batch's outputs and labels what the fold reads; the third argument is the task.
-      name: The metric's name in the configuration.
-      model, task: The names of both.
+      fold: The fold.
+      rows: From a batch's outputs and labels and the task to the rows that the fold adds.
     """
-    names = list(fold.read(fold.start()))
-    return tfma.metrics.MetricComputation(
-        keys=[key_of(metric, model, task) for metric in names],
-        preprocessors=[_Rows(rows, f"{name}:{model}:{task}", model, task)],
-        combiner=_FoldFn(fold, model, task),
-    )
+
+    def create(name: str, model_names: Sequence[str], output_names: Sequence[str] | None, **_: Any) -> list[Any]:
+        metrics = list(fold.read(fold.start()))
+        return [
+            tfma.metrics.MetricComputation(
+                keys=[_key(metric, model, task) for metric in metrics],
+                preprocessors=[_Rows(rows, f"{name}:{model}:{task}", model, task)],
+                combiner=_FoldFn(fold, model, task),
+            )
+            for model in model_names
+            for task in output_names or ("",)
+        ]
+
+    return create
 
 
-def key_of(metric: str, model: str, task: str) -> Any:
-    """Neither weighted nor unweighted (None): so TFMA finds the thresholds of a metrics spec by name."""
+def _key(metric: str, model: str, task: str) -> Any:
+    """Returns a key with `example_weighted=None`, by which TFMA finds the thresholds of a metrics spec."""
     return tfma.metrics.MetricKey(name=metric, model_name=model, output_name=task, example_weighted=None)
 
 
 class _Rows(tfma.metrics.Preprocessor):
-    """Picks of the model's outputs and labels what a metric needs."""
+    """Extracts the rows of a metric from the model's outputs and labels."""
 
     def __init__(self, rows: Callable[..., Any], name: str, model: str, task: str):
         super().__init__(name=name)
@@ -154,4 +160,4 @@ class _FoldFn(beam.CombineFn):
         return self._fold.merge(accumulators)
 
     def extract_output(self, accumulator: Any) -> dict[Any, float]:
-        return {key_of(name, self._model, self._task): value for name, value in self._fold.read(accumulator).items()}
+        return {_key(name, self._model, self._task): value for name, value in self._fold.read(accumulator).items()}

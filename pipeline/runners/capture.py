@@ -50,16 +50,16 @@ def _redirected(target: int) -> Iterator[None]:
 
 
 def _writer(descriptor: int) -> TextIO:
-    """A Python stream on the descriptor, whatever took the place of the interpreter's own (a notebook's, a test's).
+    """Returns a Python stream on the descriptor, also where a notebook or a test replaced the interpreter's own.
 
-    It stays open: loggers that are set up meanwhile keep it.
+    It stays open, as loggers that are set up meanwhile keep it.
     """
     raw = io.BufferedWriter(io.FileIO(descriptor, "w", closefd=False))
     return _Dated(raw, encoding="utf-8", errors="backslashreplace", line_buffering=True)
 
 
 class _Dated(io.TextIOWrapper):
-    """Each line begins with date and time of day. (C++ libraries and child processes write past it.)"""
+    """Begins each line with date and time of day. (C++ libraries and child processes bypass it.)"""
 
     _begins = True
 
@@ -67,7 +67,7 @@ class _Dated(io.TextIOWrapper):
         if text:
             now = time.strftime("%Y-%m-%d %H:%M:%S ")
             lines = text.split("\n")
-            dated = [now * (bool(line) and (place > 0 or self._begins)) + line for place, line in enumerate(lines)]
+            dated = [now * (bool(line) and (index > 0 or self._begins)) + line for index, line in enumerate(lines)]
             self._begins = not lines[-1]
             super().write("\n".join(dated))
         return len(text)
@@ -75,7 +75,7 @@ class _Dated(io.TextIOWrapper):
 
 @contextmanager
 def _followed(log: Path, terminal: TextIO) -> Iterator[None]:
-    """Copies what is appended to the file, from now on. (A pipe would lose the last words of a crash.)"""
+    """Copies lines that are appended to the file. (A pipe would lose the last ones of a crash.)"""
     done, begin = threading.Event(), log.stat().st_size
 
     def follow() -> None:

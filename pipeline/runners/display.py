@@ -20,11 +20,11 @@ _BEAM_STEP: Final = re.compile(r" \[while running '[^']*'\]")
 _NAMED: Final = frozenset(
     ("KeyError", "IndexError", "TypeError", "AttributeError", "AssertionError", "ZeroDivisionError", "NameError")
 )
-"""Mistakes of a program, whose messages say little without the name."""
+"""Errors whose messages mean little without the name."""
 
 
 def headline(error: BaseException) -> str:
-    """The exception's message, without stack traces (Beam and TFX put them into messages) and names of steps."""
+    """Returns the exception's message without the stack traces and step names that Beam and TFX put into it."""
     text = _BEAM_STEP.sub("", str(error)).strip()
     if _TRACEBACK in text:
         return _last_raised(text)
@@ -63,7 +63,11 @@ HEARTBEAT_SECONDS = 30.0
 
 
 class Display:
-    """The lines of a run."""
+    """The lines of a run.
+
+    Where the output is no terminal (CI, nohup) lines are not overwritten: each begins with the time of day, the
+    progress of a component is printed as lines, and a component without progress has a line at every heartbeat.
+    """
 
     def __init__(self, stream: TextIO, names: list[str], live: bool = True, heartbeat: float = HEARTBEAT_SECONDS):
         """Prepares the lines.
@@ -119,21 +123,21 @@ class Display:
         self.say(f"{'':<{self._width}}  warning: {text}", "yellow")
 
     def start(self, name: str, detail: Callable[[], str] = str, news: Callable[[], list[str]] = list) -> None:
-        """The component runs from now on.
+        """Starts a component.
 
         Args:
           name: The component.
-          detail: Asked for its progress again and again.
-          news: Asked again and again for what it said since, where the output is no terminal.
+          detail: Returns its progress; called repeatedly.
+          news: Returns the lines of progress since the last call, where the output is no terminal.
         """
         with self._lock:
             self._started = self._last = time.monotonic()
             self._detail, self._news, self._name = detail, news, name
 
     def finish(self, state: State, metric: str = "") -> float:
-        """The component ended so; returns its seconds."""
+        """Prints the component's final line and returns its seconds."""
         with self._lock:
-            self._tell_news()
+            self._print_news()
             seconds = time.monotonic() - self._started
             name, self._name = self._name, ""
             self._print(self._line(name, state, seconds, metric))
@@ -142,15 +146,15 @@ class Display:
     def _follow(self) -> None:
         while not self._ended.wait(min(1.0, self._heartbeat / 4)):
             with self._lock:
-                self._tell_news()
+                self._print_news()
                 if self._name and time.monotonic() - self._last >= self._heartbeat:
-                    self._tell_running(self._detail())
+                    self._print_running(self._detail())
 
-    def _tell_news(self) -> None:
+    def _print_news(self) -> None:
         for text in self._news() if self._name and self._follows else ():
-            self._tell_running(text)
+            self._print_running(text)
 
-    def _tell_running(self, text: str) -> None:
+    def _print_running(self, text: str) -> None:
         self._last = time.monotonic()
         self._print(self._line(self._name, "running", self._last - self._started, text))
 

@@ -1,7 +1,7 @@
 """Runs a pipeline in this process, component after component, with one line for each on the terminal.
 
-It does what TFX's LocalDagRunner does (the same compiler, the same launcher), and knows of every component whether it
-ran, came from the cache or failed.
+It uses the compiler and the launcher of TFX's LocalDagRunner, and records of every component whether it ran, came from
+the cache or failed.
 """
 
 import fcntl
@@ -24,7 +24,7 @@ from pipeline.runners.display import Display, State, headline
 from pipeline.runners.metadata import metadata_problem
 from pipeline.runners.metrics import Outputs, blessing_problem, metric, pushed_version
 
-Figure = Callable[[str, Outputs], str]
+DescribeMetric = Callable[[str, Outputs], str]
 
 
 class RunError(Exception):
@@ -33,7 +33,7 @@ class RunError(Exception):
 
 @dataclass
 class Outcome:
-    """What became of a run."""
+    """The outcome of a run."""
 
     run_id: str
     log: Path
@@ -98,9 +98,9 @@ def run_local(config: Config, verbose: bool = False) -> Outcome:
 
 
 def _report(config: Config, outcome: Outcome, metrics: dict[str, str]) -> None:
-    """Writes the run's page and metrics, unless those that stand are of this run.
+    """Writes the run's page and metrics, unless they are of this run already.
 
-    A page that fails does not fail the run: `report_problem` says what was wrong.
+    An error does not fail the run: `report_problem` holds it.
     """
     page, file = Path(paths.report(config)), Path(paths.metrics(config))
     try:
@@ -123,7 +123,7 @@ def _report(config: Config, outcome: Outcome, metrics: dict[str, str]) -> None:
 
 
 def _judge(outcome: Outcome) -> None:
-    """Fills in `pushed` and `verdict`."""
+    """Sets `pushed` and `verdict`."""
     if "Pusher" not in outcome.outputs:
         return
     pushed = pushed_version(outcome.outputs["Pusher"])
@@ -139,7 +139,7 @@ def _judge(outcome: Outcome) -> None:
 
 
 def _version_problem(version: int, folder: Path) -> str:
-    """Why servers do not answer from a version that was pushed; empty where they do."""
+    """Returns why servers do not answer from a version that was pushed; "" where they do."""
     if folder.is_dir():
         newest = version_numbers(folder.parent)[-1]
         back = f"`tfx_runner.py rollback --to {version}` with this configuration withdraws what is newer"
@@ -155,7 +155,7 @@ def run_pipeline(
     build: Callable[[], Any],
     home: Path,
     verbose: bool = False,
-    metric: Figure = lambda name, outputs: "",
+    metric: DescribeMetric = lambda name, outputs: "",
 ) -> Outcome:
     """Runs a `tfx.dsl.Pipeline` with its metadata, lock and logs in `home`.
 
@@ -185,7 +185,7 @@ def run_pipeline(
 
 @contextmanager
 def _only_run(home: Path) -> Iterator[None]:
-    """Holds the folder's lock; the system frees it when the process dies, however it dies."""
+    """Holds the folder's lock, which the system frees when the process ends."""
     try:
         home.mkdir(parents=True, exist_ok=True)
         opened = (home / ".lock").open("w")
@@ -207,7 +207,7 @@ class _Run:
         outcome: Outcome,
         terminal: TextIO,
         live: bool,
-        metric: Figure,
+        metric: DescribeMetric,
     ):
         self._outcome, self._terminal, self._live = outcome, terminal, live
         self._metric = metric
@@ -236,9 +236,9 @@ class _Run:
                     return
 
     def _one(self, display: Display, node: Any) -> bool:
-        """Runs a node; tells whether to go on."""
-        said = LogFollower(self._outcome.log)
-        display.start(node.name, said.newest, said.news)
+        """Runs a node; returns whether to go on."""
+        progress = LogFollower(self._outcome.log)
+        display.start(node.name, progress.newest, progress.news)
         try:
             state, outputs = node.launch()
         except Exception as error:

@@ -58,7 +58,7 @@ def test_an_answer_that_differs_and_a_signature_that_was_not_asked_are_faults(fo
     call.response.outputs["like"].float_val[:] = []
     call.response.outputs["like"].tensor_content = np.full([2, 3], 0.9, np.float32).tobytes()
     unasked, different, *_ = replay_faults(address, MODEL_NAME, [call], ["retrieve", "rank", "__init"])
-    assert unasked == "signature `rank`: the Trainer's model run holds no expected answer for it"
+    assert unasked == "signature `rank`: the Trainer's model run holds no golden response for it"
     assert different.startswith("signature `retrieve`: `like` differs from the Trainer's: ")
 
 
