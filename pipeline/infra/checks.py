@@ -106,7 +106,7 @@ def answer_faults(
     ids = [item.item_id for item in answer]
     scores = [item.score for item in answer]
     if len(ids) > probe.k:
-        yield f"request {number}: at most {probe.k} items were asked for. Received: {len(ids)}"
+        yield f"request {number}: at most {probe.k} items were requested. Received: {len(ids)}"
     if not ids and not probe.forbidden:
         yield f"request {number}: no item was recommended"
     if len(set(ids)) < len(ids) or "" in ids:

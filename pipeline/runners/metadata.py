@@ -54,7 +54,7 @@ def _damaged(path: Path, fault: str) -> str:
     return (
         f"{path}: the metadata are damaged ({fault}). Move the file away and run again: {_move(path)}. A new one is "
         "made, every component runs again, and pushed versions go on answering; what they were made of is lost. "
-        "A copy of the file from before the damage may take its place instead"
+        "A copy of the file from before the damage can be used instead"
     )
 
 

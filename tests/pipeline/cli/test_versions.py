@@ -64,7 +64,7 @@ def test_damaged_versions_are_named(config: str, tmp_path: Path, capfd: pytest.C
     assert f"error: version 7 is damaged: {newest}/saved_model.pb is not" in capfd.readouterr().err
 
 
-def test_figures_of_eval_and_test_stand_side_by_side(config: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_metrics_of_eval_and_test_stand_side_by_side(config: str, capsys: pytest.CaptureFixture[str]) -> None:
     found = {("test", "ndcg@10"): 0.15, ("eval", "ndcg@10"): 0.17, ("test", "rating/rmse"): 0.9, ("test", "hr@10"): 0.3}
     table = outcomes(load_config(config), {7: "newest", 5: "kept"}, {}, {7: found})
     assert [column.header for column in table.columns[5:]] == [

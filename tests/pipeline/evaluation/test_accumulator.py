@@ -35,7 +35,7 @@ def test_coverage_counts_items_once_and_over_the_whole_catalogue() -> None:
     np.testing.assert_allclose(read.coverage, [[2 / 6, 3 / 6], [1 / 6, 1 / 6]])
 
 
-def test_places_skip_the_filling_of_short_lists() -> None:
+def test_positions_skip_the_padding_of_short_lists() -> None:
     assert best_positions(np.array([[2, -1], [0, 2]]), 4).tolist() == [0, 255, 0, 255]
 
 

@@ -21,7 +21,7 @@ def test_each_gate_bounds_its_metric() -> None:
     ]
 
 
-def test_a_figure_that_is_better_higher_may_fall_by_the_allowed_regression() -> None:
+def test_a_metric_that_is_better_higher_may_fall_by_the_allowed_regression() -> None:
     config = make_config("{gates: [{metric: mrr, max_regression: 0.2}], beat_popularity: null}")
     assert bounds(config) == [Bound("mrr", "eval", "change", -0.2, None)]
 

@@ -154,7 +154,7 @@ def test_a_regression_beyond_the_allowed_one_withholds_the_blessing(second: tupl
     assert [verdict.passed for verdict in read_verdicts(uri) if verdict.metric == "ndcg@2"] == [True]
 
 
-def test_beside_a_baseline_the_figures_are_the_candidates(second: tuple[str, bool]) -> None:
+def test_beside_a_baseline_the_metrics_are_the_candidates(second: tuple[str, bool]) -> None:
     assert headline(second[0], "eval")["mrr"] == pytest.approx((1 / 2 + 1 / 3) / 2)
     metrics = read_metrics(second[0])
     assert len(metrics) == len({(f.split, f.slice, f.metric) for f in metrics})

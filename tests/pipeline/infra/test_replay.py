@@ -161,7 +161,7 @@ def test_ranked_answers_are_compared_by_item(found: Answer, fault: str | None) -
     assert fault is None or fault in faults[0]
 
 
-def test_near_ties_may_change_places() -> None:
+def test_near_ties_may_swap() -> None:
     ours = _ranked([b"a", b"b", b"c"], [2.00001, 2.0, 1.0], [0.1, 0.2, 0.3])
     theirs = _ranked([b"b", b"a", b"c"], [2.0, 2.0, 1.0], [0.2, 0.1, 0.3])
     assert list(differences(ours, theirs)) == []
@@ -202,7 +202,7 @@ def test_only_a_limit_that_is_set_and_exceeded_is_a_fault() -> None:
     ]
 
 
-def test_events_of_nearly_the_same_effect_may_change_places() -> None:
+def test_events_of_nearly_the_same_effect_may_swap() -> None:
     ids = np.array([[[b"a", b"b", b"c", b"d"]]], object)
     ages = np.array([[[1, 2, 3, 4]]])
     ours: Answer = {

@@ -122,7 +122,7 @@ def test_values_of_the_data_stand_in_the_page_as_they_are(artifacts: Artifacts, 
     assert not any(character in text for character in "\x07\u202e")
 
 
-def test_figures_for_programs(artifacts: Artifacts, tmp_path: Path) -> None:
+def test_metrics_for_programs(artifacts: Artifacts, tmp_path: Path) -> None:
     write_metrics(tmp_path / "metrics.json", CONFIG, "run-1", artifacts.evaluation, None, "models/7")
     found = json.loads((tmp_path / "metrics.json").read_text())
     assert found | {"splits": 0, "gates": 0} == {
@@ -145,7 +145,7 @@ def test_figures_for_programs(artifacts: Artifacts, tmp_path: Path) -> None:
     assert found["gates"] == [gate | {"found": pytest.approx((1 + second) / 3)}]
 
 
-def test_a_run_that_failed_early_has_no_figures(tmp_path: Path) -> None:
+def test_a_run_that_failed_early_has_no_metrics(tmp_path: Path) -> None:
     write_metrics(tmp_path / "metrics.json", CONFIG, "run-1", None, "Trainer", None)
     found = json.loads((tmp_path / "metrics.json").read_text())
     assert (found["failed"], found["blessed"], found["splits"], found["gates"]) == ("Trainer", None, {}, [])

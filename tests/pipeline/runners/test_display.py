@@ -87,7 +87,7 @@ def test_without_a_terminal_what_a_component_says_is_a_line_and_silence_has_a_he
 
 def test_colours_are_not_forced_on_a_file(monkeypatch):
     monkeypatch.setenv("FORCE_COLOR", "1")
-    test_a_long_figure_stays_on_its_line()
+    test_a_long_metric_stays_on_its_line()
     stream = io.StringIO()
     with Display(stream, ["a"]) as display:
         display.start("a")
@@ -104,7 +104,7 @@ def test_a_warning_stands_below_its_component():
     assert without_clock(stream)[1] == "         warning: 3 of [30] items " + "word " * 50
 
 
-def test_a_long_figure_stays_on_its_line():
+def test_a_long_metric_stays_on_its_line():
     stream = io.StringIO()
     with Display(stream, ["a"]) as display:
         display.start("a")

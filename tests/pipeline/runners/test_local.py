@@ -178,7 +178,7 @@ def test_the_page_is_always_of_this_run(rerun):
     assert "default_k: 5" in rerun.page.read_text()
 
 
-def test_a_page_that_cannot_be_written_is_told(rerun, tmp_path, capfd):
+def test_a_page_that_cannot_be_written_is_reported(rerun, tmp_path, capfd):
     assert (rerun.run(200).metrics, rerun.run(200).report_problem) == (rerun.page.with_name("metrics.json"), "")
     rerun.page.unlink()
     rerun.page.mkdir()
