@@ -5,20 +5,24 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import tensorflow as tf
 import tensorflow_data_validation as tfdv
 import yaml
+from tfx import v1 as tfx
 from tfx.components.distribution_validator.executor import Executor as DistributionExecutor
 from tfx.components.example_validator.executor import ARTIFACT_PROPERTY_BLESSED_KEY
 from tfx.types import Artifact, Channel, standard_artifacts
 
 from config import parse_config
+from pipeline.runners.local import run_pipeline
 from pipeline.validation.components import make_validation
 from pipeline.validation.distances import Comparison, Distance, read_comparisons
 from pipeline.validation.gate import AnomaliesError
 from pipeline.validation.measures import JENSEN_SHANNON, L_INFINITY
 from pipeline.validation.schema import infer_schema
-from tests.pipeline.validation.conftest import TRAIN, Row, Statistics, statistics_artifact, statistics_of
+from tests.pipeline.validation.conftest import EVAL, ITEMS, TRAIN, Row, Statistics, statistics_artifact, statistics_of
 from tests.synthetic import default_config
+from trainer.export.eval_requests import set_values
 
 NAN = float("nan")
 OLDER = [{**row, "user_age": [row["user_age"][0] + 30]} if "user_age" in row else row for row in TRAIN]
@@ -249,3 +253,29 @@ def test_distribution_validator_is_tfx_own() -> None:
     (drift,) = (node for node in made.components if node.id == "DriftValidator")
     assert drift.EXECUTOR_SPEC.executor_class is DistributionExecutor
     assert json.loads(drift.exec_properties["include_split_pairs"]) is None
+
+
+def test_a_first_run_passes_with_drift_and_skew_under_tfx(tmp_path: Path) -> None:
+    for split, rows in {"train": TRAIN, "eval": EVAL, "test": EVAL, "items": ITEMS}.items():
+        file = tmp_path / "examples" / f"Split-{split}" / "data_tfrecord-00000-of-00001.gz"
+        file.parent.mkdir(parents=True)
+        with tf.io.TFRecordWriter(str(file), "GZIP") as writer:
+            for row in rows:
+                example = tf.train.Example()
+                for name, values in row.items():
+                    set_values(example, name, [v.encode() if isinstance(v, str) else v for v in values])
+                writer.write(example.SerializeToString())
+    importer = tfx.dsl.Importer(
+        source_uri=str(tmp_path / "examples"),
+        artifact_type=standard_artifacts.Examples,
+        properties={"split_names": '["train", "eval", "test", "items"]'},
+    ).with_id("examples")
+    settings = {"drift": {"threshold": 0}, "skew": {"threshold": 1}}
+    config = parse_config(yaml.safe_dump({**default_config("data"), "pipeline": settings}))
+    made = make_validation(config, importer.outputs["result"])
+    components = [importer, *made.components]
+    outcome = run_pipeline(lambda: tfx.dsl.Pipeline("toy", str(tmp_path / "root"), components=components), tmp_path)
+    assert (outcome.failed, outcome.message) == (None, "")
+    assert outcome.states["DriftValidator"] == outcome.states["AnomalyGate"] == "done"
+    found = read_comparisons(outcome.outputs["AnomalyGate"]["comparisons"][0].uri)
+    assert [(comparison.kind, comparison.split) for comparison in found] == [("skew", "eval"), ("skew", "test")]
