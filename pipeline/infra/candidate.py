@@ -99,7 +99,7 @@ def _tensorflow_serving(
         f"--volume={(base_path / '1').resolve()}:{inside}/1:ro",
         # The image's own entry point would add flags.
         *("--entrypoint=tensorflow_model_server", infra.image),
-        *(f"--port={_CONTAINER_PORT}", f"--model_base_path={inside}", *flags),
+        *(f"--port={_CONTAINER_PORT}", *flags, f"--model_base_path={inside}"),
     ]
     try:
         with program_process(command, log) as process:
