@@ -1,4 +1,4 @@
-"""The components and the edges between them, and nothing else."""
+"""The components and the edges between them. docs/explanation/architecture.md describes them in prose."""
 
 from collections.abc import Callable
 

@@ -10,8 +10,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import IO, Final, NamedTuple
 
-from benchmarks.serving.load import Load, Sample
-from benchmarks.serving.requests import MODEL_NAME
+from benchmarks.serving.load import MODEL_NAME, Load, Sample
 from pipeline.infra.candidate import CandidateError, wait_until_available
 from serving.client import RecommenderClient
 from serving.server.process import end_process, free_port, server_process, wait_for_address

@@ -110,7 +110,7 @@ def _described(config: Config, ids: Sequence[str]) -> list[_Column]:
     """Returns up to three columns that describe the items: texts first, then other features."""
     table = config.data.items
     features = sorted(config.features.item, key=lambda feature: not isinstance(feature, Text))
-    names = list(dict.fromkeys(f.source for f in features if f.kind != "cross"))[:_ITEM_COLUMNS]
+    names = list(dict.fromkeys(f.source for f in features if not f.is_combination))[:_ITEM_COLUMNS]
     if table is None or not names:
         return []
     rows = find_rows(config.data.folder, table, table.id, ids, names)

@@ -21,7 +21,7 @@ EXIT_CODES: Final = """exit codes:
   3  the run finished, but its model was not blessed or not pushed, or a newer version answers
 A report that cannot be written is a warning and changes no exit code.
 """
-DEFAULT_CONFIG: Final = "configs/movielens-100k.yaml"
+DEFAULT_CONFIG: Final = "examples/movielens-100k.yaml"
 
 
 class CommandError(Exception):

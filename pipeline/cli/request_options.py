@@ -8,7 +8,6 @@ from datetime import UTC, datetime
 from typing import Any
 
 from config import Config
-from config.features import Numeric, Time
 from pipeline.cli.common import CommandError
 from serving.client.request import Bound, Request
 

@@ -1,6 +1,6 @@
 """An evaluation artifact as plain metrics: what was measured, and which gates held.
 
-`python -m pipeline.evaluation.results configs/movielens-100k.yaml` prints the newest evaluation of a configuration.
+`python -m pipeline.evaluation.results examples/movielens-100k.yaml` prints the newest evaluation of a configuration.
 """
 
 import argparse

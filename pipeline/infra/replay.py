@@ -41,7 +41,7 @@ def replay_faults(address: str, model_name: str, log: Sequence[Any], signatures:
     for name in sorted(set(signatures) - logged):
         if not name.startswith("__"):  # the loader's own
             yield f"signature `{name}`: the Trainer's model run holds no golden response for it"
-    with grpc.insecure_channel(address, options=OPTIONS) as channel:
+    with grpc.insecure_channel(address, options=list(OPTIONS.items())) as channel:
         stub = prediction_service_pb2_grpc.PredictionServiceStub(channel)
         for entry in log:
             name = entry.request.model_spec.signature_name

@@ -1,4 +1,4 @@
-"""The metrics of a run for programs: metrics.json beside the report. docs/data-layout.md describes it."""
+"""The metrics of a run for programs: metrics.json beside the report. docs/reference/metrics.md describes it."""
 
 import json
 import math
