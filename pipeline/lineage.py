@@ -23,7 +23,7 @@ class Lineage:
         self._input, self._output = event.INPUT, event.OUTPUT
 
     def producer(self, artifact: Any) -> Any:
-        """The execution that made the artifact; later ones took it from the cache."""
+        """Returns the execution that made the artifact; later ones took it from the cache."""
         if artifact is None:
             return None
         events = self.store.get_events_by_artifact_ids([artifact.id])
@@ -31,15 +31,15 @@ class Lineage:
         return self.store.get_executions_by_id([min(ids)])[0] if ids else None
 
     def inputs(self, execution: Any) -> Mapping[str, Any]:
-        """The execution's input artifacts by key, the last where there are several."""
+        """Returns the execution's input artifacts by key, the last where there are several."""
         return dict(self._linked(execution, self._input))
 
     def outputs(self, execution: Any) -> Mapping[str, Any]:
-        """The execution's output artifacts by key."""
+        """Returns the execution's output artifacts by key."""
         return dict(self._linked(execution, self._output))
 
     def run(self, execution: Any) -> str:
-        """The id of the run that the execution belongs to."""
+        """Returns the id of the run that the execution belongs to."""
         contexts = [] if execution is None else self.store.get_contexts_by_execution(execution.id)
         return next((context.name for context in contexts if context.type == "pipeline_run"), "")
 
@@ -53,7 +53,7 @@ class Lineage:
 
 
 def open_store(path: Path) -> Any:
-    """The `ml_metadata.MetadataStore` of a SQLite file, only to be read."""
+    """Opens the `ml_metadata.MetadataStore` of a SQLite file, read-only."""
     from ml_metadata import MetadataStore
     from ml_metadata.proto import metadata_store_pb2
 
@@ -65,7 +65,7 @@ def open_store(path: Path) -> Any:
 
 
 def value_of(node: Any, name: str) -> Any:
-    """A property of an artifact or execution, declared or custom; None where it is missing."""
+    """Returns a property of an artifact or execution, declared or custom; None where it is missing."""
     for properties in () if node is None else (node.custom_properties, node.properties):
         if name in properties:
             value = properties[name]
@@ -104,7 +104,7 @@ class Pushed:
 
 
 def read_history(metadata_path: Path) -> list[Pushed]:
-    """The versions that a pipeline pushed, oldest first; none where there are no metadata."""
+    """Reads the versions that a pipeline pushed, oldest first; none where there are no metadata."""
     if not metadata_path.exists():
         return []
     lineage = Lineage(open_store(metadata_path))

@@ -75,7 +75,7 @@ def _reader(config: Config, name: str) -> Callable[[str], Bound] | None:
 
 
 def _moment(text: str) -> datetime:
-    """An ISO date or time, UTC where it names no zone."""
+    """Parses an ISO date or time, UTC where it names no zone."""
     moment = datetime.fromisoformat(text)
     return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
 

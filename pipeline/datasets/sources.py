@@ -11,7 +11,7 @@ import pandas as pd
 
 
 def movielens(folder: Path) -> dict[str, pd.DataFrame]:
-    """The tables `interactions`, `items` and `users`, all columns strings, in the order of the files' rows."""
+    """Reads the tables `interactions`, `items` and `users`, all columns strings, in the order of the files' rows."""
     items = _read_atomic(folder / "ml-100k.item").rename(
         columns={"movie_title": "title", "release_year": "year", "class": "genres"}
     )
@@ -40,7 +40,7 @@ USERS = {"User-ID": "user_id", "Location": "location", "Age": "age"}
 
 
 def book_crossing(folder: Path) -> dict[str, pd.DataFrame]:
-    """The tables `interactions`, `items` and `users`, all columns strings, in the order of the files' rows."""
+    """Reads the tables `interactions`, `items` and `users`, all columns strings, in the order of the files' rows."""
     items = _read_dump(folder / "BX-Books.csv", BOOKS)
     for column in ("title", "author", "publisher"):
         items[column] = items[column].map(html.unescape)

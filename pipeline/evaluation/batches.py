@@ -30,12 +30,12 @@ def custom_extractors(eval_shared_model: Any, eval_config: Any, tensor_adapter_c
 
 
 def slicing_features(eval_config: Any) -> list[str]:
-    """The features that the slicing specs name, sorted."""
+    """Returns the features that the slicing specs name, sorted."""
     return sorted({name for spec in eval_config.slicing_specs for name in spec.feature_keys})
 
 
 def read_features(extracts: dict[str, Any], names: list[str]) -> list[dict[str, Any]]:
-    """From Arrow batches to batches of serialized examples [N] beside their slicing features.
+    """Converts Arrow batches to batches of serialized examples [N] beside their slicing features.
 
     Returns:
       Batches of at most 512 rows. A feature is an object array [N] of tuples: a row's values, none where missing.
@@ -81,7 +81,7 @@ def _values(batch: Any, name: str) -> np.ndarray:
 
 
 def _take(tree: dict[str, Any], rows: np.ndarray) -> dict[str, Any]:
-    """The rows of every array in nested dictionaries."""
+    """Takes the rows of every array in nested dictionaries."""
     return {key: _take(value, rows) if isinstance(value, dict) else value[rows] for key, value in tree.items()}
 
 
@@ -93,16 +93,16 @@ class Fold(Protocol):
     """A metric as a fold over batches of rows, as of Beam's CombineFn."""
 
     def start(self) -> Any:
-        """An empty state."""
+        """Returns an empty state."""
 
     def add(self, state: Any, rows: Any) -> Any:
-        """The state with a batch of rows."""
+        """Returns the state with a batch of rows."""
 
     def merge(self, states: Iterable[Any]) -> Any:
-        """One state of several."""
+        """Returns one state of several."""
 
     def read(self, state: Any) -> dict[str, float]:
-        """The metrics by name."""
+        """Returns the metrics by name."""
 
 
 def computations(fold: Fold, rows: Callable[[Outputs, Outputs, str], Any]) -> Callable[..., list[Any]]:

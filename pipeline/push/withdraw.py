@@ -20,7 +20,7 @@ def withdrawn_folder(base_path: str | Path) -> Path:
 
 
 def version_numbers(folder: str | Path) -> list[int]:
-    """The versions in a folder, oldest first; none where there is no such folder."""
+    """Returns the versions in a folder, oldest first; none where there is no such folder."""
     path = Path(folder)
     children = path.iterdir() if path.is_dir() else ()
     return sorted(int(child.name) for child in children if child.name.isdigit() and child.is_dir())

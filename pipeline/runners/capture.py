@@ -117,13 +117,13 @@ class LogFollower:
         self._newest = ""
 
     def news(self) -> list[str]:
-        """The lines that last, of what was appended since the last call."""
+        """Returns the lasting lines that were appended since the last call."""
         self._read()
         lasting, self._lasting = self._lasting, []
         return lasting
 
     def newest(self) -> str:
-        """The newest line, whether it lasts or not; empty before there is one."""
+        """Returns the newest line, lasting or not; empty before there is one."""
         self._read()
         return self._newest
 

@@ -59,7 +59,7 @@ def _damaged(path: Path, fault: str) -> str:
 
 
 def _move(path: Path) -> str:
-    """With the journal of an unfinished write, which would be played back into another file."""
+    """Returns the commands that move the file and its journal, which would be played back into another file."""
     files = [path, *(found for found in [path.with_name(f"{path.name}-journal")] if found.exists())]
     return " && ".join(f"`mv {file} {file}.damaged`" for file in files)
 

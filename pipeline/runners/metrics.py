@@ -109,7 +109,7 @@ def _vocabularies(outputs: Outputs, config: Config) -> str:
 
 
 def _training(outputs: Outputs, config: Config) -> str:
-    """`epoch 7 of 9 kept; eval ndcg@10 0.128 ± 0.010, rating/rmse 0.902; chosen on 197 users (81 warm, 116 cold)`.
+    """Returns `epoch 7 of 9 kept; eval ndcg@10 0.128 ± 0.010, rating/rmse 0.902; chosen on 197 users (81 warm, ...)`.
 
     The first metric is the one that the epoch was chosen by, the others are the tasks' main metrics.
     """
@@ -134,7 +134,7 @@ def _training(outputs: Outputs, config: Config) -> str:
 
 
 def _evaluation(outputs: Outputs, config: Config) -> str:
-    """`eval: ndcg@10 0.128 (popularity 0.045, ids alone 0.121), rating/rmse 0.902; test: ...; blessed`."""
+    """Returns `eval: ndcg@10 0.128 (popularity 0.045, ids alone 0.121), rating/rmse 0.902; test: ...; blessed`."""
     from pipeline.evaluation.results import headlines, metric_text
 
     parts = []
