@@ -255,7 +255,7 @@ def test_distribution_validator_is_tfx_own() -> None:
     assert json.loads(drift.exec_properties["include_split_pairs"]) is None
 
 
-def test_a_first_run_passes_with_drift_and_skew_under_tfx(tmp_path: Path) -> None:
+def test_a_first_run_passes_with_drift_and_skew_and_is_cached(tmp_path: Path) -> None:
     for split, rows in {"train": TRAIN, "eval": EVAL, "test": EVAL, "items": ITEMS}.items():
         file = tmp_path / "examples" / f"Split-{split}" / "data_tfrecord-00000-of-00001.gz"
         file.parent.mkdir(parents=True)
@@ -272,10 +272,16 @@ def test_a_first_run_passes_with_drift_and_skew_under_tfx(tmp_path: Path) -> Non
     ).with_id("examples")
     settings = {"drift": {"threshold": 0}, "skew": {"threshold": 1}}
     config = parse_config(yaml.safe_dump({**default_config("data"), "pipeline": settings}))
-    made = make_validation(config, importer.outputs["result"])
-    components = [importer, *made.components]
-    outcome = run_pipeline(lambda: tfx.dsl.Pipeline("toy", str(tmp_path / "root"), components=components), tmp_path)
+
+    def build() -> tfx.dsl.Pipeline:
+        components = [importer, *make_validation(config, importer.outputs["result"]).components]
+        return tfx.dsl.Pipeline("toy", str(tmp_path / "root"), components=components, enable_cache=True)
+
+    outcome = run_pipeline(build, tmp_path)
     assert (outcome.failed, outcome.message) == (None, "")
     assert outcome.states["DriftValidator"] == outcome.states["AnomalyGate"] == "done"
     found = read_comparisons(outcome.outputs["AnomalyGate"]["comparisons"][0].uri)
     assert [(comparison.kind, comparison.split) for comparison in found] == [("skew", "eval"), ("skew", "test")]
+    again = run_pipeline(build, tmp_path)
+    names = ("SchemaGen", "ExampleValidator", "DriftValidator", "SkewValidator", "AnomalyGate")
+    assert [again.states[name] for name in names] == ["cached"] * 5
