@@ -54,7 +54,7 @@ def check(arguments: argparse.Namespace) -> int:
 
 def _tables(check: "RowCheck", config: Config) -> Iterator[Table]:
     """Yields, for each table that was read, its columns below the counts of its rows."""
-    from pipeline.ingest.verdicts import TABLES, file_name, reasons
+    from pipeline.ingest.report import TABLES, file_name, reasons
 
     for name in TABLES:
         counts = check.report.get(name)
@@ -77,8 +77,8 @@ def _tables(check: "RowCheck", config: Config) -> Iterator[Table]:
 
 def _lines(check: "RowCheck", config: Config) -> Iterator[str]:
     """Yields a line for each column of times, expression and bad row, and for the overlap of the tables."""
-    from pipeline.ingest.samples import as_date
-    from pipeline.ingest.verdicts import describe, file_name, meeting
+    from pipeline.ingest.report import describe, file_name, overlap_line
+    from pipeline.ingest.times import as_date
 
     for name, columns in check.report.get("spans", {}).items():
         for column, (first, last) in columns.items():
@@ -88,7 +88,7 @@ def _lines(check: "RowCheck", config: Config) -> Iterator[str]:
         between = f", from {ends[0]:g} to {ends[1]:g}" if ends else ""
         verb = "is other than 0 in" if key.endswith(".label") else "holds for"
         yield f"`{key}` {verb} {found['holds']:,} of {found['of']:,} events{between}"
-    if overlap := meeting(check.report):
+    if overlap := overlap_line(check.report):
         yield overlap
     errors = "\n".join(check.errors)
     for text in map(describe, check.report.get("samples", ())):

@@ -102,7 +102,7 @@ def compile_(arguments: argparse.Namespace) -> int:
     Writes a PipelineSpec, YAML or JSON by the file's extension. Nothing is run and nothing is sent anywhere.
     """
     from pipeline.checks.configuration import checked_config
-    from pipeline.checks.folders import why_unwritable
+    from pipeline.checks.files import why_unwritable
 
     config = checked_config(arguments.config, with_data=False)
     if problem := why_unwritable(str(Path(arguments.output).parent)):

@@ -12,7 +12,7 @@ from config.data import Table
 from pipeline.ingest import events as cleaned
 from pipeline.ingest.cleaning import ROW, read_column
 from pipeline.ingest.columns import Plan
-from pipeline.ingest.events import clean_events, read_column
+from pipeline.ingest.events import clean_events
 from pipeline.ingest.reading import Batch, read_batches
 from pipeline.ingest.tables import table_files
 from pipeline.ingest.values import as_text
@@ -46,7 +46,7 @@ def find_user_history(config: Config, user: str) -> UserHistory:
     rows = find_rows(data.folder, data.interactions, data.interactions.user, [user], plan.event_sources)
     events, _ = clean_events(plan, Batch(rows, 0), file=0, first_row=0)
     events = events.filter(events[cleaned.POSITIVE])
-    events = events.sort_by([(name, "ascending") for name in (cleaned.TIME, cleaned.FRACTION, cleaned.ROW)])
+    events = events.sort_by([(name, "ascending") for name in (cleaned.TIME, cleaned.FRACTION, ROW)])
     newest = events.slice(max(0, events.num_rows - config.model.history.max_events))
     return UserHistory(
         user,

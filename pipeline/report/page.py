@@ -16,7 +16,7 @@ from markupsafe import Markup
 from config import Config, dump_config
 from config.fingerprint import code_fingerprint
 from pipeline.evaluation.results import Verdict, blessing_reasons, metric_text, read_metrics, read_verdicts
-from pipeline.ingest.verdicts import TABLES, describe
+from pipeline.ingest.report import TABLES, describe
 from pipeline.messages import label, visible
 from pipeline.report import plots, tables
 from pipeline.report.plots import Curve, read_curves

@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 
 from config import ConfigError
-from pipeline.checks.folders import why_unwritable
+from pipeline.checks.files import why_unwritable
 from pipeline.cli import common, main
 from pipeline.runners.local import run_pipeline
 
@@ -61,5 +61,5 @@ def test_what_can_be_made_is_no_problem(tmp_path):
 def test_compiling_into_no_folder_is_reported(shop, capfd):
     (shop / "shop.yaml").write_text(SHOP)
     assert main(["compile", "--config", "shop.yaml", "--output", "file/shop.json"]) == common.USAGE
-    said = f"`--output` should be in a folder that can be written to: {shop}/file is no folder"
-    assert said in capfd.readouterr().err
+    printed = f"`--output` should be in a folder that can be written to: {shop}/file is not a folder"
+    assert printed in capfd.readouterr().err
