@@ -7,7 +7,7 @@ from tfx.types import BaseChannel
 
 from config import Config, paths
 from pipeline.evaluation.baseline import blessed_before
-from pipeline.evaluation.component import make_evaluator
+from pipeline.evaluation.eval_config import make_evaluator
 from pipeline.infra.component import make_infra_validator
 from pipeline.ingest.component import InteractionExampleGen
 from pipeline.push.component import make_pusher
@@ -38,7 +38,7 @@ def create_pipeline(
     examples = ingest.outputs["examples"]
     validation = make_validation(config, examples, make_reference)
     transform = make_transform(config, examples, validation.schema)
-    transform.add_upstream_node(validation.validator)
+    transform.add_upstream_node(validation.gate)
     transformed, graph = transform.outputs["transformed_examples"], transform.outputs["transform_graph"]
     tuner = make_tuner(config, transformed, graph)
     hyperparameters = tuner.outputs["best_hyperparameters"] if tuner else None

@@ -1,13 +1,15 @@
-"""From an artifact in ML Metadata to what made it."""
+"""From artifacts in ML Metadata to what made them, and the history of pushed versions."""
 
 import json
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 
 class Lineage:
-    """Walks from artifacts to what made them. None leads to nothing.
+    """Walks from artifacts to the executions that made them; None leads to None or an empty mapping.
 
     Args:
       store: The `ml_metadata.MetadataStore`.
@@ -21,7 +23,7 @@ class Lineage:
         self._input, self._output = event.INPUT, event.OUTPUT
 
     def producer(self, artifact: Any) -> Any:
-        """The execution that made the artifact; later ones took it from the cache."""
+        """Returns the execution that made the artifact; later ones took it from the cache."""
         if artifact is None:
             return None
         events = self.store.get_events_by_artifact_ids([artifact.id])
@@ -29,15 +31,15 @@ class Lineage:
         return self.store.get_executions_by_id([min(ids)])[0] if ids else None
 
     def inputs(self, execution: Any) -> Mapping[str, Any]:
-        """The execution's input artifacts by key, the last where there are several."""
+        """Returns the execution's input artifacts by key, the last where there are several."""
         return dict(self._linked(execution, self._input))
 
     def outputs(self, execution: Any) -> Mapping[str, Any]:
-        """The execution's output artifacts by key."""
+        """Returns the execution's output artifacts by key."""
         return dict(self._linked(execution, self._output))
 
     def run(self, execution: Any) -> str:
-        """The id of the run that the execution belongs to."""
+        """Returns the id of the run that the execution belongs to."""
         contexts = [] if execution is None else self.store.get_contexts_by_execution(execution.id)
         return next((context.name for context in contexts if context.type == "pipeline_run"), "")
 
@@ -51,7 +53,7 @@ class Lineage:
 
 
 def open_store(path: Path) -> Any:
-    """The `ml_metadata.MetadataStore` of a SQLite file, only to be read."""
+    """Opens the `ml_metadata.MetadataStore` of a SQLite file, read-only."""
     from ml_metadata import MetadataStore
     from ml_metadata.proto import metadata_store_pb2
 
@@ -63,7 +65,7 @@ def open_store(path: Path) -> Any:
 
 
 def value_of(node: Any, name: str) -> Any:
-    """A property of an artifact or execution, declared or custom; None where it is missing."""
+    """Returns a property of an artifact or execution, declared or custom; None where it is missing."""
     for properties in () if node is None else (node.custom_properties, node.properties):
         if name in properties:
             value = properties[name]
@@ -72,6 +74,69 @@ def value_of(node: Any, name: str) -> Any:
 
 
 def custom_config(execution: Any) -> dict[str, Any]:
-    """What a Trainer was told in `custom_config`: `config`, `fingerprint`, ...; nothing where it is not known."""
+    """Returns a Trainer's `custom_config` (`config`, `fingerprint`, ...); empty where it is not known."""
     values: dict[str, Any] = json.loads(value_of(execution, "custom_config") or "{}")
     return values
+
+
+@dataclass(frozen=True)
+class Pushed:
+    """A pushed version. Values that the metadata lack are None or empty."""
+
+    version: int
+    time: datetime
+    run: str
+    """The run's id, by which its log is named."""
+    evaluated: bool
+    """The Evaluator blessed it."""
+    validated: bool
+    """The InfraValidator blessed it."""
+    evaluation: str | None
+    """The folder of its evaluation."""
+    model: str
+    examples: str
+    span: int | None
+    transform_graph: str
+    code: str
+    """The digest of the Trainer's code."""
+    config: str
+    """The Trainer's part of the configuration, as JSON."""
+
+
+def read_history(metadata_path: Path) -> list[Pushed]:
+    """Reads the versions that a pipeline pushed, oldest first; none where there are no metadata."""
+    if not metadata_path.exists():
+        return []
+    lineage = Lineage(open_store(metadata_path))
+    found = {artifact.id: artifact for artifact in lineage.store.get_artifacts_by_type("PushedModel")}
+    pushed = [a for _, a in sorted(found.items()) if "pushed_version" in a.custom_properties]
+    return [_pushed(lineage, artifact) for artifact in pushed]
+
+
+def _pushed(lineage: Lineage, artifact: Any) -> Pushed:
+    pusher = lineage.producer(artifact)
+    inputs = lineage.inputs(pusher)
+    trainer = lineage.producer(inputs.get("model"))
+    graph = lineage.inputs(trainer).get("transform_graph")
+    examples = lineage.inputs(lineage.producer(graph)).get("examples")
+    blessing = inputs.get("model_blessing")
+    custom = custom_config(trainer)
+    span = value_of(examples, "span")
+    return Pushed(
+        version=int(value_of(artifact, "pushed_version")),
+        time=datetime.fromtimestamp(artifact.create_time_since_epoch / 1000, UTC),
+        run=lineage.run(pusher),
+        evaluated=value_of(blessing, "blessed") == 1,
+        validated=value_of(inputs.get("infra_blessing"), "blessed") == 1,
+        evaluation=_uri(lineage.outputs(lineage.producer(blessing)).get("evaluation")) or None,
+        model=_uri(inputs.get("model")),
+        examples=_uri(examples),
+        span=None if span is None else int(span),
+        transform_graph=_uri(graph),
+        code=custom.get("fingerprint", ""),
+        config=custom.get("config", ""),
+    )
+
+
+def _uri(artifact: Any) -> str:
+    return "" if artifact is None else str(artifact.uri)

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import IO, Final, NamedTuple
 
 from benchmarks.serving.load import MODEL_NAME, Load, Sample
-from pipeline.infra.tensorflow_serving import CandidateError, wait_until_available
+from pipeline.infra.candidate import CandidateError, wait_until_available
 from serving.client import RecommenderClient
 from serving.server.process import end_process, free_port, server_process, wait_for_address
 

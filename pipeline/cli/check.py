@@ -1,51 +1,121 @@
-"""Say what is wrong with a configuration and its tables, before any work.
-
-Reads the YAML file, the tables' column names and the first thousand rows of each table (--full: all) as ingest does:
-keys, types, columns, expressions, gates, bounds; values that cannot be read, ids of the log that are in no table, times
-that cannot be, expressions that never or always hold, columns that are constant, empty or unlike their kind. Errors
-exit with 2, warnings with 0.
-"""
+"""The commands about tables: `check` says what is wrong with them, `data` fetches those of a public data set."""
 
 import argparse
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
 
-from pipeline.cli import exits
-from pipeline.cli.console import plain_console, warn
-from pipeline.cli.options import DEFAULT_CONFIG
+from rich.table import Table
 
-_PIPE_WIDTH = 160
-"""Characters, where the output is no terminal."""
+from config import Config, ConfigError
+from pipeline.cli.common import DEFAULT_CONFIG, OK, CommandError, plain_console, plain_table, warn
+
+if TYPE_CHECKING:
+    from pipeline.checks.rows import RowCheck
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """The configuration, by position as it is what the command is about."""
+def add_check(parser: argparse.ArgumentParser) -> None:
+    """Adds the arguments of `check`: the configuration by position, as it is the object of the command."""
     parser.add_argument("config", nargs="?", default=DEFAULT_CONFIG, help="the YAML file (default: %(default)s)")
     parser.add_argument("--full", action="store_true", help="read all rows of the tables, not the first thousand")
 
 
-def execute(arguments: argparse.Namespace) -> int:
-    """Prints what the tables hold and `FILE: ok`, or raises `ConfigError` with every problem."""
-    from config import ConfigError
+def check(arguments: argparse.Namespace) -> int:
+    """Say what is wrong with a configuration and its tables, before any work.
+
+    Reads the YAML file, the tables' column names and the first thousand rows of each table (--full: all) as ingest
+    does: keys, types, columns, expressions, gates, bounds; values that cannot be read, ids of the log that are in no
+    table, times that cannot be, expressions that never or always hold, columns that are constant, empty or unlike their
+    kind. Errors exit with 2, warnings with 0.
+    """
     from pipeline.checks.configuration import checked_config
     from pipeline.checks.rows import FIRST_ROWS, check_rows
-    from pipeline.cli.row_tables import row_lines, row_tables
     from pipeline.ingest.tables import TableError
 
     config = checked_config(arguments.config, writes=True)
     try:
-        check = check_rows(config, None if arguments.full else FIRST_ROWS)
+        found = check_rows(config, None if arguments.full else FIRST_ROWS)
     except TableError as error:
         raise ConfigError(f"{arguments.config}: {error}") from error
     console = plain_console()
-    console = console if console.is_terminal else plain_console(width=_PIPE_WIDTH)
-    for table in row_tables(check, config):
+    for table in _tables(found, config):
         console.print(table)
-    for line in row_lines(check, config):
+    for line in _lines(found, config):
         console.print(line, soft_wrap=True, highlight=False)
-    for text in check.warnings:
+    for text in found.warnings:
         warn(text)
-    if check.errors:
-        raise ConfigError("\n".join(f"{arguments.config}: {text}" for text in check.errors))
+    if found.errors:
+        raise ConfigError("\n".join(f"{arguments.config}: {text}" for text in found.errors))
     features = sum(len(getattr(config.features, section)) for section in ("user", "item", "context", "outcome"))
-    warned = f"; warnings: {len(check.warnings)}" if check.warnings else ""
+    warned = f"; warnings: {len(found.warnings)}" if found.warnings else ""
     print(f"{arguments.config}: ok ({features} features; tasks: {', '.join(config.tasks)}{warned})")
-    return exits.OK
+    return OK
+
+
+def _tables(check: "RowCheck", config: Config) -> Iterator[Table]:
+    """Yields, for each table that was read, its columns below the counts of its rows."""
+    from pipeline.ingest.report import TABLES, file_name, reasons
+
+    for name in TABLES:
+        counts = check.report.get(name)
+        if name not in check.profiles or not counts:
+            continue
+        which = "all" if name in check.whole else "the first"
+        lost = f"; {reasons(counts)}" if reasons(counts) else ""
+        table = plain_table(
+            f"{file_name(config, name)} ({name}): {which} {counts['rows']:,} rows, {counts['kept']:,} kept{lost}"
+        )
+        for heading in ("column", "use", "missing", "distinct", "holds"):
+            table.add_column(heading, justify="right" if heading in ("missing", "distinct") else "left")
+            table.columns[-1].overflow = "fold"
+        for profile in check.profiles[name]:
+            missing = f"{profile.missing / profile.rows:.0%}" if profile.missing and profile.rows else ""
+            distinct = f"{len(profile.distinct):,}"
+            table.add_row(profile.column, ", ".join(profile.uses), missing, distinct, profile.holds())
+        yield table
+
+
+def _lines(check: "RowCheck", config: Config) -> Iterator[str]:
+    """Yields a line for each column of times, expression and bad row, and for the overlap of the tables."""
+    from pipeline.ingest.report import describe, file_name, overlap_line
+    from pipeline.ingest.times import as_date
+
+    for name, columns in check.report.get("spans", {}).items():
+        for column, (first, last) in columns.items():
+            yield f"times of {file_name(config, name)} ({column}): {as_date(first)} to {as_date(last)} UTC"
+    for key, found in check.report.get("expressions", {}).items():
+        ends = check.report.get("labels", {}).get(key)
+        between = f", from {ends[0]:g} to {ends[1]:g}" if ends else ""
+        verb = "is other than 0 in" if key.endswith(".label") else "holds for"
+        yield f"`{key}` {verb} {found['holds']:,} of {found['of']:,} events{between}"
+    if overlap := overlap_line(check.report):
+        yield overlap
+    errors = "\n".join(check.errors)
+    for text in map(describe, check.report.get("samples", ())):
+        if text not in errors:
+            yield f"bad row: {text}"
+
+
+def data(arguments: argparse.Namespace) -> int:
+    """Fetch the public data set of a configuration.
+
+    Writes the tables that `data.dataset` names into `data.folder`; does nothing when they are there.
+    """
+    from pipeline.checks.configuration import checked_config
+
+    settings = checked_config(arguments.config, with_data=False).data
+    if settings.dataset is None:
+        raise ConfigError(f"{arguments.config}: `data.dataset` names no public data set, so there is nothing to fetch")
+    if "://" in settings.folder:
+        raise ConfigError(f"{arguments.config}: `data.folder` should be a local folder. Received: {settings.folder!r}")
+    from pipeline.datasets import SOURCES, DatasetError, fetch
+
+    source = SOURCES[settings.dataset]
+    print(source.terms)
+    try:
+        fetched = fetch(settings.dataset, Path(settings.folder))
+    except DatasetError as error:
+        raise CommandError(str(error)) from error
+    rows = ", ".join(f"{count:,} {table}" for table, count in fetched.rows.items())
+    print(f"{source.title} {'already in' if fetched.cached else 'written to'} {settings.folder}: {rows}")
+    return OK

@@ -1,43 +1,47 @@
-"""The parser, and the way from a command's end to an exit code."""
+"""The parser, and the exit code of a command."""
 
 import argparse
+import inspect
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from config import ConfigError
-from pipeline.cli import check, compile, crossval, data, exits, recommend, rollback, run, serve, versions, worker
+from pipeline.cli import check, common, crossval, recommend, run, serve, versions
 
-COMMANDS = {
-    "run": run,
-    "worker": worker,
-    "crossval": crossval,
-    "check": check,
-    "data": data,
-    "serve": serve,
-    "recommend": recommend,
-    "versions": versions,
-    "rollback": rollback,
-    "compile": compile,
+COMMANDS: dict[str, tuple[Callable[[argparse.ArgumentParser], None], Callable[[argparse.Namespace], int]]] = {
+    "run": (run.add_run, run.run),
+    "worker": (lambda parser: None, run.worker),
+    "crossval": (crossval.add_crossval, crossval.crossval),
+    "check": (check.add_check, check.check),
+    "data": (common.add_config, check.data),
+    "serve": (serve.add_serve, serve.serve),
+    "recommend": (recommend.add_recommend, recommend.recommend),
+    "versions": (common.add_config, versions.versions),
+    "rollback": (versions.add_rollback, versions.rollback),
+    "compile": (run.add_compile, run.compile_),
 }
-"""Each is a module with a docstring (its help), `add_arguments(parser)` and `execute(arguments) -> exit code`."""
+"""By name: a function that adds the arguments, and one that executes the command and returns its exit code. Its
+docstring is the command's help; it raises `ConfigError` or `CommandError`."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Runs one command and returns its exit code (see `exits`); a wrong command line exits with 2."""
+    """Runs one command and returns its exit code; a wrong command line exits with 2."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "1")  # warnings and errors: the informational lines bury the rest
     os.environ.setdefault("PYTHONUNBUFFERED", "1")
     parsed = make_parser().parse_args(arguments)
     try:
-        return int(COMMANDS[parsed.command].execute(parsed))
+        return COMMANDS[parsed.command][1](parsed)
     except ConfigError as error:
-        return _complain(str(error), exits.USAGE)
-    except exits.CommandError as error:
-        return _complain(str(error), exits.FAILED)
+        message, code = str(error), common.USAGE
+    except common.CommandError as error:
+        message, code = str(error), common.FAILED
     except OSError as error:
-        return _complain(f"{error.filename or COMMANDS[parsed.command].__name__}: {error.strerror}", exits.FAILED)
+        message, code = f"{error.filename or parsed.command}: {error.strerror}", common.FAILED
     except KeyboardInterrupt:
-        return _complain("interrupted", exits.INTERRUPTED)
+        message, code = "interrupted", common.INTERRUPTED
+    print(f"error: {message}", file=sys.stderr)
+    return code
 
 
 def make_parser() -> argparse.ArgumentParser:
@@ -45,23 +49,19 @@ def make_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="tfx_runner.py",
         description="A recommender from an interaction log to answers over gRPC, described by one YAML file.",
-        epilog=exits.MEANING,
+        epilog=common.EXIT_CODES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     commands = parser.add_subparsers(dest="command", required=True, metavar="command")
-    for name, module in COMMANDS.items():
-        summary = (module.__doc__ or "").splitlines()[0]
+    for name, (add_arguments, execute) in COMMANDS.items():
+        description = inspect.getdoc(execute) or ""
+        summary = description.splitlines()[0]
         command = commands.add_parser(
             name,
             help=summary[:1].lower() + summary[1:].rstrip("."),
-            description=module.__doc__,
-            epilog=exits.MEANING,
+            description=description,
+            epilog=common.EXIT_CODES,
             formatter_class=argparse.RawDescriptionHelpFormatter,
         )
-        module.add_arguments(command)
+        add_arguments(command)
     return parser
-
-
-def _complain(message: str, code: int) -> int:
-    print(f"error: {message}", file=sys.stderr)
-    return code

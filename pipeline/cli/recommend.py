@@ -1,8 +1,4 @@
-"""Show a user's recent history and the items recommended to them, answered over gRPC.
-
-The history and the features come from the tables. Without `--address` a server on localhost:8500 is asked if it answers
-from a version that this configuration pushed; else the embedded server is started for the call.
-"""
+"""The command `recommend`: a user's history and recommended items, from a server that answers over gRPC."""
 
 import argparse
 import posixpath
@@ -14,10 +10,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from config import Config, paths
-from pipeline.cli import exits
-from pipeline.cli.console import warn
-from pipeline.cli.options import add_config, positive
+from pipeline.cli.common import OK, CommandError, add_config, positive, warn
 from pipeline.cli.request_options import add_request_options, with_request_options
+from pipeline.cli.serve import embedded_server, require_pushed
 
 if TYPE_CHECKING:
     from serving.client import RecommenderClient
@@ -27,8 +22,8 @@ TIMEOUT = 60.0
 """Seconds: the first call to a server builds what the graph needs."""
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Whom, how many, and who is asked."""
+def add_recommend(parser: argparse.ArgumentParser) -> None:
+    """Adds the arguments of `recommend`."""
     add_config(parser)
     parser.add_argument("--user", required=True, help="the user's id, as the tables have it")
     parser.add_argument("--k", type=positive, help="how many items (default: the configuration's `serving.default_k`)")
@@ -37,8 +32,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--address", help=f"HOST:PORT of a model server (default: {LOCAL} where it fits, or an own)")
 
 
-def execute(arguments: argparse.Namespace) -> int:
-    """Asks and prints; raises `ConfigError` or `CommandError`."""
+def recommend(arguments: argparse.Namespace) -> int:
+    """Show a user's recent history and the items recommended to them, answered over gRPC.
+
+    The history and the features come from the tables. Without `--address` a server on localhost:8500 is asked if it
+    answers from a version that this configuration pushed; else the embedded server is started for the call.
+    """
     from pipeline.checks.configuration import checked_config
 
     config = checked_config(arguments.config)
@@ -47,26 +46,26 @@ def execute(arguments: argparse.Namespace) -> int:
     from serving.client import RecommenderError
 
     try:
-        person = find_user_history(config, arguments.user)
-        request = with_request_options(config, make_request(config, person, arguments.k), arguments)
-        show_history(config, person)
+        history = find_user_history(config, arguments.user)
+        request = with_request_options(config, make_request(config, history, arguments.k), arguments)
+        show_history(config, history)
         with _client(config, arguments.config, arguments.address) as client, _plain_warnings():
             items = client.recommend(request)
             show_items(config, items, client.metadata().version)
             if arguments.explain and items:
                 show_explanations(config, client.explain(request, [item.item_id for item in items]))
     except (RecommenderError, ValueError) as error:
-        raise exits.CommandError(str(error)) from error
-    return exits.OK
+        raise CommandError(str(error)) from error
+    return OK
 
 
 @contextmanager
 def _plain_warnings() -> Iterator[None]:
-    """What the client warns of is printed as the command line's own warnings are."""
+    """Prints the client's warnings as the command line's own, and no others."""
     from serving.client import RequestWarning
 
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # Python's own, of files and of what packages will change
+        warnings.simplefilter("ignore")
         warnings.simplefilter("always", RequestWarning)
         warnings.showwarning = lambda message, *_, **__: warn(str(message))
         yield
@@ -74,9 +73,7 @@ def _plain_warnings() -> Iterator[None]:
 
 @contextmanager
 def _client(config: Config, path: str, address: str | None) -> Iterator["RecommenderClient"]:
-    """A client of the server at the address, of one on this machine, or of one of our own."""
-    from pipeline.cli.embedded import embedded_server
-    from pipeline.cli.serve import require_pushed
+    """Yields a client of the server at the address, of one on this machine, or of one started for the call."""
     from serving.client import RecommenderClient
 
     model = config.serving.model_name
@@ -92,9 +89,9 @@ def _client(config: Config, path: str, address: str | None) -> Iterator["Recomme
 
 
 def _unfit(config: Config) -> str | None:
-    """Why not to ask the server on this machine; None where it answers from one of the configuration's versions.
+    """Returns why the server on this machine is not asked; None where it has one of the configuration's versions.
 
-    Its model's name proves nothing: most configurations keep the default one.
+    The model's name proves nothing, as most configurations keep the default one.
     """
     from serving.client import RecommenderClient, RecommenderError
 
@@ -110,7 +107,7 @@ def _unfit(config: Config) -> str | None:
 
 
 def _holds(folder: str, version: int) -> bool:
-    """Whether the version was pushed to the folder, which may be on an object store."""
+    """Returns whether the version was pushed to the folder, which may be on an object store."""
     path = posixpath.join(folder, str(version), "saved_model.pb")
     if "://" not in folder:
         return Path(path).is_file()
@@ -120,4 +117,4 @@ def _holds(folder: str, version: int) -> bool:
     try:
         return bool(FileSystems.exists(path))
     except (BeamIOError, ValueError) as error:
-        raise exits.CommandError(f"{path}: cannot be looked for ({error}). Name the server: `--address`") from error
+        raise CommandError(f"{path}: cannot be looked for ({error}). Name the server: `--address`") from error

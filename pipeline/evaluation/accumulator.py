@@ -1,10 +1,10 @@
-"""What the retrieval metrics remember of the events seen so far, in one slice, and how two such memories merge.
+"""The accumulator of the retrieval metrics in one slice.
 
-Users must be grouped: a metric is an average over users, and a tf.Example is one event. TFMA's `query_key` groups
-before slicing, so a user's eval and test events, or events of different context slices, would flow together. So the
-grouping happens here, per slice. Events of users with a single target (all of them with `leave_last_out`) are folded
-into sums at once, whatever their number; of other users 24 bytes an event are kept to the end. The catalogue costs two
-bytes an item.
+Events must be grouped by user: a metric is an average over users, and a tf.Example is one event. TFMA's `query_key`
+groups before slicing, so a user's eval and test events, or events of different context slices, would be mixed. So the
+grouping happens here, per slice. Events of users with a single target (all of them with `leave_last_out`) are added to
+sums at once, whatever their number; of other users 24 bytes an event are kept to the end. The catalogue takes two bytes
+an item.
 """
 
 from collections.abc import Iterable, Sequence
@@ -17,13 +17,13 @@ import numpy.typing as npt
 from trainer.metrics.ordering import joined
 from trainer.metrics.ranking import Floats, Integers, Targets, metrics_by_user
 
-Places = npt.NDArray[np.uint8]
+Positions = npt.NDArray[np.uint8]
 _NEVER = 255
 """The position of an item that no list holds; lists are at most 100 long."""
 
 
 class Events(NamedTuple):
-    """Target events with a retrieval label, as the `evaluate` signature answers: aligned arrays of N rows."""
+    """Target events with a retrieval label, from the outputs of the `evaluate` signature: aligned arrays of N rows."""
 
     targets: Targets
     target_count: Floats
@@ -35,14 +35,14 @@ class Events(NamedTuple):
 
 @dataclass
 class Memory:
-    """Sums over users that are complete, events of users that may have more, and the best position of every item."""
+    """Sums over complete users, events of users that may have more, and the best position of every item."""
 
     users: float
     sums: Floats
     """[3, M]: model, baseline, model minus baseline."""
     squares: Floats
     open_events: list[Targets] = field(default_factory=list)
-    best_positions: Places = field(default_factory=lambda: np.empty((2, 0), np.uint8))
+    best_positions: Positions = field(default_factory=lambda: np.empty((2, 0), np.uint8))
     """[2, catalogue], from 0: in the model's and in the baseline's lists."""
 
 
@@ -56,7 +56,7 @@ class Averages(NamedTuple):
 
 
 class UserAverages:
-    """Folds events into a `Memory`, merges memories, and reads the averages out.
+    """Adds events to a `Memory`, merges memories, and computes the averages.
 
     Args:
       ks: The lengths K.
@@ -68,12 +68,12 @@ class UserAverages:
         self._one_list = one_list
 
     def start(self) -> Memory:
-        """An empty memory."""
+        """Returns an empty memory."""
         shape = (3, 3 * len(self._ks) + 1)
         return Memory(users=0, sums=np.zeros(shape), squares=np.zeros(shape))
 
     def add(self, memory: Memory, events: Events) -> Memory:
-        """Takes events in."""
+        """Adds events to the memory and returns it."""
         alone = events.target_count <= 1
         self._close(memory, events.targets.only(alone)._replace(user=np.arange(alone.sum())))
         memory.open_events.append(events.targets.only(~alone))
@@ -83,7 +83,7 @@ class UserAverages:
         return memory
 
     def merge(self, memories: Iterable[Memory]) -> Memory:
-        """One memory of all."""
+        """Returns one memory of all."""
         result = self.start()
         for memory in memories:
             result.users += memory.users
@@ -94,8 +94,8 @@ class UserAverages:
         result.open_events = [joined(Targets, result.open_events)]
         return result
 
-    def read(self, memory: Memory) -> Averages:
-        """The averages. Every metric is NaN where there are no users; the standard error with fewer than two."""
+    def averages(self, memory: Memory) -> Averages:
+        """Returns the averages: NaN where there are no users, and standard errors NaN with fewer than two."""
         total = self.merge([memory])
         self._close(total, total.open_events[0])
         users = np.float64(total.users)
@@ -107,20 +107,28 @@ class UserAverages:
         return Averages(total.users, mean, np.where(users > 1, error, np.nan), coverage)
 
     def _close(self, memory: Memory, targets: Targets) -> None:
-        """Adds users all of whose events are here."""
+        """Adds users without further events to the sums."""
         both = metrics_by_user(targets, self._ks, self._one_list)
         values = np.concatenate([both, both[:1] - both[1:]])
         memory.users += values.shape[1]
         memory.sums += values.sum(axis=1)
         memory.squares += (values**2).sum(axis=1)
 
-    def _reached(self, positions: Places) -> Integers:
-        """The number of items [2, |ks|] that stand within the first K of some list."""
+    def _reached(self, positions: Positions) -> Integers:
+        """Returns the number of items within the first K of some list, [2, |ks|]."""
         return np.stack([(positions < min(k, _NEVER)).sum(axis=1) for k in self._ks], axis=-1)
 
 
-def best_positions(lists: Integers, size: int) -> Places:
-    """The best position [size], from 0, of every item in lists [N, K] of item indexes; 255 for an item in none."""
+def best_positions(lists: Integers, size: int) -> Positions:
+    """Returns the best position of every item in lists of item indexes, from 0; 255 for an item in none.
+
+    Args:
+      lists: int [N, K], -1 where a list is shorter. [[2, -1], [0, 2]] has the positions [0, 255, 0, 255] of 4 items.
+      size: The number of items.
+
+    Returns:
+      uint8 [size].
+    """
     positions = np.full(size, _NEVER, np.uint8)
     columns = np.broadcast_to(np.arange(lists.shape[1], dtype=np.uint8), lists.shape)
     listed = lists >= 0
@@ -128,7 +136,7 @@ def best_positions(lists: Integers, size: int) -> Places:
     return positions
 
 
-def _better(left: Places, right: Places) -> Places:
+def _better(left: Positions, right: Positions) -> Positions:
     size = max(left.shape[1], right.shape[1])
     padded = [np.pad(a, ((0, 0), (0, size - a.shape[1])), constant_values=_NEVER) for a in (left, right)]
     return np.minimum(*padded)

@@ -1,4 +1,4 @@
-"""Which model a candidate is compared with."""
+"""The resolvers of the model that a candidate is compared with."""
 
 import posixpath
 from collections.abc import Mapping
@@ -26,20 +26,20 @@ _SIGNATURES = ("evaluate", "evaluation_labels")
 
 
 class BlessedBeforeCandidate(ResolverStrategy):
-    """The latest blessed model that is older than the candidate and answers all that the candidate is measured by.
+    """Resolves the latest blessed model that is older than the candidate and can be measured as the candidate is.
 
-    A model of other tasks does not: a candidate whose tasks are new has nothing to fall behind, as on a first run. Nor
-    does one whose answers mean something else (lists of other lengths, or with seen items), or that reads a feature of
-    the examples as another kind.
+    Passed over are models of other tasks (a candidate whose tasks are new is compared with nothing, as on a first run),
+    models whose outputs mean something else (lists of other lengths, or with seen items), and models that read a
+    feature of the examples as another kind.
 
-    TFX's LatestBlessedModelStrategy answers with the candidate itself once it is blessed, so a run that is all cache
-    would evaluate it again, against itself, and push it again.
+    TFX's LatestBlessedModelStrategy resolves the candidate itself once it is blessed, so a run from the cache would
+    evaluate it again, against itself, and push it again.
     """
 
     def resolve_artifacts(
         self, store: Any, input_dict: dict[str, list[types.Artifact]]
     ) -> dict[str, list[types.Artifact]]:
-        """Keeps at most one model, and its blessing. See the base class."""
+        """Keeps at most one model, and its blessing; see the base class."""
         candidates, lineage = input_dict[CANDIDATE], Lineage(store)
         first = min((model.id for model in candidates), default=0)
         older = [model for model in input_dict[MODEL] if model.id < first]
@@ -57,7 +57,7 @@ def _latest_blessed(
 
 
 def _is_comparable(lineage: Lineage, model: types.Artifact, candidates: list[types.Artifact]) -> bool:
-    """Whether the model answers as every candidate does; says why not."""
+    """Returns whether the model can be measured as every candidate; logs why not."""
     reason = next(filter(None, (_difference(lineage, model, candidate) for candidate in candidates)), "")
     if reason:
         logging.warning("Model %d is no baseline: %s", model.id, reason)
@@ -65,10 +65,10 @@ def _is_comparable(lineage: Lineage, model: types.Artifact, candidates: list[typ
 
 
 def _difference(lineage: Lineage, model: types.Artifact, candidate: types.Artifact) -> str:
-    """Why a model cannot be measured as the candidate is; empty where it can."""
+    """Returns why a model cannot be measured as the candidate is; "" where it can."""
     missing = sorted(name for _, name in _outputs(candidate) - _outputs(model))
     if missing:
-        return f"its answers lack {', '.join(missing)}"
+        return f"its outputs lack {', '.join(missing)}"
     try:
         theirs, ours = (_meaning(_trained_with(lineage, artifact)) for artifact in (model, candidate))
     except ConfigError as error:
@@ -78,13 +78,12 @@ def _difference(lineage: Lineage, model: types.Artifact, candidate: types.Artifa
 
 
 def _trained_with(lineage: Lineage, model: types.Artifact) -> Config:
-    """The Trainer's part of the configuration. Raises `ConfigError` where there is none, or one of another time."""
+    """Reads the Trainer's part of the configuration. Raises `ConfigError` where there is none, or an outdated one."""
     return parse_config(custom_config(lineage.producer(model)).get("config", ""), f"Trainer of model {model.id}")
 
 
 def _meaning(config: Config) -> Mapping[str, object]:
-    """What answers of the same names depend on, by key: the lists, the form of each task's predictions and the type of
-    every feature that is read of an example."""
+    """Returns by key what the outputs' meaning depends on: lists, kinds of tasks, types of the example features."""
     plan, evaluation = Plan(config), config.evaluation
     lists = {"evaluation.ks": list(evaluation.ks), "evaluation.mask_seen": evaluation.mask_seen}
     lists |= {"forms of requests": list(request_forms(config))} if request_forms(config) else {}
@@ -96,7 +95,7 @@ def _meaning(config: Config) -> Mapping[str, object]:
 
 
 def _outputs(model: types.Artifact) -> set[tuple[str, str]]:
-    """Signature and name of what evaluation reads of a model; nothing where its files are gone."""
+    """Returns (signature, name) of the outputs that evaluation reads; none where the model's files are gone."""
     if not model.uri:
         return set()
     path = posixpath.join(path_utils.serving_model_path(model.uri), "saved_model.pb")
@@ -109,7 +108,7 @@ def _outputs(model: types.Artifact) -> set[tuple[str, str]]:
 
 
 def blessed_before(candidate: types.BaseChannel) -> tfx.dsl.Resolver:
-    """Resolves the model that `candidate`, a Model of this run, has to measure up to. For the local runner."""
+    """Resolves the model that `candidate`, a Model of this run, is compared with. For the local runner."""
     return tfx.dsl.Resolver(
         strategy_class=BlessedBeforeCandidate,
         candidate=candidate,
@@ -119,7 +118,7 @@ def blessed_before(candidate: types.BaseChannel) -> tfx.dsl.Resolver:
 
 
 def latest_blessed(candidate: types.BaseChannel) -> tfx.dsl.Resolver:
-    """The same by TFX's own strategy, the only one of the kind that Kubeflow and Vertex know; reads no `candidate`."""
+    """Does so by TFX's own strategy, the only one of the kind that Kubeflow and Vertex support; ignores `candidate`."""
     del candidate
     return tfx.dsl.Resolver(
         strategy_class=LatestBlessedModelStrategy,

@@ -1,10 +1,19 @@
-"""An evaluation artifact as plain metrics: what was measured, and which gates held."""
+"""An evaluation artifact as plain metrics: what was measured, and which gates held.
 
+`python -m pipeline.evaluation.results examples/movielens-100k.yaml` prints the newest evaluation of a configuration.
+"""
+
+import argparse
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
+from rich.console import Console
+from rich.table import Table
+
+from config import Config, load_config, paths
 from trainer.metrics.names import STANDARD_ERROR
 
 _CANDIDATE = ("", "candidate")
@@ -12,8 +21,8 @@ _GROUPS = {"0": "warm", "1": "cold"}
 
 
 @dataclass(frozen=True)
-class Figure:
-    """One metric of the evaluated model."""
+class Metric:
+    """A metric of the evaluated model on a slice of a split."""
 
     split: str
     slice: str
@@ -25,7 +34,7 @@ class Figure:
 
 @dataclass(frozen=True)
 class Verdict:
-    """A bound that the gates set, and what was found."""
+    """A bound that the gates set, and the value that was found."""
 
     metric: str
     split: str
@@ -41,12 +50,12 @@ class Verdict:
 
 
 def metric_text(value: float, form: str) -> str:
-    """A metric in a format, such as `.4f`; `undefined` for NaN, as the AUC of labels that are all the same."""
+    """Returns a metric in a format, such as `.4f`; `undefined` for NaN, as the AUC of labels that are all equal."""
     return "undefined" if math.isnan(value) else format(value, form)
 
 
-def read_metrics(uri: str) -> list[Figure]:
-    """All metrics of an evaluation.
+def read_metrics(uri: str) -> list[Metric]:
+    """Reads all metrics of an evaluation.
 
     Args:
       uri: The artifact's folder.
@@ -61,7 +70,7 @@ def read_metrics(uri: str) -> list[Figure]:
 
 @dataclass(frozen=True)
 class Headline:
-    """What stands for a split."""
+    """The metrics that represent a split."""
 
     group: str
     """`warm`: the users with training events; `all` where no user is warm."""
@@ -70,7 +79,7 @@ class Headline:
 
 
 def headlines(uri: str) -> dict[str, Headline]:
-    """What stands for each split that was evaluated, `eval` before `test`."""
+    """Reads the headline of each split that was evaluated, `eval` before `test`."""
     groups: dict[str, dict[str, dict[str, float]]] = {}
     for metric in read_metrics(uri):
         groups.setdefault(metric.split, {}).setdefault(metric.slice, {})[metric.metric] = metric.value
@@ -82,13 +91,13 @@ def headlines(uri: str) -> dict[str, Headline]:
 
 
 def headline(uri: str, split: str) -> dict[str, float]:
-    """The metrics of the warm users of a split, by metric; of all users where no user is warm."""
+    """Reads the metrics of the warm users of a split, by metric; of all users where no user is warm."""
     found = headlines(uri).get(split)
     return found.metrics if found else {}
 
 
 def read_verdicts(uri: str) -> list[Verdict]:
-    """Every bound of the gates, with what was found."""
+    """Reads every bound of the gates, with the value that was found."""
     import tensorflow_model_analysis as tfma
     from tensorflow_model_analysis.metrics import metric_specs
     from tensorflow_model_analysis.writers import eval_config_writer
@@ -105,7 +114,7 @@ def read_verdicts(uri: str) -> list[Verdict]:
 
 
 def blessing_reasons(uri: str) -> list[str]:
-    """Why the model was not blessed: the gates that failed, with found and wanted values. Empty: it was blessed."""
+    """Returns the gates that failed, with found and wanted values; empty where the model was blessed."""
     import tensorflow_model_analysis as tfma
 
     if tfma.load_validation_result(uri).validation_ok:
@@ -114,19 +123,19 @@ def blessing_reasons(uri: str) -> list[str]:
     return failed or ["TFMA's validation failed for a reason that no gate explains; see the evaluation's log"]
 
 
-def _metrics(record: Any) -> list[Figure]:
+def _metrics(record: Any) -> list[Metric]:
     features = dict(_features(record.slice_key))
     split, group = features.pop("split", ""), _GROUPS.get(features.pop("is_cold_user", ""), "all")
-    position = ", ".join([group, *(f"{name}={value}" for name, value in features.items())])
+    slice_name = ", ".join([group, *(f"{name}={value}" for name, value in features.items())])
     return [
-        Figure(split, position, _metric(key), value)
+        Metric(split, slice_name, _metric(key), value)
         for key, value in _values(record)
         if key.model_name in _CANDIDATE and not key.is_diff
     ]
 
 
 def _features(slice_key: Any) -> tuple[tuple[str, str], ...]:
-    """The slice as (feature, value as text), sorted."""
+    """Returns the slice as (feature, value as text), sorted."""
     pairs = []
     for part in slice_key.single_slice_keys:
         value = getattr(part, part.WhichOneof("kind"))
@@ -135,7 +144,7 @@ def _features(slice_key: Any) -> tuple[tuple[str, str], ...]:
 
 
 def _values(record: Any) -> Iterator[tuple[Any, float]]:
-    """The metric keys and values of a record, numbers only."""
+    """Yields the metric keys and values of a record, numbers only."""
     from tensorflow_model_analysis.metrics import metric_types
 
     for entry in record.metric_keys_and_values:
@@ -144,7 +153,7 @@ def _values(record: Any) -> Iterator[tuple[Any, float]]:
 
 
 def _metric(key: Any) -> str:
-    """As gates name it; a standard error's prefix comes first: `stderr_order/ndcg`."""
+    """Returns the name as in gates; a standard error's prefix comes first: `stderr_order/ndcg`."""
     if not key.output_name:
         return str(key.name)
     name = key.name.removeprefix(STANDARD_ERROR)
@@ -165,7 +174,7 @@ def _verdict(key: Any, features: dict[str, str], threshold: Any, values: dict[An
 
 
 def _range(threshold: Any, is_change: bool) -> tuple[float, float, str]:
-    """The lowest and the highest allowed value, and both in words."""
+    """Returns the lowest and the highest allowed value, and a text with both."""
     if is_change:
         limit = threshold.absolute.value
         lower = threshold.direction == 1
@@ -175,3 +184,43 @@ def _range(threshold: Any, is_change: bool) -> tuple[float, float, str]:
     high = threshold.upper_bound.value if threshold.HasField("upper_bound") else math.inf
     words = [f"at least {low:g}"] * math.isfinite(low) + [f"at most {high:g}"] * math.isfinite(high)
     return low, high, " and ".join(words)
+
+
+def newest_evaluation(config: Config) -> Path:
+    """Returns the folder of the newest evaluation.
+
+    Raises:
+      FileNotFoundError: nothing was evaluated yet.
+    """
+    folders = sorted(Path(paths.artifacts(config), "Evaluator", "evaluation").glob("[0-9]*"), key=lambda p: int(p.name))
+    if not folders:
+        raise FileNotFoundError(f"no evaluation in {paths.artifacts(config)}: run `tfx_runner.py run` first")
+    return folders[-1]
+
+
+def metrics_table(metrics: dict[str, float], title: str) -> Table:
+    """Returns a table of the metrics with standard errors and the popularity baseline's, where there are any."""
+    table = Table("metric", "value", "standard error", "popularity", title=title)
+    for name, value in metrics.items():
+        if not name.startswith(("stderr_", "popularity_", "lift_")):
+            others = (metrics.get(f"{kind}_{name}") for kind in ("stderr", "popularity"))
+            table.add_row(
+                *[name, *("" if metric is None else metric_text(metric, ".4f") for metric in (value, *others))]
+            )
+    return table
+
+
+def main() -> None:
+    """Prints one split's headline metrics of the newest evaluation."""
+    parser = argparse.ArgumentParser(description=main.__doc__)
+    parser.add_argument("config")
+    parser.add_argument("--split", choices=["eval", "test"], default="test")
+    arguments = parser.parse_args()
+    import tfx.v1  # noqa: F401  (patches TFMA's protos)
+
+    folder = newest_evaluation(load_config(arguments.config))
+    Console(markup=False).print(metrics_table(headline(str(folder), arguments.split), f"{arguments.split}: {folder}"))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,4 +1,4 @@
-"""The Trainer's expected answers against those of a server: the same calls, equal to float tolerance."""
+"""Replays the Trainer's prediction log on a server: answers should equal the golden responses to float tolerance."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final, NamedTuple
@@ -16,49 +16,50 @@ Answer = Mapping[str, NDArray[Any]]
 
 RELATIVE: Final = 1e-3
 ABSOLUTE: Final = 1e-4
+_TIMEOUT: Final = 60.0
+"""Seconds for a call."""
 _RANKS: Final = frozenset(
     f"{kind}{name}"
     for kind in ("", "popularity_")
     for name in ("rank", "target_rank", "request_rank", "cold_rank", "top_items", "novelty", "intra_list_distance")
 )
-"""Outputs that a last bit of a score may move: they are asked for and not compared."""
+"""Outputs that the last bit of a score may change: they are requested and not compared."""
 _EFFECT: Final = "event_effect"
 _EVENTS: Final = ("event_item_id", "event_age")
 
 
-def replay_faults(address: str, model_name: str, calls: Sequence[Any], signatures: Sequence[str]) -> Iterator[str]:
-    """Makes every call (PredictLogs with answers) and yields what is not as expected.
+def replay_faults(address: str, model_name: str, log: Sequence[Any], signatures: Sequence[str]) -> Iterator[str]:
+    """Sends every request of a prediction log and yields where the answer is not the golden response.
 
-    `signatures` are those that the server tells of: each should be among the calls. Raises nothing for a call that
-    fails: that is a fault too.
+    Args:
+      address: The server's.
+      model_name: The model's name on the server.
+      log: PredictLogs with responses.
+      signatures: The signatures in the server's metadata: each should be in the log.
     """
-    asked = {call.request.model_spec.signature_name for call in calls}
-    for name in sorted(set(signatures) - asked):
-        if not name.startswith("__"):  # what the loader itself left there
-            yield f"signature `{name}`: the Trainer's model run holds no expected answer for it"
+    logged = {entry.request.model_spec.signature_name for entry in log}
+    for name in sorted(set(signatures) - logged):
+        if not name.startswith("__"):  # the loader's own
+            yield f"signature `{name}`: the Trainer's model run holds no golden response for it"
     with grpc.insecure_channel(address, options=list(OPTIONS.items())) as channel:
         stub = prediction_service_pb2_grpc.PredictionServiceStub(channel)
-        for call in calls:
-            yield from _call_faults(stub, model_name, call)
-
-
-def _call_faults(stub: Any, model_name: str, call: Any, timeout: float = 60.0) -> Iterator[str]:
-    name = call.request.model_spec.signature_name
-    call.request.model_spec.name = model_name
-    try:
-        response = stub.Predict(call.request, timeout=timeout)
-    except grpc.RpcError as error:
-        yield f"signature `{name}`: {error.code().name}: {' '.join(error.details().split())}"
-        return
-    for fault in differences(_arrays(call.response), _arrays(response)):
-        yield f"signature `{name}`: {fault}"
+        for entry in log:
+            name = entry.request.model_spec.signature_name
+            entry.request.model_spec.name = model_name
+            try:
+                response = stub.Predict(entry.request, timeout=_TIMEOUT)
+            except grpc.RpcError as error:
+                yield f"signature `{name}`: {error.code().name}: {' '.join(error.details().split())}"
+                continue
+            for fault in differences(_arrays(entry.response), _arrays(response)):
+                yield f"signature `{name}`: {fault}"
 
 
 def differences(expected: Answer, found: Answer) -> Iterator[str]:
-    """Where a server's answer is not the Trainer's.
+    """Yields where a server's answer differs from the Trainer's.
 
-    Ranked items and classes are compared by name, place by place only in their score: near ties may change places, and
-    one item for another at the end.
+    Ranked items and classes are matched by name, and only scores are compared by position: near ties may swap, and
+    another item may stand at the end.
     """
     if set(expected) != set(found):
         yield f"the outputs should be {', '.join(sorted(expected))}. Received: {', '.join(sorted(found))}"
@@ -80,7 +81,7 @@ def differences(expected: Answer, found: Answer) -> Iterator[str]:
 
 
 class _Ranking(NamedTuple):
-    """Outputs [B, K] that belong together: names, `b""` behind the last, and float values of which one orders them."""
+    """Outputs [B, K] that belong together: names, padded with `b""`, and float values of which one orders them."""
 
     names: str
     score: str
@@ -103,14 +104,14 @@ def _difference(name: str, expected: NDArray[Any], found: NDArray[Any]) -> Itera
         return
     same = np.isclose(found, expected, RELATIVE, ABSOLUTE, equal_nan=True)
     if not same.all():
-        place = tuple(int(i) for i in np.argwhere(~same)[0])
-        yield f"`{name}` differs from the Trainer's: {found[place]:g} instead of {expected[place]:g} at {place}"
+        index = tuple(int(i) for i in np.argwhere(~same)[0])
+        yield f"`{name}` differs from the Trainer's: {found[index]:g} instead of {expected[index]:g} at {index}"
 
 
 def _ranked_differences(ranking: _Ranking, expected: Answer, found: Answer) -> Iterator[str]:
     for row in range(len(expected[ranking.names])):
         ours, theirs = (
-            {name: place for place, name in enumerate(answer[ranking.names][row].tolist()) if name}
+            {name: rank for rank, name in enumerate(answer[ranking.names][row].tolist()) if name}
             for answer in (expected, found)
         )
         common = [(ours[name], theirs[name]) for name in ours if name in theirs]
@@ -124,7 +125,7 @@ def _ranked_differences(ranking: _Ranking, expected: Answer, found: Answer) -> I
 
 
 def _event_differences(expected: Answer, found: Answer) -> Iterator[str]:
-    """Of `explain`: events are in the order of their effects' sizes, in which near ties may change places."""
+    """Compares the events of `explain`, which are ordered by the size of their effects; near ties may swap."""
     ours = np.abs(expected[_EFFECT])
     yield from _difference(f"|{_EFFECT}|", ours, np.abs(found[_EFFECT]))
     is_tie = np.isclose(ours[..., 1:], ours[..., :-1], RELATIVE, ABSOLUTE)

@@ -27,7 +27,7 @@ from pipeline.ingest.columns import Plan
 from pipeline.ingest.graph import Files, Ingest
 from pipeline.ingest.headers import check_columns, check_has_rows, file_columns
 from pipeline.ingest.tables import table_files
-from pipeline.warnings import KEY as WARNINGS
+from pipeline.messages import KEY as WARNINGS
 
 SPLITS: Final = (*feature_names.WINDOW_SPLITS, feature_names.ITEMS_SPLIT)
 

@@ -1,4 +1,4 @@
-"""Withdraw pushed versions. Each is renamed out of the servers' sight: it answers, or it is gone, and is never lost."""
+"""Withdrawal of pushed versions: each is renamed, so servers see it whole or not at all, and it is never lost."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -14,13 +14,13 @@ class WithdrawError(Exception):
 
 
 def withdrawn_folder(base_path: str | Path) -> Path:
-    """Where withdrawn versions go: a sibling of the base path, so on the same file system."""
+    """Returns the folder of withdrawn versions: a sibling of the base path, so on the same file system."""
     base = Path(base_path)
     return base.with_name(base.name + WITHDRAWN)
 
 
 def version_numbers(folder: str | Path) -> list[int]:
-    """The versions in a folder, oldest first; none where there is no such folder."""
+    """Returns the versions in a folder, oldest first; none where there is no such folder."""
     path = Path(folder)
     children = path.iterdir() if path.is_dir() else ()
     return sorted(int(child.name) for child in children if child.name.isdigit() and child.is_dir())
@@ -32,12 +32,12 @@ def withdraw(base_path: str, to: int | None = None, even_the_last: bool = False)
     The newest goes last: servers of the latest version then change once, to the one that stays.
 
     Returns:
-      What was moved.
+      The versions that were moved.
 
     Raises:
-      WithdrawError: there is nothing to withdraw, no version `to`, no version that would stay, or only one whose files
-        are not those that were pushed (and not `even_the_last`), or `base_path` is not on a file system.
-      OSError: a folder cannot be moved; those before it are.
+      WithdrawError: There is nothing to withdraw, no version `to`, no version that would stay, or only a damaged one
+        (without `even_the_last`), or `base_path` is not on a file system.
+      OSError: A folder cannot be moved; those before it were.
     """
     if "://" in base_path:
         raise WithdrawError(
@@ -61,7 +61,7 @@ def withdraw(base_path: str, to: int | None = None, even_the_last: bool = False)
 
 
 def version_fault(folder: Path) -> str:
-    """What is wrong with a version's files; empty where they are what was pushed, or nobody knows what that was."""
+    """Returns how a version's files differ from those that were pushed; "" where they are equal, or unknown."""
     try:
         return manifest_fault(str(folder)) or ""
     except OSError as error:

@@ -1,1 +1,1 @@
-"""A run as a page that a person reads: one HTML file with its plots inside."""
+"""The report of a run: one HTML file with its plots inside, and its metrics as JSON."""

@@ -51,13 +51,13 @@ def _split(found: Headline) -> dict[str, Any]:
 
 
 def _metric(metrics: Mapping[str, float], name: str) -> dict[str, Any]:
-    """The model's metric, and below `popularity` and `lift` theirs where there is a baseline."""
+    """Returns the model's metric, and `popularity` and `lift` where there is a baseline."""
     beside = ((kind.rstrip("_"), kind + name) for kind in (POPULARITY, LIFT))
     return {**_value(metrics, name), **{kind: _value(metrics, key) for kind, key in beside if key in metrics}}
 
 
 def _value(metrics: Mapping[str, float], name: str) -> dict[str, float | None]:
-    """Null where the metric is undefined, no standard error where none is known."""
+    """Returns null where the metric is undefined, and no standard error where none is known."""
     error = metrics.get(STANDARD_ERROR + name, math.nan)
     known = {} if math.isnan(error) else {"standard_error": error}
     return {"value": metrics[name] if math.isfinite(metrics[name]) else None, **known}
@@ -65,5 +65,5 @@ def _value(metrics: Mapping[str, float], name: str) -> dict[str, float | None]:
 
 def _gate(verdict: Verdict) -> dict[str, Any]:
     found = verdict.found if verdict.found is not None and math.isfinite(verdict.found) else None
-    place = {"metric": verdict.metric, "split": verdict.split, "group": verdict.users}
-    return {**place, "wanted": verdict.wanted, "found": found, "passed": verdict.passed}
+    gate = {"metric": verdict.metric, "split": verdict.split, "group": verdict.users}
+    return {**gate, "wanted": verdict.wanted, "found": found, "passed": verdict.passed}

@@ -1,4 +1,4 @@
-"""Gathers what a run left behind and writes it as one HTML file."""
+"""The report: a run's results as one HTML file with its plots inside."""
 
 import json
 import platform
@@ -17,10 +17,10 @@ from config import Config, dump_config
 from config.fingerprint import code_fingerprint
 from pipeline.evaluation.results import Verdict, blessing_reasons, metric_text, read_metrics, read_verdicts
 from pipeline.ingest.report import TABLES, describe
+from pipeline.messages import label, visible
 from pipeline.report import plots, tables
-from pipeline.report.curves import Curve, read_curves
-from pipeline.validation.comparison import read_comparisons
-from pipeline.visible import label, visible
+from pipeline.report.plots import Curve, read_curves
+from pipeline.validation.distances import read_comparisons
 from trainer.metrics.names import EXAMPLES, USERS, main_metric
 
 _PACKAGES = (
@@ -33,15 +33,13 @@ _PACKAGES = (
 )
 _MAX_SLICES = 40
 """More slices than this are in the table only."""
-
-
 _LONGEST = 200
 """Characters of a slice's name in the table."""
 
 
 @dataclass(frozen=True)
 class Artifacts:
-    """The folders of what a run made; what is missing is left out of the page."""
+    """The folders of a run's artifacts; a missing one is left out of the page."""
 
     examples: str | None = None
     """With `ingest.json`."""
@@ -54,7 +52,7 @@ class Artifacts:
 
 @dataclass(frozen=True)
 class Component:
-    """A component of the run: what became of it, its main metric, and where its outputs are."""
+    """A component of the run: its state, its main metric, and the folders of its outputs."""
 
     name: str
     state: str
@@ -76,10 +74,10 @@ def write_report(
     Args:
       path: The HTML file; its folder exists.
       config: The configuration that ran.
-      artifacts: Where the run's results are, on a local file system or (but for `ingest.json`) an object store.
+      artifacts: The folders of the results, on a local file system or (but for `ingest.json`) an object store.
       components: In the order in which they ran.
-      verdict: What became of the model, in a sentence.
-      digest: Of the run; see `pipeline.report.run_digest`.
+      verdict: The outcome for the model, in a sentence.
+      digest: Of the run; see `pipeline.report.run`.
 
     Raises:
       OSError: the file cannot be written, or an artifact lacks its file.
@@ -107,13 +105,13 @@ def write_report(
 
 
 def _seen(value: Any) -> Any:
-    """What a template prints: text from data with its control characters shown, plots as they are."""
+    """Escapes the control characters of text from data, and returns plots as they are."""
     return visible(value) if isinstance(value, str) and not isinstance(value, Markup) else value
 
 
 def _evaluation(config: Config, uri: str | None) -> dict[str, Any]:
     if uri is None:
-        return {"bars": None, "slices": None, "headline": {}, "gates": [], "reasons": [], "metrics": {}, "asked": {}}
+        return {"bars": None, "slices": None, "headline": {}, "gates": [], "reasons": [], "metrics": {}, "requests": {}}
     metrics = tables.by_slice(read_metrics(uri))
     headline = _headlines(metrics)
     metric, split = main_metric(config)
@@ -124,12 +122,12 @@ def _evaluation(config: Config, uri: str | None) -> dict[str, Any]:
         "gates": _gates(read_verdicts(uri)),
         "reasons": blessing_reasons(uri),
         "metrics": _slice_rows(metrics, metric),
-        "asked": {name: found for name, values in headline.items() if (found := tables.asked(values)).rows},
+        "requests": {name: found for name, v in headline.items() if (found := tables.request_table(v)).rows},
     }
 
 
 def _headlines(metrics: tables.Slices) -> dict[str, tables.Values]:
-    """The warm users of each split (all where none is warm), with the split and the number of users as the name."""
+    """Returns the metrics of each split's warm users (all where none is warm), named by split and number of users."""
     headlines = {}
     for split in sorted({split for split, _ in metrics}):
         group = "warm" if (split, "warm") in metrics else "all"
@@ -140,7 +138,7 @@ def _headlines(metrics: tables.Slices) -> dict[str, tables.Values]:
 
 
 def _bars(headline: Mapping[str, tables.Values]) -> Markup | None:
-    """Bars of what lies between 0 and 1; novelty is in bits."""
+    """Draws bars of the metrics between 0 and 1; novelty is in bits."""
     panels = {
         split: [tables.pair(name, name, values) for name in tables.compared(values) if not name.startswith("novelty")]
         for split, values in headline.items()
@@ -158,7 +156,7 @@ def _slices(metrics: tables.Slices, metric: str, split: str) -> Markup | None:
 
 
 def _slice_rows(metrics: tables.Slices, metric: str) -> dict[str, list[tuple[str, str, tables.Row]]]:
-    """By split: the slice, its users, and the metric there."""
+    """Returns by split the slices, their numbers of users, and the metric there."""
     rows: dict[str, list[tuple[str, str, tables.Row]]] = {}
     for (split, name), values in metrics.items():
         row = next((row for row in tables.headline_rows(values) if row.metric == metric), None)
@@ -168,14 +166,14 @@ def _slice_rows(metrics: tables.Slices, metric: str) -> dict[str, list[tuple[str
 
 
 def _count(values: tables.Values) -> str:
-    """The number of users; of examples where only ranking tasks were measured."""
+    """Returns the number of users, or of examples where only ranking tasks were measured."""
     return f"{values.get(USERS, values[EXAMPLES]):,.0f}"
 
 
 def _gates(verdicts: Sequence[Verdict]) -> list[dict[str, Any]]:
     return [
         {
-            "place": f"{verdict.metric} on {verdict.split}, {verdict.users} users",
+            "metric": f"{verdict.metric} on {verdict.split}, {verdict.users} users",
             "wanted": verdict.wanted,
             "found": "nothing" if verdict.found is None else metric_text(verdict.found, ".4f"),
             "passed": verdict.passed,
@@ -193,7 +191,7 @@ def _training(uri: str | None) -> dict[str, Any]:
 
 
 def _panels(curves: Mapping[str, Mapping[str, Curve]]) -> dict[str, dict[str, Curve]]:
-    """What shares a scale shares a panel; gates are too many for one."""
+    """Groups curves of one scale into a panel; gates are too many for one."""
     panels: dict[str, dict[str, Curve]] = {}
     for part, metrics in curves.items():
         for name, curve in metrics.items():
@@ -217,7 +215,7 @@ def _family(part: str, name: str) -> str:
 
 
 def _ingest(uri: str | None) -> dict[str, Any]:
-    """`sections`: the counts of tables and splits as lines; `bad`: the bad rows that are shown, as sentences."""
+    """Returns `sections`, the counts of tables and splits as lines, and `bad`, samples of bad rows as sentences."""
     if uri is None:
         return {}
     report = json.loads(Path(posixpath.join(uri, "ingest.json")).read_text(encoding="utf-8"))

@@ -1,15 +1,42 @@
-"""The report's plots, each an SVG to stand inside the page. Text stays text, so it is found and scales."""
+"""The report's plots, each an SVG inside the page, and the training curves from TensorBoard's event files."""
 
 import io
 import math
+import posixpath
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
+import tensorflow as tf
 from matplotlib import rc_context
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from pipeline.visible import label
+from pipeline.messages import label
+
+Curve = list[tuple[int, float]]
+"""(step, value), by step."""
+
+
+def read_curves(model_run: str) -> dict[str, dict[str, Curve]]:
+    """Reads the curves below `train` and `eval` of the `model_run` artifact: {"train": {"loss": [(step, value), ...]}}.
+
+    Of a metric written twice for a step (a resumed training), the later one counts. Empty where nothing was logged.
+    """
+    curves = {part: _read(posixpath.join(model_run, part, "*tfevents*")) for part in ("train", "eval")}
+    return {part: metrics for part, metrics in curves.items() if metrics}
+
+
+def _read(pattern: str) -> dict[str, Curve]:
+    points: dict[str, dict[int, float]] = defaultdict(dict)
+    for path in sorted(tf.io.gfile.glob(pattern)):
+        for record in tf.data.TFRecordDataset(path).as_numpy_iterator():
+            event = tf.compat.v1.Event.FromString(record)
+            for value in event.summary.value:
+                if value.HasField("tensor"):
+                    points[value.tag][event.step] = float(tf.make_ndarray(value.tensor))
+    return {name: sorted(curve.items()) for name, curve in points.items()}
+
 
 MODEL = "#1f5fa8"
 POPULARITY = "#a3adb8"
@@ -18,7 +45,7 @@ _WIDTH = 9.6
 _INK = "#2b3138"
 _MUTED = "#69737d"
 _LINES = (MODEL, "#c2571a", "#3d8a5f", "#8659a5", "#b08a12", "#5f6b76")
-# A name may hold dollars and half of a formula: no text is mathematics.
+# Names may hold dollar signs, which are no formulas here.
 _STYLE: Any = {
     "svg.fonttype": "none",
     "text.parse_math": False,
@@ -45,14 +72,14 @@ _STYLE: Any = {
 
 
 class Estimate(NamedTuple):
-    """A figure with its standard error (NaN where unknown)."""
+    """A metric with its standard error (NaN where unknown)."""
 
     value: float
     error: float
 
 
 class Pair(NamedTuple):
-    """The model beside the popularity baseline."""
+    """A metric of the model and of the popularity baseline."""
 
     name: str
     model: Estimate
@@ -60,7 +87,7 @@ class Pair(NamedTuple):
 
 
 def bars(panels: Mapping[str, Sequence[Pair]]) -> str:
-    """Model and baseline side by side for every metric, one panel below the other for each split, on one scale."""
+    """Draws model and baseline side by side for every metric, with a panel for each split, on one scale."""
     with rc_context(_STYLE):
         figure = Figure(figsize=(_WIDTH, 2.5 * len(panels)), layout="constrained")
         rows = figure.subplots(len(panels), 1, squeeze=False, sharey=True)[:, 0]
@@ -72,7 +99,7 @@ def bars(panels: Mapping[str, Sequence[Pair]]) -> str:
 
 
 def slices(metric: str, pairs: Sequence[Pair]) -> str:
-    """One metric in every slice: dots with their standard error, the baseline's beside the model's."""
+    """Draws one metric in every slice: dots with standard errors, the baseline's beside the model's."""
     with rc_context(_STYLE):
         figure = Figure(figsize=(_WIDTH, 0.9 + 0.28 * len(pairs)), layout="constrained")
         axes = figure.subplots()
@@ -88,15 +115,15 @@ def slices(metric: str, pairs: Sequence[Pair]) -> str:
 
 
 def curves(panels: Mapping[str, Mapping[str, Sequence[tuple[int, float]]]]) -> str:
-    """Lines over training steps, two panels in a row, each with a legend beside it."""
+    """Draws lines over training steps, two panels in a row, each with a legend beside it."""
     with rc_context(_STYLE):
         rows = math.ceil(len(panels) / 2)
         figure = Figure(figsize=(_WIDTH, 2.5 * rows), layout="constrained")
-        places = list(figure.subplots(rows, 2, squeeze=False).flat)
-        for axes, (title, lines) in zip(places, panels.items(), strict=False):
+        panes = list(figure.subplots(rows, 2, squeeze=False).flat)
+        for axes, (title, lines) in zip(panes, panels.items(), strict=False):
             _lines(axes, lines)
             axes.set_title(label(title))
-        for axes in places[len(panels) :]:
+        for axes in panes[len(panels) :]:
             axes.set_axis_off()
         return _svg(figure)
 
@@ -114,39 +141,39 @@ def _lines(axes: Axes, lines: Mapping[str, Sequence[tuple[int, float]]]) -> None
 
 
 def _dots(axes: Axes, name: str, found: Sequence[Estimate], color: str, shift: float) -> None:
-    """A dot in each row, drawn over the axis where it is 0; nothing where no value is known."""
+    """Draws a dot in each row, over the axis where it is 0; nothing where no value is known."""
     if all(math.isnan(estimate.value) for estimate in found):
         return
-    places = [row + shift for row in range(len(found))]
+    rows = [row + shift for row in range(len(found))]
     errors = [_drawn(estimate.error) for estimate in found]
     look: Any = {"fmt": "o", "markersize": 5, "elinewidth": 1.2, "clip_on": False, "color": color, "label": name}
-    axes.errorbar([estimate.value for estimate in found], places, xerr=errors, **look)
+    axes.errorbar([estimate.value for estimate in found], rows, xerr=errors, **look)
 
 
 def _bars(axes: Axes, pairs: Sequence[Pair]) -> None:
-    places = range(len(pairs))
+    columns = range(len(pairs))
     for name, color, shift in (("model", MODEL, -0.19), ("popularity", POPULARITY, 0.19)):
         found: list[Estimate] = [getattr(pair, name) for pair in pairs]
         heights = [_drawn(estimate.value) for estimate in found]
         errors = [_drawn(estimate.error) for estimate in found]
         shown = axes.bar(
-            [place + shift for place in places], heights, 0.36, color=color, label=name, yerr=errors, ecolor=_MUTED
+            [column + shift for column in columns], heights, 0.36, color=color, label=name, yerr=errors, ecolor=_MUTED
         )
         axes.bar_label(shown, [f"{e.value:.3f}".lstrip("0") for e in found], padding=2, fontsize=7, color=_INK)
     axes.set_xticks(
-        list(places), [label(pair.name) for pair in pairs], color=_INK, fontsize=8 if len(pairs) <= 12 else 6
+        list(columns), [label(pair.name) for pair in pairs], color=_INK, fontsize=8 if len(pairs) <= 12 else 6
     )
     axes.margins(y=0.15)
     axes.grid(axis="x", visible=False)
 
 
 def _drawn(value: float) -> float:
-    """What is unknown has no length."""
+    """Returns 0 for an unknown value."""
     return 0.0 if math.isnan(value) else value
 
 
 def _svg(figure: Figure) -> str:
-    """The SVG element, without the XML declaration, which has no place inside HTML."""
+    """Returns the SVG element without the XML declaration, which is not allowed inside HTML."""
     buffer = io.StringIO()
     figure.savefig(buffer, format="svg", metadata={"Date": None})
     text = buffer.getvalue()

@@ -4,7 +4,7 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
-from pipeline.evaluation.results import Figure
+from pipeline.evaluation.results import Metric
 from pipeline.report.plots import Estimate, Pair
 from trainer.metrics.names import LIFT, POPULARITY, STANDARD_ERROR
 from trainer.metrics.request_forms import EVERYTHING, WORDS, of_form, without_form
@@ -17,7 +17,7 @@ _GROUPS = ("all", "warm", "cold")
 
 
 class Row(NamedTuple):
-    """A metric of the headline, as text."""
+    """A metric of the headline as text."""
 
     metric: str
     model: str
@@ -25,15 +25,15 @@ class Row(NamedTuple):
     lift: str
 
 
-class Asked(NamedTuple):
-    """What requests get in the forms that services send: the metrics, and by form their metrics as text."""
+class RequestTable(NamedTuple):
+    """The metrics of requests in the forms that services send, and by form their values as text."""
 
     metrics: list[str]
     rows: list[tuple[str, list[str]]]
 
 
-def by_slice(metrics: Sequence[Figure]) -> dict[tuple[str, str], dict[str, float]]:
-    """The metrics by (split, slice): eval before test, all before warm before cold."""
+def by_slice(metrics: Sequence[Metric]) -> dict[tuple[str, str], dict[str, float]]:
+    """Groups the metrics by (split, slice): eval before test, all before warm before cold."""
     found: dict[tuple[str, str], dict[str, float]] = {}
     for metric in sorted(metrics, key=lambda f: (f.split, _GROUPS.index(f.slice.split(",")[0]), f.slice)):
         found.setdefault((metric.split, metric.slice), {})[metric.metric] = metric.value
@@ -41,24 +41,24 @@ def by_slice(metrics: Sequence[Figure]) -> dict[tuple[str, str], dict[str, float
 
 
 def compared(values: Values) -> list[str]:
-    """The metrics that have a baseline."""
+    """Returns the metrics that have a baseline."""
     return [name for name in values if POPULARITY + name in values]
 
 
 def pair(name: str, metric: str, values: Values) -> Pair:
-    """A metric of the model and of popularity, labelled with `name`."""
+    """Returns a metric of the model and of popularity, labelled with `name`."""
     return Pair(name, _estimate(values, metric), _estimate(values, POPULARITY + metric))
 
 
 def headline_rows(values: Values) -> list[Row]:
-    """Every metric of a slice: those with a baseline first, then the ranking tasks'."""
+    """Returns every metric of a slice: those with a baseline first, then the ranking tasks'."""
     rows = [Row(m, *(text(_estimate(values, kind + m)) for kind in ("", POPULARITY, LIFT))) for m in compared(values)]
     tasks = [n for n in values if "/" in n and not n.startswith(STANDARD_ERROR) and without_form(n) == n]
     return rows + [Row(name, text(_estimate(values, name)), "", "") for name in tasks]
 
 
-def asked(values: Values) -> Asked:
-    """Of a slice: HR and NDCG of the shortest list, recall of the longest, and the tasks' metrics, form by form."""
+def request_table(values: Values) -> RequestTable:
+    """Returns HR and NDCG of the shortest list, recall of the longest, and the tasks' metrics, form by form."""
     whole = [name for name in values if name == of_form(EVERYTHING, without_form(name))]
     lists = [name for name in map(without_form, whole) if "@" in name]
     ks = sorted({int(name.partition("@")[2]) for name in lists})
@@ -69,11 +69,11 @@ def asked(values: Values) -> Asked:
         for form, words in WORDS.items()
         if any(of_form(form, metric) in values for metric in metrics)
     ]
-    return Asked(metrics, rows)
+    return RequestTable(metrics, rows)
 
 
 def text(estimate: Estimate) -> str:
-    """`0.1408 ± 0.0061`, `undefined`, as the AUC of labels that are all the same."""
+    """Returns `0.1408 ± 0.0061`, or `undefined`, as of the AUC of labels that are all equal."""
     if math.isnan(estimate.value):
         return "undefined"
     whole = estimate.value > 1 and float(estimate.value).is_integer()
@@ -82,7 +82,7 @@ def text(estimate: Estimate) -> str:
 
 
 def leaves(counts: Mapping[str, Any], prefix: str = "") -> list[tuple[str, int]]:
-    """Nested counts as lines: {"dropped": {"duplicate": 3}} -> [("dropped: duplicate", 3)]."""
+    """Flattens nested counts: {"dropped": {"duplicate": 3}} -> [("dropped: duplicate", 3)]."""
     lines: list[tuple[str, int]] = []
     for name, value in counts.items():
         label = f"{prefix}{name.replace('_', ' ')}"

@@ -1,4 +1,4 @@
-"""The output of components, of C++ and of their child processes into a file; the terminal stays for a person."""
+"""The log of a run: the output of components, C++ and child processes in a file, and the progress read from it."""
 
 import io
 import os
@@ -9,6 +9,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from pathlib import Path
 from typing import TextIO
+
+from config.progress import LASTING, LINE
 
 POLL_SECONDS = 0.1
 
@@ -48,16 +50,16 @@ def _redirected(target: int) -> Iterator[None]:
 
 
 def _writer(descriptor: int) -> TextIO:
-    """A Python stream on the descriptor, whatever took the place of the interpreter's own (a notebook's, a test's).
+    """Returns a Python stream on the descriptor, also where a notebook or a test replaced the interpreter's own.
 
-    It stays open: loggers that are set up meanwhile keep it.
+    It stays open, as loggers that are set up meanwhile keep it.
     """
     raw = io.BufferedWriter(io.FileIO(descriptor, "w", closefd=False))
     return _Dated(raw, encoding="utf-8", errors="backslashreplace", line_buffering=True)
 
 
 class _Dated(io.TextIOWrapper):
-    """Each line begins with date and time of day. (C++ libraries and child processes write past it.)"""
+    """Begins each line with date and time of day. (C++ libraries and child processes bypass it.)"""
 
     _begins = True
 
@@ -65,7 +67,7 @@ class _Dated(io.TextIOWrapper):
         if text:
             now = time.strftime("%Y-%m-%d %H:%M:%S ")
             lines = text.split("\n")
-            dated = [now * (bool(line) and (place > 0 or self._begins)) + line for place, line in enumerate(lines)]
+            dated = [now * (bool(line) and (index > 0 or self._begins)) + line for index, line in enumerate(lines)]
             self._begins = not lines[-1]
             super().write("\n".join(dated))
         return len(text)
@@ -73,7 +75,7 @@ class _Dated(io.TextIOWrapper):
 
 @contextmanager
 def _followed(log: Path, terminal: TextIO) -> Iterator[None]:
-    """Copies what is appended to the file, from now on. (A pipe would lose the last words of a crash.)"""
+    """Copies lines that are appended to the file. (A pipe would lose the last ones of a crash.)"""
     done, begin = threading.Event(), log.stat().st_size
 
     def follow() -> None:
@@ -98,3 +100,40 @@ def _followed(log: Path, terminal: TextIO) -> Iterator[None]:
 def _flush() -> None:
     sys.stdout.flush()
     sys.stderr.flush()
+
+
+class LogFollower:
+    """Reads the lines of `config.progress` that are appended to a log from now on.
+
+    Args:
+      log: The file; it exists.
+    """
+
+    def __init__(self, log: Path):
+        self._log = log
+        self._position = log.stat().st_size
+        self._rest = b""
+        self._lasting: list[str] = []
+        self._newest = ""
+
+    def news(self) -> list[str]:
+        """Returns the lasting lines that were appended since the last call."""
+        self._read()
+        lasting, self._lasting = self._lasting, []
+        return lasting
+
+    def newest(self) -> str:
+        """Returns the newest line, lasting or not; empty before there is one."""
+        self._read()
+        return self._newest
+
+    def _read(self) -> None:
+        with self._log.open("rb") as file:
+            file.seek(self._position)
+            content = file.read()
+        self._position += len(content)
+        *lines, self._rest = (self._rest + content).split(b"\n")
+        for line in lines:
+            if found := LINE.match(line.decode(errors="replace")):
+                self._newest = found[2]
+                self._lasting += [found[2]] if found[1] == LASTING else []

@@ -1,19 +1,55 @@
-"""One line for each component: its name, state, seconds and main metric, live while it runs.
+"""The lines of a run on the terminal: each component's name, state, seconds and main metric, and failures."""
 
-Where the output is no terminal (CI, nohup) nothing is written over: each line stays and begins with the time of day,
-what a component says of its progress is a line, and one that says nothing for long has a line that it still runs.
-"""
-
+import re
 import threading
 import time
 from collections.abc import Callable
-from typing import Literal, Self, TextIO
+from typing import Final, Literal, Self, TextIO
 
 from rich.console import Console
 from rich.live import Live
 from rich.text import Text
 
-from pipeline.visible import visible
+from pipeline.messages import visible
+
+_TRACEBACK: Final = "Traceback (most recent call last):"
+_RAISED: Final = re.compile(
+    r"^(?:[a-z_]\w*\.)*(?P<type>[A-Za-z_]\w*(?:Error|Exception|Exit|Interrupt|Failed|Exhausted))(?:: |:?$)"
+)
+_BEAM_STEP: Final = re.compile(r" \[while running '[^']*'\]")
+_NAMED: Final = frozenset(
+    ("KeyError", "IndexError", "TypeError", "AttributeError", "AssertionError", "ZeroDivisionError", "NameError")
+)
+"""Errors whose messages mean little without the name."""
+
+
+def headline(error: BaseException) -> str:
+    """Returns the exception's message without the stack traces and step names that Beam and TFX put into it."""
+    text = _BEAM_STEP.sub("", str(error)).strip()
+    if _TRACEBACK in text:
+        return _last_raised(text)
+    return _with_name(type(error).__name__, text)
+
+
+def _last_raised(text: str) -> str:
+    lines = text.splitlines()
+    raised = [(index, found) for index, line in enumerate(lines) if (found := _RAISED.match(line))]
+    if not raised:
+        return lines[-1].strip()
+    index, found = raised[-1]
+    message = [lines[index][found.end() :]]
+    for line in lines[index + 1 :]:
+        if line.startswith((_TRACEBACK, "During handling", "The above exception")):
+            break
+        message.append(line)
+    return _with_name(found["type"], "\n".join(message).strip())
+
+
+def _with_name(name: str, text: str) -> str:
+    if not text:
+        return name
+    return f"{name}: {text}" if name in _NAMED else text
+
 
 State = Literal["running", "done", "cached", "skipped", "failed"]
 STYLES: dict[State, str] = {
@@ -27,7 +63,11 @@ HEARTBEAT_SECONDS = 30.0
 
 
 class Display:
-    """The lines of a run."""
+    """The lines of a run.
+
+    Where the output is no terminal (CI, nohup) lines are not overwritten: each begins with the time of day, the
+    progress of a component is printed as lines, and a component without progress has a line at every heartbeat.
+    """
 
     def __init__(self, stream: TextIO, names: list[str], live: bool = True, heartbeat: float = HEARTBEAT_SECONDS):
         """Prepares the lines.
@@ -83,21 +123,21 @@ class Display:
         self.say(f"{'':<{self._width}}  warning: {text}", "yellow")
 
     def start(self, name: str, detail: Callable[[], str] = str, news: Callable[[], list[str]] = list) -> None:
-        """The component runs from now on.
+        """Starts a component.
 
         Args:
           name: The component.
-          detail: Asked for its progress again and again.
-          news: Asked again and again for what it said since, where the output is no terminal.
+          detail: Returns its progress; called repeatedly.
+          news: Returns the lines of progress since the last call, where the output is no terminal.
         """
         with self._lock:
             self._started = self._last = time.monotonic()
             self._detail, self._news, self._name = detail, news, name
 
     def finish(self, state: State, metric: str = "") -> float:
-        """The component ended so; returns its seconds."""
+        """Prints the component's final line and returns its seconds."""
         with self._lock:
-            self._tell_news()
+            self._print_news()
             seconds = time.monotonic() - self._started
             name, self._name = self._name, ""
             self._print(self._line(name, state, seconds, metric))
@@ -106,15 +146,15 @@ class Display:
     def _follow(self) -> None:
         while not self._ended.wait(min(1.0, self._heartbeat / 4)):
             with self._lock:
-                self._tell_news()
+                self._print_news()
                 if self._name and time.monotonic() - self._last >= self._heartbeat:
-                    self._tell_running(self._detail())
+                    self._print_running(self._detail())
 
-    def _tell_news(self) -> None:
+    def _print_news(self) -> None:
         for text in self._news() if self._name and self._follows else ():
-            self._tell_running(text)
+            self._print_running(text)
 
-    def _tell_running(self, text: str) -> None:
+    def _print_running(self, text: str) -> None:
         self._last = time.monotonic()
         self._print(self._line(self._name, "running", self._last - self._started, text))
 

@@ -43,7 +43,7 @@ def compile_pipeline(
             "`training.strategy` should be `one_device` or `mirrored`: a component is one pod. Received: 'multi_worker'"
         )
     _require_kfp()
-    with tempfile.TemporaryDirectory() as folder, captured(Path(folder) / "log"):  # TFX is not silent when imported
+    with tempfile.TemporaryDirectory() as folder, captured(Path(folder) / "log"):  # TFX prints when it is imported
         pipeline, spec = _compile(config, image, pipeline_root)
     output.parent.mkdir(parents=True, exist_ok=True)
     text = json.dumps(spec, indent=2, sort_keys=True) if output.suffix == ".json" else yaml.safe_dump(spec)
@@ -54,9 +54,9 @@ def compile_pipeline(
 
 
 def local_paths(config: Config, pipeline_root: str | None) -> list[str]:
-    """The keys whose paths are local: the cluster has to mount them, at the same place for every component."""
+    """Returns the keys with local paths: the cluster has to mount them under the same path for every component."""
     distillation = config.training.distillation
-    places = {
+    found = {
         "data.folder": config.data.folder,
         "pipeline.root": config.pipeline.root,
         "pipeline.schema_file": config.pipeline.schema_file,
@@ -64,11 +64,11 @@ def local_paths(config: Config, pipeline_root: str | None) -> list[str]:
         "serving.folder": config.serving.folder,
         "--pipeline-root": pipeline_root,
     }
-    return [f"{key} = {place}" for key, place in places.items() if place is not None and "://" not in place]
+    return [f"{key} = {path}" for key, path in found.items() if path is not None and "://" not in path]
 
 
 def _require_kfp() -> None:
-    """Without kfp the runner's names vanish from TFX without an error."""
+    """Checks that kfp is installed: without it TFX lacks the runner, and raises no error."""
     try:
         import kfp.pipeline_spec  # noqa: F401
     except ImportError as error:

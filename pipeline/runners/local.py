@@ -1,7 +1,7 @@
 """Runs a pipeline in this process, component after component, with one line for each on the terminal.
 
-It does what TFX's LocalDagRunner does (the same compiler, the same launcher), and knows of every component whether it
-ran, came from the cache or failed.
+It uses the compiler and the launcher of TFX's LocalDagRunner, and records of every component whether it ran, came from
+the cache or failed.
 """
 
 import fcntl
@@ -13,29 +13,27 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any
 
 from config import Config, ConfigError, paths
 from config.cluster import Cluster
+from pipeline.messages import read_warnings
 from pipeline.push.withdraw import version_fault, version_numbers, withdrawn_folder
-from pipeline.runners.capture import captured
-from pipeline.runners.display import Display, State
-from pipeline.runners.failure import headline
-from pipeline.runners.follow import LogFollower
-from pipeline.runners.metadata_file import metadata_problem
+from pipeline.runners.capture import LogFollower, captured
+from pipeline.runners.display import Display, State, headline
+from pipeline.runners.metadata import metadata_problem, remove_leftovers
 from pipeline.runners.metrics import Outputs, blessing_problem, metric, pushed_version
-from pipeline.warnings import read_warnings
 
-Figure = Callable[[str, Outputs], str]
+DescribeMetric = Callable[[str, Outputs], str]
 
 
 class RunError(Exception):
-    """The run failed; the message has been shown, or says all that there is to show."""
+    """The run could not start. The message is the whole of what the user sees."""
 
 
 @dataclass
 class Outcome:
-    """What became of a run."""
+    """The outcome of a run."""
 
     run_id: str
     log: Path
@@ -43,7 +41,7 @@ class Outcome:
     outputs: dict[str, Outputs] = field(default_factory=dict)
     """By component."""
     warnings: dict[str, list[str]] = field(default_factory=dict)
-    """By component; see `pipeline.warnings`."""
+    """By component; see `pipeline.messages`."""
     seconds: float = 0.0
     failed: str | None = None
     """The component that failed."""
@@ -100,13 +98,13 @@ def run_local(config: Config, verbose: bool = False) -> Outcome:
 
 
 def _report(config: Config, outcome: Outcome, metrics: dict[str, str]) -> None:
-    """Writes the run's page and metrics, unless those that stand are of this run.
+    """Writes the run's page and metrics, unless they are of this run already.
 
-    A page that fails does not fail the run: `report_problem` says what was wrong.
+    An error does not fail the run: `report_problem` holds it.
     """
     page, file = Path(paths.report(config)), Path(paths.metrics(config))
     try:
-        from pipeline.report.run_digest import has_digest, run_digest
+        from pipeline.report.run import has_digest, run_digest
 
         is_new = outcome.failed or not has_digest(page, run_digest(config, outcome.outputs, outcome.verdict))
         if is_new or not file.exists():
@@ -125,7 +123,7 @@ def _report(config: Config, outcome: Outcome, metrics: dict[str, str]) -> None:
 
 
 def _judge(outcome: Outcome) -> None:
-    """Fills in `pushed` and `verdict`."""
+    """Sets `pushed` and `verdict`."""
     if "Pusher" not in outcome.outputs:
         return
     pushed = pushed_version(outcome.outputs["Pusher"])
@@ -133,31 +131,30 @@ def _judge(outcome: Outcome) -> None:
         outcome.verdict = blessing_problem(outcome.outputs) or "nothing was pushed"
         return
     version, folder = pushed
-    problem = "" if "://" in folder else _version_problem(int(version), Path(folder))
-    if problem:
+    if problem := "" if "://" in folder else _version_problem(int(version), Path(folder)):
         outcome.verdict = f"version {version} was pushed earlier {problem}"
     else:
         outcome.verdict, outcome.pushed = f"version {version} serves from {folder}", folder
 
 
 def _version_problem(version: int, folder: Path) -> str:
-    """Why servers do not answer from a version that was pushed; empty where they do."""
-    if folder.is_dir():
-        newest = version_numbers(folder.parent)[-1]
+    """Returns why servers do not answer from a version that was pushed; "" where they do."""
+    if not folder.is_dir():
+        aside = withdrawn_folder(folder.parent) / folder.name
+        return f"and withdrawn to {aside}" if aside.is_dir() else f"but {folder} is gone: run again with --no-cache"
+    newest = version_numbers(folder.parent)[-1]
+    if newest > version:
         back = f"`tfx_runner.py rollback --to {version}` with this configuration withdraws what is newer"
-        if newest > version:
-            return f"and version {newest}, which is newer, answers: {back}"
-        fault = version_fault(folder)
-        return f"but is damaged: {fault}. Run again with --no-cache" if fault else ""
-    aside = withdrawn_folder(folder.parent) / folder.name
-    return f"and withdrawn to {aside}" if aside.is_dir() else f"but {folder} is gone: run again with --no-cache"
+        return f"and version {newest}, which is newer, answers: {back}"
+    fault = version_fault(folder)
+    return f"but is damaged: {fault}. Run again with --no-cache" if fault else ""
 
 
 def run_pipeline(
     build: Callable[[], Any],
     home: Path,
     verbose: bool = False,
-    metric: Figure = lambda name, outputs: "",
+    metric: DescribeMetric = lambda name, outputs: "",
 ) -> Outcome:
     """Runs a `tfx.dsl.Pipeline` with its metadata, lock and logs in `home`.
 
@@ -179,15 +176,22 @@ def run_pipeline(
         if problem := metadata_problem(metadata):
             raise RunError(problem)
         with captured(outcome.log, verbose) as terminal:
-            run = _Run(outcome, terminal, not verbose, metric)
-            run.everything(build, metadata)
+            with Display(terminal, ["starting"], not verbose) as display, _failing(outcome, display, "starting"):
+                nodes = _start(display, build, metadata, outcome)
+            if not outcome.failed:
+                with Display(terminal, [node.name for node in nodes], not verbose) as display:
+                    for node in nodes:
+                        with _failing(outcome, display, node.name):
+                            _launch(display, node, outcome, metric)
+                        if outcome.failed:
+                            break
     outcome.seconds = time.monotonic() - began
     return outcome
 
 
 @contextmanager
 def _only_run(home: Path) -> Iterator[None]:
-    """Holds the folder's lock; the system frees it when the process dies, however it dies."""
+    """Holds the folder's lock, which the system frees when the process ends."""
     try:
         home.mkdir(parents=True, exist_ok=True)
         opened = (home / ".lock").open("w")
@@ -201,63 +205,40 @@ def _only_run(home: Path) -> Iterator[None]:
         yield
 
 
-class _Run:
-    """One pass over the components."""
-
-    def __init__(
-        self,
-        outcome: Outcome,
-        terminal: TextIO,
-        live: bool,
-        metric: Figure,
-    ):
-        self._outcome, self._terminal, self._live = outcome, terminal, live
-        self._metric = metric
-
-    def everything(self, build: Callable[[], Any], metadata_path: Path) -> None:
-        """Builds, compiles and runs, until all components ran or one failed."""
-        with Display(self._terminal, ["starting"], self._live) as display:
-            display.say(f"run {self._outcome.run_id}, log {self._outcome.log}", "dim")
-            display.start("starting")
-            try:
-                from pipeline.runners.leftovers import remove_leftovers
-                from pipeline.runners.node import compile_nodes  # imports TFX, which is not silent: into the log
-
-                pipeline = build()
-                plan = compile_nodes(pipeline, metadata_path, self._outcome.run_id)
-                root, connection = Path(pipeline.pipeline_info.pipeline_root), pipeline.metadata_connection_config
-                for text in remove_leftovers(root, connection, self._outcome.run_id):
-                    display.warn(text)
-            except Exception as error:
-                self._fail(display, "starting", error)
-                return
-        names = [node.name for node in plan]
-        with Display(self._terminal, names, self._live) as display:
-            for node in plan:
-                if not self._one(display, node):
-                    return
-
-    def _one(self, display: Display, node: Any) -> bool:
-        """Runs a node; tells whether to go on."""
-        said = LogFollower(self._outcome.log)
-        display.start(node.name, said.newest, said.news)
-        try:
-            state, outputs = node.launch()
-        except Exception as error:
-            self._fail(display, node.name, error)
-            return False
-        self._outcome.states[node.name] = state
-        self._outcome.outputs[node.name] = outputs
-        if node.is_shown:
-            display.finish(state, self._metric(node.name, outputs))
-        if warnings := read_warnings(node.name, outputs):
-            self._outcome.warnings[node.name] = warnings
-            for text in warnings:
-                display.warn(text)
-        return True
-
-    def _fail(self, display: Display, name: str, error: Exception) -> None:
+@contextmanager
+def _failing(outcome: Outcome, display: Display, name: str) -> Iterator[None]:
+    """Records an exception as the failure of the component, and prints its stack trace to the log."""
+    try:
+        yield
+    except Exception as error:
         traceback.print_exc()
-        self._outcome.states[name], self._outcome.failed = "failed", name
-        self._outcome.message = headline(error)
+        outcome.states[name], outcome.failed, outcome.message = "failed", name, headline(error)
         display.finish("failed")
+
+
+def _start(display: Display, build: Callable[[], Any], metadata: Path, outcome: Outcome) -> list[Any]:
+    """Builds and compiles the pipeline, and removes what killed runs left. Returns the nodes."""
+    display.say(f"run {outcome.run_id}, log {outcome.log}", "dim")
+    display.start("starting")
+    from pipeline.runners.node import compile_nodes  # imports TFX, which prints: into the log
+
+    pipeline = build()
+    nodes = compile_nodes(pipeline, metadata, outcome.run_id)
+    root = Path(pipeline.pipeline_info.pipeline_root)
+    for text in remove_leftovers(root, pipeline.metadata_connection_config, outcome.run_id):
+        display.warn(text)
+    return nodes
+
+
+def _launch(display: Display, node: Any, outcome: Outcome, metric: DescribeMetric) -> None:
+    """Runs a node, and prints its line and its warnings."""
+    progress = LogFollower(outcome.log)
+    display.start(node.name, progress.newest, progress.news)
+    state, outputs = node.launch()
+    outcome.states[node.name], outcome.outputs[node.name] = state, outputs
+    if node.is_shown:
+        display.finish(state, metric(node.name, outputs))
+    if warnings := read_warnings(node.name, outputs):
+        outcome.warnings[node.name] = warnings
+        for text in warnings:
+            display.warn(text)

@@ -1,4 +1,4 @@
-"""The main metric of each component: what a person wants to know of it, from its artifacts."""
+"""The main metric of each component for its line on the terminal, from its artifacts."""
 
 import json
 import math
@@ -18,19 +18,19 @@ Outputs = Mapping[str, list[Any]]
 
 
 def metric(name: str, outputs: Outputs, config: Config) -> str:
-    """The main metric of a finished component; empty where there is none, or it cannot be read."""
+    """Returns the main metric of a finished component; "" where there is none, or it cannot be read."""
     describe = _METRICS.get(name)
     if describe is None or not outputs:
         return ""
     try:
         return describe(outputs, config)
-    except Exception:  # a metric is for the eye: whatever is wrong with it must not end a run that is well
+    except Exception:  # a metric that cannot be read must not end a run that succeeds
         logging.exception("No metric of %s", name)
         return ""
 
 
 def blessing_problem(outputs: Mapping[str, Outputs]) -> str:
-    """Why the Evaluator or the InfraValidator withheld its blessing; empty where both gave it."""
+    """Returns why the Evaluator or the InfraValidator withheld its blessing; "" where both gave it."""
     if "Evaluator" in outputs and not _blessed(outputs["Evaluator"]):
         return "not blessed: " + _reasons(outputs["Evaluator"])
     if "InfraValidator" in outputs and not _blessed(outputs["InfraValidator"]):
@@ -39,31 +39,42 @@ def blessing_problem(outputs: Mapping[str, Outputs]) -> str:
 
 
 def pushed_version(outputs: Outputs) -> tuple[str, str] | None:
-    """The version and its folder; None where nothing was pushed."""
+    """Returns the version and its folder; None where nothing was pushed."""
     model = outputs["pushed_model"][0]
     if not model.get_int_custom_property("pushed"):
         return None
-    return (
-        model.get_string_custom_property("pushed_version"),
-        model.get_string_custom_property("pushed_destination"),
-    )
+    version, folder = (model.get_string_custom_property(f"pushed_{key}") for key in ("version", "destination"))
+    return version, folder
+
+
+def _read_json(outputs: Outputs, key: str, file: str) -> Any:
+    return json.loads(Path(outputs[key][0].uri, file).read_text(encoding="utf-8"))
+
+
+def _blessed(outputs: Outputs) -> bool:
+    return bool(outputs["blessing"][0].get_int_custom_property("blessed"))
+
+
+def _reasons(outputs: Outputs) -> str:
+    from pipeline.evaluation.results import blessing_reasons
+
+    return "; ".join(blessing_reasons(outputs["evaluation"][0].uri))
 
 
 def _ingest(outputs: Outputs, config: Config) -> str:
     from pipeline.ingest.report import FILE, summary
 
-    return summary(json.loads((Path(outputs["examples"][0].uri) / FILE).read_text(encoding="utf-8")))
+    return summary(_read_json(outputs, "examples", FILE))
 
 
 def _statistics(outputs: Outputs, config: Config) -> str:
-    import tensorflow_data_validation as tfdv
+    from tfx.components.statistics_gen.stats_artifact_utils import load_statistics
     from tfx.types import artifact_utils
 
     artifact = outputs["statistics"][0]
     sizes = []
     for split in artifact_utils.decode_split_names(artifact.split_names):
-        folder = artifact_utils.get_split_uri([artifact], split)
-        statistics = tfdv.load_stats_binary(posixpath.join(folder, "FeatureStats.pb"))
+        statistics = load_statistics(artifact, split).proto()
         sizes.append(f"{split} {sum(data.num_examples for data in statistics.datasets):,}")
     return "examples: " + ", ".join(sizes)
 
@@ -82,10 +93,11 @@ def _anomalies(outputs: Outputs, config: Config) -> str:
 
 
 def _distances(outputs: Outputs, config: Config) -> str:
-    from pipeline.validation.comparison import read_comparisons
-    from pipeline.validation.distance_words import summary
+    if config.pipeline.drift is None and config.pipeline.skew is None:
+        return ""
+    from pipeline.validation.distances import read_comparisons, summary
 
-    return summary(read_comparisons(outputs["anomalies"][0].uri))
+    return summary(read_comparisons(outputs["comparisons"][0].uri))
 
 
 def _vocabularies(outputs: Outputs, config: Config) -> str:
@@ -97,58 +109,50 @@ def _vocabularies(outputs: Outputs, config: Config) -> str:
 
 
 def _training(outputs: Outputs, config: Config) -> str:
-    result = json.loads((Path(outputs["model_run"][0].uri) / "training.json").read_text())
-    epochs, best = result["epochs"], result["best_epoch"]
-    trained = f"epoch {best} of {epochs} kept" if best else f"{epochs} epochs"
-    metrics = _told(result["evaluation"], config, result.get("errors", {}))
-    told = f"{trained}; eval {', '.join(metrics)}" if metrics else trained
-    return f"{told}; {_sampled(result['sample'])}" if result.get("sample") else told
+    """Returns `epoch 7 of 9 kept; eval ndcg@10 0.128 ± 0.010, rating/rmse 0.902; chosen on 197 users (81 warm, ...)`.
 
-
-def _sampled(sample: Mapping[str, int]) -> str:
-    """`chosen on 197 users (81 warm, 116 cold)`."""
-    warm, cold = sample["warm"], sample["cold"]
-    return f"chosen on {warm + cold:,} users ({warm:,} warm, {cold:,} cold)"
-
-
-def _told(evaluation: Mapping[str, float | None], config: Config, errors: Mapping[str, float]) -> list[str]:
-    """What the epoch was chosen by, then the metric that tells most of each task, of the weights that were kept; with
-    their standard errors."""
+    The first metric is the one that the epoch was chosen by, the others are the tasks' main metrics.
+    """
+    result = _read_json(outputs, "model_run", "training.json")
+    epochs, best, evaluation = result["epochs"], result["best_epoch"], result["evaluation"]
+    parts = [f"epoch {best} of {epochs} kept" if best else f"{epochs} epochs"]
     stopping = config.training.stopping
-    metric = (stopping and stopping.metric) or f"ndcg@{max(config.evaluation.ks, default=0)}"
-    names = [metric if metric in evaluation else "loss", *task_metrics(config)]
-    found = {name: evaluation[name] for name in names if name in evaluation}
-    known = {name: f" ± {error:.3f}" for name, error in errors.items()}
-    return [f"{n} {'undefined' if v is None else format(v, '.3f')}{known.get(n, '')}" for n, v in found.items()]
+    chosen_by = (stopping and stopping.metric) or f"ndcg@{max(config.evaluation.ks, default=0)}"
+    names = dict.fromkeys([chosen_by if chosen_by in evaluation else "loss", *task_metrics(config)])
+    metrics = []
+    for name in names:
+        if name in evaluation:
+            value = "undefined" if evaluation[name] is None else f"{evaluation[name]:.3f}"
+            error = result.get("errors", {}).get(name)
+            metrics.append(f"{name} {value}" + ("" if error is None else f" ± {error:.3f}"))
+    if metrics:
+        parts.append(f"eval {', '.join(metrics)}")
+    if sample := result.get("sample"):
+        warm, cold = sample["warm"], sample["cold"]
+        parts.append(f"chosen on {warm + cold:,} users ({warm:,} warm, {cold:,} cold)")
+    return "; ".join(parts)
 
 
 def _evaluation(outputs: Outputs, config: Config) -> str:
-    from pipeline.evaluation.results import headlines
+    """Returns `eval: ndcg@10 0.128 (popularity 0.045, ids alone 0.121), rating/rmse 0.902; test: ...; blessed`."""
+    from pipeline.evaluation.results import headlines, metric_text
 
-    found = headlines(outputs["evaluation"][0].uri)
-    verdict = "blessed" if _blessed(outputs) else f"not blessed: {_reasons(outputs)}"
-    return "; ".join([*(f"{split}: {_split(of.metrics, config)}" for split, of in found.items()), verdict])
-
-
-def _split(found: Mapping[str, float], config: Config) -> str:
-    """`ndcg@10 0.128 (popularity 0.045, ids alone 0.121), rating/rmse 0.902`."""
-    from pipeline.evaluation.results import metric_text
-
-    tasks = [f"{name} {metric_text(found.get(name, math.nan), '.3f')}" for name in task_metrics(config)]
-    return ", ".join([*_ranking(found, main_metric(config)[0]), *tasks])
-
-
-def _ranking(found: Mapping[str, float], metric: str) -> list[str]:
-    """`ndcg@10 0.128 (popularity 0.045, ids alone 0.121)`; nothing of a task's metric, which has no baseline."""
-    if "/" in metric or math.isnan(found.get(metric, math.nan)):
-        return []
-    alone = found.get(of_form(IDS_ALONE, metric), math.nan)
-    told = "" if math.isnan(alone) else f", ids alone {alone:.3f}"
-    return [f"{metric} {found[metric]:.3f} (popularity {found.get(POPULARITY + metric, math.nan):.3f}{told})"]
+    parts = []
+    main = main_metric(config)[0]
+    for split, of_split in headlines(outputs["evaluation"][0].uri).items():
+        found, shown = of_split.metrics, []
+        if "/" not in main and not math.isnan(found.get(main, math.nan)):  # a task's metric has no baseline
+            alone = found.get(of_form(IDS_ALONE, main), math.nan)
+            beside = f"popularity {found.get(POPULARITY + main, math.nan):.3f}"
+            beside += "" if math.isnan(alone) else f", ids alone {alone:.3f}"
+            shown.append(f"{main} {found[main]:.3f} ({beside})")
+        shown += [f"{name} {metric_text(found.get(name, math.nan), '.3f')}" for name in task_metrics(config)]
+        parts.append(f"{split}: {', '.join(shown)}")
+    return "; ".join([*parts, "blessed" if _blessed(outputs) else f"not blessed: {_reasons(outputs)}"])
 
 
 def _infra(outputs: Outputs, config: Config) -> str:
-    report = json.loads((Path(outputs["blessing"][0].uri) / "infra_validation.json").read_text())
+    report = _read_json(outputs, "blessing", "infra_validation.json")
     if not report["blessed"]:
         return f"not blessed: {report['reason']}"
     speed = f"p50 {report['p50_milliseconds']:.1f} ms, p99 {report['p99_milliseconds']:.1f} ms"
@@ -160,20 +164,9 @@ def _push(outputs: Outputs, config: Config) -> str:
     return f"version {pushed[0]} in {posixpath.dirname(pushed[1])}" if pushed else "nothing pushed: not blessed"
 
 
-def _blessed(outputs: Outputs) -> bool:
-    return bool(outputs["blessing"][0].get_int_custom_property("blessed"))
-
-
-def _reasons(outputs: Outputs) -> str:
-    from pipeline.evaluation.results import blessing_reasons
-
-    return "; ".join(blessing_reasons(outputs["evaluation"][0].uri))
-
-
 def _search(outputs: Outputs, config: Config) -> str:
-    trials = json.loads((Path(outputs["tuner_results"][0].uri) / "tuner_results.json").read_text())
-    best = {name: value for name, value in trials[0].items() if name not in ("trial_id", "score")}
-    found = ", ".join(f"{name} {value}" for name, value in best.items())
+    trials = _read_json(outputs, "tuner_results", "tuner_results.json")
+    found = ", ".join(f"{name} {value}" for name, value in trials[0].items() if name not in ("trial_id", "score"))
     return f"{len(trials)} trials; {config.tuner.objective if config.tuner else ''} {trials[0]['score']:.4f}: {found}"
 
 
@@ -182,7 +175,7 @@ _METRICS: dict[str, Callable[[Outputs, Config], str]] = {
     "StatisticsGen": _statistics,
     "SchemaGen": _schema,
     "ExampleValidator": _anomalies,
-    "DistributionValidator": _distances,
+    "AnomalyGate": _distances,
     "Transform": _vocabularies,
     "Tuner": _search,
     "Trainer": _training,

@@ -51,7 +51,7 @@ class Node:
 
 
 def compile_nodes(pipeline: tfx.dsl.Pipeline, metadata_path: Path, run_id: str) -> list[Node]:
-    """The nodes in topological order.
+    """Compiles the pipeline to nodes in topological order.
 
     Args:
       pipeline: The pipeline; its metadata go to `metadata_path`.
@@ -87,7 +87,7 @@ def _node(node: Any, plan: Any, deployment: Any, connection: Any) -> Node:
 
 
 def _failure(execution: Any) -> str:
-    """Why a node that raised nothing did not complete: its inputs could not be found."""
+    """Returns why a node that raised nothing did not complete: its inputs could not be found."""
     result = execution.custom_properties.get("__execution_result__")
     state = _EXECUTION.State.Name(execution.last_known_state)
     return result.string_value if result is not None else f"the execution ended as {state}"

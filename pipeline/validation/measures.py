@@ -1,4 +1,4 @@
-"""By which measure the distributions of each raw feature are compared. Imports neither TensorFlow nor TFX."""
+"""The distance by which the distributions of each raw feature are compared. Imports neither TensorFlow nor TFX."""
 
 from collections.abc import Callable, Iterator
 from typing import Final, Literal
@@ -8,7 +8,7 @@ from config.features import Feature
 from config.tasks import LabelledTask
 
 Kind = Literal["drift", "skew"]
-"""What is compared: with an earlier run, or splits of one run."""
+"""`drift` compares with an earlier run, `skew` compares splits of one run."""
 
 Measure = Literal["L-infinity distance", "Jensen-Shannon divergence"]
 L_INFINITY: Final = "L-infinity distance"
@@ -16,16 +16,16 @@ JENSEN_SHANNON: Final = "Jensen-Shannon divergence"
 
 
 def measures(config: Config) -> dict[str, Measure]:
-    """The measure of every raw feature that has one, by its name in the examples, of all splits.
+    """Returns the measure of every raw feature that has one, by its name in the examples, of all splits.
 
-    Texts and times have none: nearly every text is another, and times of another span are others by nature. Neither
-    have sessions, whose ids are always new, and what ingest writes for itself.
+    Texts have none, as nearly every text is unique, and times have none, as those of another span differ by nature.
+    Neither have sessions, whose ids are always new, and the features that ingest adds.
     """
     return {**window_measures(config), **dict(_of_section(config.features.item, feature_names.item_feature))}
 
 
 def window_measures(config: Config) -> dict[str, Measure]:
-    """The same for the splits `train`, `eval` and `test`."""
+    """Returns the measures of the splits `train`, `eval` and `test`; see `measures`."""
     features = config.features
     labels = [feature_names.label(name) for name, task in config.events.items() if isinstance(task, LabelledTask)]
     return {

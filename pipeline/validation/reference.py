@@ -1,4 +1,4 @@
-"""Which earlier statistics those of a run are compared with."""
+"""The resolvers of the earlier statistics that those of a run are compared with."""
 
 from typing import Any, Final
 
@@ -16,16 +16,16 @@ _ID: Final = "reference_statistics"
 
 
 class BlessedBeforeCurrent(ResolverStrategy):
-    """The newest statistics that are older than the current ones, of a run whose model was blessed.
+    """Resolves the newest statistics that are older than the current ones, of a run whose model was blessed.
 
-    So data that stopped a run, or made no better model, are not what the next run is measured by, and a run that is
-    all cache is compared as it was before.
+    Data that stopped a run, or made no better model, are thus no reference for the next run, and a run that comes
+    from the cache is compared with the same statistics as before.
     """
 
     def resolve_artifacts(
         self, store: Any, input_dict: dict[str, list[types.Artifact]]
     ) -> dict[str, list[types.Artifact]]:
-        """Keeps at most one of the statistics, and the blessings of its runs. See the base class."""
+        """Keeps at most one of the statistics, and the blessings of its runs; see the base class."""
         first = min((statistics.id for statistics in input_dict[CURRENT]), default=0)
         older = [statistics for statistics in input_dict[REFERENCE] if statistics.id < first]
         given = [(b, _runs(store, b)) for b in input_dict[BLESSING] if b.get_int_custom_property("blessed")]
@@ -37,7 +37,7 @@ class BlessedBeforeCurrent(ResolverStrategy):
 
 
 def _runs(store: Any, artifact: types.Artifact) -> set[str]:
-    """The runs that made the artifact or took it from the cache."""
+    """Returns the runs that made the artifact or took it from the cache."""
     return {c.name for c in store.get_contexts_by_artifact(artifact.id) if c.type == "pipeline_run"}
 
 
@@ -52,9 +52,9 @@ def statistics_before(current: types.BaseChannel) -> tfx.dsl.Resolver:
 
 
 def latest_statistics(current: types.BaseChannel) -> tfx.dsl.Resolver:
-    """The newest statistics of any run that began earlier, by the strategy that Kubeflow knows; reads no `current`.
+    """Resolves the newest statistics of any earlier run, by the strategy that Kubeflow supports; ignores `current`.
 
-    It waits for nothing, so it has answered before this run's own statistics are made.
+    It has no upstream component, so it resolves before this run's own statistics are made.
     """
     del current
     return tfx.dsl.Resolver(

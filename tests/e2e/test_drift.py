@@ -15,7 +15,7 @@ def test_drift_stops_a_run_before_transform_and_names_both_statistics(passes: Pa
     assert "`pipeline.drift.stop: false` lets the run go on" in finished.output
     assert "Traceback" not in finished.output
     assert home.versions() == before
-    assert states_by_component(home.runs)["DistributionValidator"][-1] == "FAILED"
+    assert states_by_component(home.runs)["AnomalyGate"][-1] == "FAILED"
 
 
 def test_drift_that_is_only_reported_lets_the_run_go_on(passes: Passes) -> None:
@@ -28,7 +28,7 @@ def test_drift_that_is_only_reported_lets_the_run_go_on(passes: Passes) -> None:
         assert finished.code == 0, finished.output
         assert "too far: drift of train: `item_id`: L-infinity distance" in finished.output
         states = states_by_component(home.runs)
-        assert states["DistributionValidator"][-1] == state
+        assert states["DistributionValidator"][-1] == states["AnomalyGate"][-1] == state
         assert states["Transform"][-1] == "CACHED"
         assert states["Trainer"][-1] == "CACHED"
     page = (home.runs / "report.html").read_text()

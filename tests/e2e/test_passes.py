@@ -7,7 +7,7 @@ from pathlib import Path
 from config import dump_config, load_config
 from config.dump import TRAINER
 from config.fingerprint import TRAINER_CODE, code_fingerprint
-from pipeline.push.history import read_history
+from pipeline.lineage import read_history
 from tests.e2e.conftest import Passes
 from tests.e2e.metadata import artifacts, states_by_component
 from tests.synthetic import DIRTY_ROWS
@@ -17,6 +17,7 @@ COMPONENTS = {
     "StatisticsGen",
     "SchemaGen",
     "ExampleValidator",
+    "AnomalyGate",
     "Transform",
     "Trainer",
     "Evaluator",

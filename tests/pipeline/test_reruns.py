@@ -18,7 +18,7 @@ CONFIG = changed_config(
 )
 TRAINED = {"Tuner", "Trainer"}
 EXAMPLES = {"InteractionExampleGen", *TRAINED}
-READ = {"DistributionValidator", "Transform", "InfraValidator", *TRAINED}
+READ = {"Transform", "InfraValidator", *TRAINED}
 """Those that read of each feature and label what it is."""
 
 
@@ -56,7 +56,7 @@ def before() -> Mapping[str, Any]:
         ("split.method", "random", EXAMPLES),
         ("cleaning.core", {"users": 3}, EXAMPLES),
         ("features.trend.days", [1], READ),
-        ("pipeline.drift", {"threshold": 0.2}, {"DistributionValidator"}),
+        ("pipeline.drift", {"threshold": 0.2}, {"DriftValidator", "AnomalyGate"}),
         ("pipeline.cache", False, set()),
     ],
 )  # fmt: skip

@@ -54,7 +54,7 @@ class TrainingResult:
         seconds: of this process; a resumed run counts only its own.
         weights: by task, of the parts that its scores are the sum of, where it is not the network's alone.
         left_out: by task, the parts that are asked for and missing, and why.
-        warnings: what a person should look at; see `pipeline.warnings`.
+        warnings: what a person should look at; see `pipeline.messages`.
         errors: the standard errors, over users, of metrics in `evaluation`.
         sample: what `evaluation` was measured on, see `trainer.data.user_sample.Coverage`; empty without an eval split.
         choices: how the weights were chosen, in sentences.

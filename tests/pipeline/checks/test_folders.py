@@ -4,7 +4,7 @@ import pytest
 
 from config import ConfigError
 from pipeline.checks.files import why_unwritable
-from pipeline.cli import exits, main
+from pipeline.cli import common, main
 from pipeline.runners.local import run_pipeline
 
 SHOP = """\
@@ -39,7 +39,7 @@ def shop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 )
 def test_a_folder_that_cannot_be_written_is_reported_before_any_work(shop, capfd, command, section, printed):
     (shop / "shop.yaml").write_text(f"{SHOP}{section}\n")
-    assert main([*command, "shop.yaml"]) == exits.USAGE
+    assert main([*command, "shop.yaml"]) == common.USAGE
     out, err = capfd.readouterr()
     assert out == ""
     assert err.startswith("error: shop.yaml:5: ")
@@ -60,6 +60,6 @@ def test_what_can_be_made_is_no_problem(tmp_path):
 
 def test_compiling_into_no_folder_is_reported(shop, capfd):
     (shop / "shop.yaml").write_text(SHOP)
-    assert main(["compile", "--config", "shop.yaml", "--output", "file/shop.json"]) == exits.USAGE
+    assert main(["compile", "--config", "shop.yaml", "--output", "file/shop.json"]) == common.USAGE
     printed = f"`--output` should be in a folder that can be written to: {shop}/file is not a folder"
     assert printed in capfd.readouterr().err

@@ -1,7 +1,7 @@
 import pytest
 
 from config import parse_config
-from pipeline.cli.answer import fit, show_explanations, show_history, show_items
+from pipeline.cli.answer import show_explanations, show_history, show_items
 from pipeline.cli.user_history import UserHistory
 from serving.client import Explanation, Influence, Recommendation
 
@@ -24,16 +24,7 @@ def shop(tmp_path):
     return parse_config(CONFIG.replace("{folder}", str(tmp_path)))
 
 
-def test_widest_long_columns_are_cut_until_the_row_fits():
-    # three columns need 10 + 30 + 20 and 3 * 4 for the space between: 72
-    assert fit([10, 30, 20], [False, True, True], total=72) == [10, 30, 20]
-    assert fit([10, 30, 20], [False, True, True], total=66) == [10, 24, 20]
-    assert fit([10, 30, 20], [False, True, True], total=50) == [10, 14, 14]
-    assert fit([10, 30, 20], [False, True, True], total=20) == [10, 8, 8]
-    assert fit([10, 30], [False, False], total=20) == [10, 30]
-
-
-def test_items_have_place_texts_and_every_score(shop, capsys):
+def test_items_have_rank_texts_and_every_score(shop, capsys):
     scores = {"like": 0.25, "retrieval_score": -1.5}
     show_items(shop, [Recommendation("1", 0.5, scores), Recommendation("9", 0.125, scores)], version=7)
     lines = [line.split() for line in capsys.readouterr().out.splitlines()]
@@ -58,10 +49,10 @@ def test_explanations_have_shares_and_events_of_each_item(shop, capsys):
 
 
 def test_history_shows_features_times_and_outcomes_and_cuts_long_titles(shop, capsys):
-    person = UserHistory(
+    history = UserHistory(
         "7", ["2", "1"], [0, 90], {"outcome_rating": [None, 4.0], "context_page": ["a", "b"]}, {"user_age": [24.0]}
     )
-    show_history(shop, person)
+    show_history(shop, history)
     out = capsys.readouterr().out
     lines = [line.split() for line in out.splitlines()]
     assert "User 7 (age 24): the last 2 events" in out

@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from config import Config, parse_config
-from pipeline.cli import embedded, recommend
-from pipeline.cli.exits import CommandError
+from pipeline.cli import recommend
+from pipeline.cli.common import CommandError
 from serving.client import RecommenderClient, Request
 from tests.serving.models import save_model, serve
 
@@ -33,7 +33,7 @@ def _asked(config: Config, address: str | None = None) -> str:
 def test_a_running_server_is_asked_for_its_own_configuration_only(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(embedded, "embedded_server", _own_server)
+    monkeypatch.setattr(recommend, "embedded_server", _own_server)
     served, other, empty = (tmp_path / name for name in ("served", "other", "empty"))
     for folder, version in ((served, 5), (other, 7)):
         folder.mkdir()
@@ -49,7 +49,7 @@ def test_a_running_server_is_asked_for_its_own_configuration_only(
             client.recommend(Request(history=["a"], times=[888_444_000, 7], features={"user_agee": 1.0}))
             warnings.warn("unclosed file", ResourceWarning, stacklevel=1)
         told = capsys.readouterr().err.splitlines()
-        assert told[0].startswith("warning: the request's own time, the last of `times`, should not be before its")
+        assert told[0].startswith("warning: the request's own time, the last of `times`, should not be before")
         assert told[1].startswith("warning: the model knows no feature `user_agee`, so it has no effect.")
         assert not any("unclosed" in line for line in told), "a warning of Python's is none for a person"
         assert _asked(_config("b", other), server.address) == server.address  # whoever names one means it

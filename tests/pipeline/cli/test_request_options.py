@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 import pytest
 
 from config import Config, parse_config
-from pipeline.cli.exits import CommandError
+from pipeline.cli.common import CommandError
 from pipeline.cli.request_options import add_request_options, with_request_options
 from serving.client.request import Request
 
@@ -28,7 +28,7 @@ def asked(config: Config, *words: str) -> Request:
     return with_request_options(config, Request(user_id="u"), parser.parse_args(words))
 
 
-def test_wishes_become_the_request() -> None:
+def test_options_become_the_request() -> None:
     words = "--filter genres=Sci-Fi --filter genres=Drama --filter year>=1991 --filter added<=2024-05-06 --allow a b"
     request = asked(parse_config(YAML + SERVING), *words.split(), "--diversity", "0.3", "--cap", "genres=2")
     assert request == Request(
@@ -47,7 +47,7 @@ def test_a_number_may_be_asked_for_itself() -> None:
     assert (request.at_least, request.at_most) == ({"year": 1991.0}, {"year": 1991.0})
 
 
-def test_without_wishes_the_request_stays() -> None:
+def test_without_options_the_request_stays() -> None:
     assert asked(parse_config(YAML)) == Request(user_id="u", allow=[])
 
 
@@ -63,7 +63,7 @@ def test_without_wishes_the_request_stays() -> None:
         (["--diversity", "2"], "`diversity` should be from 0 to 1"),
     ],
 )
-def test_wrong_wishes_say_what_is_wrong(words: list[str], message: str) -> None:
+def test_wrong_options_say_what_is_wrong(words: list[str], message: str) -> None:
     with pytest.raises(CommandError) as caught:
         asked(parse_config(YAML + SERVING), *words)
     assert message in str(caught.value)

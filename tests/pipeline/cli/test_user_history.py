@@ -6,8 +6,7 @@ import pytest
 
 from config import parse_config
 from config.data import Table
-from pipeline.cli.rows import find_rows
-from pipeline.cli.user_history import find_user_history, make_request
+from pipeline.cli.user_history import find_rows, find_user_history, make_request
 from pipeline.ingest.values import as_number, as_text
 
 EVENTS = pd.DataFrame(

@@ -3,8 +3,8 @@ from pathlib import Path
 import pytest
 
 from config import load_config
-from pipeline.cli import exits, main
-from pipeline.cli.console import plain_console
+from pipeline.cli import common, main
+from pipeline.cli.common import plain_console
 from pipeline.cli.versions import outcomes, version_states
 from serving.manifest import MANIFEST, make_manifest
 
@@ -38,16 +38,16 @@ def test_states_say_what_servers_see(tmp_path: Path) -> None:
 
 
 def test_versions_and_rollback(config: str, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
-    assert main(["versions", "--config", config]) == exits.OK
+    assert main(["versions", "--config", config]) == common.OK
     first, second = (line.split() for line in capfd.readouterr().out.splitlines() if "not in the metadata" in line)
     assert (first[:2], second[:2]) == (["7", "newest"], ["5", "kept"])
-    assert main(["rollback", "--config", config]) == exits.OK
+    assert main(["rollback", "--config", config]) == common.OK
     assert capfd.readouterr().out == (
         f"withdrew version 7 to {tmp_path}/models.withdrawn/7\nversion 5 in {tmp_path}/models is the newest now\n"
     )
-    assert main(["rollback", "--config", config]) == exits.FAILED
+    assert main(["rollback", "--config", config]) == common.FAILED
     assert "version 5 is the only one" in capfd.readouterr().err
-    assert main(["versions", "--config", config]) == exits.OK
+    assert main(["versions", "--config", config]) == common.OK
     assert "withdrawn" in capfd.readouterr().out
 
 
@@ -56,21 +56,21 @@ def test_damaged_versions_are_named(config: str, tmp_path: Path, capfd: pytest.C
     (newest / "saved_model.pb").write_text("graph")
     (newest / MANIFEST).write_text(make_manifest(str(newest)))
     (newest / "saved_model.pb").write_text("gra")
-    assert main(["versions", "--config", config]) == exits.OK
+    assert main(["versions", "--config", config]) == common.OK
     shown = capfd.readouterr().out
     assert f"version 7 is damaged: {newest}/saved_model.pb is not what was pushed: its SHA-256 is another than" in shown
     assert "pushed without manifest.sha256, so not checked: 5\n" in shown
-    assert main(["serve", "--config", config]) == exits.FAILED
+    assert main(["serve", "--config", config]) == common.FAILED
     assert f"error: version 7 is damaged: {newest}/saved_model.pb is not" in capfd.readouterr().err
 
 
-def test_figures_of_eval_and_test_stand_side_by_side(config: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_metrics_of_eval_and_test_stand_side_by_side(config: str, capsys: pytest.CaptureFixture[str]) -> None:
     found = {("test", "ndcg@10"): 0.15, ("eval", "ndcg@10"): 0.17, ("test", "rating/rmse"): 0.9, ("test", "hr@10"): 0.3}
     table = outcomes(load_config(config), {7: "newest", 5: "kept"}, {}, {7: found})
     assert [column.header for column in table.columns[5:]] == [
         *("eval:\nndcg@10", "test:\nndcg@10", "test:\nrating/rmse", "run")
     ]
-    plain_console(width=160).print(table)
+    plain_console().print(table)
     first, second = (line.split() for line in capsys.readouterr().out.splitlines() if "not in the metadata" in line)
     assert (first[-3:], second[-1]) == (["0.170", "0.150", "0.900"], "metadata")
 
@@ -78,5 +78,5 @@ def test_figures_of_eval_and_test_stand_side_by_side(config: str, capsys: pytest
 def test_versions_of_nothing(config: str, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     for version in ("5", "7"):
         (tmp_path / "models" / version).rmdir()
-    assert main(["versions", "--config", config]) == exits.FAILED
+    assert main(["versions", "--config", config]) == common.FAILED
     assert "no version was pushed to" in capfd.readouterr().err

@@ -68,7 +68,7 @@ def evaluate(
     from tfx import v1 as tfx
     from tfx.components.evaluator import executor
 
-    from pipeline.evaluation.component import make_evaluator
+    from pipeline.evaluation.eval_config import make_evaluator
 
     types = tfx.types.standard_artifacts
     channel = tfx.dsl.Channel

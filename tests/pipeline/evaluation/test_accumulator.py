@@ -20,7 +20,7 @@ def events(users: list[int], ranks: list[float], size: int = 6) -> Events:
 
 def test_average_standard_error_and_lift() -> None:
     averages = UserAverages(KS, one_list=True)
-    read = averages.read(averages.add(averages.start(), events([1, 2, 3], [1, 2, 6])))
+    read = averages.averages(averages.add(averages.start(), events([1, 2, 3], [1, 2, 6])))
     assert read.users == 3
     np.testing.assert_allclose(read.mean[:, 0], [1 / 3, 0, 1 / 3])
     np.testing.assert_allclose(read.mean[:, 1], [2 / 3, 1, -1 / 3])
@@ -30,18 +30,18 @@ def test_average_standard_error_and_lift() -> None:
 
 def test_coverage_counts_items_once_and_over_the_whole_catalogue() -> None:
     averages = UserAverages(KS, one_list=True)
-    read = averages.read(averages.add(averages.start(), events([0, 4, 1], [1, 1, 1])))
+    read = averages.averages(averages.add(averages.start(), events([0, 4, 1], [1, 1, 1])))
     # Lists 0,1 and 0,1 and 1,2: first places 0 and 1, within three places 0, 1 and 2; the baseline lists item 0.
     np.testing.assert_allclose(read.coverage, [[2 / 6, 3 / 6], [1 / 6, 1 / 6]])
 
 
-def test_places_skip_the_filling_of_short_lists() -> None:
+def test_positions_skip_the_padding_of_short_lists() -> None:
     assert best_positions(np.array([[2, -1], [0, 2]]), 4).tolist() == [0, 255, 0, 255]
 
 
 def test_without_users_everything_is_undefined() -> None:
     averages = UserAverages(KS, one_list=True)
-    read = averages.read(averages.add(averages.start(), events([], [], size=0)))
+    read = averages.averages(averages.add(averages.start(), events([], [], size=0)))
     assert read.users == 0
     assert np.isnan(read.mean).all()
     assert np.isnan(read.standard_error).all()
@@ -50,7 +50,7 @@ def test_without_users_everything_is_undefined() -> None:
 
 def test_one_user_has_no_standard_error() -> None:
     averages = UserAverages(KS, one_list=True)
-    read = averages.read(averages.add(averages.start(), events([1], [1])))
+    read = averages.averages(averages.add(averages.start(), events([1], [1])))
     assert read.mean[0, 0] == 1
     assert np.isnan(read.standard_error).all()
 
@@ -63,12 +63,12 @@ def test_any_way_of_cutting_and_merging_gives_the_same(rows: list[tuple[int, int
     at = data.draw(st.integers(0, len(rows)))
     parts = [_cut(whole, slice(0, at)), _cut(whole, slice(at, None))]
     memories = [pickle.loads(pickle.dumps(averages.add(averages.start(), part))) for part in parts]
-    read = averages.read(averages.merge(memories))
+    read = averages.averages(averages.merge(memories))
     expected = metrics_by_user(whole.targets, KS, one_list=False)
     assert read.users == expected.shape[1]
     if rows:
         np.testing.assert_allclose(read.mean[:2], expected.mean(axis=1))
-        np.testing.assert_allclose(read.coverage, averages.read(averages.add(averages.start(), whole)).coverage)
+        np.testing.assert_allclose(read.coverage, averages.averages(averages.add(averages.start(), whole)).coverage)
 
 
 def _cut(whole: Events, rows: slice) -> Events:

@@ -1,11 +1,20 @@
-"""Two real runs of the Evaluator, and what is read back from them."""
-
 import math
 from pathlib import Path
 
 import pytest
+from rich.console import Console
 
-from pipeline.evaluation.results import Figure, Verdict, blessing_reasons, headline, read_metrics, read_verdicts
+from config import paths
+from pipeline.evaluation.results import (
+    Metric,
+    Verdict,
+    blessing_reasons,
+    headline,
+    metrics_table,
+    newest_evaluation,
+    read_metrics,
+    read_verdicts,
+)
 from tests.pipeline.evaluation.runs import Event, evaluate, make_config, save, write_examples
 
 EVAL = [
@@ -145,11 +154,11 @@ def test_a_regression_beyond_the_allowed_one_withholds_the_blessing(second: tupl
     assert [verdict.passed for verdict in read_verdicts(uri) if verdict.metric == "ndcg@2"] == [True]
 
 
-def test_beside_a_baseline_the_figures_are_the_candidates(second: tuple[str, bool]) -> None:
+def test_beside_a_baseline_the_metrics_are_the_candidates(second: tuple[str, bool]) -> None:
     assert headline(second[0], "eval")["mrr"] == pytest.approx((1 / 2 + 1 / 3) / 2)
     metrics = read_metrics(second[0])
     assert len(metrics) == len({(f.split, f.slice, f.metric) for f in metrics})
-    assert Figure("eval", "warm", "users", 2.0) in metrics
+    assert Metric("eval", "warm", "users", 2.0) in metrics
 
 
 def test_without_gates_an_evaluated_model_is_blessed_and_many_rows_stay_in_order(tmp_path: Path) -> None:
@@ -162,3 +171,25 @@ def test_without_gates_an_evaluated_model_is_blessed_and_many_rows_stay_in_order
     found = headline(uri, "eval")
     assert found["users"] == 1500
     assert found["recall@2"] == 1 / 2
+
+
+def test_the_newest_evaluation_is_that_of_the_highest_execution(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    config = make_config("{}")
+    with pytest.raises(FileNotFoundError, match="no evaluation in"):
+        newest_evaluation(config)
+    for number in (9, 10):
+        Path(paths.artifacts(config), "Evaluator", "evaluation", str(number)).mkdir(parents=True)
+    assert newest_evaluation(config).name == "10"
+
+
+def test_a_metric_stands_beside_its_error_and_popularity() -> None:
+    metrics = {"ndcg@10": 0.131, "stderr_ndcg@10": 0.009, "popularity_ndcg@10": 0.045, "rating/rmse": 0.9}
+    console = Console(width=80)
+    with console.capture() as capture:
+        console.print(metrics_table(metrics, "test"))
+    lines = [line for line in capture.get().splitlines() if "ndcg@10" in line or "rmse" in line]
+    assert len(lines) == 2
+    assert [part for part in lines[0].split() if part[0] == "0"] == ["0.1310", "0.0090", "0.0450"]

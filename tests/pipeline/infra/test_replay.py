@@ -10,11 +10,9 @@ import numpy as np
 import pytest
 
 from config.serving import InfraConfig
-from pipeline.infra.candidate import MODEL_NAME, serve_candidate
-from pipeline.infra.latency import Latency, latency_faults, measure_latency, percentile
+from pipeline.infra.candidate import MODEL_NAME, CandidateError, ServerMissingError, serve_candidate
+from pipeline.infra.checks import Latency, Probe, latency_faults, measure_latency, percentile
 from pipeline.infra.replay import Answer, differences, replay_faults
-from pipeline.infra.requests import Probe
-from pipeline.infra.tensorflow_serving import CandidateError, ServerMissingError
 from serving.client import RecommenderClient
 from tests.pipeline.infra.conftest import write_model_and_answers
 from trainer.export.prediction_log import GOLDEN_RESPONSES_FILE, read_prediction_log
@@ -60,7 +58,7 @@ def test_an_answer_that_differs_and_a_signature_that_was_not_asked_are_faults(fo
     call.response.outputs["like"].float_val[:] = []
     call.response.outputs["like"].tensor_content = np.full([2, 3], 0.9, np.float32).tobytes()
     unasked, different, *_ = replay_faults(address, MODEL_NAME, [call], ["retrieve", "rank", "__init"])
-    assert unasked == "signature `rank`: the Trainer's model run holds no expected answer for it"
+    assert unasked == "signature `rank`: the Trainer's model run holds no golden response for it"
     assert different.startswith("signature `retrieve`: `like` differs from the Trainer's: ")
 
 
@@ -163,7 +161,7 @@ def test_ranked_answers_are_compared_by_item(found: Answer, fault: str | None) -
     assert fault is None or fault in faults[0]
 
 
-def test_near_ties_may_change_places() -> None:
+def test_near_ties_may_swap() -> None:
     ours = _ranked([b"a", b"b", b"c"], [2.00001, 2.0, 1.0], [0.1, 0.2, 0.3])
     theirs = _ranked([b"b", b"a", b"c"], [2.0, 2.0, 1.0], [0.2, 0.1, 0.3])
     assert list(differences(ours, theirs)) == []
@@ -204,7 +202,7 @@ def test_only_a_limit_that_is_set_and_exceeded_is_a_fault() -> None:
     ]
 
 
-def test_events_of_nearly_the_same_effect_may_change_places() -> None:
+def test_events_of_nearly_the_same_effect_may_swap() -> None:
     ids = np.array([[[b"a", b"b", b"c", b"d"]]], object)
     ages = np.array([[[1, 2, 3, 4]]])
     ours: Answer = {

@@ -13,9 +13,8 @@ from tfx.types import standard_artifacts
 
 from config import Config, parse_config, paths
 from pipeline.infra.component import make_infra_validator
-from pipeline.push.component import make_pusher
-from pipeline.push.executor import Executor
-from pipeline.push.history import read_history
+from pipeline.lineage import read_history
+from pipeline.push.component import Executor, make_pusher
 from serving.manifest import manifest_fault
 from tests.pipeline.infra.conftest import CONFIG, window, write_model_and_answers, write_split
 
@@ -78,8 +77,8 @@ def test_kubeflow_compiles_both(tmp_path: Path, config: Config) -> None:
     runner = tfx.orchestration.experimental.KubeflowV2DagRunner(settings, output_filename=str(output))
     runner.run(_pipeline(tmp_path, config))
     text = json.dumps(json.loads(output.read_text()))
-    assert "pipeline.infra.executor.Executor" in text
-    assert "pipeline.push.executor.Executor" in text
+    assert "pipeline.infra.component.InfraValidator_Executor" in text
+    assert "pipeline.push.component.Executor" in text
 
 
 def _push(folder: Path, evaluated: int | None, validated: int | None) -> standard_artifacts.PushedModel:

@@ -9,11 +9,11 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from pipeline.report.curves import read_curves
 from pipeline.report.metrics import write_metrics
 from pipeline.report.page import Artifacts, write_report
+from pipeline.report.plots import read_curves
 from pipeline.report.run import report_run
-from pipeline.validation.comparison import Comparison, Distance, write_comparisons
+from pipeline.validation.distances import Comparison, Distance, write_comparisons
 from pipeline.validation.measures import JENSEN_SHANNON, L_INFINITY
 from tests.pipeline.evaluation.runs import Event, evaluate, make_config, save, write_examples
 from trainer.training.diagnostics import ScalarLog
@@ -122,7 +122,7 @@ def test_values_of_the_data_stand_in_the_page_as_they_are(artifacts: Artifacts, 
     assert not any(character in text for character in "\x07\u202e")
 
 
-def test_figures_for_programs(artifacts: Artifacts, tmp_path: Path) -> None:
+def test_metrics_for_programs(artifacts: Artifacts, tmp_path: Path) -> None:
     write_metrics(tmp_path / "metrics.json", CONFIG, "run-1", artifacts.evaluation, None, "models/7")
     found = json.loads((tmp_path / "metrics.json").read_text())
     assert found | {"splits": 0, "gates": 0} == {
@@ -145,7 +145,7 @@ def test_figures_for_programs(artifacts: Artifacts, tmp_path: Path) -> None:
     assert found["gates"] == [gate | {"found": pytest.approx((1 + second) / 3)}]
 
 
-def test_a_run_that_failed_early_has_no_figures(tmp_path: Path) -> None:
+def test_a_run_that_failed_early_has_no_metrics(tmp_path: Path) -> None:
     write_metrics(tmp_path / "metrics.json", CONFIG, "run-1", None, "Trainer", None)
     found = json.loads((tmp_path / "metrics.json").read_text())
     assert (found["failed"], found["blessed"], found["splits"], found["gates"]) == ("Trainer", None, {}, [])
@@ -158,8 +158,8 @@ def test_distances_have_a_table(tmp_path: Path) -> None:
         Distance("is_positive", JENSEN_SHANNON, 0.0125, 0.1),
     )
     write_comparisons(str(tmp_path), [Comparison("drift", "train", "runs/9", "runs/3", distances)])
-    outputs = {"DistributionValidator": {"anomalies": [SimpleNamespace(uri=str(tmp_path))]}}
-    report_run(tmp_path / "report.html", CONFIG, {"DistributionValidator": "done"}, outputs)
+    outputs = {"AnomalyGate": {"comparisons": [SimpleNamespace(uri=str(tmp_path))]}}
+    report_run(tmp_path / "report.html", CONFIG, {"AnomalyGate": "done"}, outputs)
     page = _read(tmp_path / "report.html")
     wanted = {"Drift and skew", "drift of train", "runs/9", "runs/3", "0.5512", "no values", "✓ near enough"}
     assert wanted | {"✗ too far, most of it by i7", "✗ too far"} <= set(page.words)

@@ -34,5 +34,5 @@ def test_curves_name_panels_and_lines() -> None:
     assert {"losses", "retrieval", "rating", "eval", "mrr", "step"} <= set(words)
 
 
-def test_the_same_figures_give_the_same_picture() -> None:
+def test_the_same_metrics_give_the_same_picture() -> None:
     assert plots.bars({"eval": [PAIR]}) == plots.bars({"eval": [PAIR]})

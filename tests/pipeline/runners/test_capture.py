@@ -6,8 +6,7 @@ import sys
 import pytest
 
 from config.progress import say
-from pipeline.runners.capture import captured
-from pipeline.runners.follow import LogFollower
+from pipeline.runners.capture import LogFollower, captured
 
 
 def shout(word: str) -> None:

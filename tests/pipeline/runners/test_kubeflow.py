@@ -16,6 +16,7 @@ COMPONENTS = [
     "StatisticsGen",
     "SchemaGen",
     "ExampleValidator",
+    "AnomalyGate",
     "Transform",
     "Trainer",
     "latest_blessed_model",
@@ -60,13 +61,13 @@ def test_drift_is_compared_with_the_newest_earlier_statistics(tmp_path):
     config = changed_config(CONFIG, {"pipeline.drift": {"threshold": 0.1}, "pipeline.skew": {"threshold": 0.1}})
     output = tmp_path / "pipeline.yaml"
     names = compile_pipeline(config, output, image="registry/recommender:1", pipeline_root="gs://bucket/root")
-    assert sorted(names) == sorted([*COMPONENTS, "reference_statistics", "DistributionValidator"])
+    assert sorted(names) == sorted([*COMPONENTS, "reference_statistics", "DriftValidator", "SkewValidator"])
     spec = json_format.ParseDict(yaml.safe_load(output.read_text()), PipelineSpec())
     tasks = spec.root.dag.tasks
-    reference = tasks["DistributionValidator"].inputs.artifacts["reference"].task_output_artifact
+    reference = tasks["DriftValidator"].inputs.artifacts["baseline_statistics"].task_output_artifact
     assert reference.producer_task == "reference_statistics"
-    assert "ExampleValidator" in tasks["DistributionValidator"].dependent_tasks
-    assert "DistributionValidator" in tasks["Transform"].dependent_tasks
+    assert {"ExampleValidator", "DriftValidator", "SkewValidator"} <= set(tasks["AnomalyGate"].dependent_tasks)
+    assert "AnomalyGate" in tasks["Transform"].dependent_tasks
     assert not tasks["reference_statistics"].dependent_tasks  # or it would find this run's own
     executors = json_format.MessageToDict(spec.deployment_spec)["executors"]
     queries = executors["reference_statistics_executor"]["resolver"]["outputArtifactQueries"]

@@ -10,7 +10,7 @@ from ml_metadata.proto import metadata_store_pb2
 from tfx.types import standard_artifacts
 
 from config import parse_config, paths
-from pipeline.cli import exits, main
+from pipeline.cli import common, main
 from pipeline.lineage import open_store
 from pipeline.runners import local
 from pipeline.runners.local import Outcome, RunError, run_local, run_pipeline
@@ -178,7 +178,7 @@ def test_the_page_is_always_of_this_run(rerun):
     assert "default_k: 5" in rerun.page.read_text()
 
 
-def test_a_page_that_cannot_be_written_is_told(rerun, tmp_path, capfd):
+def test_a_page_that_cannot_be_written_is_reported(rerun, tmp_path, capfd):
     assert (rerun.run(200).metrics, rerun.run(200).report_problem) == (rerun.page.with_name("metrics.json"), "")
     rerun.page.unlink()
     rerun.page.mkdir()
@@ -190,7 +190,7 @@ def test_a_page_that_cannot_be_written_is_told(rerun, tmp_path, capfd):
         f"{{name: shop, data: {{folder: {tmp_path}, interactions: {{path: a.csv}}}}, pipeline: {{root: {tmp_path}}}}}"
     )
     capfd.readouterr()
-    assert main(["run", "--config", str(tmp_path / "shop.yaml")]) == exits.OK
+    assert main(["run", "--config", str(tmp_path / "shop.yaml")]) == common.OK
     shown = capfd.readouterr()
     assert f"warning: the report could not be written: {outcome.report_problem}\nthe whole log: " in shown.err
     assert "report:" not in shown.out

@@ -1,81 +1,100 @@
+from pathlib import Path
+
 import pytest
 from tensorflow_metadata.proto.v0 import schema_pb2
 
 from config.evaluation import DistanceConfig
-from pipeline.validation.comparators import comparing_schema
-from pipeline.validation.comparison import Distance
-from pipeline.validation.distances import compare, read_distances
+from pipeline.validation.distances import (
+    Comparison,
+    Distance,
+    comparators,
+    distribution_message,
+    read_comparisons,
+    summary,
+    thresholds,
+    write_comparisons,
+)
 from pipeline.validation.measures import JENSEN_SHANNON, L_INFINITY, Kind, Measure
-from tests.pipeline.validation.conftest import Row, statistics_of
 
-NAN = float("nan")
-
-
-def distances(kind: Kind, rows: list[Row], reference: list[Row], threshold: float = 0.1) -> list[Distance]:
-    measures: dict[str, Measure] = {"item_id": L_INFINITY, "user_age": JENSEN_SHANNON}
-    comparing = comparing_schema(kind, DistanceConfig(threshold=threshold), measures, schema_pb2.Schema())
-    found, compared_with = statistics_of(rows), statistics_of(reference)
-    return read_distances(kind, compare(kind, found, compared_with, comparing), compared_with, comparing)
+MEASURES: dict[str, Measure] = {"item_id": L_INFINITY, "user_age": JENSEN_SHANNON, "is_positive": JENSEN_SHANNON}
 
 
-def numbers(*values: float) -> list[Row]:
-    return [{"user_age": [value]} for value in values]
+def curated() -> schema_pb2.Schema:
+    """With a comparator of each kind of comparison, of features that the configuration could not name."""
+    return schema_pb2.Schema(
+        feature=[
+            {
+                "name": "user_age",
+                "type": "FLOAT",
+                "drift_comparator": {"jensen_shannon_divergence": {"threshold": 0.3}},
+            },
+            {"name": "item_title", "type": "BYTES", "skew_comparator": {"infinity_norm": {"threshold": 0.4}}},
+            {"name": "is_positive", "type": "INT"},
+        ]
+    )
 
 
-def test_l_infinity_is_the_largest_difference_of_a_share_over_all_events() -> None:
-    windows = [{"item_id": ["a", "a", "a"]}, {"item_id": ["b", "c"]}]  # shares .6, .2, .2
-    reference = [{"item_id": ["a"]}, {"item_id": ["b", "b", "b"]}]  # shares .25, .75
-    (found,) = distances("drift", windows, reference)
-    assert found == Distance("item_id", L_INFINITY, pytest.approx(0.55), 0.1, "b")
-    assert found.is_too_far
+@pytest.mark.parametrize(
+    ("kind", "settings", "expected"),
+    [
+        ("drift", {}, {"user_age": (JENSEN_SHANNON, 0.3)}),
+        ("skew", {}, {"item_title": (L_INFINITY, 0.4)}),
+        ("drift", {"features": {"user_age": 0.2}}, {"user_age": (JENSEN_SHANNON, 0.2)}),
+        (
+            "drift",
+            {"threshold": 0.1, "features": {"item_id": 0}},
+            {"item_id": (L_INFINITY, 0), "user_age": (JENSEN_SHANNON, 0.3), "is_positive": (JENSEN_SHANNON, 0.1)},
+        ),
+    ],
+    ids=["curated drift", "curated skew", "named before curated", "curated before the default"],
+)
+def test_the_nearest_threshold_counts(kind: Kind, settings: dict, expected: dict[str, tuple[Measure, float]]) -> None:
+    assert thresholds(comparators(kind, DistanceConfig(**settings), MEASURES, curated())) == expected
 
 
-@pytest.mark.parametrize("kind", ["drift", "skew"])
-def test_jensen_shannon_of_uniform_numbers(kind: Kind) -> None:
-    """P is 1/10 on [0, 10], Q is 1/5 on [0, 5]; M, their mean, has shares 3/4 and 1/4 of the halves.
-
-    KL(P, M) = 1/2 log2(2/3) + 1/2 log2(2), KL(Q, M) = log2(4/3), and the divergence is half of their sum: .3113.
-    """
-    wide, narrow = numbers(*(n / 100 for n in range(1001))), numbers(*(n / 100 for n in range(501)))
-    (found,) = distances(kind, wide, narrow)
-    assert found == Distance("user_age", JENSEN_SHANNON, pytest.approx(0.3113, abs=0.002), 0.1)
-
-
-def test_missing_numbers_of_events_are_values() -> None:
-    """Shares 1/2 and 1/2 beside 1: M has 3/4 and 1/4, as above."""
-    (found,) = distances("drift", numbers(1.0, NAN), numbers(1.0, 1.0))
-    assert found.found == pytest.approx(0.3113, abs=1e-4)
+def test_comparisons_are_kept(tmp_path: Path) -> None:
+    distances = (Distance("item_id", L_INFINITY, 0.5, 0.1, "i7"), Distance("user_age", JENSEN_SHANNON, None, 0.1))
+    comparisons = [
+        Comparison("drift", "train", "runs/9", "runs/3", distances),
+        Comparison("skew", "eval", "a", "b", ()),
+    ]
+    write_comparisons(str(tmp_path), comparisons)
+    assert read_comparisons(str(tmp_path)) == comparisons
 
 
-def test_one_outlier_is_no_drift() -> None:
-    ages = [float(n % 50) for n in range(1000)]
-    (found,) = distances("drift", numbers(*ages, 10_000.0), numbers(*ages))
-    assert found.found is not None
-    assert found.found < 0.1
+NEAR = Distance("is_positive", JENSEN_SHANNON, 0.0125, 0.1)
+FAR = Distance("item_id", L_INFINITY, 0.5512, 0.1, "i7")
+GONE = Distance("user_age", JENSEN_SHANNON, None, 0.1)
+DRIFT = Comparison("drift", "train", "statistics/9/Split-train", "statistics/3/Split-train", (NEAR, FAR))
+SKEW = Comparison("skew", "eval", "statistics/9/Split-eval", "statistics/9/Split-train", (GONE,))
 
 
-def test_what_is_nearly_constant_is_near_a_constant() -> None:
-    (found,) = distances("drift", numbers(*[1.0] * 999, 0.0), numbers(*[1.0] * 1000))
-    assert found.found is not None
-    assert found.found < 0.1
+def test_the_message_names_features_distances_artifacts_and_what_to_do() -> None:
+    assert distribution_message([DRIFT, SKEW]) == (
+        "2 distributions are too far from the reference:\n"
+        "  drift of train: statistics/9/Split-train from statistics/3/Split-train\n"
+        "    `item_id`: L-infinity distance 0.551, threshold 0.1, most of it by 'i7'\n"
+        "  skew of eval: statistics/9/Split-eval from statistics/9/Split-train\n"
+        "    `user_age`: no values to compare, and the reference has some\n"
+        "Correct the data. Where the change is meant, raise the thresholds in `pipeline.drift.features` and "
+        "`pipeline.skew.features`; `pipeline.drift.stop: false` and `pipeline.skew.stop: false` let the run go on."
+    )
+    assert distribution_message([SKEW]).endswith(
+        "raise the thresholds in `pipeline.skew.features`; `pipeline.skew.stop: false` lets the run go on."
+    )
 
 
-@pytest.mark.parametrize("kind", ["drift", "skew"])
-def test_nothing_has_changed(kind: Kind) -> None:
-    rows = [{"item_id": ["a", "b"], "user_age": [float(n)]} for n in range(20)]
-    found = distances(kind, rows, rows, threshold=0)
-    assert [(distance.feature, distance.found) for distance in found] == [("item_id", 0), ("user_age", 0)]
-    assert not any(distance.is_too_far for distance in found)
+def test_nothing_too_far_has_no_message() -> None:
+    assert distribution_message([Comparison("skew", "test", "a", "b", (NEAR,))]) == ""
 
 
-@pytest.mark.parametrize("kind", ["drift", "skew"])
-def test_what_is_gone_is_too_far_and_what_is_new_has_no_distance(kind: Kind) -> None:
-    (gone,) = distances(kind, numbers(1.0), [{"item_id": ["a"]}], threshold=1)
-    assert gone == Distance("item_id", L_INFINITY, None, 1)
-    assert gone.is_too_far
-
-
-def test_features_without_a_threshold_are_no_anomaly() -> None:
-    rows = [{"item_id": ["a"], "user_zip": ["94043"]}]
-    comparing = comparing_schema("drift", DistanceConfig(threshold=0), {"item_id": L_INFINITY}, schema_pb2.Schema())
-    assert not compare("drift", statistics_of(rows), statistics_of(rows), comparing).anomaly_info
+def test_the_summary_is_a_line() -> None:
+    assert summary([]) == "nothing to compare with"
+    near = Comparison("skew", "test", "a", "b", (NEAR, Distance("label_like", JENSEN_SHANNON, 0.0, 0.1)))
+    assert summary([near]) == (
+        "2 distances, nearest to its threshold: skew of test: `is_positive`: Jensen-Shannon divergence 0.0125, "
+        "threshold 0.1"
+    )
+    many = Comparison("drift", "train", "a", "b", (FAR,) * 4)
+    far = "drift of train: `item_id`: L-infinity distance 0.551, threshold 0.1, most of it by 'i7'"
+    assert summary([near, many]) == f"too far: {far}; {far}; {far}; 1 more"
