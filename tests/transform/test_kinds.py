@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from config.features import Time
-from transform.kinds.time import time
+from transform.kinds import time
 
 
 @given(st.lists(st.integers(0, 10**10), min_size=1))

@@ -1,24 +1,24 @@
-"""Kind `text`: words, and of scripts that put no blanks between words every two neighbouring characters."""
+"""The kind `text`: words, and pairs of characters in scripts without blanks between words."""
 
 import tensorflow as tf
 
-from transform.kinds.composed import composed
+from transform.composed import composed
 
 _UNSPACED = r"[\p{Han}\p{Hiragana}\p{Katakana}\p{Bopomofo}\x{30FC}\x{FF70}\p{Thai}\p{Lao}\p{Khmer}\p{Myanmar}]\pM*"
 """A character, with its marks, of a script without blanks between words; two of them are the sounds' long marks."""
 _SIGNED = r"((?:\p{Latin}|\pN)\pM*)"
 _PLUS, _SHARP, _BREAK, _CHARACTER = "\x01", "\x02", "\x03", "\x04"
-"""Stand for + and # that belong to a word, for what lies between words, and before a character of `_UNSPACED`."""
+"""Replace + and # that belong to a word and the text between words, and precede a character of `_UNSPACED`."""
 _BETWEEN_WORDS = rf"[^\pL\pM\pN{_PLUS}{_SHARP}]+"
 """Anything but letters, the marks that belong to letters (accents, vowel signs) and digits, of any script."""
 
 
 def text(values: tf.SparseTensor, max_tokens: int) -> tf.SparseTensor:
-    """The first `max_tokens` lower-cased words of each row.
+    """Splits each row into its first `max_tokens` lower-cased words.
 
-    Letters and their marks are taken together however they are written (`composed`). The signs of `C++` and `C#` belong
-    to the word, and a plus that ends one (`Disney+`). Chinese, Japanese, Thai, Lao, Khmer and Burmese, which put no
-    blanks between words, give every two neighbouring characters, so that phrases that share a word share some of these.
+    Letters and their marks are normalised (`composed`). The signs of `C++` and `C#` belong to the word, and a plus that
+    ends one (`Disney+`). Chinese, Japanese, Thai, Lao, Khmer and Burmese, which put no blanks between words, are split
+    into pairs of neighbouring characters, so that phrases with a common word have common pairs.
 
     Args:
       values: UTF-8 string, sparse [B, *]; several texts of a row are joined.
@@ -44,7 +44,7 @@ def _parted(rows: tf.Tensor) -> tf.Tensor:
 
 
 def _with_pairs(parts: tf.RaggedTensor) -> tf.RaggedTensor:
-    """The words, and for each run of single characters its neighbours by twos; a character that is alone stays so."""
+    """Joins neighbouring single characters to pairs; other words, and characters without neighbours, stay."""
     part, row = parts.flat_values, parts.value_rowids()
     is_character = tf.strings.regex_full_match(part, rf"{_CHARACTER}.*")
     joins = is_character[:-1] & is_character[1:] & (row[:-1] == row[1:])

@@ -1,9 +1,9 @@
-"""Unicode's normalisation form C in plain TensorFlow ops: a served graph reads text as training did, whoever sends it.
+"""Unicode's normalisation form C in plain TensorFlow ops, so that serving normalises text as training does.
 
-Characters that are always taken apart are (the Kelvin sign to `K`), marks are put in their order, and then marks go
-into the characters before them (`e` and an acute to `é`), Korean letters into syllables. Unlike Unicode's own algorithm
-it looks at neighbours only: a mark that cannot go into its character keeps later ones out, and characters that hold a
-mark already are not opened for another that would stand before it.
+Singletons are decomposed (the Kelvin sign to `K`), marks are ordered, and then marks are composed with the characters
+before them (`e` and an acute to `é`), Korean letters to syllables. Unlike Unicode's algorithm it composes neighbours
+only: a mark that cannot be composed blocks later ones, and composed characters are not decomposed for another mark that
+would be ordered before theirs.
 """
 
 import functools
@@ -15,28 +15,28 @@ import tensorflow as tf
 from numpy.typing import NDArray
 
 _ROUNDS = 3
-"""No character holds more than three others than the first."""
+"""No character is composed of more than four."""
 _LEADING, _VOWEL, _TRAILING, _SYLLABLE = 0x1100, 0x1161, 0x11A7, 0xAC00
 _VOWELS, _TRAILINGS = 21, 28
 _ALL = 1 << 21
-"""More than there are characters."""
+"""Greater than every code point."""
 _PLAIN = 1 << 18
-"""Characters from here on are never taken apart nor made of others."""
+"""Code points from here on are neither decomposed nor composed."""
 
 Integers = NDArray[np.int64]
 
 
 class _Tables(NamedTuple):
-    """What Unicode says of single characters and pairs, each table by rising key, int64.
+    """Unicode's tables of characters and pairs, each sorted by key, int64.
 
     Attributes:
-      apart: Characters that are always taken apart.
-      starts: [N + 1], where in `parts` those of each stand.
-      parts: What they are taken apart to.
-      marks: Characters that have a class.
-      classes: By which marks are ordered, their canonical combining class.
+      apart: Characters that are always decomposed.
+      starts: [N + 1], the index in `parts` at which those of each start.
+      parts: Their decompositions.
+      marks: Characters with a class.
+      classes: Their canonical combining classes, by which marks are ordered.
       pairs: first * `_ALL` + second.
-      composites: What they make.
+      composites: The composed characters.
     """
 
     apart: Integers
@@ -49,7 +49,7 @@ class _Tables(NamedTuple):
 
 
 def composed(texts: tf.Tensor) -> tf.Tensor:
-    """The texts in normalisation form C; bytes that are no UTF-8 become the replacement character.
+    """Normalises texts to form C; bytes that are no UTF-8 become the replacement character.
 
     Args:
       texts: string [B].
@@ -82,7 +82,7 @@ def _taken_apart(values: tf.Tensor, row: tf.Tensor, tables: _Tables) -> tuple[tf
 
 
 def _ordered(values: tf.Tensor, row: tf.Tensor, tables: _Tables) -> tuple[tf.Tensor, tf.Tensor]:
-    """Marks behind a character in the order of their classes, those of one class as they were."""
+    """Sorts the marks behind a character by their classes, stably."""
     position, is_mark = _find(tables.marks, values)
     of_mark = tf.where(is_mark, tf.gather(tables.classes, position), 0)
     is_start = (of_mark == 0) | (row != tf.concat([row[:1] - 1, row[:-1]], axis=0))
@@ -91,7 +91,7 @@ def _ordered(values: tf.Tensor, row: tf.Tensor, tables: _Tables) -> tuple[tf.Ten
 
 
 def _paired(values: tf.Tensor, row: tf.Tensor, tables: _Tables) -> tuple[tf.Tensor, tf.Tensor]:
-    """Each pair that makes one character as that."""
+    """Composes neighbouring pairs."""
     first, second = values[:-1], values[1:]
     position, is_pair = _find(tables.pairs, first * _ALL + second)
     made = tf.where(is_pair, tf.gather(tables.composites, position), 0)
@@ -103,7 +103,7 @@ def _paired(values: tf.Tensor, row: tf.Tensor, tables: _Tables) -> tuple[tf.Tens
 
 
 def _syllable(first: tf.Tensor, second: tf.Tensor) -> tf.Tensor:
-    """The Korean syllable of two letters, or of a syllable and a trailing letter; 0 for what makes none."""
+    """Composes Korean syllables of two letters, or of a syllable and a trailing letter; 0 for other pairs."""
     leading, vowel, trailing = first - _LEADING, second - _VOWEL, second - _TRAILING
     open_syllable = first - _SYLLABLE
     makes_open = (leading >= 0) & (leading < 19) & (vowel >= 0) & (vowel < _VOWELS)
@@ -114,14 +114,14 @@ def _syllable(first: tf.Tensor, second: tf.Tensor) -> tf.Tensor:
 
 
 def _find(keys: Integers, wanted: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-    """The positions of values among rising keys, and whether they stand there."""
+    """Finds values among sorted keys: their positions, and whether they are there."""
     position = tf.minimum(tf.searchsorted(keys, wanted, out_type=tf.int64), len(keys) - 1)
     return position, tf.gather(keys, position) == wanted
 
 
 @functools.cache
 def _tables() -> _Tables:
-    """Of Python's Unicode."""
+    """Makes the tables from Python's `unicodedata`."""
     every = [chr(number) for number in range(_PLAIN) if not 0xD800 <= number < 0xE000]
     marks = [character for character in every if unicodedata.combining(character)]
     split = [c for c in every if unicodedata.decomposition(c) and not unicodedata.decomposition(c).startswith("<")]
@@ -141,7 +141,7 @@ def _tables() -> _Tables:
 
 
 def _pairs(character: str) -> list[tuple[str, str]]:
-    """Any one character and any mark that together are this one, in whatever order its marks were put in."""
+    """Returns the pairs of a character and a mark that compose this one, in any order of its marks."""
     parts = unicodedata.normalize("NFD", character)
     others = ((unicodedata.normalize("NFC", parts[:i] + parts[i + 1 :]), parts[i]) for i in range(1, len(parts)))
     found = [(rest, mark) for rest, mark in others if len(rest) == 1]
