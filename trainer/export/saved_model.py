@@ -224,7 +224,7 @@ def candidate_table(model: RecommenderModel) -> np.ndarray:
     An unknown item has no direction, the lowest of all biases and no trend: it matches nobody and is less popular than
     any.
     """
-    known = model.candidate_embeddings(training=False).numpy()
+    known = model.candidate_embeddings().numpy()
     unknown = np.zeros((1, known.shape[1]), known.dtype)
     bias = model.config.model.dimension
     unknown[0, bias] = known[:, bias].min()

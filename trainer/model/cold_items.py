@@ -1,4 +1,4 @@
-"""What stands for an item without its id."""
+"""Vectors and biases of items without a meaningful id, from their content."""
 
 import numpy as np
 import tensorflow as tf
@@ -11,12 +11,15 @@ from trainer.distributed.randomness import Randomness
 from trainer.losses.negatives import Negatives
 from trainer.losses.softmax import BLOCKED
 
+_DRAWS = 1 << 16
+"""The most numbers drawn for a step: items whose indexes differ by a multiple of this lose their ids together."""
+
 
 class ContentGenerator(tf.keras.layers.Layer):
-    """A network that corrects what the content alone gives, from no correction at first.
+    """A network that adds a correction to the vector of an item's content; the correction is 0 before training.
 
     Args:
-        config: layers, noise.
+        config: Layers, noise.
         dimension: D.
     """
 
@@ -27,7 +30,15 @@ class ContentGenerator(tf.keras.layers.Layer):
         self.correct = tf.keras.layers.Dense(dimension, kernel_initializer="zeros", name="correct")
 
     def call(self, content: tf.Tensor, noise: tf.Tensor | None = None) -> tf.Tensor:
-        """What content gives, float [..., D], and noise [..., N], none where an item is served -> float [..., D]."""
+        """Generates vectors.
+
+        Args:
+            content: float [..., D].
+            noise: float [..., N]; zeros when None, as in serving.
+
+        Returns:
+            float [..., D].
+        """
         if noise is None:
             noise = tf.zeros(tf.concat([tf.shape(content)[:-1], [self._noise]], axis=0), content.dtype)
             noise = tf.ensure_shape(noise, [*content.shape[:-1], self._noise])
@@ -37,21 +48,17 @@ class ContentGenerator(tf.keras.layers.Layer):
         return content + self.correct(states)
 
 
-_DRAWS = 1 << 16
-"""Numbers drawn for a step at most: items whose indexes differ by a multiple of this lose their ids together."""
-
-
 class MissingIds:
-    """Items without a training positive have no id that means anything; training takes it from a share of the others.
+    """Decides which items have no meaningful id: those without a training positive, and in training a random share.
 
     Volkovs, Yu and Poutanen, "DropoutNet: Addressing Cold Start in Recommender Systems" (2017). An item that loses its
-    id does so in every position of the global batch, so that one replica sees what many see.
+    id does so in every position of the global batch, so that one replica computes what many compute.
 
     Args:
-        rate: the share of the items that lose their ids in a step of training.
+        rate: The share of the items that lose their ids in a step of training.
         warm: W: items [0, W) have training positives, [W, V] have none.
         size: V.
-        randomness: of the choice.
+        randomness: Of the choice.
     """
 
     def __init__(self, rate: float, warm: int, size: int, randomness: Randomness) -> None:
@@ -62,7 +69,7 @@ class MissingIds:
         self._site = randomness.new_site()
 
     def __call__(self, item: tf.Tensor, training: bool = False) -> tf.Tensor:
-        """int64 [...] in [0, V] -> bool [...]."""
+        """Returns whether the ids of items int64 [...] in [0, V] are missing: bool [...]."""
         is_cold = item >= self.warm
         if not training:
             return is_cold
@@ -70,7 +77,7 @@ class MissingIds:
         return is_cold | tf.gather(drawn < self._rate, item % self._draws)
 
     def known_only(self, negatives: Negatives) -> Negatives:
-        """The negatives without the items that training does not know.
+        """Removes cold items from the negatives.
 
         They are never a positive: as negatives they would teach that content such as theirs is not wanted.
         """
@@ -81,16 +88,16 @@ class MissingIds:
 class ContentItems(tf.keras.layers.Layer):
     """Vectors and biases of items whose id is missing.
 
-    The vector is the content's, by way of the generator where there is one. The bias is predicted from the vector: an
-    item that nobody has met yet has no popularity, which is not the same as none, the bias that its log popularity of
-    minus infinity would come to; among the items of its content it is expected to be like the others. The prediction
-    starts at the mean of the known items' biases.
+    The vector is that of the content, corrected by the generator where there is one. The bias is predicted from the
+    vector. A new item's popularity is unknown, which differs from the bias of an item with no events (its log
+    popularity is minus infinity): it is expected to equal that of items of similar content. The prediction starts at
+    the mean of the known items' biases.
 
     Args:
-        config: names the generator.
+        config: Configures the generator.
         warm: W: items [0, W) have training positives, [W, V] have none.
-        bias: float [V + 1], the items' biases at the start.
-        randomness: of the ids that training takes away.
+        bias: float [V + 1], the items' biases before training.
+        randomness: Of the ids that training drops.
     """
 
     def __init__(self, config: Config, warm: int, bias: NDArray[np.float32], randomness: Randomness) -> None:
@@ -104,12 +111,13 @@ class ContentItems(tf.keras.layers.Layer):
     def vectors(
         self, item: tf.Tensor, known: tf.Tensor, content: tf.Tensor | None, training: bool = False
     ) -> tf.Tensor:
-        """The items' vectors, those of missing ids made of the content alone.
+        """Replaces the vectors of items whose ids are missing.
 
         Args:
             item: int64 [...].
             known: float [..., D], of id and content.
             content: float [..., D]; None: items have no content, and missing ids are zero.
+            training: Whether random ids are dropped too.
 
         Returns:
             float [..., D].
@@ -120,14 +128,14 @@ class ContentItems(tf.keras.layers.Layer):
         return tf.where(self.is_missing(item, training)[..., tf.newaxis], made, known)
 
     def biases(self, item: tf.Tensor, vectors: tf.Tensor, known: tf.Tensor, training: bool = False) -> tf.Tensor:
-        """The items' biases, those of missing ids predicted: int64 [...], float [..., D], float [...] -> [...]."""
+        """Replaces the biases float [...] of items int64 [...] whose ids are missing, from vectors float [..., D]."""
         return tf.where(self.is_missing(item, training), self.bias(vectors)[..., 0], known)
 
 
 def content_items(
     config: Config, catalogue: Catalogue, bias: NDArray[np.float32], randomness: Randomness
 ) -> ContentItems | None:
-    """None where `model.id_dropout` is off."""
+    """Makes `ContentItems`; None where `model.id_dropout` is off."""
     if not config.model.id_dropout:
         return None
     return ContentItems(config, int(np.count_nonzero(catalogue.frequencies)), bias, randomness)

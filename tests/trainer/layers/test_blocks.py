@@ -3,7 +3,7 @@ import tensorflow as tf
 
 from tests.trainer.small import draw_rows, small_config, small_model, sparse_features
 from trainer.data.windows import dense_windows
-from trainer.layers.batch_norm import BatchNorm
+from trainer.layers.blocks import BatchNorm
 
 VALUES = tf.constant([[[1.0, 0], [3, 4]], [[5, 8], [100, -100]]])
 COUNTS = tf.constant([[True, True], [True, False]])

@@ -3,8 +3,8 @@ import tensorflow as tf
 
 from config.model import GeneratorConfig
 from trainer.distributed.randomness import Randomness
-from trainer.model.generator.adversary import LOSS, Adversary, Critic, Items
-from trainer.model.generator.content import ContentGenerator
+from trainer.model.cold_items import ContentGenerator
+from trainer.model.generator import LOSS, Adversary, Critic
 
 LEARNED = tf.constant([[3.0, 0.0], [1.0, 2.0]])
 CONTENT = tf.constant([[1.0, 1.0], [0.0, 2.0]])
@@ -18,9 +18,14 @@ def linear_critic(slope):
     return critic
 
 
-def adversary(config=CONFIG):
-    made = Adversary(config, ContentGenerator(config, 2), 2, Randomness(1, tf.Variable(0, dtype=tf.int64)))
-    made.losses(lambda item: Items(tf.gather(LEARNED, item), tf.gather(CONTENT, item)))
+def adversary(config=CONFIG, learned=LEARNED, content=CONTENT):
+    randomness = Randomness(1, tf.Variable(0, dtype=tf.int64))
+
+    def parts(item):
+        return tf.gather(learned, item), tf.gather(content, item)
+
+    made = Adversary(config, ContentGenerator(config, 2), 2, randomness, parts)
+    made.losses()
     return made
 
 
@@ -55,7 +60,7 @@ def test_generator_and_critic_pull_the_loss_apart():
     made = adversary(CONFIG.model_copy(update={"gradient_penalty": 0}))
     made.critic.score.kernel.assign([[1.0], [2], [0], [0]])
     with tf.GradientTape() as tape:
-        loss = made.losses(lambda item: Items(tf.gather(LEARNED, item), tf.gather(CONTENT, item)))[LOSS]
+        loss = made.losses()[LOSS]
     by_bias, by_score = tape.gradient(loss, [made.generator.correct.bias, made.critic.score.kernel])
     # A step against its gradient moves the generated vectors up the critic's slope, where they look learned.
     np.testing.assert_allclose(by_bias, -0.5 * np.array([1, 2]), rtol=1e-5)
@@ -63,8 +68,8 @@ def test_generator_and_critic_pull_the_loss_apart():
 
 
 def test_what_the_tower_learned_is_not_moved():
-    made = adversary()
     table = tf.Variable(LEARNED)
+    made = adversary(learned=table, content=table)
     with tf.GradientTape() as tape:
-        loss = made.losses(lambda item: Items(tf.gather(table, item), tf.gather(table, item)))[LOSS]
+        loss = made.losses()[LOSS]
     assert tape.gradient(loss, table) is None

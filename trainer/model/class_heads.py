@@ -1,4 +1,4 @@
-"""Which values of an item feature a user's next event has: a softmax over the feature's vocabulary."""
+"""The heads of the multiclass tasks: a softmax over the values of an item feature that a user's next event has."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -12,23 +12,30 @@ from config.features import Categorical
 from config.tasks import MulticlassTask
 from trainer.data.catalogue import Catalogue
 from trainer.data.windows import MASK, Window
-from trainer.layers.feature_encoders import HiddenLayers
+from trainer.layers.blocks import HiddenLayers
 from transform.features import ModelFeature
 
 
 class Classes(NamedTuple):
-    """The classes of events: their indexes int64 [T, M] in [0, C), and their shares float [T, M]: equal, of sum 1, 0
-    where there is no class."""
+    """The classes of T events, up to M each.
+
+    Attributes:
+        index: int64 [T, M] in [0, C).
+        share: float [T, M], equal, of sum 1; 0 where there is no class.
+    """
 
     index: tf.Tensor
     share: tf.Tensor
 
 
 def class_shares(values: tf.Tensor, count: int) -> Classes:
-    """The shares of a catalogue feature's values.
+    """Returns the classes of a catalogue feature's values.
+
+    Example:
+        With C = 3, values [1 2 1 7] have the index [1 2 0 0] and the share [1/2 1/2 0 0]: repetitions and 7 are none.
 
     Args:
-        values: int [T] or [T, M]; what is outside [0, count) is no class: unknown, missing or padding.
+        values: int [T] or [T, M]; values outside [0, count) are no class: unknown, missing or padding.
         count: C.
     """
     index = tf.cast(values if values.shape.rank == 2 else values[:, tf.newaxis], tf.int64)
@@ -40,7 +47,7 @@ def class_shares(values: tf.Tensor, count: int) -> Classes:
 
 
 def dense_shares(classes: Classes, count: int) -> tf.Tensor:
-    """The shares by class: float [T, C]."""
+    """Returns the shares by class: float [T, C]."""
     row = tf.repeat(tf.range(tf.shape(classes.index, tf.int64)[0]), tf.shape(classes.index)[1])
     cells = tf.stack([row, tf.reshape(classes.index, [-1])], axis=1)
     shape = tf.stack([tf.shape(classes.index, tf.int64)[0], tf.constant(count, tf.int64)])
@@ -48,7 +55,13 @@ def dense_shares(classes: Classes, count: int) -> tf.Tensor:
 
 
 class ClassTargets(NamedTuple):
-    """T events: indices int64 [T, 2] of their queries, their classes, and weights float [T], positive."""
+    """T target events with a class.
+
+    Attributes:
+        index: int64 [T, 2], row and position of their queries.
+        classes: Of the events.
+        weight: float [T], positive.
+    """
 
     index: tf.Tensor
     classes: Classes
@@ -56,13 +69,13 @@ class ClassTargets(NamedTuple):
 
 
 class ClassHead(tf.keras.layers.Layer):
-    """The probability of every class from the query's state alone.
+    """Predicts the probability of every class from the query's state alone.
 
     Args:
-        name: the task's.
-        task: the attribute, layers and smoothing.
+        name: The task's.
+        task: The attribute, layers and smoothing.
         count: C, the size of the attribute's vocabulary.
-        catalogue: before training the probabilities are those of its positive training targets.
+        catalogue: Before training the probabilities are those of its positive training targets.
     """
 
     def __init__(self, name: str, task: MulticlassTask, count: int, catalogue: Catalogue) -> None:
@@ -75,11 +88,11 @@ class ClassHead(tf.keras.layers.Layer):
         self.project = tf.keras.layers.Dense(self.count, name="project", bias_initializer=start)
 
     def call(self, state: tf.Tensor) -> tf.Tensor:
-        """Query states float [T, S] -> logits float [T, C]."""
+        """Computes logits float [T, C] from query states float [T, S]."""
         return self.project(self.hidden(state))
 
     def targets(self, window: Window, values: tf.Tensor) -> ClassTargets:
-        """The weighted target events with a class.
+        """Finds the weighted target events with a class.
 
         Args:
             window: [B, L].
@@ -93,7 +106,7 @@ class ClassHead(tf.keras.layers.Layer):
         return ClassTargets(index, Classes(chosen, share), tf.gather_nd(weight, index))
 
     def losses_of(self, logits: tf.Tensor, classes: Classes) -> tf.Tensor:
-        """The cross-entropy of the softmax with the classes' shares: float [T, C] -> float [T]."""
+        """Computes the cross-entropy of the softmax with the classes' shares: float [T, C] to float [T]."""
         log_sum = tf.reduce_logsumexp(logits, axis=1)
         chosen = tf.gather(logits, classes.index, batch_dims=1)
         loss = log_sum - tf.reduce_sum(classes.share * chosen, axis=1)
@@ -102,36 +115,34 @@ class ClassHead(tf.keras.layers.Layer):
         return loss
 
     def probabilities(self, state: tf.Tensor) -> tf.Tensor:
-        """Query states float [T, S] -> float [T, C]."""
+        """Computes probabilities float [T, C] from query states float [T, S]."""
         return tf.nn.softmax(self(state))
 
 
 def class_heads(config: Config, features: Sequence[ModelFeature], catalogue: Catalogue) -> dict[str, ClassHead]:
-    """One head for each multiclass task.
+    """Makes one head for each multiclass task.
 
     Raises:
-        ValueError: an attribute has no value in the training data.
+        ValueError: If an attribute has no value in the training data.
     """
-    return {
-        name: ClassHead(name, task, _class_count(name, config, task, features), catalogue)
-        for name, task in config.multiclass.items()
-    }
-
-
-def _class_count(name: str, config: Config, task: MulticlassTask, features: Sequence[ModelFeature]) -> int:
-    """The size of the attribute's vocabulary: what is out of it, or missing, is no class."""
-    oov = next(f.oov_buckets for f in config.features.item if f.name == task.attribute and isinstance(f, Categorical))
-    size = next(f.size for f in features if f.name == feature_names.item_feature(task.attribute))
-    count = (size or 0) - oov - 1
-    if count < 1:
-        raise ValueError(
-            f"`tasks.{name}.attribute` should have values in the items table. Received: {task.attribute!r}"
+    heads = {}
+    for name, task in config.multiclass.items():
+        # The classes are the attribute's vocabulary, without its OOV buckets and the missing value.
+        oov = next(
+            f.oov_buckets for f in config.features.item if f.name == task.attribute and isinstance(f, Categorical)
         )
-    return count
+        size = next(f.size for f in features if f.name == feature_names.item_feature(task.attribute))
+        count = (size or 0) - oov - 1
+        if count < 1:
+            raise ValueError(
+                f"`tasks.{name}.attribute` should have values in the items table. Received: {task.attribute!r}"
+            )
+        heads[name] = ClassHead(name, task, count, catalogue)
+    return heads
 
 
 def _log_shares(catalogue: Catalogue, feature: str, count: int) -> NDArray[np.float32]:
-    """The logarithm of each class's share of the positive training targets, one more for each class: [C]."""
+    """Returns the logarithm of each class's share of the positive training targets, plus one for each class: [C]."""
     values = catalogue.features[feature][:-1]
     classes = class_shares(tf.constant(values), count)
     weight = classes.share.numpy() * catalogue.frequencies[:, np.newaxis]

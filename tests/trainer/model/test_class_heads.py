@@ -5,7 +5,7 @@ import tensorflow as tf
 
 from config.tasks import MulticlassTask
 from tests.trainer.small import small_catalogue
-from trainer.model.heads.multiclass import ClassHead, class_shares, dense_shares
+from trainer.model.class_heads import ClassHead, class_shares, dense_shares
 
 LOGITS = tf.constant([[0.0, 1.0, -1.0]])
 LOG_SUM = math.log(1 + math.e + 1 / math.e)

@@ -4,7 +4,7 @@ import numpy as np
 import tensorflow as tf
 
 from trainer.data.windows import Window
-from trainer.model.heads.targets import Targets
+from trainer.losses.targets import Targets
 
 
 def window(task: str, *rows: dict[str, list]) -> Window:
