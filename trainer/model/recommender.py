@@ -128,10 +128,9 @@ class RecommenderModel(tfrs.Model):
             targets = head.targets(window)
             hidden = {name: tf.gather_nd(self._hidden(state, name), targets.index)}
             attended_targets = self._attended_targets(head, targets, vectors, state, attended)
-            pairs = self._limit_gradient(
-                name, self.interaction(hidden, items.vectors(targets.item), attended_targets)[name]
-            )
-            output = head(self.head_dropouts[name](pairs, training=training), targets.item)
+            pairs = self.interaction(hidden, items.vectors(targets.item), attended_targets)[name]
+            pairs = self.head_dropouts[name](self._limit_gradient(name, pairs), training=training)
+            output = head(pairs, targets.item)
             sums[name] = LossSum.of(head.losses_of(output, targets), targets.weight)
         for name, classifier in self.classifiers.items():
             values = self.candidates.table.lookup(window[feature_names.ITEM_ID])[classifier.feature]

@@ -61,7 +61,7 @@ class ConvolutionBlock(tf.keras.layers.Layer):
 
     def call(self, states: tf.Tensor, training: bool = False) -> tf.Tensor:
         """Applies the block to float [B, L, D]: float [B, L, D]."""
-        # A matrix product in place of tf.keras.layers.Conv1D, which fails on an empty batch.
+        # One matrix product: the dilated convolution of TensorFlow fails on an empty batch.
         normed = self.norm(states)
         convolved = self.convolve(tf.concat([shifted(normed, lag) for lag in self._lags], axis=-1))
         return states + self.dropout(convolved, training=training)
