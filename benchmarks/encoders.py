@@ -76,7 +76,7 @@ def request(
     encoder: HistoryEncoder, events: tf.Tensor, visible: tf.Tensor, times: tf.Tensor
 ) -> Callable[[], list[tf.Tensor]]:
     """The state behind the last event of one row."""
-    return tf.function(lambda: [encoder.newest(events, visible, times)], autograph=False)
+    return tf.function(lambda: [encoder(events, visible, times, newest=True)], autograph=False)
 
 
 def measure(step: Callable[[], list[tf.Tensor]], steps: int) -> tuple[float, float, float]:

@@ -20,7 +20,7 @@ from config.tuner import Parameter, TunerConfig
 from trainer.arguments import RunArguments
 from trainer.distributed.strategies import make_strategy
 from trainer.run import TrainingJob
-from trainer.training.improvement import is_lower_better, metric_of
+from trainer.training.early_stopping import is_lower_better, metric_of
 
 
 def tuner_fn(fn_args: FnArgs) -> TunerFnResult:

@@ -1,4 +1,4 @@
-"""The Beam side of vocabularies: count tokens, cut, order, write."""
+"""The Beam side of vocabularies: tokens are counted, filtered, ordered and written."""
 
 import posixpath
 from collections.abc import Iterable, Iterator, Sequence
@@ -17,7 +17,7 @@ Batch = tuple[np.ndarray, ...]
 
 _NO_TOKEN = b""
 _EMPTY_LINE = b"\x00"
-"""Stands alone in a vocabulary without tokens: a lookup table should have an entry."""
+"""The only line of a vocabulary without tokens: a lookup table needs an entry."""
 
 
 @dataclass(frozen=True)
@@ -28,7 +28,7 @@ class VocabularyFile:
       name: Of the file with one token a line.
       weights_name: Of a second file, where each line is weight, space, token. None: there is none.
       min_count: Tokens of a smaller count are left out.
-      max_values: The number of tokens at most, the heaviest first. None: all.
+      max_values: The largest number of tokens, those of the largest weights. None: all.
     """
 
     name: str
@@ -43,7 +43,7 @@ class VocabularyFile:
 
 
 class WriteVocabularies(experimental.PTransformAnalyzer):
-    """A `Batch` collection to the paths of the written files, in the order of the vocabularies and their `names`.
+    """Maps a `Batch` collection to the paths of the written files, in the order of the vocabularies and their `names`.
 
     As with `tft.vocabulary`, counting is distributed and one worker orders and writes a vocabulary.
     """
@@ -53,14 +53,14 @@ class WriteVocabularies(experimental.PTransformAnalyzer):
         self._files = tuple(files)
 
     def expand(self, batches: beam.PCollection[Batch]) -> tuple[beam.PCollection[np.ndarray], ...]:
-        """Counts, split_times and writes."""
+        """Counts, filters and writes."""
         seeds = [(index, (0, _NO_TOKEN)) for index in range(len(self._files))]
         every_file = batches.pipeline | "EveryFile" >> beam.Create(seeds)
         entries = (
             batches
             | "Count" >> beam.FlatMap(count_batch)
             | "Sum" >> beam.CombinePerKey(_sum_pairs)
-            | "Cut" >> beam.FlatMap(_cut, [file.min_count for file in self._files])
+            | "Filter" >> beam.FlatMap(_frequent, [file.min_count for file in self._files])
         )
         names = [name for file in self._files for name in file.names]
         written = (
@@ -92,7 +92,9 @@ def _sum_pairs(pairs: Iterable[Pair]) -> Pair:
     return count, weight
 
 
-def _cut(entry: tuple[tuple[int, bytes], Pair], min_counts: Sequence[int]) -> Iterator[tuple[int, tuple[int, bytes]]]:
+def _frequent(
+    entry: tuple[tuple[int, bytes], Pair], min_counts: Sequence[int]
+) -> Iterator[tuple[int, tuple[int, bytes]]]:
     (index, token), (count, weight) = entry
     if count >= min_counts[index]:
         yield index, (-weight, token)

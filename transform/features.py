@@ -1,4 +1,4 @@
-"""What Transform hands to the trainer: the model's features with form and size, and the vocabularies of ids."""
+"""The output of Transform: the model's features with form and size, and the vocabularies of ids."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -46,7 +46,7 @@ class ModelFeature:
 
 
 def configured(config: Config) -> Iterator[tuple[Section, AnyFeature]]:
-    """All features of the configuration with their section, in the order of the file."""
+    """Yields all features of the configuration with their section, in the order of the file."""
     sections: tuple[Section, ...] = ("user", "context", "outcome", "item")
     for section in sections:
         for feature in getattr(config.features, section):
@@ -54,7 +54,7 @@ def configured(config: Config) -> Iterator[tuple[Section, AnyFeature]]:
 
 
 def model_features(config: Config, tft_output: tft.TFTransformOutput) -> tuple[ModelFeature, ...]:
-    """Describes every configured feature as it stands in the transformed examples.
+    """Describes every configured feature of the transformed examples.
 
     Args:
       config: The configuration that the transform graph was made with.
@@ -75,21 +75,21 @@ def model_features(config: Config, tft_output: tft.TFTransformOutput) -> tuple[M
 
 
 def item_vocabulary(tft_output: tft.TFTransformOutput) -> np.ndarray:
-    """The item ids by index: bytes objects, shape [V]. Index V, not in the array, stands for every unknown id."""
+    """Returns the item ids by index: bytes objects, shape [V]. Index V, not in the array, is that of unknown ids."""
     return np.array(tft_output.vocabulary_by_name(ITEM_VOCABULARY), dtype=object)
 
 
 def feature_vocabulary(name: str, tft_output: tft.TFTransformOutput) -> np.ndarray:
-    """The known values of a categorical feature by category: bytes objects; `name` is that in the examples."""
+    """Returns the known values of a categorical feature by category: bytes; `name` is that in the examples."""
     return np.array(tft_output.vocabulary_by_name(name), dtype=object)
 
 
 def item_frequencies(tft_output: tft.TFTransformOutput) -> np.ndarray:
-    """The number of positive training targets of each item: int64, shape [V], falling."""
+    """Returns the number of positive training targets of each item: int64, shape [V], falling."""
     lines = tft_output.vocabulary_by_name(ITEM_FREQUENCIES)
     return np.array([int(line.split(b" ", 1)[0]) for line in lines], dtype=np.int64)
 
 
 def user_vocabulary_size(tft_output: tft.TFTransformOutput) -> int:
-    """The number U of known users; index U stands for every unknown one."""
+    """Returns the number U of known users; index U is that of every unknown one."""
     return tft_output.vocabulary_size_by_name(USER_VOCABULARY)

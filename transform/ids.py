@@ -1,4 +1,4 @@
-"""Item and user ids to indexes, and the counts of positive training targets."""
+"""Maps item and user ids to indexes, and counts positive training targets."""
 
 import tensorflow as tf
 import tensorflow_transform as tft
@@ -13,7 +13,7 @@ _ITEM_FEATURES = (feature_names.ITEM_ID, feature_names.SEEN_ITEM_ID, feature_nam
 
 
 def item_counts(raw: RawExamples, min_count: int, is_listed: bool) -> TokenCounts:
-    """The vocabulary of items: what has `min_count` training events, and all of the catalogue where a table lists it.
+    """Counts the items: those of `min_count` training events, and all of the catalogue where a table lists it.
 
     Without a table the catalogue is the log's own items: then all of them only where `min_count` is 1. The weights,
     which order the vocabulary, are the numbers of positive training targets.
@@ -45,7 +45,7 @@ def item_indexes(raw: RawExamples, path: tf.Tensor) -> dict[str, tf.SparseTensor
 
 
 def user_counts(raw: RawExamples, min_count: int) -> TokenCounts:
-    """The vocabulary of users with at least `min_count` training events, by their number."""
+    """Counts the users with at least `min_count` training events, ordered by their number."""
     users = raw.strings(feature_names.USER_ID)
     events = tf.gather(raw.targets_per_row(), users.indices[:, 0])
     return TokenCounts(VocabularyFile(USER_VOCABULARY, min_count=min_count), users.values, events, events)
@@ -55,3 +55,34 @@ def user_indexes(raw: RawExamples, path: tf.Tensor) -> tf.SparseTensor:
     """Looks user ids up: int64 in [0, U], U for unknown users."""
     users = raw.strings(feature_names.USER_ID)
     return tft.apply_vocabulary(users, path, num_oov_buckets=1)
+
+
+def item_index_table(tft_output: tft.TFTransformOutput) -> tf.lookup.StaticHashTable:
+    """Makes a table from raw item ids to the indexes of the transformed examples, for ids of a request; V if unknown.
+
+    The vocabulary file becomes an asset of the SavedModel that tracks the table, so keep the table as an attribute
+    of the exported object: otherwise it is not initialised at serving.
+
+    Args:
+      tft_output: The transform graph.
+
+    Returns:
+      A table from string to int64, for `table.lookup(ids)` with ids a Tensor, SparseTensor or RaggedTensor.
+
+    Raises:
+      ValueError: If the transform graph has no item vocabulary.
+    """
+    path = tft_output.vocabulary_file_by_name(ITEM_VOCABULARY)
+    if path is None:
+        raise ValueError(
+            f"The transform graph should hold the vocabulary `{ITEM_VOCABULARY}`. "
+            f"Received: {tft_output.transform_savedmodel_dir}"
+        )
+    initializer = tf.lookup.TextFileInitializer(
+        path,
+        key_dtype=tf.string,
+        key_index=tf.lookup.TextFileIndex.WHOLE_LINE,
+        value_dtype=tf.int64,
+        value_index=tf.lookup.TextFileIndex.LINE_NUMBER,
+    )
+    return tf.lookup.StaticHashTable(initializer, tft_output.vocabulary_size_by_name(ITEM_VOCABULARY))

@@ -9,12 +9,9 @@ from config.features import Categorical, Cross, MultiValued, Numeric, Text, Time
 from transform.counting import VocabularyFile
 from transform.features import ITEM_VOCABULARY, RAW_NAME, USER_VOCABULARY, Section, configured
 from transform.ids import item_counts, item_indexes, user_counts, user_indexes
-from transform.kinds.cross import cross
-from transform.kinds.multi_valued import multi_valued
-from transform.kinds.numeric import numeric
-from transform.kinds.text import text
-from transform.kinds.time import time
+from transform.kinds import cross, multi_valued, numeric, time
 from transform.raw import RawExamples
+from transform.text import text
 from transform.trend import count_trend
 from transform.vocabularies import TokenCounts, vocabulary_indexes, vocabulary_paths
 

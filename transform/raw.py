@@ -1,4 +1,4 @@
-"""Raw examples as typed sparse tensors, whatever the schema happens to say."""
+"""Raw examples as sparse tensors of the requested types, whatever the schema holds."""
 
 from collections.abc import Mapping
 
@@ -31,31 +31,31 @@ class RawExamples:
         self._rows = next(iter(inputs.values())).dense_shape[0]
 
     def strings(self, name: str) -> tf.SparseTensor:
-        """A feature as bytes, sparse [B, *]."""
+        """Returns a feature as bytes, sparse [B, *]."""
         values = self._get(name, tf.string)
         return values if values.dtype == tf.string else values.with_values(tf.strings.as_string(values.values))
 
     def integers(self, name: str) -> tf.SparseTensor:
-        """A feature as int64, sparse [B, *]."""
+        """Returns a feature as int64, sparse [B, *]."""
         return self._numeric(name, tf.int64)
 
     def floats(self, name: str) -> tf.SparseTensor:
-        """A feature as float32, sparse [B, *]."""
+        """Returns a feature as float32, sparse [B, *]."""
         return self._numeric(name, tf.float32)
 
     def flag(self, name: str, values: tf.SparseTensor) -> tf.Tensor:
-        """Whether the int64 feature `name` is 1 at the row and position of each value: bool, flat; False where absent."""
+        """Returns whether the int64 feature `name` is 1 at the index of each value: bool, flat; False where absent."""
         return tf.equal(self.integers_at(name, values), 1)
 
     def integers_at(self, name: str, values: tf.SparseTensor) -> tf.Tensor:
-        """The int64 feature `name` at the row and position of each value: int64, flat; 0 where absent."""
+        """Returns the int64 feature `name` at the index of each value: int64, flat; 0 where absent."""
         found = self.integers(name)
         shape = tf.maximum(found.dense_shape, values.dense_shape)
         dense = tf.sparse.to_dense(tf.SparseTensor(found.indices, found.values, shape))
         return tf.gather_nd(dense, values.indices)
 
     def targets_per_row(self) -> tf.Tensor:
-        """The number of training targets in each window: int64 [B]."""
+        """Returns the number of training targets in each window: int64 [B]."""
         targets = self.integers(feature_names.IS_TARGET)
         return tf.math.unsorted_segment_sum(targets.values, targets.indices[:, 0], self._rows)
 

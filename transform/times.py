@@ -1,4 +1,4 @@
-"""When events happened, in so many numbers as there are days, and the span in which nearly all of them did."""
+"""A histogram of the times of events, and the span that holds nearly all of them."""
 
 from collections.abc import Iterable
 from typing import Final, NamedTuple
@@ -13,7 +13,7 @@ _TAIL: Final = 0.02
 
 
 class Times(NamedTuple):
-    """How many events there were in each stretch of time of some width; those without events are left out.
+    """The number of events in each stretch of time of a given width; stretches without events are left out.
 
     Attributes:
       stretch: The stretches' numbers, counted in their width from 1970, rising, int64 [S].
@@ -31,19 +31,19 @@ class Times(NamedTuple):
 
     @classmethod
     def of(cls, seconds: np.ndarray, width: int) -> "Times":
-        """Of events at so many seconds since 1970, int64 [n]."""
+        """Makes the histogram of events at seconds since 1970, int64 [n]."""
         return cls(seconds // width, np.ones(len(seconds), np.int64), seconds, seconds, width)._summed()
 
     @classmethod
     def merged(cls, parts: "Iterable[Times]") -> "Times":
-        """Of several parts, of equal width; a Beam combiner."""
+        """Merges parts of equal width; a Beam combiner."""
         found = list(parts) or [cls.of(np.array([], np.int64), 1)]
         stretch, events, first, last = (np.concatenate([part[position] for part in found]) for position in range(4))
         return cls(stretch, events, first, last, max(part.width for part in found))._summed()
 
     def usual_span(self, days: float) -> Span:
-        """The first and the last second but for events that lie far from nearly all others: further than these span,
-        and further than so many days."""
+        """Returns the first and the last second without outliers: events further from the central 96% than these span,
+        and further than a number of days."""
         if not len(self.stretch):
             return None
         shares = np.cumsum(self.events) / self.events.sum()
@@ -53,7 +53,7 @@ class Times(NamedTuple):
         return int(self.first[kept[0]]), int(self.last[kept[-1]])
 
     def _summed(self) -> "Times":
-        """The same with each stretch once."""
+        """Adds up equal stretches."""
         order = np.argsort(self.stretch, kind="stable")
         stretch, starts = np.unique(self.stretch[order], return_index=True)
         if not len(starts):

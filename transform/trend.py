@@ -1,9 +1,9 @@
-"""What was popular when: positive training targets counted by item and by buckets of time.
+"""The trend: positive training targets counted by item and bucket of time.
 
-The buckets are equal and cover the training targets' span of time. A day each (less where a shorter window is
-configured), or more where the span is long: there are never more than `MAX_BUCKETS`, so the file grows with the items
-and not with the log. A few events long before or after all others, most often errors, do not stretch the span and do
-not count.
+The buckets are equal and cover the training targets' span of time. A bucket is a day (less where a shorter window is
+configured), or more where the span is long: there are at most `MAX_BUCKETS`, so the file grows with the items and not
+with the log. Outliers long before or after all other events, most often errors, do not extend the span and do not
+count.
 """
 
 import io
@@ -40,7 +40,7 @@ _COMPACT_ROWS = 1 << 20
 
 
 class Buckets(NamedTuple):
-    """Time cut into buckets.
+    """The division of time into buckets.
 
     Attributes:
       start: Of the first bucket, seconds since 1970.
@@ -54,7 +54,7 @@ class Buckets(NamedTuple):
 
     @classmethod
     def of(cls, span: Span, trend: Trend) -> "Buckets":
-        """Covers all seconds from the first to the last, both included; no bucket where there is none."""
+        """Makes buckets from the first to the last second, both included; no bucket without a span."""
         width = narrowest(trend)
         if span is None:
             return cls(0, width, 0)
@@ -69,7 +69,7 @@ class TrendCounts:
     """The counts that are not zero, in no order.
 
     Attributes:
-      buckets: How time is cut.
+      buckets: The division of time.
       item: The item's index, int64 [E].
       bucket: In [0, buckets.size), int64 [E].
       count: Positive training targets, int64 [E].
@@ -82,7 +82,7 @@ class TrendCounts:
 
 
 def narrowest(trend: Trend) -> int:
-    """The width of a bucket where the log is short: a day, or the shortest window."""
+    """Returns the width of a bucket where the log is short: a day, or the shortest window."""
     return max(1, round(DAY * min(1.0, *trend.days)))
 
 
@@ -103,7 +103,7 @@ def count_trend(raw: RawExamples, trend: Trend) -> None:
 
 
 def item_trend(tft_output: tft.TFTransformOutput) -> TrendCounts:
-    """The counts of the items in the vocabulary.
+    """Reads the counts of the items in the vocabulary.
 
     Raises:
       ValueError: If the transform graph was made without `features.trend`.
@@ -123,7 +123,7 @@ def item_trend(tft_output: tft.TFTransformOutput) -> TrendCounts:
 
 
 class WriteTrend(experimental.PTransformAnalyzer):
-    """From batches of items and seconds to the path of the written file.
+    """Maps batches of items and seconds to the path of the written file.
 
     Counting is distributed; one worker merges the counts and writes them, at most `MAX_BUCKETS` for each item.
     """
@@ -151,7 +151,7 @@ class WriteTrend(experimental.PTransformAnalyzer):
 
 
 def count_cells(batch: _Batch, buckets: Buckets) -> pa.Table:
-    """The counts of a batch by item and bucket: columns `item`, `bucket` and `count`; without what is in no bucket."""
+    """Counts the events of a batch that are in a bucket: columns `item`, `bucket` and `count`."""
     bucket = (batch[1] - buckets.start) // buckets.width
     is_counted = (bucket >= 0) & (bucket < buckets.size)
     cells = pa.table(
@@ -188,7 +188,7 @@ def _summed(cells: pa.Table) -> pa.Table:
 
 
 def _write(cells: pa.Table, buckets: Buckets, folder: str) -> np.ndarray:
-    """The same counts make the same file, in whatever order they were added."""
+    """Writes the counts sorted, so that equal counts make equal files."""
     cells = cells.sort_by([(_BUCKET, "ascending"), (_ITEM, "ascending")])
     cells = cells.replace_schema_metadata({name: str(value) for name, value in buckets._asdict().items()})
     written = io.BytesIO()

@@ -1,4 +1,4 @@
-"""Strings to indexes by vocabularies of the training data.
+"""Maps strings to indexes by vocabularies of the training data.
 
 All vocabularies of a data set are counted together, in one Beam shuffle: `tft.vocabulary` costs about fifty Beam
 transforms each, which on small data is most of the time that Transform takes.
@@ -14,17 +14,17 @@ import tensorflow_transform as tft
 from transform.counting import VocabularyFile, WriteVocabularies
 
 _UNTIL_WRITTEN = b"-"
-"""What a vocabulary holds while the graph is traced, before the data are read."""
+"""The placeholder of a vocabulary while the graph is traced, before the data are read."""
 
 
 @dataclass(frozen=True)
 class TokenCounts:
-    """What one vocabulary is made of.
+    """The tokens of one vocabulary.
 
     Attributes:
       file: Its name and limits.
       tokens: string, flat. Empty ones and those with line breaks do not enter.
-      counts: int64, flat: what each token adds to its count, which `min_count` split_times.
+      counts: int64, flat: what each token adds to its count, which is compared with `min_count`.
       weights: int64, flat: what each token adds to its weight, which orders the vocabulary.
     """
 

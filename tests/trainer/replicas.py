@@ -7,7 +7,7 @@ import numpy as np
 import tensorflow as tf
 
 from config.training import TrainingConfig
-from tests.trainer.model.generator.small import GENERATOR, cold_config, cold_model
+from tests.trainer.model.cold import GENERATOR, cold_config, cold_model
 from tests.trainer.small import (
     draw_rows,
     encoder_config,
@@ -21,7 +21,7 @@ from trainer.data.batching import BatchPlan
 from trainer.data.dataset import WindowData
 from trainer.data.windows import dense_windows
 from trainer.distributed.strategies import make_strategy
-from trainer.model.generator.adversary import LOSS
+from trainer.model.generator import LOSS
 from trainer.training.loop import TrainingLoop
 from trainer.training.step import dense, row_sums
 

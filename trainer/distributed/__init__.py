@@ -1,1 +1,1 @@
-"""Devices and workers: strategies, collectives, shards of a batch, randomness that all of them share."""
+"""Devices and workers: strategies, collectives, shards of a batch, and reproducible randomness."""

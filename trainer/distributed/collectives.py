@@ -1,4 +1,4 @@
-"""What the workers of one training say to each other, besides gradients."""
+"""Collectives beside the gradients' reduction: tensors among replicas, text and metrics among workers."""
 
 import json
 from collections.abc import Callable, Iterator, Mapping
@@ -11,8 +11,20 @@ from trainer.distributed.strategies import is_chief, is_multi_worker
 _END = "\0"
 
 
+def global_sum(value: tf.Tensor) -> tf.Tensor:
+    """Sums each replica's tensor over all replicas; no gradient flows through it."""
+    return tf.distribute.get_replica_context().all_reduce(tf.distribute.ReduceOp.SUM, tf.stop_gradient(value))
+
+
+def global_concat(value: tf.Tensor) -> tf.Tensor:
+    """Concatenates the replicas' tensors [n, ...] in the order of the replicas; no gradient flows through it."""
+    if tf.distribute.in_cross_replica_context():  # while weights are made: nothing is computed
+        return value
+    return tf.distribute.get_replica_context().all_gather(tf.stop_gradient(value), axis=0)
+
+
 def gathered(strategy: tf.distribute.Strategy, text: str) -> list[str]:
-    """Every worker's text; each of them has to ask for it at the same point."""
+    """Returns every worker's text; all workers have to call it at the same point."""
     with strategy.scope():
         joined = _joined(tf.constant(list((text + _END).encode()), tf.int32))
     return bytes(joined.numpy().tolist()).decode().split(_END)[:-1]
@@ -24,31 +36,33 @@ def _joined(values: tf.Tensor) -> tf.Tensor:
 
 
 def barrier(strategy: tf.distribute.Strategy) -> None:
-    """Waits until all workers have come here."""
+    """Waits until all workers have reached this point."""
     if is_multi_worker(strategy):
         gathered(strategy, "")
 
 
-def broadcast_from_chief(strategy: tf.distribute.Strategy, say: Callable[[], str]) -> str:
-    """What the chief says; the others wait for it and say nothing."""
-    return "".join(gathered(strategy, say() if is_chief(strategy) else ""))
+def broadcast_from_chief(strategy: tf.distribute.Strategy, make_text: Callable[[], str]) -> str:
+    """Returns the chief's text in all workers; `make_text` is called in the chief alone."""
+    return "".join(gathered(strategy, make_text() if is_chief(strategy) else ""))
 
 
 def measured_by_chief(
     strategy: tf.distribute.Strategy, measure: Callable[[], dict[str, float]] | None
 ) -> Callable[[], dict[str, float]] | None:
-    """The same metrics for all workers, digit by digit, so that all decide the same: when training stops, which epoch
-    was the best, when the rate falls. The chief measures, the others wait."""
+    """Returns a function that gives all workers the chief's metrics, equal in every digit.
+
+    All workers then take the same decisions: when training stops, which epoch was the best, when the rate falls.
+    """
     if measure is None or not is_multi_worker(strategy):
         return measure
     return lambda: json.loads(broadcast_from_chief(strategy, lambda: json.dumps(measure())))
 
 
 def check_alike(strategy: tf.distribute.Strategy, found: Mapping[str, int]) -> None:
-    """Makes sure that all workers set out from the same position: later they would wait for each other for ever.
+    """Checks that all workers start from the same numbers: otherwise they would wait for each other for ever.
 
     Raises:
-        RuntimeError: in every worker, where one has found something else.
+        RuntimeError: In every worker, if one has found other numbers.
     """
     if not is_multi_worker(strategy):
         return
@@ -65,12 +79,9 @@ def losses_explained() -> Iterator[None]:
     try:
         yield
     except (tf.errors.UnavailableError, tf.errors.AbortedError, tf.errors.CancelledError) as error:
+        lines = [line for line in error.message.splitlines() if line and "execution error" not in line]
+        reason = next((line for line in lines if "/job:" in line or "peer" in line), error.message[:200])
         raise RuntimeError(
             "another worker has ended or cannot be reached; its own output says why. Start all workers again: training"
-            f" goes on after its last checkpoint. TensorFlow says: {_first_line(error.message)}"
+            f" goes on after its last checkpoint. TensorFlow says: {reason}"
         ) from error
-
-
-def _first_line(text: str) -> str:
-    lines = [line for line in text.splitlines() if line and "execution error" not in line]
-    return next((line for line in lines if "/job:" in line or "peer" in line), text[:200])

@@ -1,4 +1,4 @@
-"""Where the model is trained: one device, or several, in one process or in many, that hold the same weights."""
+"""Distribution strategies: one device, or several in one process or many, that hold the same weights."""
 
 import os
 
@@ -9,14 +9,13 @@ from config.training import TrainingConfig
 
 
 def prepare_devices(config: TrainingConfig) -> None:
-    """Divides the cores among operations, and the CPU into as many logical devices as `mirrored` asks for where there
-    is no GPU.
+    """Divides the cores among operations and, without a GPU, the CPU into the logical devices of `mirrored`.
 
     TensorFlow allows this only before its first operation, so a process that does other things with TensorFlow before
     training calls this first.
 
     Raises:
-        RuntimeError: TensorFlow has started with too few devices.
+        RuntimeError: If TensorFlow has started with too few devices.
     """
     _divide_cores()
     if config.strategy != "mirrored" or config.replicas is None or tf.config.list_physical_devices("GPU"):
@@ -34,34 +33,38 @@ def prepare_devices(config: TrainingConfig) -> None:
 
 
 def _divide_cores() -> None:
-    """Has operations run side by side, each on half of the cores, where TensorFlow has not started yet.
+    """Runs operations in parallel, each on half of the cores, where TensorFlow has not started yet.
 
-    A step is hundreds of small operations: one that is spread over all cores waits for the slowest of them. On two
-    cores steps took a quarter less time so.
+    A step has hundreds of small operations: one that is spread over all cores waits for the slowest of them. On two
+    cores this made steps a quarter faster.
     """
     cores = len(os.sched_getaffinity(0))
     threading = tf.config.threading
     if threading.get_intra_op_parallelism_threads() or threading.get_inter_op_parallelism_threads():
-        return  # somebody has chosen
+        return  # configured by the caller
     try:
         threading.set_inter_op_parallelism_threads(cores)
         threading.set_intra_op_parallelism_threads(max(1, cores // 2))
-    except RuntimeError:  # it has started: slower, and right all the same
+    except RuntimeError:  # TensorFlow has started: slower, with the same results
         return
 
 
 def make_strategy(config: TrainingConfig) -> tf.distribute.Strategy:
-    """The configured strategy.
+    """Makes the configured strategy; `multi_worker` waits until all workers of `TF_CONFIG` are there.
 
     Raises:
-        RuntimeError: there are fewer devices than `training.replicas`.
-        ConfigError: there are no workers for `multi_worker`.
+        RuntimeError: If there are fewer devices than `training.replicas`.
+        ConfigError: If there are no workers for `multi_worker`.
     """
     prepare_devices(config)
     if config.strategy == "one_device":
         return tf.distribute.get_strategy()
     if config.strategy == "multi_worker":
-        return _join_workers()
+        Cluster.read(os.environ)
+        strategy = tf.distribute.MultiWorkerMirroredStrategy()
+        # Every worker has the same number of batches (`sharding`): they need not agree before each.
+        strategy.extended.experimental_enable_get_next_as_optional = False
+        return strategy
     kind = "GPU" if tf.config.list_physical_devices("GPU") else "CPU"
     devices = [d.name for d in tf.config.list_logical_devices(kind)]
     wanted = config.replicas or len(devices)
@@ -72,32 +75,11 @@ def make_strategy(config: TrainingConfig) -> tf.distribute.Strategy:
     return tf.distribute.MirroredStrategy(devices[:wanted])
 
 
-def _join_workers() -> tf.distribute.Strategy:
-    """Waits until all workers of `TF_CONFIG` are there; TensorFlow should not have started."""
-    Cluster.read(os.environ)
-    strategy = tf.distribute.MultiWorkerMirroredStrategy()
-    # Every worker has the same number of batches (`sharding`): they need not ask each other before each.
-    strategy.extended.experimental_enable_get_next_as_optional = False
-    return strategy
-
-
 def is_multi_worker(strategy: tf.distribute.Strategy) -> bool:
-    """Whether other processes train too."""
+    """Returns whether other processes train too."""
     return isinstance(strategy, tf.distribute.MultiWorkerMirroredStrategy)
 
 
 def is_chief(strategy: tf.distribute.Strategy) -> bool:
-    """Whether this process is the one that writes: one of many, or the only one."""
+    """Returns whether this process writes files: one of many, or the only one."""
     return bool(strategy.extended.should_checkpoint)
-
-
-def global_sum(value: tf.Tensor) -> tf.Tensor:
-    """The sum over all replicas of each replica's tensor; no gradient flows through it."""
-    return tf.distribute.get_replica_context().all_reduce(tf.distribute.ReduceOp.SUM, tf.stop_gradient(value))
-
-
-def global_concat(value: tf.Tensor) -> tf.Tensor:
-    """The replicas' tensors [n, ...] one behind the other, in their order; no gradient flows through it."""
-    if tf.distribute.in_cross_replica_context():  # Weights are made, nothing is computed.
-        return value
-    return tf.distribute.get_replica_context().all_gather(tf.stop_gradient(value), axis=0)

@@ -2,7 +2,7 @@
 
 import tensorflow as tf
 
-from trainer.layers.feature_encoders import FeatureEncoder
+from trainer.layers.blocks import FeatureEncoder
 from trainer.model.recommender import RecommenderModel
 
 _STEPS = 127

@@ -237,7 +237,7 @@ def candidate_table(model: RecommenderModel) -> np.ndarray:
     The unknown item has the zero vector, the lowest of all biases and no trend: its score depends on no query and is
     below that of the least popular item.
     """
-    known = model.candidate_embeddings(training=False).numpy()
+    known = model.candidate_embeddings().numpy()
     unknown = np.zeros((1, known.shape[1]), known.dtype)
     bias = model.config.model.dimension
     unknown[0, bias] = known[:, bias].min()

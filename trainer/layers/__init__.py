@@ -1,1 +1,1 @@
-"""The layers that towers and heads are made of."""
+"""The layers of towers and heads."""

@@ -1,1 +1,1 @@
-"""The losses: targets, negatives, the blocked softmax, and how the tasks are balanced."""
+"""The losses: targets, negatives, the blocked softmax, and the balancing of the tasks."""

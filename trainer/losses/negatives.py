@@ -1,15 +1,25 @@
-"""What a retrieval target is compared with: the whole catalogue, or a sample of it."""
+"""The negatives of a retrieval target: the whole catalogue, a sample of it, or the items that the model scores best."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import NamedTuple, Protocol
 
-import numpy as np
 import tensorflow as tf
-from numpy.typing import NDArray
 
+from config import Config
+from config.tasks import HardNegatives
+from trainer.data.catalogue import Catalogue
+from trainer.distributed.collectives import global_concat
 from trainer.distributed.randomness import Randomness
-from trainer.distributed.strategies import global_concat
+from trainer.losses.draws import BatchDraws, Draws, FrequencyDraws, UniformDraws
 from trainer.losses.targets import RetrievalTargets
+from trainer.metrics.ranks import top_items
+
+WHOLE_CATALOGUE = 20_000
+"""The largest catalogue that `auto` compares every target with; beyond, that would be most of a step's work."""
+_SCORES = 1 << 24
+"""The number of scores that a search for hard negatives computes at a time."""
+_ITEMS = 1 << 16
+"""The number of items that are embedded at a time."""
 
 
 class Negatives(NamedTuple):
@@ -30,10 +40,10 @@ class NegativeSampler(Protocol):
     """A kind of negatives."""
 
     def __call__(self, targets: RetrievalTargets, query: tf.Tensor) -> Negatives:
-        """The negatives of this step, the same on every replica.
+        """Returns the negatives of this step, the same on every replica.
 
         Args:
-            targets: the T positions of this replica.
+            targets: The T positions of this replica.
             query: float [T, D + 1 + W] of them.
         """
 
@@ -49,44 +59,19 @@ class AllItems:
         return Negatives(tf.range(self._size, dtype=tf.int64), tf.zeros([self._size]), targets.blocked)
 
 
-def make_negatives(item: tf.Tensor, log_weight: tf.Tensor, blocked: tf.Tensor) -> Negatives:
-    """Negatives from items int64 [N] with their weights float [N], and the items int64 [T, M] that are none."""
-    order = tf.argsort(item)
-    item = tf.gather(item, order)
-    return Negatives(item, tf.gather(log_weight, order), positions_in(item, blocked))
-
-
-def positions_in(sorted_items: tf.Tensor, item: tf.Tensor) -> tf.Tensor:
-    """Where items [...] stand among the N sorted ones: int64 [...], N where they do not."""
-    count = tf.size(sorted_items, tf.int64)
-    position = tf.searchsorted(sorted_items, tf.reshape(item, [-1]), out_type=tf.int64)
-    position = tf.reshape(position, tf.shape(item))
-    return tf.where(tf.gather(tf.concat([sorted_items, [-1]], axis=0), position) == item, position, count)
-
-
-class Draws(Protocol):
-    """A way to draw items, with replacement."""
-
-    def draw(self, targets: RetrievalTargets) -> tf.Tensor:
-        """The draws of this step: int64 [n], the same on every replica."""
-
-    def log_share(self, item: tf.Tensor) -> tf.Tensor:
-        """The logarithm of the probability that one draw gives the item: int64 [...] -> float [...]."""
-
-
 class SampledNegatives:
-    """Items drawn in one or more ways, each there once, corrected for how often it was to be expected.
+    """Items drawn in one or more ways, each taken once, corrected for how often it was expected.
 
-    Where n_s draws are made in way s, which gives item i with probability q_s(i), i is expected e(i) = the sum of
-    n_s q_s(i) times. Drawn c times in all, it stands for c / e(i) items of the full softmax: log(c / e(i)) is added to
-    its score, and the sum over the sample estimates the sum over the catalogue without bias (logQ: Bengio and
-    Senecal, "Adaptive Importance Sampling to Accelerate Training of a Neural Probabilistic Language Model", 2008; the
-    e of a mixture: Yang et al., "Mixed Negative Sampling for Learning Two-tower Neural Networks in Recommendations",
-    2020). Targets take part uncorrected, since they are always there (Khrylchenko et al., "Correcting the LogQ
-    Correction", 2025).
+    Where n_s draws are made in way s, which gives item i with probability q_s(i), the expected count of i is
+    e(i) = sum_s n_s q_s(i). Drawn c times in all, it stands for c / e(i) items of the full softmax: log(c / e(i)) is
+    added to its score, and the sum over the sample is an unbiased estimate of the sum over the catalogue (logQ: Bengio
+    and Senecal, "Adaptive Importance Sampling to Accelerate Training of a Neural Probabilistic Language Model", 2008;
+    the e of a mixture: Yang et al., "Mixed Negative Sampling for Learning Two-tower Neural Networks in
+    Recommendations", 2020). Targets take part uncorrected, since they are always there (Khrylchenko et al.,
+    "Correcting the LogQ Correction", 2025).
 
     Args:
-        ways: of drawing.
+        ways: Of drawing.
     """
 
     def __init__(self, ways: Sequence[Draws]) -> None:
@@ -101,86 +86,130 @@ class SampledNegatives:
             tf.math.log(tf.cast(tf.size(d), tf.float32)) + way.log_share(item)
             for d, way in zip(drawn, self._ways, strict=True)
         ]
-        log_expected = tf.reduce_logsumexp(tf.stack(expected), axis=0)
-        log_weight = tf.math.log(tf.cast(count, tf.float32)) - log_expected
+        log_weight = tf.math.log(tf.cast(count, tf.float32)) - tf.reduce_logsumexp(tf.stack(expected), axis=0)
         return make_negatives(item, log_weight, targets.window_item if self._has_batch else targets.blocked)
 
 
-class FrequencyDraws:
-    """Draws by train frequency plus one.
+class MinedNegatives(tf.Module):
+    """The items that the model scores best for one target of every window of the global batch, and a sample of others.
+
+    The mined items are certain to be in the softmax, so each stands for itself and its score is not corrected; the
+    sample stands for the items that are not mined, by its own correction. The sum over both is an unbiased estimate of
+    the sum over the catalogue whose largest terms are exact (Mussmann, Levy and Ermon, "Fast Amortized Inference and
+    Learning in Log-linear Models with Randomly Perturbed Nearest Neighbor Search", 2017). Without the sample the model
+    would learn about the items at the top only.
+
+    The index is a copy of the candidate embeddings that `refresh` updates (Xiong et al., "Approximate Nearest Neighbor
+    Negative Contrastive Learning for Dense Text Retrieval", 2021), and a part of every checkpoint.
 
     Args:
-        frequencies: float [V].
-        samples: n.
-        randomness: of the draws.
-    """
-
-    def __init__(self, frequencies: NDArray[np.float32], samples: int, randomness: Randomness) -> None:
-        share = (frequencies + 1) / np.sum(frequencies + 1, dtype=np.float64)
-        self._log_share = tf.constant(np.log(share), tf.float32)
-        self._cumulative = tf.constant(np.cumsum(share)[:-1], tf.float64)
-        self._samples = samples
-        self._randomness = randomness
-        self._site = randomness.new_site()
-
-    def draw(self, targets: RetrievalTargets) -> tf.Tensor:
-        """See `Draws`."""
-        return self.sample()
-
-    def sample(self) -> tf.Tensor:
-        """int64 [n], with repetitions."""
-        drawn = tf.random.stateless_uniform([self._samples], self._randomness.global_seed(self._site), dtype=tf.float64)
-        return tf.searchsorted(self._cumulative, drawn, side="right", out_type=tf.int64)
-
-    def log_share(self, item: tf.Tensor) -> tf.Tensor:
-        """See `Draws`."""
-        return tf.gather(self._log_share, item)
-
-
-class UniformDraws:
-    """Draws every item of the catalogue with the same probability.
-
-    Args:
+        config: How many items are mined.
         size: V.
-        samples: n.
-        randomness: of the draws.
+        dimension: D + 1 + W, of embeddings; their trend is the newest, whatever the target's time.
+        others: Draws the sample.
+        randomness: Of the choice of targets.
     """
 
-    def __init__(self, size: int, samples: int, randomness: Randomness) -> None:
-        self._size = size
-        self._samples = samples
+    def __init__(
+        self, config: HardNegatives, size: int, dimension: int, others: NegativeSampler, randomness: Randomness
+    ) -> None:
+        super().__init__(name="mined_negatives")
+        self._refresh_steps = config.refresh_steps
+        self._count = config.per_window
+        self._others = others
         self._randomness = randomness
         self._site = randomness.new_site()
+        with self.name_scope:
+            self._index = tf.Variable(tf.zeros([size, dimension]), trainable=False, name="index")
 
-    def draw(self, targets: RetrievalTargets) -> tf.Tensor:
-        """See `Draws`."""
-        seed = self._randomness.global_seed(self._site)
-        return tf.random.stateless_uniform([self._samples], seed, 0, self._size, tf.int64)
+    def is_due(self, step: int) -> bool:
+        """Returns whether the index is refreshed before the step (counted from 0)."""
+        return step % self._refresh_steps == 0
 
-    def log_share(self, item: tf.Tensor) -> tf.Tensor:
-        """See `Draws`."""
-        return tf.fill(tf.shape(item), -float(np.log(self._size)))
+    def refresh(self, embed: Callable[[tf.Tensor], tf.Tensor]) -> None:
+        """Updates the index.
+
+        Args:
+            embed: Returns the embeddings of items, int64 [n] to float [n, D + 1 + W].
+        """
+        size = self._index.shape[0]
+        parts = [embed(tf.range(start, min(start + _ITEMS, size), dtype=tf.int64)) for start in range(0, size, _ITEMS)]
+        self._index.assign(tf.concat(parts, axis=0))
+
+    def __call__(self, targets: RetrievalTargets, query: tf.Tensor) -> Negatives:
+        """See `NegativeSampler`."""
+        mined = tf.sort(tf.unique(global_concat(self.mine(targets, query))).y)
+        mined = mined[tf.searchsorted(mined, tf.constant([0], tf.int64))[0] :]  # without the -1
+        others = self._others(targets, query)
+        is_other = positions_in(mined, others.item) == tf.size(mined, tf.int64)
+        item = tf.concat([mined, others.item[is_other]], axis=0)
+        log_weight = tf.concat([tf.zeros_like(mined, tf.float32), others.log_weight[is_other]], axis=0)
+        return make_negatives(item, log_weight, targets.blocked)
+
+    def mine(self, targets: RetrievalTargets, query: tf.Tensor) -> tf.Tensor:
+        """Finds the best items of one target of each window of this replica: int64 [windows x count], -1 pads."""
+        index = self._choose_targets(targets)
+        size = self._index.shape[0]
+        rows = max(1, _SCORES // size)
+
+        def search(start: tf.Tensor, found: tf.TensorArray) -> tuple[tf.Tensor, tf.TensorArray]:
+            part = index[start * rows : (start + 1) * rows]
+            scores = tf.matmul(tf.gather(query, part), self._index, transpose_b=True)
+            best = top_items(scores, self._count, tf.gather(targets.blocked, part), mask_seen=True)
+            return start + 1, found.write(start, tf.reshape(best, [-1]))
+
+        parts = tf.maximum(1, (tf.size(index) + rows - 1) // rows)
+        found = tf.TensorArray(tf.int64, parts, infer_shape=False, element_shape=[None])
+        _, found = tf.while_loop(lambda start, _: start < parts, search, (tf.constant(0), found))
+        return found.concat()
+
+    def _choose_targets(self, targets: RetrievalTargets) -> tf.Tensor:
+        """Chooses one of the T targets of each window: int32 [windows].
+
+        Example:
+            For targets in rows [0, 0, 0, 2], the counts are [3, 1] and the first targets of the windows [0, 3]; a draw
+            of 0.5 chooses targets 0 + floor(0.5 * 3) = 1 and 3 + 0 = 3.
+        """
+        count = tf.unique_with_counts(targets.index[:, 0]).count
+        drawn = tf.random.stateless_uniform([], self._randomness.global_seed(self._site))
+        chosen = tf.cast(drawn * tf.cast(count, tf.float32), tf.int32)
+        return tf.cumsum(count, exclusive=True) + tf.minimum(chosen, count - 1)
 
 
-class BatchDraws:
-    """The events that the global batch has its targets at: draws by train frequency, since an epoch has each once.
+def make_negatives(item: tf.Tensor, log_weight: tf.Tensor, blocked: tf.Tensor) -> Negatives:
+    """Makes `Negatives` of items int64 [N] with weights float [N], and of items int64 [T, M] that are no negatives."""
+    order = tf.argsort(item)
+    item = tf.gather(item, order)
+    return Negatives(item, tf.gather(log_weight, order), positions_in(item, blocked))
 
-    A row's own window is no draw by chance. Its future items would weigh in every epoch as if a rare item had turned
-    up by luck, against the user who will want it: no item of the own window is a negative.
 
-    Args:
-        frequencies: float [V], the number of training targets of each item.
-    """
+def positions_in(sorted_items: tf.Tensor, item: tf.Tensor) -> tf.Tensor:
+    """Finds items [...] among N sorted ones: int64 [...], N where absent. Of [2, 5, 9], [5, 6] has positions [1, 3]."""
+    count = tf.size(sorted_items, tf.int64)
+    position = tf.searchsorted(sorted_items, tf.reshape(item, [-1]), out_type=tf.int64)
+    position = tf.reshape(position, tf.shape(item))
+    return tf.where(tf.gather(tf.concat([sorted_items, [-1]], axis=0), position) == item, position, count)
 
-    def __init__(self, frequencies: NDArray[np.float32]) -> None:
-        # An item of the eval split that training is fitted on too may be no training target.
-        share = np.maximum(frequencies, 1) / np.maximum(np.sum(frequencies, dtype=np.float64), 1)
-        self._log_share = tf.constant(np.log(share), tf.float32)
 
-    def draw(self, targets: RetrievalTargets) -> tf.Tensor:
-        """See `Draws`."""
-        return global_concat(targets.event_item)
-
-    def log_share(self, item: tf.Tensor) -> tf.Tensor:
-        """See `Draws`."""
-        return tf.gather(self._log_share, item)
+def make_sampler(config: Config, catalogue: Catalogue, randomness: Randomness) -> NegativeSampler | None:
+    """Makes the sampler that `retrieval.negatives` configures; None without a retrieval task."""
+    task = config.retrieval
+    if task is None:
+        return None
+    kind = task.negatives
+    if kind == "auto":
+        kind = "full" if catalogue.size <= WHOLE_CATALOGUE else "frequency"
+    if kind == "full":
+        return AllItems(catalogue.size)
+    ways: list[Draws] = []
+    if kind in ("in_batch", "mixed"):
+        ways.append(BatchDraws(catalogue.frequencies))
+    if kind in ("uniform", "mixed"):
+        ways.append(UniformDraws(catalogue.size, task.samples, randomness))
+    if kind in ("frequency", "hard"):
+        ways.append(FrequencyDraws(catalogue.frequencies, task.samples, randomness))
+    sample = SampledNegatives(ways)
+    if kind == "hard":
+        trends = len(config.trend.days) if config.trend else 0
+        return MinedNegatives(task.hard, catalogue.size, config.model.dimension + 1 + trends, sample, randomness)
+    return sample

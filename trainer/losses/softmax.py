@@ -1,4 +1,18 @@
-"""The logarithms of the sums of softmaxes over many candidates, with their gradients in one pass over the scores."""
+"""The log-sum-exp of softmaxes over many candidates, with its gradients computed in one pass over the scores.
+
+For rows t with weights w_t, queries q_t and candidates c_i,
+
+    L = sum_t w_t log Z_t,  Z_t = sum_g exp(own_tg) + sum_i exp(s_ti),  s_ti = q_t . c_i + a_t . f_{m(t)} i
+
+where candidates blocked in a row are left out, and a . f are the optional features that differ by row. The gradients
+need nothing but the same exponentials: with p_ti = w_t exp(s_ti) / Z_t,
+
+    dL/dq_t = sum_i p_ti c_i,  dL/dc_i = sum_t p_ti q_t,  dL/da_t = sum_i p_ti f_{m(t)} i,  dL/d(own_tg) = p_tg
+
+so each block of rows computes its part of L and of all gradients while its scores are in the cache, and the T x N
+scores are neither written to memory nor computed again (Hsu et al., "Liger Kernel: Efficient Triton Kernels for LLM
+Training", 2024, do so for the last layer of a language model).
+"""
 
 from collections.abc import Callable
 from typing import NamedTuple
@@ -8,41 +22,43 @@ import tensorflow as tf
 BLOCKED = -1e9
 """Added to the score of a candidate that does not count."""
 NONE = BLOCKED / 2
-"""The logarithm of a sum of nothing: above every blocked score, below every other."""
+"""The logarithm of an empty sum: above every blocked score, below every other."""
 
 _ROWS = 128
-"""In a block: its scores stay in the cache, and there are enough rows to make a product of matrices quick."""
+"""Rows of a block: its scores stay in the cache, and there are enough rows for a fast matrix product."""
 _SCORES = 1 << 24
-"""A block has no more (rows x candidates), 64 MB, as long as it has 16 rows."""
+"""The most scores (rows x candidates) of a block, 64 MB, as long as it has 16 rows."""
 _AT_ONCE = 2
-"""Blocks under way: small operations are spread over the cores better side by side than each by itself."""
+"""Blocks computed in parallel: small operations use the cores better side by side than each by itself."""
 
 
 class Moments(NamedTuple):
-    """Features of the candidates, which all rows of a moment share.
+    """Features of the candidates at R moments; all rows of a moment share them.
 
     Attributes:
-        features: float [R, W, N], of R moments.
-        row: int64 [T], the moment of each row.
+        features: float [R, W, N].
+        row: int64 [T], m: the moment of each row.
     """
 
     features: tf.Tensor
     row: tf.Tensor
 
     def of_rows(self, first: tf.Tensor | int, last: tf.Tensor | int) -> "Moments":
-        """Those of the rows from `first` on, before `last`, and the moments that these need."""
+        """Selects the rows in [first, last) and the moments that they need.
+
+        Example:
+            With row = [3, 3, 0, 5], rows [1, 4) need the moments 3, 0, 5 and have row = [0, 1, 2].
+        """
         moment, row = tf.unique(self.row[first:last], out_idx=tf.int64)
         return Moments(tf.gather(self.features, moment), row)
 
 
 class OwnFeatures(NamedTuple):
-    """A part of the scores that is no product with one vector of a candidate: its features differ from row to row.
-
-    The score of row t for candidate i gets weights[t] . features[row[t], :, i].
+    """The part of the scores that is no product with one vector of a candidate: weights[t] . features[row[t], :, i].
 
     Attributes:
-        weights: float [T, W], of the rows; they get a gradient, the features none.
-        moments: the features.
+        weights: float [T, W], a; they get a gradient, the features none.
+        moments: The features.
     """
 
     weights: tf.Tensor
@@ -50,12 +66,12 @@ class OwnFeatures(NamedTuple):
 
 
 class Choices(NamedTuple):
-    """What a softmax runs over in each row.
+    """The candidates of a softmax in each row.
 
     Attributes:
         own: float [T, G], scores of the row's own candidates; `BLOCKED` where there is none.
         candidates: float [N, E], scored by their product with the row's query.
-        blocked: int64 [T, M], the candidates that do not count in each row; outside [0, N): padding.
+        blocked: int64 [T, M], the candidates that do not count in each row; padded by values outside [0, N).
     """
 
     own: tf.Tensor
@@ -70,21 +86,17 @@ def weighted_log_sum(
     features: OwnFeatures | None = None,
     rows: int | None = None,
 ) -> tf.Tensor:
-    """The sum over the rows of weight x log(sum of exp(score) over all that the row's softmax runs over).
-
-    The scores are made in blocks of rows that fit into the cache, and each block's gradients are made beside them: no
-    T x N scores are written to memory nor made again (Hsu et al., "Liger Kernel: Efficient Triton Kernels for LLM
-    Training", 2024, do so for the last layer of a language model).
+    """Computes L of the module's docstring.
 
     Args:
         query: float [T, E].
-        choices: what the softmax runs over.
+        choices: The candidates.
         weight: float [T]; no gradient.
-        features: what the scores of candidates get besides.
-        rows: of a block. Missing: what is fastest.
+        features: Added to the scores of `choices.candidates`.
+        rows: Of a block. None: the fastest number.
 
     Returns:
-        float scalar. A row that runs over nothing adds `NONE` x its weight, without a gradient.
+        float scalar. A row without candidates adds `NONE` x its weight, without a gradient.
     """
 
     @tf.custom_gradient
@@ -101,12 +113,12 @@ def weighted_log_sum(
 
 
 class _Sums(NamedTuple):
-    """A sum and its gradients.
+    """L and its gradients.
 
     Attributes:
         total: float scalar.
         by_candidates: float [N, E].
-        by_query: float [T, E], of the whole or of a block's rows; the next two likewise.
+        by_query: float [T, E], of all rows or of a block's; the next two likewise.
         by_own: float [T, G].
         by_weights: float [T, W].
     """
@@ -119,7 +131,7 @@ class _Sums(NamedTuple):
 
 
 class _Blocks(NamedTuple):
-    """The arguments of `weighted_log_sum`, taken block by block."""
+    """The arguments of `weighted_log_sum`, computed block by block."""
 
     query: tf.Tensor
     choices: Choices
@@ -127,9 +139,11 @@ class _Blocks(NamedTuple):
     features: OwnFeatures | None
 
     def sums(self, height: int | None) -> _Sums:
-        """Of all blocks, each of so many rows."""
-        rows = tf.shape(self.query, tf.int64)[0]
-        height = tf.constant(height, tf.int64) if height else self._height()
+        """Sums over blocks of `height` rows, and concatenates their gradients by rows."""
+        rows, count = tf.shape(self.query, tf.int64)[0], tf.shape(self.choices.candidates, tf.int64)[0]
+        if height is None:
+            height = tf.clip_by_value(_SCORES // tf.maximum(count, 1), 16, _ROWS)
+        height = tf.cast(height, tf.int64)
         blocks = tf.cast(tf.maximum((rows + height - 1) // height, 1), tf.int32)
 
         def add(number: tf.Tensor, total: tf.Tensor, by_candidates: tf.Tensor, *parts: tf.TensorArray) -> tuple:
@@ -138,22 +152,15 @@ class _Blocks(NamedTuple):
             written = (part.write(number, values) for part, values in zip(parts, found[2:], strict=True))
             return number + 1, total + found.total, by_candidates + found.by_candidates, *written
 
-        widths = [self.query.shape[1], self.choices.own.shape[1], self._width]
+        width = 0 if self.features is None else int(self.features.weights.shape[1])
+        widths = [self.query.shape[1], self.choices.own.shape[1], width]
         parts = [tf.TensorArray(tf.float32, blocks, infer_shape=False, element_shape=[None, w]) for w in widths]
         begin = (tf.constant(0), tf.constant(0.0), tf.zeros_like(self.choices.candidates), *parts)
         found = tf.while_loop(lambda number, *_: number < blocks, add, begin, parallel_iterations=_AT_ONCE)
         return _Sums(*found[1:3], *(part.concat() for part in found[3:]))
 
-    @property
-    def _width(self) -> int:
-        return 0 if self.features is None else int(self.features.weights.shape[1])
-
-    def _height(self) -> tf.Tensor:
-        count = tf.shape(self.choices.candidates, tf.int64)[0]
-        return tf.clip_by_value(_SCORES // tf.maximum(count, 1), 16, _ROWS)
-
     def _rows(self, first: tf.Tensor, last: tf.Tensor) -> _Sums:
-        """Of the rows from `first` on, before `last`."""
+        """Computes the part of the rows in [first, last); exponentials are relative to the row's largest score."""
         query, own = self.query[first:last], self.choices.own[first:last]
         weight, candidates = self.weight[first:last, tf.newaxis], self.choices.candidates
         given = None if self.features is None else _Selection.of(self.features, first, last)
@@ -175,7 +182,15 @@ class _Blocks(NamedTuple):
 
 
 class _Selection(NamedTuple):
-    """The own features of r rows as one product of matrices: rows of one moment share its features.
+    """The own features of r rows as one matrix product: rows of one moment share its features.
+
+    Example:
+        Two rows with weights a and b, of moments 1 and 0 of two, have the scores
+
+            [0 a]   [f_0]
+            [b 0] . [f_1]
+
+        where each f is [W, N].
 
     Attributes:
         weights: float [r, W].
@@ -189,29 +204,33 @@ class _Selection(NamedTuple):
 
     @classmethod
     def of(cls, features: OwnFeatures, first: tf.Tensor, last: tf.Tensor) -> "_Selection":
-        """Of the rows from `first` on, before `last`."""
+        """Selects the rows in [first, last)."""
         moments = features.moments.of_rows(first, last)
         count, width, candidates = tf.unstack(tf.shape(moments.features))
         is_own = tf.one_hot(moments.row, count)[..., tf.newaxis]
         return cls(features.weights[first:last], is_own, tf.reshape(moments.features, [count * width, candidates]))
 
     def scores(self) -> tf.Tensor:
-        """What is added to the scores: float [r, N]."""
+        """Computes their part of the scores: float [r, N]."""
         shape = [tf.shape(self.weights)[0], tf.shape(self.features)[0]]
         return tf.matmul(tf.reshape(self.is_own * self.weights[:, tf.newaxis], shape), self.features)
 
     def gradient(self, by_score: tf.Tensor) -> tf.Tensor:
-        """By the weights, float [r, W], of that by the scores, float [r, N]."""
+        """Computes the gradient by the weights, float [r, W], from that by the scores, float [r, N]."""
         by_moment = tf.matmul(by_score, self.features, transpose_b=True)
         shape = tf.concat([tf.shape(self.is_own)[:2], [self.weights.shape[1]]], axis=0)
         return tf.reduce_sum(tf.reshape(by_moment, shape) * self.is_own, axis=1)
 
 
 def _masked(terms: list[tf.Tensor], blocked: tf.Tensor) -> tf.Tensor:
-    """The sum of the terms [r, N] with `BLOCKED` added to the columns [r, M]."""
+    """Adds the terms float [r, N], and `BLOCKED` at the columns int64 [r, M].
+
+    Example:
+        With N = 5, blocked [[1, 5], [3, 3]] adds to the cells 1 and 1 * 5 + 3 = 8 of the flattened scores.
+    """
     shape = tf.shape(terms[0], tf.int64)
     position = tf.where((blocked >= 0) & (blocked < shape[1]))
-    # To add a mask takes a fraction of the time of an update of the scores in position (`tensor_scatter_nd_update`).
+    # Adding a mask takes a fraction of the time of an update of the scores in place (`tensor_scatter_nd_update`).
     mask = tf.raw_ops.SparseToDense(
         sparse_indices=position[:, 0] * shape[1] + tf.gather_nd(blocked, position),
         output_shape=tf.reduce_prod(shape, keepdims=True),

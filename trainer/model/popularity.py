@@ -1,9 +1,17 @@
-"""What is popular now, as a part of the retrieval score.
+"""Recent popularity (the trend) as a part of the retrieval score.
 
-The score of item i for a query at time t gets sum_w a_w x log(1 + n_w(i, t)): n_w counts the item's positive train
-events in the last w days, as far as whole buckets of time (`transform.trend`) have passed before t, and the weights a_w
-are the query's. An event is thus never in its own features, nor is anything that happened with it or after it; past the
-last train event the counts stand still. The score stays one dot product of a longer query and a longer candidate.
+The score of item i for a query at time t gets
+
+    sum_w a_w log(1 + n_w(i, t))
+
+where n_w counts the item's positive train events in the last w days, as far as whole buckets of time
+(`transform.trend`) have passed before t, and the weights a_w are the query's. An event is thus never in its own
+features, nor is any event of its own bucket or a later one; past the last train event the counts are constant. The
+score remains one dot product of a longer query and a longer candidate.
+
+Example:
+    With buckets of one day, windows of 1 and 3 days, and an item that has 2 0 1 0 events on days 0 to 3, its counts as
+    of any time on day 3 (`bucket` 3) are [1, 3]: those of day 2, and of days 0 to 2.
 """
 
 from typing import NamedTuple, Protocol
@@ -11,37 +19,44 @@ from typing import NamedTuple, Protocol
 import numpy as np
 import tensorflow as tf
 
+from config import Config
+from trainer.data.catalogue import Catalogue
 from trainer.losses.softmax import Moments, OwnFeatures
 from transform.trend import DAY, TrendCounts
 
 KEPT = 1 << 26
-"""Up to so many features (buckets x windows x items) are kept: 256 MB."""
+"""The most features (buckets x windows x items) that are kept: 256 MB."""
 
 
 class PastTrend(Protocol):
     """The features of many items at many moments: log(1 + count) in the windows before them."""
 
     def features(self, bucket: tf.Tensor, item: tf.Tensor | None) -> Moments:
-        """The features as of T buckets, int64 [T], of N items, int64 [N] in [0, V); None: the catalogue."""
+        """Returns the features as of T buckets, int64 [T], of N items, int64 [N] in [0, V); None: the catalogue."""
 
 
 def make_past_trend(counts: TrendCounts, windows: np.ndarray, size: int, kept: int = KEPT) -> PastTrend:
-    """What suits the size of the catalogue.
+    """Makes the implementation that suits the size of the catalogue.
 
-    What it keeps is of training alone: no part of a checkpoint nor of an export.
+    Its variables are used in training alone: they are no part of a checkpoint nor of an export.
 
     Args:
         counts: E cells.
         windows: int64 [W], the windows' lengths in buckets.
         size: V.
-        kept: the most features that are kept.
+        kept: The most features that are kept.
     """
     is_small = (counts.buckets.size + 1) * len(windows) * size <= kept
     return KeptFeatures(counts, windows, size) if is_small else AddedCounts(counts, windows, size)
 
 
 class KeptFeatures:
-    """The features of all items at all moments, float [buckets + 1, W, V]; see `make_past_trend`."""
+    """The features of all items at all moments, float [buckets + 1, W, V]; see `make_past_trend`.
+
+    Example:
+        Of the events 2 0 1 0 by bucket, `before` is [0 2 2 3 3]: the events before the start of buckets 0 to 4. The
+        count of the window of 3 as of bucket 3 is before[3] - before[0] = 3, that of 1 before[3] - before[2] = 1.
+    """
 
     def __init__(self, counts: TrendCounts, windows: np.ndarray, size: int) -> None:
         before = np.zeros([counts.buckets.size + 1, size], np.int32)
@@ -56,16 +71,23 @@ class KeptFeatures:
     def features(self, bucket: tf.Tensor, item: tf.Tensor | None) -> Moments:
         """See `PastTrend`."""
         if item is None:
-            # A gather from the variable itself would make each read of a part of it copy the whole.
+            # A gather from the variable itself would copy the whole at each read of a part of it.
             return Moments(tf.convert_to_tensor(self._features), bucket)
         moment, row = tf.unique(bucket, out_idx=tf.int64)
         windows, size = self._features.shape[1:]
+        # Item i of window w at moment m has the flat index (m * W + w) * V + i.
         starts = (moment[:, tf.newaxis, tf.newaxis] * windows + np.arange(windows)[:, np.newaxis]) * size
         return Moments(tf.gather(tf.reshape(self._features, [-1]), starts + item), row)
 
 
 class AddedCounts:
-    """The cells in the order of their items; each step adds up those of its own items. See `make_past_trend`."""
+    """The cells sorted by item; each step adds up those of its own items. See `make_past_trend`.
+
+    Example:
+        For moments at buckets 3 and 5 and windows of 1 and 3, counts are needed before the edges 0, 2, 3, 4, 5. A cell
+        of bucket 2 lies before the edges from 3 on: `searchsorted` on the right gives it the row 2, so it is added to
+        edge 3 and, by the cumulative sum, to all later ones. A cell of bucket 5 gets row 5, beyond the edges.
+    """
 
     def __init__(self, counts: TrendCounts, windows: np.ndarray, size: int) -> None:
         order = np.lexsort((counts.bucket, counts.item))
@@ -82,7 +104,7 @@ class AddedCounts:
         """See `PastTrend`."""
         bucket, row = tf.unique(bucket, out_idx=tf.int64)
         moment = tf.concat([bucket[:, tf.newaxis], tf.maximum(bucket[:, tf.newaxis] - self._windows, 0)], axis=1)
-        # Between two moments that follow each other cells need adding once, whoever asks for them.
+        # Cells between two neighbouring edges are added once, whichever windows they are part of.
         edge = tf.unique(tf.sort(tf.reshape(moment, [-1]))).y
         span = tf.searchsorted(edge, tf.range(self._buckets, dtype=tf.int64), side="right")
         position = tf.reshape(tf.searchsorted(edge, tf.reshape(moment, [-1])), tf.shape(moment))
@@ -90,13 +112,25 @@ class AddedCounts:
         return Moments(tf.math.log1p(tf.cast(before[:, :1] - before[:, 1:], tf.float32)), row)
 
     def _before(self, item: tf.Tensor, span: tf.Tensor, edges: tf.Tensor) -> tf.Tensor:
-        """int32 [edges, n]: the counts of n items before each edge."""
+        """Counts the events of n items before each edge: int32 [edges, n]; `span` is the first edge behind a bucket."""
         cells = tf.ragged.range(tf.gather(self._starts, item), tf.gather(self._starts, item + 1))
         slot, position = tf.cast(cells.value_rowids(), tf.int32), cells.flat_values
         row = tf.gather(span, tf.gather(self._bucket, position))
         cell = tf.where(row < edges, row * tf.size(item) + slot, -1)
         sums = tf.math.unsorted_segment_sum(tf.gather(self._count, position), cell, edges * tf.size(item))
         return tf.cumsum(tf.reshape(sums, [edges, tf.size(item)]))
+
+
+class PastScores(NamedTuple):
+    """The trend's part of a training step's scores.
+
+    Attributes:
+        target: float [T, G].
+        negatives: Added by the softmax to the scores of T queries and N items.
+    """
+
+    target: tf.Tensor
+    negatives: OwnFeatures
 
 
 class TrendTable(tf.Module):
@@ -107,7 +141,7 @@ class TrendTable(tf.Module):
 
     Args:
         counts: E cells.
-        days: the W windows, rising; rounded to buckets, one at least.
+        days: The W windows, rising; rounded to buckets, at least one.
         size: V, the number of items.
     """
 
@@ -131,16 +165,23 @@ class TrendTable(tf.Module):
             self._totals = _fixed(np.concatenate([[0], np.cumsum(counts.count[by_item])]), "totals")
 
     def bucket(self, time: tf.Tensor) -> tf.Tensor:
-        """int64 [...] seconds -> int64 [...] in [0, buckets]: what lies before it is complete."""
+        """Returns the bucket of times, int64 [...] seconds: int64 [...] in [0, buckets]; those before are complete."""
         start, width, size = self._buckets
         return tf.clip_by_value((time - start) // width, 0, size)
 
     def is_past(self, time: tf.Tensor) -> tf.Tensor:
-        """Whether the features as of a time are not the newest: int64 [...] seconds, 0 where unknown -> bool [...]."""
+        """Returns whether features as of int64 [...] seconds (0 where unknown) differ from the newest: bool [...]."""
         return (time != 0) & (self.bucket(time) < self._buckets.size)
 
     def of_all(self, bucket: tf.Tensor) -> tf.Tensor:
-        """The features of the catalogue: int64 [R] buckets -> float [R, W, V]."""
+        """Computes the features of the catalogue as of int64 [R] buckets: float [R, W, V].
+
+        Reads the cells of the longest window alone, and adds each to the shortest window that holds it.
+
+        Example:
+            As of bucket 5, a cell of bucket 3 has age 2: with windows of 1 and 3 buckets `searchsorted` puts it in
+            window 1; one of bucket 4, age 1, in window 0, and the cumulative sum over windows adds it to window 1.
+        """
         first = tf.gather(self._starts, tf.maximum(bucket - self._windows[-1], 0))
         cells = tf.ragged.range(first, tf.gather(self._starts, bucket))
         row, position = cells.value_rowids(), cells.flat_values
@@ -152,7 +193,18 @@ class TrendTable(tf.Module):
         return _features(tf.cumsum(tf.reshape(counts, [rows, self.width, self._size]), axis=1))
 
     def of_items(self, bucket: tf.Tensor, item: tf.Tensor) -> tf.Tensor:
-        """The features of items: int64 [...] buckets, int64 [...] in [0, V], broadcast -> float [..., W]."""
+        """Computes the features of items as of buckets.
+
+        Cells are sorted by the key item * (buckets + 1) + bucket, so the events of an item before a bucket, and of all
+        items before it in the order, are the cumulative count up to that key; a window is a difference of two of them.
+
+        Args:
+            bucket: int64 [...].
+            item: int64 [...] in [0, V], broadcast with `bucket`.
+
+        Returns:
+            float [..., W].
+        """
         bucket = bucket[..., tf.newaxis]
         edges = tf.concat([bucket, tf.maximum(bucket - self._windows, 0)], axis=-1)
         keys = item[..., tf.newaxis] * (self._buckets.size + 1) + edges
@@ -161,19 +213,19 @@ class TrendTable(tf.Module):
         return _features(before[..., :1] - before[..., 1:])
 
     def newest(self, item: tf.Tensor) -> tf.Tensor:
-        """The features past the last bucket: int64 [...] in [0, V] -> float [..., W]."""
+        """Computes the features past the last bucket, of int64 [...] in [0, V]: float [..., W]."""
         return self.of_items(tf.constant(self._buckets.size, tf.int64), item)
 
     def catalogue_scores(self, weights: tf.Tensor, time: tf.Tensor) -> tf.Tensor:
-        """What is added to the scores of all items: float [B, W] and int64 [B] seconds -> float [B, V]."""
+        """Computes the trend's part of all items' scores from weights float [B, W] and int64 [B] seconds: [B, V]."""
         bucket, row = tf.unique(self.bucket(time), out_idx=tf.int64)
         features = tf.gather(self.of_all(bucket), row)
         return tf.squeeze(tf.matmul(weights[:, tf.newaxis], features), 1)
 
     def past_scores(
         self, time: tf.Tensor, weights: tf.Tensor, target: tf.Tensor, negative: tf.Tensor | None
-    ) -> "PastScores":
-        """What is added to the scores of targets and negatives for queries of many times.
+    ) -> PastScores:
+        """Computes the trend's part of the scores of targets and negatives for queries of many times.
 
         Args:
             time: int64 [T] seconds.
@@ -186,16 +238,13 @@ class TrendTable(tf.Module):
         return PastScores(own, OwnFeatures(weights, self._past.features(bucket, negative)))
 
 
-class PastScores(NamedTuple):
-    """The trend's part of a training step's scores.
-
-    Attributes:
-        target: float [T, G].
-        negatives: what the softmax adds to the scores of T queries and N items.
-    """
-
-    target: tf.Tensor
-    negatives: OwnFeatures
+def make_trend_table(config: Config, catalogue: Catalogue) -> TrendTable | None:
+    """Makes the table of the catalogue's trend; None without `features.trend`."""
+    if config.trend is None:
+        return None
+    if catalogue.trend is None:
+        raise ValueError("the catalogue should hold the items' trend where `features.trend` is on")
+    return TrendTable(catalogue.trend, config.trend.days, catalogue.size)
 
 
 def _features(counts: tf.Tensor) -> tf.Tensor:

@@ -1,4 +1,4 @@
-"""The query tower: user, context and history as a vector at the moment of each event."""
+"""The query tower: encodes user, context and history at the time of each event."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -9,11 +9,11 @@ from config import Config, feature_names
 from trainer.data.hiding import Hiding, Known
 from trainer.data.windows import MASK, Window, no_user_features
 from trainer.distributed.randomness import BlankHistory, Dropout, EventDropout, Randomness
+from trainer.layers.blocks import FeatureEncoder, HiddenLayers, embedding_table
 from trainer.layers.encoders.base import GAP_BUCKETS, before, gap_buckets, lagged, last_visible_before
 from trainer.layers.encoders.history import HistoryEncoder
-from trainer.layers.feature_encoders import FeatureEncoder, HiddenLayers, embedding_table
+from trainer.layers.interaction import History
 from trainer.layers.sharing import Sharing
-from trainer.layers.target_attention import History
 from transform.features import ModelFeature
 
 
@@ -21,14 +21,14 @@ class QueryState(NamedTuple):
     """A query at every position.
 
     Attributes:
-        embedding: float [B, L, D + 1 + W]: temperature x unit vector, a 1 that meets the candidate's bias, and the
-            weights of the W trend features (none without `features.trend`).
-        hidden: float [B, L, S] by state: what the other tasks read, each that of `Sharing.state_of`.
-        history: the events [B, L, D] that each position's query sees: what target attention reads.
-        items: int64 [B, L], the visible events' items, V elsewhere: what neighbourhoods read.
+        embedding: float [B, L, D + 1 + W]: temperature x unit vector, a 1 that multiplies the candidate's bias, and
+            the weights of the W trend features (none without `features.trend`).
+        hidden: float [B, L, S] by state, read by the other tasks; the name of a task's is `Sharing.state_of`.
+        history: The events [B, L, D] that the query at each position sees, read by target attention.
+        items: int64 [B, L], the visible events' items, V elsewhere, read by the item neighbours.
         time: int64 [B, L], the positions' times in seconds, 0 where unknown.
-        user: int64 [B], U where unknown: with `time` and `outcomes`, what baseline read.
-        outcomes: the events' categories, int64 [B, L] by outcome feature.
+        user: int64 [B], U where unknown; read by the rating baseline, as `time` and `outcomes` are.
+        outcomes: The events' categories, int64 [B, L] by outcome feature.
     """
 
     embedding: tf.Tensor
@@ -40,19 +40,19 @@ class QueryState(NamedTuple):
     outcomes: dict[str, tf.Tensor]
 
     def newest(self) -> "QueryState":
-        """The query at the last position: [B, L, .] -> [B, .]; `items`, `outcomes` [B, L - 1] are those before it,
-        `time` [B, L] ends with its own."""
-        hidden = {name: values[:, -1] for name, values in self.hidden.items()}
-        outcomes = {name: values[:, :-1] for name, values in self.outcomes.items()}
-        items = self.items[:, :-1]
-        history = self.history.newest()
+        """Returns the query at the last position: [B, L, .] becomes [B, .]; `items` and `outcomes` [B, L - 1] are those
+        before it, `time` [B, L] ends with its own."""
         return self._replace(
-            embedding=self.embedding[:, -1], hidden=hidden, history=history, items=items, outcomes=outcomes
+            embedding=self.embedding[:, -1],
+            hidden={name: values[:, -1] for name, values in self.hidden.items()},
+            history=self.history.newest(),
+            items=self.items[:, :-1],
+            outcomes={name: values[:, :-1] for name, values in self.outcomes.items()},
         )
 
 
 class Past(NamedTuple):
-    """What queries at Q positions, all of them or the last alone, know of the events.
+    """The events that queries at Q positions, all of them or the last alone, may use.
 
     Attributes:
         events: float [B, L, D].
@@ -61,7 +61,7 @@ class Past(NamedTuple):
         last: int32 [B, Q], the position of the last visible event before each position, -1 where there is none or the
             history is blank.
         gap: int32 [B, Q], the bucket of the time since.
-        known: what else there is to know.
+        known: The window as training hides it.
     """
 
     events: tf.Tensor
@@ -72,41 +72,37 @@ class Past(NamedTuple):
     known: Known
 
     def newest(self) -> "Past":
-        """For the query at the last position alone."""
-        return self._replace(last=self.last[:, -1:], gap=self.gap[:, -1:], known=self.known.newest())
-
-    @property
-    def earlier(self) -> tf.Tensor:
-        """bool [B, L]: the visible events before the last position."""
-        return self.visible & (tf.range(tf.shape(self.visible)[1]) < tf.shape(self.visible)[1] - 1)
+        """Returns the past of the query at the last position: no event there is visible."""
+        length = tf.shape(self.visible)[1]
+        earlier = self.visible & (tf.range(length) < length - 1)
+        last, gap = self.last[:, -1:], self.gap[:, -1:]
+        return Past(self.events, earlier, earlier, last, gap, self.known.newest())
 
 
 class EventEncoder(tf.keras.layers.Layer):
-    """A past event as a vector: its item, its context and outcome, and the time since the event before it."""
+    """Encodes a past event: its item, its context and outcome, and the time since the event before it."""
 
     def __init__(self, config: Config, features: Sequence[ModelFeature]) -> None:
         super().__init__(name="event")
-        model = config.model
-        own = [f for f in features if f.section in ("context", "outcome")]
-        self.features = FeatureEncoder(own, model.feature_dimension, model.dimension, "event_features") if own else None
+        self.features = _feature_encoder(config, features, "event_features", "context", "outcome")
         self.gaps = _gap_table(config)
 
     def call(self, window: Window, vectors: tf.Tensor, gap: tf.Tensor) -> tf.Tensor:
-        """The window, its items' vectors float [B, L, D] and gap buckets int [B, L] -> float [B, L, D]."""
+        """Encodes a window with its items' vectors float [B, L, D] and gap buckets int [B, L]: float [B, L, D]."""
         if self.features is not None:
             vectors += self.features(window)
         return vectors if self.gaps is None else vectors + self.gaps(gap)
 
 
 class QueryTower(tf.keras.layers.Layer):
-    """A user at the moment of each event, from the visible events before it, the context and the user's features.
+    """Encodes a user at the time of each event: the visible events before it, the context and the user's features.
 
     Args:
-        config: the dimensions, layers and encoders.
-        features: every feature.
-        user_count: U, the known users.
-        randomness: of the dropout.
-        sharing: makes the tasks' states.
+        config: The dimensions, layers and encoders.
+        features: Every feature.
+        user_count: U, the number of known users.
+        randomness: Of the dropout.
+        sharing: Computes the tasks' states.
     """
 
     def __init__(
@@ -129,71 +125,66 @@ class QueryTower(tf.keras.layers.Layer):
         self.hide = EventDropout(model.history.item_dropout, randomness)
         self.dropouts = [Dropout(model.history.dropout, randomness, name=f"dropout_{i}") for i in range(2)]
         self.gaps = _gap_table(config)
-        self.user = self._features(features, "user")
-        self._features_of_users = [f for f in features if f.section == "user"]
-        self.context = self._features(features, "context")
-        takes_part = model.user_id == "both" or (model.user_id == "ranking" and self._ranking)
-        self.user_ids = _user_table(user_count, model.dimension) if takes_part else None
+        self.user = _feature_encoder(config, features, "user_features", "user")
+        self._user_features = [f for f in features if f.section == "user"]
+        self.context = _feature_encoder(config, features, "context_features", "context")
+        has_users = model.user_id == "both" or (model.user_id == "ranking" and self._ranking)
+        self.user_ids = embedding_table(user_count + 1, model.dimension, "user_embedding") if has_users else None
         self.hidden = HiddenLayers(model.query_layers, name="hidden", batch_norm=model.batch_norm)
         self.project = tf.keras.layers.Dense(model.dimension, name="project")
         self.blank = BlankHistory(model.history.blank, randomness)
         self.hiding = Hiding(config, features, user_count, randomness)
-        self.trend = _trend_weights(config)
+        # The weights of the trend features start at 0, so that training starts from the items' biases, the popularity
+        # of the whole log. With biases of 0 and the trend of a window, logs of thousands of items learn much slower.
+        trends = len(config.trend.days) if config.trend else 0
+        self.trend = tf.keras.layers.Dense(trends, kernel_initializer="zeros", name="trend_weights") if trends else None
         self.start = self.add_weight(name="start", shape=[model.dimension], initializer="zeros")
-        self.log_scale = self.add_weight(name="log_scale", shape=[], initializer=_scale_start(config))
+        temperature = config.retrieval.temperature if config.retrieval else 1.0
+        scale = tf.keras.initializers.Constant(-float(tf.math.log(temperature)))
+        self.log_scale = self.add_weight(name="log_scale", shape=[], initializer=scale)
 
-    def _features(self, features: Sequence[ModelFeature], section: str) -> FeatureEncoder | None:
-        own = [f for f in features if f.section == section]
-        width, dimension = self._model.feature_dimension, self._model.dimension
-        return FeatureEncoder(own, width, dimension, f"{section}_features") if own else None
+    def call(
+        self, window: Window, vectors: tf.Tensor, unknown: int, training: bool = False, newest: bool = False
+    ) -> QueryState:
+        """Encodes the queries of a window batch.
 
-    def call(self, window: Window, vectors: tf.Tensor, unknown: int, training: bool = False) -> QueryState:
-        """The window, its items' vectors float [B, L, D] and the index of unknown items -> the queries."""
+        Args:
+            window: [B, L].
+            vectors: float [B, L, D], of the window's items.
+            unknown: V, the index of unknown items.
+            training: Whether to apply dropout and hiding.
+            newest: Whether only the query at the last position is computed, as in serving.
+
+        Returns:
+            The queries at all positions; with `newest` that at the last one, `QueryState.newest`.
+        """
         past = self._past(window, vectors, unknown, training)
-        history = History.of(past.events, past.visible)
-        shared = self._shared_state(past, training)
-        parts = self._embedding_and_states(shared, window[MASK], past.known, training)
-        return self._query_state(*parts, window, past, history, unknown)
-
-    def newest(self, window: Window, vectors: tf.Tensor, unknown: int) -> QueryState:
-        """What `call` gives outside training at the last position alone (`QueryState.newest`), for less."""
-        past = self._past(window, vectors, unknown, training=False).newest()
-        history = History(past.events, past.earlier[:, tf.newaxis])
-        encoded = self.history.newest(past.events, past.earlier, window[feature_names.TIME])[:, tf.newaxis]
-        states = self._with_request(tf.where((past.last >= 0)[..., tf.newaxis], encoded, self.start), past)
-        parts = self._embedding_and_states(states, window[MASK][:, -1:], past.known, training=False)
-        return self._query_state(*parts, window, past, history, unknown).newest()
-
-    def _embedding_and_states(
-        self, shared: tf.Tensor, mask: tf.Tensor, known: Known, training: bool
-    ) -> tuple[tf.Tensor, dict[str, tf.Tensor]]:
-        """From shared states float [B, Q, D]: `embedding` and `hidden` of `QueryState`."""
+        if newest:
+            past = past.newest()
+            sees = past.visible[:, tf.newaxis]
+        else:
+            sees = History.of(past.events, past.visible).sees
+        shared = self._shared_state(past, training, newest)
         states = self.sharing(shared)
         own = shared if self._retrieval is None else states[self.sharing.state_of(self._retrieval)]
-        hidden = self.hidden(own, mask, training=training)
+        hidden = self.hidden(own, window[MASK], training=training)  # the mask is read in training only
         query = tf.math.l2_normalize(self.project(hidden), axis=-1, epsilon=1e-6)
-        parts = [query * tf.exp(self.log_scale), tf.ones_like(query[..., :1])]
-        parts += [] if self.trend is None else [self.trend(own)]
-        return tf.concat(parts, axis=-1), {name: self._with_user_id(states[name], known) for name in self._ranking}
+        embedding = [query * tf.exp(self.log_scale), tf.ones_like(query[..., :1])]
+        embedding += [] if self.trend is None else [self.trend(own)]
+        state = QueryState(
+            embedding=tf.concat(embedding, axis=-1),
+            hidden={name: self._with_user_id(states[name], past.known) for name in self._ranking},
+            history=History(past.events, sees & (past.last >= 0)[..., tf.newaxis]),
+            items=tf.where(past.visible, window[feature_names.ITEM_ID], unknown),
+            time=window[feature_names.TIME],
+            user=window[feature_names.USER_ID],
+            outcomes={feature.name: window[feature.name] for feature in self.outcomes},
+        )
+        return state.newest() if newest else state
 
-    def _query_state(
-        self,
-        embedding: tf.Tensor,
-        hidden: dict[str, tf.Tensor],
-        window: Window,
-        past: Past,
-        history: History,
-        unknown: int,
-    ) -> QueryState:
-        history = History(history.events, history.sees & (past.last >= 0)[..., tf.newaxis])
-        items = tf.where(past.visible, window[feature_names.ITEM_ID], unknown)
-        outcomes = {feature.name: window[feature.name] for feature in self.outcomes}
-        user, time = window[feature_names.USER_ID], window[feature_names.TIME]
-        return QueryState(embedding, hidden, history, items, time, user, outcomes)
-
-    def shared_state(self, window: Window, vectors: tf.Tensor, unknown: int, training: bool = False) -> tf.Tensor:
-        """What all tasks' states are made of, float [B, L, D]; the arguments are those of `call`."""
-        return self._shared_state(self._past(window, vectors, unknown, training), training)
+    def shared_state(self, window: Window, vectors: tf.Tensor, unknown: int) -> tf.Tensor:
+        """Computes the input of the sharing at all positions, float [B, L, D]; the arguments are those of `call`."""
+        return self._shared_state(self._past(window, vectors, unknown, training=False), training=False, newest=False)
 
     def _past(self, window: Window, vectors: tf.Tensor, unknown: int, training: bool) -> Past:
         known = self.hiding(window, training=training)
@@ -208,14 +199,14 @@ class QueryTower(tf.keras.layers.Layer):
         gap = tf.where(last >= 0, gap_buckets(known.moment[feature_names.TIME], earlier, GAP_BUCKETS), 0)
         return Past(events, positive, visible, last, gap, known)
 
-    def _shared_state(self, past: Past, training: bool) -> tf.Tensor:
-        times = past.known.past[feature_names.TIME]
-        encoded = self.history(past.events, past.visible, times, past.positive, training=training)
-        states = before(encoded, past.last, self.start)
-        return self.dropouts[1](self._with_request(states, past), training=training)
-
-    def _with_request(self, states: tf.Tensor, past: Past) -> tf.Tensor:
-        known = past.known
+    def _shared_state(self, past: Past, training: bool, newest: bool) -> tf.Tensor:
+        """Encodes history, context and user: float [B, Q, D]."""
+        known, times = past.known, past.known.past[feature_names.TIME]
+        encoded = self.history(past.events, past.visible, times, past.positive, training=training, newest=newest)
+        if newest:
+            states = tf.where((past.last >= 0)[..., tf.newaxis], encoded, self.start)
+        else:
+            states = before(encoded, past.last, self.start)
         if self.gaps is not None:
             states += self.gaps(past.gap)
         if self.context is not None:
@@ -224,14 +215,14 @@ class QueryTower(tf.keras.layers.Layer):
             states += self._user_vectors(self.user, known)
         if self._model.user_id == "both" and self.user_ids is not None:
             states += self.user_ids(known.user_id)
-        return states
+        return self.dropouts[1](states, training=training)
 
     def _user_vectors(self, encoder: FeatureEncoder, known: Known) -> tf.Tensor:
-        """The users' features, float [B, Q or 1, D]."""
+        """Encodes the users' features: float [B, Q or 1, D]."""
         vectors = encoder(known.past)[:, tf.newaxis]
         if known.without_user is None:
             return vectors
-        unknown = encoder(no_user_features(self._features_of_users))
+        unknown = encoder(no_user_features(self._user_features))
         return tf.where(known.without_user[..., tf.newaxis], unknown[:, tf.newaxis], vectors)
 
     def _with_user_id(self, hidden: tf.Tensor, known: Known) -> tf.Tensor:
@@ -240,27 +231,14 @@ class QueryTower(tf.keras.layers.Layer):
         return tf.concat([hidden, self.user_ids(known.user_id) + tf.zeros_like(hidden[..., :1])], axis=-1)
 
 
+def _feature_encoder(
+    config: Config, features: Sequence[ModelFeature], name: str, *sections: str
+) -> FeatureEncoder | None:
+    own = [f for f in features if f.section in sections]
+    return FeatureEncoder(own, config.model.feature_dimension, config.model.dimension, name) if own else None
+
+
 def _gap_table(config: Config) -> tf.keras.layers.Embedding | None:
     if not config.model.history.time_gaps:
         return None
     return embedding_table(GAP_BUCKETS, config.model.dimension, name="gap_embedding")
-
-
-def _trend_weights(config: Config) -> tf.keras.layers.Dense | None:
-    """From the query's state to the weight of each trend feature.
-
-    All are 0 at first, so that training starts from the items' biases, the popularity of the whole log. Started from
-    that of a window instead, with biases of 0, logs of thousands of items learn much slower.
-    """
-    if config.trend is None:
-        return None
-    return tf.keras.layers.Dense(len(config.trend.days), kernel_initializer="zeros", name="trend_weights")
-
-
-def _user_table(user_count: int, dimension: int) -> tf.keras.layers.Embedding:
-    return embedding_table(user_count + 1, dimension, name="user_embedding")
-
-
-def _scale_start(config: Config) -> tf.keras.initializers.Initializer:
-    temperature = config.retrieval.temperature if config.retrieval else 1.0
-    return tf.keras.initializers.Constant(-float(tf.math.log(temperature)))

@@ -7,11 +7,10 @@ import tensorflow as tf
 from config import feature_names
 from config.tasks import RetrievalTask
 from trainer.data.windows import Window
-from trainer.losses.loss_sum import LossSum
 from trainer.losses.negatives import Negatives, NegativeSampler
 from trainer.losses.softmax import BLOCKED, Choices, OwnFeatures, weighted_log_sum
-from trainer.losses.targets import RetrievalTargets, retrieval_targets
-from trainer.model.candidate_tower import BatchItems, CandidateTower, CatalogueItems
+from trainer.losses.targets import LossSum, RetrievalTargets, retrieval_targets
+from trainer.model.candidate_tower import BatchItems, CandidateTower
 from trainer.model.popularity import PastScores, TrendTable
 
 
@@ -25,17 +24,20 @@ def retrieval_loss(
     size: int,
     trend: PastScores | None = None,
 ) -> tf.Tensor:
-    """The sum of the positions' cross-entropies: the softmax runs over a position's targets and the negatives that are
-    not blocked.
+    """Sums the positions' cross-entropies; each softmax runs over the targets and the negatives that are not blocked.
+
+    With targets g of weights w_g, the loss of a position is sum_g w_g (log Z - s_g); with label smoothing e it is
+    (1 - e) times that plus e (log Z - mean of the negatives' scores).
 
     Args:
         query: float [T, D + 1].
         target_embeddings: float [T, G, D + 1] of `targets.item`.
         negative_embeddings: float [N, D + 1] of `negatives.item`.
-        targets, negatives: as named.
-        task: label smoothing, towards the mean of all scores in the row's softmax.
+        targets: Of the T positions.
+        negatives: N items.
+        task: Configures the label smoothing.
         size: V.
-        trend: what the scores get besides.
+        trend: Added to the scores.
 
     Returns:
         float scalar; a position where no target has a weight adds nothing.
@@ -60,9 +62,10 @@ def retrieval_loss(
 
 
 def _mean_scores(query: tf.Tensor, embeddings: tf.Tensor, negatives: Negatives, own: OwnFeatures | None) -> tf.Tensor:
-    """The weighted mean of each row's scores over the negatives that are not blocked, float [T]; 0 where all are.
+    """Computes the weighted mean of each row's scores over the negatives that are not blocked: float [T]; 0 for none.
 
-    The sum over all less that over the few that are blocked: the mean needs no scores of the others.
+    A sum of products is the product with a sum: sum_i w_i (q . c_i) = q . (sum_i w_i c_i - sum over the blocked ones),
+    which needs no T x N scores.
     """
     rows, count = tf.shape(negatives.blocked, tf.int64)[0], tf.size(negatives.item, tf.int64)
     weight = tf.exp(negatives.log_weight)
@@ -79,7 +82,7 @@ def _mean_scores(query: tf.Tensor, embeddings: tf.Tensor, negatives: Negatives, 
 
 
 def _kept_features(own: OwnFeatures, weight: tf.Tensor, blocked: tf.SparseTensor) -> tf.Tensor:
-    """The weighted sum of each row's features over the negatives that are not blocked, float [T, W]."""
+    """Computes the weighted sum of each row's features over the negatives that are not blocked: float [T, W]."""
     features, moment = own.moments.of_rows(0, blocked.dense_shape[0])
     total = tf.gather(tf.linalg.matvec(features, weight), moment)
     row, column = tf.unstack(blocked.indices, axis=1)
@@ -88,8 +91,8 @@ def _kept_features(own: OwnFeatures, weight: tf.Tensor, blocked: tf.SparseTensor
     return total - tf.math.unsorted_segment_sum(left_out, row, blocked.dense_shape[0])
 
 
-class _Questions(NamedTuple):
-    """What is asked at T positions: the queries float [T, D + 1 + W], what should be found, and what should not."""
+class _Positions(NamedTuple):
+    """The T positions of a batch: queries float [T, D + 1 + W], targets and negatives."""
 
     query: tf.Tensor
     targets: RetrievalTargets
@@ -97,13 +100,13 @@ class _Questions(NamedTuple):
 
 
 class RetrievalLoss:
-    """The softmax of a batch of windows, over the catalogue or a sample of it.
+    """The softmax loss of a batch of windows, over the catalogue or a sample of it.
 
     Args:
-        task: what the positions are trained with.
-        tower: embeds the V items.
-        negatives: what targets are compared with.
-        trend: a part of the scores as of each event's time; None: there is none.
+        task: The task.
+        tower: Embeds the V items.
+        negatives: The sampler.
+        trend: The part of the scores as of each event's time; None without one.
     """
 
     def __init__(
@@ -115,47 +118,56 @@ class RetrievalLoss:
         self._trend = trend
 
     def sum(self, window: Window, embedding: tf.Tensor, items: BatchItems, training: bool) -> LossSum:
-        """The window batch [B, L], its queries float [B, L, D + 1 + W] and its items -> the sums over its targets."""
-        asked = self._questions(window, embedding)
+        """Sums the losses over the targets of a batch.
+
+        Args:
+            window: [B, L].
+            embedding: float [B, L, D + 1 + W], the queries.
+            items: The batch's items.
+            training: Whether some items lose their ids.
+        """
+        targets = retrieval_targets(window, self._task, self._tower.size)
+        query = tf.gather_nd(embedding, targets.index)
+        negatives = self._negatives(targets, query)
+        if self._tower.without_id is not None:
+            negatives = self._tower.without_id.is_missing.known_only(negatives)
         trend = None
         if self._trend is not None:
-            asked, trend = _as_of(window, asked, self._trend, isinstance(items, CatalogueItems))
+            positions = _Positions(query, targets, negatives)
+            (query, targets, negatives), trend = _as_of(window, positions, self._trend, items.is_catalogue)
+        if items.is_catalogue:
+            negative_embeddings = items.catalogue_embeddings()
+        else:
+            negative_embeddings = self._tower.embed(negatives.item, training)
         loss = retrieval_loss(
-            query=asked.query,
-            target_embeddings=items.embeddings(asked.targets.item),
-            negative_embeddings=self._embeddings(items, asked.negatives, training),
-            targets=asked.targets,
-            negatives=asked.negatives,
+            query=query,
+            target_embeddings=items.embeddings(targets.item),
+            negative_embeddings=negative_embeddings,
+            targets=targets,
+            negatives=negatives,
             task=self._task,
             size=self._tower.size,
             trend=trend,
         )
-        return LossSum(loss, tf.reduce_sum(asked.targets.weight))
-
-    def _questions(self, window: Window, embedding: tf.Tensor) -> _Questions:
-        targets = retrieval_targets(window, self._task, self._tower.size)
-        query = tf.gather_nd(embedding, targets.index)
-        return _Questions(query, targets, self._trained_only(self._negatives(targets, query)))
-
-    def _trained_only(self, negatives: Negatives) -> Negatives:
-        without_id = self._tower.without_id
-        return negatives if without_id is None else without_id.is_missing.known_only(negatives)
-
-    def _embeddings(self, items: BatchItems, negatives: Negatives, training: bool) -> tf.Tensor:
-        return items.known() if isinstance(items, CatalogueItems) else self._tower.embed(negatives.item, training)
+        return LossSum(loss, tf.reduce_sum(targets.weight))
 
 
-def _as_of(window: Window, asked: _Questions, trend: TrendTable, is_whole: bool) -> tuple[_Questions, PastScores]:
-    """The questions without the queries' weights of the trend, and its scores as of the time of each.
+def _as_of(window: Window, positions: _Positions, trend: TrendTable, is_whole: bool) -> tuple[_Positions, PastScores]:
+    """Splits the trend weights off the queries and computes the trend's scores as of each position's time.
 
-    Both in the order of time: events near to each other share the trend's features. `is_whole`: the negatives are the
-    catalogue.
+    Both are sorted by time: the rows of a block of the softmax then share the trend's features.
+
+    Args:
+        window: [B, L].
+        positions: T positions.
+        trend: The trend.
+        is_whole: Whether the negatives are the catalogue.
     """
-    time = tf.gather_nd(window[feature_names.TIME], asked.targets.index)
+    time = tf.gather_nd(window[feature_names.TIME], positions.targets.index)
     order = tf.argsort(time)
-    query, blocked = tf.gather(asked.query, order), tf.gather(asked.negatives.blocked, order)
-    targets = RetrievalTargets(*(tf.gather(values, order) for values in asked.targets))
+    query, blocked = tf.gather(positions.query, order), tf.gather(positions.negatives.blocked, order)
+    targets = RetrievalTargets(*(tf.gather(values, order) for values in positions.targets))
     query, weights = tf.split(query, [query.shape[1] - trend.width, trend.width], axis=1)
-    others = None if is_whole else asked.negatives.item
+    others = None if is_whole else positions.negatives.item
     scores = trend.past_scores(tf.gather(time, order), weights, targets.item, others)
-    return _Questions(query, targets, asked.negatives._replace(blocked=blocked)), scores
+    return _Positions(query, targets, positions.negatives._replace(blocked=blocked)), scores

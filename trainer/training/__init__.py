@@ -1,1 +1,1 @@
-"""The training loop and what it is made of."""
+"""The training loop: steps, optimizers, checkpoints, early stopping, precision, distillation, progress."""

@@ -1,4 +1,4 @@
-"""The average of the weights over the steps of a training."""
+"""The moving average of the weights over the steps of a training."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -9,16 +9,17 @@ _RAMP = 10
 
 
 class WeightAverage(tf.Module):
-    """An exponential moving average of weights, which forgets the noise of the last steps.
+    """An exponential moving average of weights, which averages out the noise of the last steps.
 
-    Polyak and Juditsky, "Acceleration of Stochastic Approximation by Averaging" (1992), with the older steps
-    forgotten. After step t the average keeps the share min(decay, (1 + t) / (10 + t)) of itself, so that the weights
-    before training leave it soon.
+    Polyak and Juditsky, "Acceleration of Stochastic Approximation by Averaging" (1992), with exponential weights. After
+    step t the average is k average + (1 - k) weights with k = min(decay, (1 + t) / (10 + t)), so that the initial
+    weights are soon forgotten. (`use_ema` of tf_keras' optimizers has a fixed k, and cannot evaluate the averages and
+    then train on.)
 
     Args:
-        variables: what is averaged, on every replica alike.
-        decay: the share of the average that each step keeps, in (0, 1).
-        strategy: of the variables; the averages lie on the same devices.
+        variables: Their averages are the same on every replica.
+        decay: In (0, 1).
+        strategy: Of the variables; the averages are on the same devices.
     """
 
     def __init__(self, variables: Sequence[tf.Variable], decay: float, strategy: tf.distribute.Strategy) -> None:
@@ -30,20 +31,20 @@ class WeightAverage(tf.Module):
             self.averages = [tf.Variable(v.read_value(), trainable=False, name="average") for v in variables]
 
     def update(self, step: tf.Tensor) -> None:
-        """Takes in the weights after so many steps, int64 scalar; outside of the replicas' own code."""
+        """Updates the averages by the weights after step, int64 scalar; called in the cross-replica context."""
         done = tf.cast(step, tf.float32)
         kept = tf.minimum(self._decay, (1 + done) / (_RAMP + done))
         for average, variable in zip(self.averages, self._variables, strict=True):
             self._strategy.extended.update(average, _move, args=(variable, kept))
 
     def assign(self) -> None:
-        """Gives the variables their averages."""
+        """Assigns the averages to the variables."""
         for variable, average in zip(self._variables, self.averages, strict=True):
             variable.assign(average.read_value())
 
     @contextmanager
     def applied(self) -> Iterator[None]:
-        """The variables hold their averages inside, and afterwards what they held before."""
+        """Assigns the averages to the variables inside, and restores them afterwards."""
         before = [variable.read_value() for variable in self._variables]
         self.assign()
         try:

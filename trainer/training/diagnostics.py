@@ -1,4 +1,4 @@
-"""What TensorBoard shows of sharing and balancing beside the losses."""
+"""Diagnostics of sharing and balancing for TensorBoard, beside the losses."""
 
 from collections.abc import Mapping
 from itertools import combinations
@@ -8,7 +8,7 @@ import tensorflow as tf
 
 from config import feature_names
 from trainer.data.windows import MASK, Window
-from trainer.distributed.strategies import global_sum
+from trainer.distributed.collectives import global_sum
 from trainer.losses.balancing.gradients import cosines, global_matrix, shared_dense
 from trainer.model.recommender import RecommenderModel
 
@@ -21,30 +21,27 @@ class ScalarLog:
     """An event file of metrics by step.
 
     Args:
-        folder: where TensorBoard looks. None: nothing is written.
+        folder: Read by TensorBoard. None: nothing is written.
     """
 
     def __init__(self, folder: str | None) -> None:
         self._writer = tf.summary.create_file_writer(folder) if folder else tf.summary.create_noop_writer()
 
     def write(self, metrics: Mapping[str, float], step: int) -> None:
-        """Adds metrics by name."""
+        """Writes metrics by name."""
         with self._writer.as_default(step=step):
             for name, value in metrics.items():
                 tf.summary.write(name, tf.constant(value, tf.float32), metadata=_METADATA)
         self._writer.flush()
 
 
-Metrics = dict[str, float]
-
-
 class Diagnostics:
-    """Measures a model on one batch, as it is when it serves: without dropout, and changing nothing.
+    """Measures a model on one batch without dropout, and without changing its state.
 
     Args:
-        model: the model.
-        strategy: that the model was made in.
-        batch_spec: of the batches that it is measured on.
+        model: The model.
+        strategy: Of the model.
+        batch_spec: Of the batches.
     """
 
     def __init__(self, model: RecommenderModel, strategy: tf.distribute.Strategy, batch_spec: dict[str, Any]) -> None:
@@ -53,15 +50,15 @@ class Diagnostics:
         self._tasks = model.balancing.tasks
         self._measure = tf.function(self._global_measure, input_signature=[batch_spec], autograph=False)
 
-    def measure(self, window: Window) -> Metrics:
-        """Metrics by name.
+    def measure(self, window: Window) -> dict[str, float]:
+        """Returns metrics by name.
 
         `weight/<task>` is the balancing's. With several tasks, `gradient_cosine/<task>/<task>` is that between their
-        gradients of the shared dense parameters, negative in conflict, and `gate/...` the mean over the targets of
-        what the sharing's gates give.
+        gradients of the shared dense parameters, negative in conflict, and `gate/...` the mean of the sharing's gates
+        over the targets.
 
         Args:
-            window: a global batch as the strategy distributed it.
+            window: A global batch as the strategy distributed it.
         """
         weights = {f"weight/{name}": float(weight) for name, weight in self._model.balancing.task_weights().items()}
         if len(self._tasks) == 1:
@@ -73,9 +70,6 @@ class Diagnostics:
         return {name: self._strategy.experimental_local_results(values)[0] for name, values in metrics.items()}
 
     def _replica_measure(self, window: Window) -> dict[str, tf.Tensor]:
-        return self._conflicts(window) | self._gates(window)
-
-    def _conflicts(self, window: Window) -> dict[str, tf.Tensor]:
         variables = self._model.trainable_variables
         with tf.GradientTape(persistent=True) as tape:
             losses = self._model.compute_loss(window).tasks
@@ -83,13 +77,10 @@ class Diagnostics:
         shared = shared_dense(by_task)
         found = cosines(global_matrix([[gradients[i] for i in shared] for gradients in by_task]))
         pairs = combinations(range(len(self._tasks)), 2)
-        return {f"gradient_cosine/{self._tasks[a]}/{self._tasks[b]}": found[a, b] for a, b in pairs}
-
-    def _gates(self, window: Window) -> dict[str, tf.Tensor]:
+        conflicts = {f"gradient_cosine/{self._tasks[a]}/{self._tasks[b]}": found[a, b] for a, b in pairs}
         targets = tf.cast(window[MASK] & window[feature_names.IS_TARGET], tf.float32)
         count = global_sum(tf.reduce_sum(targets))
-        gates = self._model.gates(window)
-        return {
+        return conflicts | {
             f"gate/{name}": tf.math.divide_no_nan(global_sum(tf.reduce_sum(weight * targets)), count)
-            for name, weight in gates.items()
+            for name, weight in self._model.gates(window).items()
         }

@@ -1,4 +1,4 @@
-"""The training loop: epochs of global batches under a distribution strategy, saved so that a killed run goes on."""
+"""The training loop: epochs of global batches under a distribution strategy, with checkpoints to resume from."""
 
 import math
 import posixpath
@@ -25,39 +25,38 @@ from trainer.training.averaging import WeightAverage
 from trainer.training.checkpoints import TrainingState
 from trainer.training.diagnostics import Diagnostics, ScalarLog
 from trainer.training.distillation import Distillation
-from trainer.training.early_stopping import TaskStopping
-from trainer.training.improvement import default_metric, is_better, is_lower_better, metric_of
-from trainer.training.optimizers import learning_rates, make_optimizer
+from trainer.training.early_stopping import TaskStopping, default_metric, is_better, is_lower_better, metric_of
+from trainer.training.optimizers import Plateau, learning_rates, make_optimizer
 from trainer.training.precision import LossScale, rewrite_of, rewritten
 from trainer.training.progress import Progress
 from trainer.training.pruning import Pruning
-from trainer.training.schedules import Plateau
 from trainer.training.step import ReplicaStep
 
 Metrics = dict[str, float]
 
 _NOISE: Final = 0.25
-"""Two epochs' metrics of the same users differ by about so much of a standard error though neither is better. The later
-one is kept then: the learning rate has fallen further, so its weights lie still."""
+"""The share of a standard error by which two equally good epochs' metrics of the same users differ. The later one is
+kept then: the learning rate has fallen further, so its weights have converged more."""
 
 
 @dataclass(frozen=True)
 class TrainingResult:
-    """How a training ended.
+    """The result of a training.
 
     Attributes:
-        epochs: that were run.
-        steps: of the optimizer.
-        train: losses of the last epoch.
-        evaluation: metrics on the eval split, of the epoch whose weights the model holds.
-        best_epoch: counted from 1, 0 without early stopping.
-        seconds: of this process; a resumed run counts only its own.
-        weights: by task, of the parts that its scores are the sum of, where it is not the network's alone.
-        left_out: by task, the parts that are asked for and missing, and why.
-        warnings: what a person should look at; see `pipeline.messages`.
-        errors: the standard errors, over users, of metrics in `evaluation`.
-        sample: what `evaluation` was measured on, see `trainer.data.user_sample.Coverage`; empty without an eval split.
-        choices: how the weights were chosen, in sentences.
+        epochs: The number of epochs.
+        steps: Of the optimizer.
+        train: Losses of the last epoch.
+        evaluation: Metrics on the eval split, of the epoch whose weights the model holds.
+        best_epoch: Counted from 1, 0 without early stopping.
+        seconds: Of this process; a resumed run counts only its own.
+        weights: By task, the weights of the stacked parts that its scores are the sum of; none where the network's
+            scores are used alone.
+        left_out: By task, the configured parts that are left out, and why.
+        warnings: Shown to the user; see `pipeline.messages`.
+        errors: The standard errors, over users, of metrics in `evaluation`.
+        sample: What `evaluation` was measured on, see `trainer.data.user_sample.Coverage`; empty without an eval split.
+        choices: How the weights were chosen, in sentences.
     """
 
     epochs: int
@@ -77,19 +76,19 @@ class TrainingResult:
 class TrainingLoop:
     """Trains a model.
 
-    Two runs with the same model, data and configuration end with the same weights, also where one was killed and
-    started again: an epoch's order depends on seed and epoch only, and everything random on seed and step only.
+    Two runs with the same model, data and configuration end with the same weights, also if one was killed and
+    restarted: an epoch's order depends on seed and epoch only, and everything random on seed and step only.
 
     Args:
-        model: made inside `strategy`'s scope, with its weights.
-        strategy: splits every global batch among its replicas.
-        data: of training.
-        plan: how an epoch of `data` is divided into global batches.
-        evaluate: the metrics of an epoch by name, the same in all processes, and their standard errors as
+        model: Made inside `strategy`'s scope, with its weights.
+        strategy: Splits every global batch among its replicas.
+        data: The training data.
+        plan: How an epoch of `data` is divided into global batches.
+        evaluate: Returns the metrics of an epoch by name, the same in all processes, and their standard errors as
             `stderr_<name>`. None: there is no eval split.
-        checkpoint_folder: for this training alone.
-        log_folder: of TensorBoard. None: nothing is logged, nor measured for it.
-        distillation: the losses of a student. None: there is no teacher.
+        checkpoint_folder: For this training alone.
+        log_folder: Of TensorBoard. None: nothing is logged, nor measured for it.
+        distillation: The losses of a student. None: there is no teacher.
     """
 
     def __init__(
@@ -125,7 +124,9 @@ class TrainingLoop:
         self._replica_step = ReplicaStep(model, self._optimizer, distillation, loss_scale)
         batch_spec = self._batches(epoch=0).element_spec
         self._diagnostics = Diagnostics(model, strategy, batch_spec) if log_folder else None
-        self._task_stopping = _task_stopping(self._stopping, model)
+        task_patience = self._stopping.task_patience if self._stopping else None
+        has_tasks = len(model.config.tasks) > 1
+        self._task_stopping = TaskStopping(model, task_patience) if task_patience and has_tasks else None
         extras: dict[str, tf.Module | None] = {
             "plateau": self._plateau,
             "average": self._average,
@@ -146,12 +147,12 @@ class TrainingLoop:
     def run(self) -> TrainingResult:
         """Trains to the end, from the last checkpoint where there is one.
 
-        Once it has ended its weights are kept until `remove_checkpoints`: a later run has them without training.
+        The final weights are kept until `remove_checkpoints`: a later run restores them without training.
 
         Raises:
-            ValueError: early stopping names a metric that the eval split does not give.
-            FloatingPointError: a loss is not finite.
-            RuntimeError: the workers of a training do not read the same files.
+            ValueError: If early stopping names a metric that the eval split does not give.
+            FloatingPointError: If a loss is not finite.
+            RuntimeError: If the workers of a training do not read the same files.
         """
         start = time.monotonic()
         ended = self._state.restore_trained()
@@ -164,7 +165,7 @@ class TrainingLoop:
         counts = {"windows": self._plan.windows, "steps": self._total, "steps done": self._steps_done()}
         check_alike(self._strategy, counts)
         if self._stopping and self._evaluate is not None and self._state.has_lost_best:
-            with self._averaged():  # the weights that training goes on from may be the best that are left
+            with self._averaged():  # the restored weights may be the best that are left
                 self._keep_best(self._stopping, *self._measured())
         progress = Progress(
             self._total,
@@ -199,7 +200,7 @@ class TrainingLoop:
         return result
 
     def remove_checkpoints(self) -> None:
-        """Removes what only a resume needs."""
+        """Removes the checkpoints, which only a resumed run needs."""
         self._state.remove()
 
     def _epoch(self, progress: Progress) -> tuple[Metrics, Metrics]:
@@ -212,7 +213,8 @@ class TrainingLoop:
             evaluation, errors = self._measured()
             if self._stopping:
                 self._keep_best(self._stopping, evaluation, errors)
-        progress.end_epoch(epoch, self._steps_done(), train, self._telling(evaluation))
+        shown = {name: value for name, value in evaluation.items() if self._is_shown(name)}
+        progress.end_epoch(epoch, self._steps_done(), train, shown)
         sparsity = self._pruning.metrics() if self._pruning else {}
         self._train_log.write(train | learning_rates(self._optimizer) | sparsity | diagnosis, self._steps_done())
         self._eval_log.write(evaluation, self._steps_done())
@@ -226,7 +228,7 @@ class TrainingLoop:
 
     @contextmanager
     def _averaged(self) -> Iterator[None]:
-        """The model holds its averaged weights inside, where it has them."""
+        """Assigns the averaged weights to the model inside, where they are configured."""
         with nullcontext() if self._average is None else self._average.applied():
             self._prune()
             yield
@@ -236,7 +238,7 @@ class TrainingLoop:
             self._pruning.apply()
 
     def _train_epoch(self, progress: Progress) -> tuple[Metrics, Window]:
-        """The mean losses and the first batch."""
+        """Trains an epoch; returns the mean losses and the first batch."""
         epoch = int(self._state.epoch)
         sums: dict[str, tf.Tensor] = {}
         sample: Window = {}
@@ -253,7 +255,7 @@ class TrainingLoop:
         return _checked({name: float(total) / count for name, total in sums.items()}), sample
 
     def _batches(self, epoch: int) -> tf.data.Dataset:
-        """As the strategy distributes them: at most those of an epoch, and of what is left to do."""
+        """Returns the batches of an epoch, at most the steps that are left, as the strategy distributes them."""
         make = partial(self._data.training_batches, self._plan, self._config.seed, epoch)
         steps = min(self._plan.steps, self._total - self._steps_done())
         if not is_multi_worker(self._strategy):
@@ -276,20 +278,19 @@ class TrainingLoop:
     def _steps_done(self) -> int:
         return int(self._model.step.numpy())
 
-    def _telling(self, evaluation: Metrics) -> Metrics:
-        """What of an epoch is told on a line: the sum of the losses, what training is stopped by, NDCG, the tasks'."""
+    def _is_shown(self, name: str) -> bool:
+        """Returns whether a metric is printed: the loss, the one that stops training, NDCG and those of tasks."""
         metric = self._stopping.metric if self._stopping else None
-        kept = (name for name in evaluation if name in ("loss", metric) or name.startswith("ndcg@") or "/" in name)
-        return {name: evaluation[name] for name in kept}
+        return name in ("loss", metric) or name.startswith("ndcg@") or "/" in name
 
     def _measured(self) -> tuple[Metrics, Metrics]:
-        """The metrics of the present weights and their standard errors."""
+        """Returns the metrics of the present weights and their standard errors."""
         found = self._evaluate() if self._evaluate is not None else {}
         errors = {n.removeprefix(STANDARD_ERROR): e for n, e in found.items() if n.startswith(STANDARD_ERROR)}
         return {n: value for n, value in found.items() if not n.startswith(STANDARD_ERROR)}, errors
 
     def _keep_best(self, stopping: EarlyStopping, evaluation: Metrics, errors: Metrics) -> None:
-        """Keeps weights that are better than all before, or as good within what is noise."""
+        """Saves weights that are better than all before, or as good within the noise."""
         metric = stopping.metric or default_metric(evaluation, self._model.config.evaluation.ks)
         value = metric_of(evaluation, metric, "training.early_stopping.metric")
         best, noise = float(self._state.best), _NOISE * errors.get(metric, 0.0)
@@ -306,14 +307,12 @@ class TrainingLoop:
         return waited >= self._stopping.patience_in(epochs)
 
 
-def _task_stopping(stopping: EarlyStopping | None, model: RecommenderModel) -> TaskStopping | None:
-    """None where nothing stops early, or no task but one learns."""
-    patience = stopping.task_patience if stopping else None
-    return TaskStopping(model, patience) if patience and len(model.config.tasks) > 1 else None
-
-
 def _checked(losses: Metrics) -> Metrics:
-    """The losses; raises FloatingPointError where one is not finite."""
+    """Returns the losses.
+
+    Raises:
+        FloatingPointError: If one is not finite.
+    """
     broken = [name for name, loss in losses.items() if not math.isfinite(loss)]
     if broken:
         raise FloatingPointError(f"the loss of {', '.join(broken)} is not finite: try a lower `learning_rate`")

@@ -1,26 +1,110 @@
-"""The optimizer: one for all weights, or one for embedding tables and one for the rest."""
+"""The optimizer, one for all weights or one each for embedding tables and the rest, and its learning rate."""
 
+import math
 from collections.abc import Iterable, Sequence
 from typing import TypeAlias
 
 import tensorflow as tf
 import tensorflow_recommenders as tfrs
 
-from config.training import OptimizerConfig, UpdateRule
-from trainer.training.schedules import Plateau, WarmupSchedule
+from config.training import OptimizerConfig, PlateauConfig, UpdateRule
+from trainer.training.early_stopping import Metrics, is_better, metric_of
 
 Optimizer: TypeAlias = tf.keras.optimizers.Optimizer | tfrs.experimental.optimizers.CompositeOptimizer
 GradientAndVariable = tuple[tf.Tensor | None, tf.Variable]
+
+_FIRST_REPLICA = tf.VariableAggregation.ONLY_FIRST_REPLICA
+
+
+class Plateau(tf.Module):
+    """A factor of the rate that falls when a metric of the eval split has not improved for some epochs.
+
+    Unlike tf.keras.callbacks.ReduceLROnPlateau it works with a schedule, and its state is in variables, which are saved
+    with the training.
+
+    Args:
+        config: The metric, the patience and the factor.
+
+    Attributes:
+        factor: Of the rate, float32 in (0, 1].
+    """
+
+    def __init__(self, config: PlateauConfig) -> None:
+        super().__init__(name="plateau")
+        self._config = config
+        self.factor = tf.Variable(1.0, trainable=False, name="factor", aggregation=_FIRST_REPLICA)
+        self.best = tf.Variable(math.nan, dtype=tf.float64, trainable=False, name="best", aggregation=_FIRST_REPLICA)
+        self.waited = tf.Variable(0, dtype=tf.int64, trainable=False, name="waited", aggregation=_FIRST_REPLICA)
+
+    def end_epoch(self, evaluation: Metrics) -> None:
+        """Updates the factor by an epoch's metrics.
+
+        Raises:
+            ValueError: If the configured metric is not among them.
+        """
+        metric = self._config.metric
+        value = metric_of(evaluation, metric, "training.optimizer.plateau.metric")
+        if is_better(metric, value, float(self.best.numpy())):
+            self.best.assign(value)
+            self.waited.assign(0)
+            return
+        self.waited.assign_add(1)
+        if int(self.waited.numpy()) >= self._config.patience:
+            self.factor.assign(self.factor * self._config.factor)
+            self.waited.assign(0)
+
+
+class WarmupSchedule(tf.keras.optimizers.schedules.LearningRateSchedule):
+    """A linear rise over the first steps, then the configured schedule.
+
+    With w warm-up steps of n, the rate after s steps is peak * min((s + 1) / (w + 1), f((s - w) / (n - w))), where f is
+    1 - x (linear), (1 + cos(pi x)) / 2 (cosine), final_share^x (exponential), 1, or the factor of `Plateau`.
+    Of tf_keras' schedules CosineDecay alone has a warm-up, and none follows a metric.
+
+    Args:
+        config: The warm-up and the schedule.
+        steps: n, of the whole training.
+        peak: The rate after the warm-up. None: the configured one.
+        plateau: For the schedule of this name.
+    """
+
+    def __init__(
+        self, config: OptimizerConfig, steps: int, peak: float | None = None, plateau: Plateau | None = None
+    ) -> None:
+        self._config = config
+        self._steps = steps
+        self._peak = peak or config.learning_rate
+        self._plateau = plateau
+
+    def __call__(self, step: tf.Tensor) -> tf.Tensor:
+        """Computes the rate after `step` steps: float32 scalar."""
+        step = tf.cast(step, tf.float32)
+        warmup = min(self._config.warmup_steps, self._steps // 2)
+        rise = (step + 1) / (warmup + 1)
+        done = tf.clip_by_value((step - warmup) / max(1, self._steps - warmup), 0, 1)
+        falls = {
+            "linear": 1 - done,
+            "cosine": (1 + tf.cos(math.pi * done)) / 2,
+            "exponential": tf.pow(self._config.final_share, done),
+        }
+        fall = falls.get(self._config.schedule, tf.ones_like(done))
+        if self._plateau is not None:
+            fall = tf.identity(self._plateau.factor)
+        return self._peak * tf.minimum(rise, fall)
+
+    def get_config(self) -> dict[str, object]:
+        """Returns the arguments, for Keras."""
+        return {"config": self._config.model_dump(), "steps": self._steps, "peak": self._peak}
 
 
 class CompositeOptimizer(tfrs.experimental.optimizers.CompositeOptimizer):
     """TFRS's composite optimizer, with all gradients clipped together.
 
-    Each part by itself would clip by its own part's norm, and turn the direction of the step.
+    Each part by itself would clip by its own part's norm, and change the direction of the step.
 
     Args:
-        parts: optimizers that do not clip, with the variables of each.
-        clip_norm: the largest norm of all gradients.
+        parts: Optimizers that do not clip, with the variables of each.
+        clip_norm: The largest norm of all gradients.
     """
 
     def __init__(
@@ -49,13 +133,13 @@ class CompositeOptimizer(tfrs.experimental.optimizers.CompositeOptimizer):
 def make_optimizer(
     config: OptimizerConfig, steps: int, variables: Sequence[tf.Variable], plateau: Plateau | None = None
 ) -> Optimizer:
-    """The configured optimizer with its slots.
+    """Makes the configured optimizer with its slots.
 
     Args:
-        config: the rules, the schedule, weight decay and clipping.
-        steps: of the whole training.
-        variables: all that it trains.
-        plateau: of the schedule of this name.
+        config: The rules, the schedule, weight decay and clipping.
+        steps: Of the whole training.
+        variables: All that it trains.
+        plateau: For the schedule of this name.
     """
     if config.embeddings is None and not config.dense_weight_decay:
         optimizer = _rule(config, WarmupSchedule(config, steps, plateau=plateau), config.weight_decay, config.clip_norm)
@@ -72,7 +156,7 @@ def make_optimizer(
 
 
 def learning_rates(optimizer: Optimizer) -> dict[str, float]:
-    """The rates of the last step by name."""
+    """Returns the rates of the last step by name."""
     if not isinstance(optimizer, CompositeOptimizer):
         return {"learning_rate": float(optimizer.learning_rate.numpy())}
     dense, embeddings = (float(part.learning_rate.numpy()) for part in optimizer.optimizers)
@@ -80,7 +164,7 @@ def learning_rates(optimizer: Optimizer) -> dict[str, float]:
 
 
 def is_embedding(variable: tf.Variable) -> bool:
-    """Whether a variable is an embedding table."""
+    """Returns whether a variable is an embedding table."""
     return "embeddings" in variable.name
 
 

@@ -1,4 +1,4 @@
-"""Training in 16 bits where the device computes in them."""
+"""Mixed precision: training in 16 bits where the device supports it."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -8,7 +8,7 @@ import tensorflow as tf
 from absl import logging
 
 from config.training import Precision
-from trainer.distributed.strategies import global_sum
+from trainer.distributed.collectives import global_sum
 from trainer.losses.balancing.gradients import Gradient
 
 _GPU_REWRITE, _CPU_REWRITE = "auto_mixed_precision", "auto_mixed_precision_onednn_bfloat16"
@@ -18,11 +18,11 @@ _FIRST_REPLICA = tf.VariableAggregation.ONLY_FIRST_REPLICA
 
 
 def rewrite_of(precision: Precision) -> str | None:
-    """What TensorFlow's graph optimizer is asked for; None for float32, or where no device here computes in it.
+    """Returns the option of TensorFlow's graph optimizer; None for float32, or where no device here supports it.
 
-    Matrix products and what lies between them run in 16 bits, sums, softmaxes and weights stay in 32 (Micikevicius et
-    al., "Mixed Precision Training", 2018). It is a matter of how a step is run: the weights, and the graph that is
-    exported, are those of float32.
+    Matrix products and operations between them run in 16 bits, sums, softmaxes and weights stay in 32 (Micikevicius et
+    al., "Mixed Precision Training", 2018). Only the training step is rewritten: the weights, and the exported graph,
+    are those of float32.
     """
     if precision == "float32":
         return None
@@ -38,7 +38,7 @@ def rewrite_of(precision: Precision) -> str | None:
 
 @contextmanager
 def rewritten(rewrite: str | None) -> Iterator[None]:
-    """Functions that are first run inside are rewritten; what was set before is set again behind."""
+    """Rewrites functions that are first called inside; restores the option afterwards."""
     if rewrite is None:
         yield
         return
@@ -51,10 +51,13 @@ def rewritten(rewrite: str | None) -> Iterator[None]:
 
 
 class LossScale(tf.Module):
-    """Keeps small gradients from turning to zero in 16 bits of float16 (Micikevicius et al., 2018).
+    """Dynamic loss scaling, which keeps small gradients from underflowing in float16 (Micikevicius et al., 2018).
 
-    Losses are multiplied by a factor and gradients divided by it. Where one is not finite, the step goes without
-    gradients and the factor is halved; after 2000 steps without that it is doubled.
+    Losses are multiplied by a factor and gradients divided by it. If one is not finite, the step is made with gradients
+    of zero and the factor is halved; after 2000 steps without that it is doubled.
+
+    tf.keras.mixed_precision.LossScaleOptimizer skips such a step altogether, and has different classes, with different
+    state, for Keras' optimizers and for legacy ones such as TFRS's composite.
     """
 
     def __init__(self) -> None:
@@ -63,11 +66,11 @@ class LossScale(tf.Module):
         self.good_steps = tf.Variable(0, trainable=False, name="good_steps", aggregation=_FIRST_REPLICA)
 
     def scaled(self, loss: tf.Tensor) -> tf.Tensor:
-        """What gradients are taken of."""
+        """Returns the scaled loss."""
         return loss * self.factor
 
     def unscaled(self, gradients: Sequence[Gradient]) -> list[Gradient]:
-        """The gradients of the loss as it was, zero where one of all replicas' is not finite; once a step."""
+        """Returns the unscaled gradients, zeros if one is not finite on any replica; called once a step."""
         values = [g.values if isinstance(g, tf.IndexedSlices) else g for g in gradients if g is not None]
         broken = [tf.math.count_nonzero(~tf.math.is_finite(v), dtype=tf.float32) for v in values]
         is_finite = global_sum(tf.add_n(broken)) == 0

@@ -1,4 +1,4 @@
-"""Lines that say how far training is."""
+"""Progress of training on the terminal."""
 
 import math
 import sys
@@ -10,15 +10,15 @@ from config.progress import LASTING, PASSING
 
 
 class Progress:
-    """Prints one line that is written over in a terminal, and plain lines elsewhere, as `config.progress` says.
+    """Prints one line that is overwritten in a terminal, and plain lines elsewhere, in the format of `config.progress`.
 
     Args:
-        total_steps: of the whole training.
-        epochs: of the whole training; early stopping may end it sooner.
-        done_steps: those that a resumed training need not repeat.
-        stream: standard output when missing.
-        interval: seconds between two lines; plain lines come ten times as rarely.
-        is_shown: nothing is printed without it.
+        total_steps: Of the whole training.
+        epochs: Of the whole training; early stopping may end it sooner.
+        done_steps: The finished steps of a resumed training.
+        stream: None: standard output.
+        interval: Seconds between two lines in a terminal; elsewhere ten times as many.
+        is_shown: Whether anything is printed.
     """
 
     def __init__(
@@ -41,7 +41,7 @@ class Progress:
         self._events = 0.0
 
     def is_due(self, windows: float) -> bool:
-        """Counts a step of so many windows, on average; whether a line should be shown after it."""
+        """Counts a step with this mean number of windows; returns whether a line should be shown after it."""
         self._events += windows
         return self._is_shown and time.monotonic() - self._last >= self._interval
 
@@ -67,12 +67,12 @@ class Progress:
         return max(time.monotonic() - self._start, 1e-9)
 
     def _left(self, step: int) -> str:
-        """The time that is left if every epoch is trained, at the speed so far."""
+        """Estimates the time that is left if every epoch is trained, at the speed so far."""
         left = int((self._total - step) * self._seconds() / max(1, step - self._first))
         hours = f"{left // 3600}:{left // 60 % 60:02d}" if left >= 3600 else str(left // 60)
         return f"{hours}:{left % 60:02d} left"
 
 
 def format_metrics(metrics: Mapping[str, float]) -> str:
-    """`{"a": 1.0, "b": 0.25, "c": nan}` -> `a 1.0000, b 0.2500, c undefined`."""
+    """Formats `{"a": 1.0, "b": 0.25, "c": nan}` as `a 1.0000, b 0.2500, c undefined`."""
     return ", ".join(f"{name} {'undefined' if math.isnan(v) else format(v, '.4f')}" for name, v in metrics.items())

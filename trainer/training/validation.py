@@ -1,4 +1,4 @@
-"""The metrics of an epoch on the eval split."""
+"""Evaluation on the eval split after every epoch."""
 
 import math
 from collections import defaultdict
@@ -30,29 +30,29 @@ class Measured(NamedTuple):
 
 
 class Scorer(Protocol):
-    """What scores items for queries: a model, or one that is stacked on it."""
+    """Scores items for queries: a model, or one that is stacked on it."""
 
     def retrieval_scores(self, window: Window, state: QueryState, candidates: tf.Tensor) -> tf.Tensor:
-        """As `RecommenderModel.retrieval_scores`."""
+        """See `RecommenderModel.retrieval_scores`."""
 
     def rank(self, state: QueryState, item: tf.Tensor) -> dict[str, tf.Tensor]:
-        """As `RecommenderModel.rank`."""
+        """See `RecommenderModel.rank`."""
 
 
 class Evaluator:
-    """Losses and metrics of a model on windows whose last event is the target. NaN is what is undefined: the loss of a
-    task without a target, the AUC of labels that are all the same.
+    """Computes losses and metrics of a model on windows whose last event is the target.
 
-    `<task>_loss` is each task's mean loss, `loss` their sum by the tasks' configured weights, so that it means the same
-    in every epoch and with every balancing; `recall@K`, `hr@K` and `ndcg@K` are averages over users, cold ones too, as
-    the evaluation's (`trainer.metrics.ranking`); a regression task adds `<task>/rmse`, a binary one
-    `<task>/auc`, a multiclass one `<task>/accuracy` and `<task>/log_loss`; a pairwise or listwise one
-    `<task>/pairwise_accuracy` and `<task>/ndcg` of users with several targets (`trainer.metrics.ordering`).
+    `<task>_loss` is each task's mean loss, `loss` their sum by the tasks' configured weights, comparable between epochs
+    and between methods of balancing; `recall@K`, `hr@K` and `ndcg@K` are averages over users, cold ones too, as the
+    evaluation's (`trainer.metrics.ranking`); a regression task adds `<task>/rmse`, a binary one `<task>/auc`, a
+    multiclass one `<task>/accuracy` and `<task>/log_loss`; a pairwise or listwise one `<task>/pairwise_accuracy` and
+    `<task>/ndcg` of users with several targets (`trainer.metrics.ordering`). NaN stands for undefined values: the loss
+    of a task without a target, the AUC of equal labels.
 
     Args:
-        model: the model.
-        sample: of the eval split.
-        scorer: whose scores are measured, if they are not the model's own: of one that is stacked on it.
+        model: The model.
+        sample: Of the eval split.
+        scorer: Computes the scores, for a model that is stacked on `model`. None: `model`.
     """
 
     def __init__(self, model: RecommenderModel, sample: UserSample, scorer: "Scorer | None" = None) -> None:
@@ -67,13 +67,13 @@ class Evaluator:
         )
 
     def evaluate(self) -> dict[str, float]:
-        """Every metric by its name, and its standard error by `stderr_<name>`; a task without a target has none."""
+        """Returns every metric by name, and its standard error by `stderr_<name>`; none of a task without a target."""
         metrics, errors = self.measure()
         known = {f"{STANDARD_ERROR}{name}": error for name, error in errors.items() if not math.isnan(error)}
         return metrics | known
 
     def measure(self) -> Measured:
-        """The metrics with their standard errors."""
+        """Returns the metrics with their standard errors."""
         candidates = self._model.candidate_embeddings()
         columns: dict[str, list[np.ndarray]] = defaultdict(list)
         for window in self._batches:
@@ -137,12 +137,12 @@ class Evaluator:
 
 
 class UserGains:
-    """What ranks are worth to the sampled users that have a target: n of them.
+    """Computes ranking metrics of the n sampled users that have a target.
 
     Args:
         sample: N windows.
         is_counted: bool [N], whether the window's target counts.
-        one_list: whether a user's targets stand in one list, as with a frozen history, or each in its own.
+        one_list: Whether a user's targets are ranked in one list, as with a frozen history, or each in its own.
     """
 
     def __init__(self, sample: UserSample, is_counted: np.ndarray, one_list: bool) -> None:
@@ -152,11 +152,11 @@ class UserGains:
         self._one_list = one_list
 
     def hits(self, rank: np.ndarray, k: int) -> np.ndarray:
-        """The share of a user's targets among the first `k`: float [N] -> float [n]."""
+        """Computes the share of a user's targets among the first `k` from ranks float [N]: float [n]."""
         return self._mean((rank[self._counted] <= k).astype(np.float64))
 
     def ndcg(self, rank: np.ndarray, k: int) -> np.ndarray:
-        """The NDCG of each user: float [N] -> float [n]. Sampled targets stand for all of the user's."""
+        """Computes the NDCG of each user from ranks float [N]: float [n]. Sampled targets stand for all of a user's."""
         own = rank[self._counted]
         gain = self._mean(np.where(own <= k, 1 / np.log2(own + 1), 0))
         if not self._one_list:

@@ -20,7 +20,7 @@ from tests.pipeline.field.cases import (
     write_case,
 )
 from tests.pipeline.ingest.conftest import run_ingest
-from transform.kinds.text import text
+from transform.text import text
 
 NAMES = {"id": 0, "index": 1, "from": 2}
 TITLES = ["手機保護殼", "Cafe\u0301 C++", "Caf\u00e9 C#", "ワイヤレス", "हिन्दी"]

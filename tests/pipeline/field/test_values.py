@@ -264,7 +264,7 @@ TEXTS = [
 
 @pytest.mark.parametrize("case", TEXTS)
 def test_texts_come_as_they_are_written(case, tmp_path):
-    """Their words are made in Transform: `tests/transform/kinds/test_text.py`."""
+    """Their words are made in Transform: `tests/transform/test_text.py`."""
     case.assert_holds(tmp_path)
 
 

@@ -8,7 +8,8 @@ import tensorflow as tf
 from config.training import TrainingConfig
 from tests.trainer.replicas import STEPPED, TRAINED, WINDOWS
 from tests.trainer.small import MANY_TASKS, draw_rows, write_rows
-from trainer.distributed.strategies import global_sum, make_strategy, prepare_devices
+from trainer.distributed.collectives import global_sum
+from trainer.distributed.strategies import make_strategy, prepare_devices
 
 
 @pytest.fixture(scope="module")

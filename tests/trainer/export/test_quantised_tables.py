@@ -1,7 +1,7 @@
 import numpy as np
 import tensorflow as tf
 
-from tests.trainer.model.generator.small import cold_config
+from tests.trainer.model.cold import cold_config
 from tests.trainer.small import draw_rows, small_config, small_model, sparse_features
 from trainer.data.windows import dense_windows
 from trainer.export.quantised_tables import QuantisedTable, quantise_tables

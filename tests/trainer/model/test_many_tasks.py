@@ -17,7 +17,7 @@ from tests.trainer.small import (
 )
 from trainer.data.dataset import WindowData
 from trainer.data.windows import Window, dense_windows
-from trainer.layers.target_attention import History
+from trainer.layers.interaction import History
 from trainer.metrics.ordering import Scores, order_metrics
 from trainer.model.recommender import RecommenderModel
 from trainer.training.validation import Evaluator

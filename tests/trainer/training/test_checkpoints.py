@@ -68,7 +68,7 @@ def test_a_damaged_checkpoint_is_passed_over(tmp_path, how, kind):
     assert "it was passed over, nothing has to be done" in warning
 
 
-def test_what_lies_beside_checkpoints_does_not_matter(tmp_path):
+def test_other_files_beside_checkpoints_are_ignored(tmp_path):
     Training(tmp_path).train(3)
     (tmp_path / "last" / "checkpoint").write_bytes(b"\xff\x00 model_checkpoint_path")
     (tmp_path / "last" / "last-9_temp").mkdir()

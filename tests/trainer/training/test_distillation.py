@@ -88,7 +88,7 @@ def test_the_losses_by_hand(teacher):
     np.testing.assert_allclose(made._task_loss("rating", tf.constant([1.0, 4]), tf.constant([1.0, 1])), 2)
 
 
-def test_what_is_taught_is_free_of_a_model_s_own_factors():
+def test_distilled_scores_are_free_of_a_model_s_own_factors():
     def teachers_with(statistics, **like):
         tasks = {name: task.model_dump() for name, task in small_config().tasks.items()}
         config = small_config(tasks={**tasks, "like": {**tasks["like"], **like}})

@@ -3,11 +3,11 @@
 import numpy as np
 import tensorflow as tf
 
-from tests.trainer.model.generator.small import GENERATOR, cold_config, cold_model
+from tests.trainer.model.cold import GENERATOR, cold_config, cold_model
 from tests.trainer.small import draw_rows, write_rows
 from trainer.data.batching import BatchPlan
 from trainer.data.dataset import WindowData
-from trainer.model.generator.adversary import LOSS as GENERATION
+from trainer.model.generator import LOSS as GENERATION
 from trainer.training.distillation import LOSS as DISTILLATION
 from trainer.training.loop import TrainingLoop
 from trainer.training.pruning import prunable

@@ -10,7 +10,7 @@ from config import feature_names
 from trainer.data.windows import Window, WindowSpec, request_windows, row_lengths
 from trainer.export.signatures.inputs import Extras, Limits, absent, extra_inputs, parsing_specs
 from trainer.export.user_snapshot import SnapshotTable
-from transform.lookup import item_index_table
+from transform.ids import item_index_table
 
 Features = dict[str, tf.SparseTensor]
 

@@ -1,5 +1,5 @@
-"""How a history becomes a vector at every position.
+"""Encoders of the history.
 
-Every encoder is causal: its state at position i is made of the visible events at positions up to i. `lags.before` turns
-that into what the model may know when event i is about to happen.
+Every encoder is causal: its state at position i depends on the visible events at positions up to i. `base.before` turns
+these states into what the model may know before event i.
 """

@@ -14,11 +14,11 @@ class ConvolutionEncoder(Encoder):
     The stack is that of Yuan et al., "A Simple Convolutional Generative Network for Next Item Recommendation" (2019):
     one residual block for each dilation. An event's state sees the `1 + (kernel_size - 1) * sum(dilations)` newest
     visible events through the convolutions (31 by default), and every earlier one through the maximum over time
-    (Kim, "Convolutional Neural Networks for Sentence Classification", 2014), which tells that a pattern ever occurred.
+    (Kim, "Convolutional Neural Networks for Sentence Classification", 2014).
 
     Args:
         config: kernel_size, dilations, dropout; `max_events` bounds the pooled past.
-        randomness: of the dropout.
+        randomness: Of the dropout.
     """
 
     def __init__(self, config: HistoryConfig, randomness: Randomness, name: str = "cnn") -> None:
@@ -33,8 +33,10 @@ class ConvolutionEncoder(Encoder):
         self.mix = tf.keras.layers.Dense(input_shape[-1], name="mix")
         super().build(input_shape)
 
-    def call(self, events: tf.Tensor, visible: tf.Tensor, times: tf.Tensor, training: bool = False) -> tf.Tensor:
-        """float [B, L, D], bool [B, L], int64 [B, L] (not read) -> float [B, L, D]."""
+    def call(
+        self, events: tf.Tensor, visible: tf.Tensor, times: tf.Tensor, training: bool = False, newest: bool = False
+    ) -> tf.Tensor:
+        """See `Encoder`."""
         packing = Packing.of(visible)
         states = packing.pack(events)
         for block in self.blocks:
@@ -58,27 +60,19 @@ class ConvolutionBlock(tf.keras.layers.Layer):
         super().build(input_shape)
 
     def call(self, states: tf.Tensor, training: bool = False) -> tf.Tensor:
-        """float [B, L, D] -> float [B, L, D]."""
-        # One product of matrices: TensorFlow's dilated convolution refuses an empty batch.
+        """Applies the block to float [B, L, D]: float [B, L, D]."""
+        # One matrix product: the dilated convolution of TensorFlow fails on an empty batch.
         normed = self.norm(states)
         convolved = self.convolve(tf.concat([shifted(normed, lag) for lag in self._lags], axis=-1))
         return states + self.dropout(convolved, training=training)
 
 
 def shifted(values: tf.Tensor, lag: int) -> tf.Tensor:
-    """float [B, L, D] -> float [B, L, D]: at each position what stood `lag` positions before, zero at the start."""
+    """Shifts float [B, L, D] by `lag` positions, zeros at the start: with lag 1, a b c becomes 0 a b."""
     return tf.pad(values, [[0, 0], [lag, 0], [0, 0]])[:, : tf.shape(values)[1]]
 
 
 def running_maximum(values: tf.Tensor, longest: int) -> tf.Tensor:
-    """The maximum up to each position.
-
-    Args:
-        values: float [B, L, D].
-        longest: an upper bound of L.
-
-    Returns:
-        float [B, L, D].
-    """
+    """Computes the maximum up to each position of float [B, L, D], with L at most `longest`: float [B, L, D]."""
     padded = tf.pad(values, [[0, 0], [longest - 1, 0], [0, 0]], constant_values=values.dtype.min)
     return tf.nn.max_pool1d(padded, longest, strides=1, padding="VALID")

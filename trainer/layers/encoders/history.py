@@ -1,4 +1,4 @@
-"""The configured encoders together."""
+"""The sum of the configured encoders."""
 
 from functools import partial
 
@@ -6,18 +6,17 @@ import tensorflow as tf
 
 from config.model import HistoryConfig
 from trainer.distributed.randomness import Randomness
-from trainer.layers.encoders.attention import AttentionEncoder
+from trainer.layers.encoders.attention import AttentionEncoder, HSTUEncoder
 from trainer.layers.encoders.base import Encoder
 from trainer.layers.encoders.convolution import ConvolutionEncoder
 from trainer.layers.encoders.gru import GRUCell
-from trainer.layers.encoders.hstu import HSTUEncoder
 from trainer.layers.encoders.packing import EndPacking
 from trainer.layers.encoders.recurrent import LSTMCell, MinGRUCell, RecurrentEncoder
 from trainer.layers.encoders.sums import DecayEncoder, MeanEncoder
 
 
 class HistoryEncoder(tf.keras.layers.Layer):
-    """The configured encoders' sum, normalised."""
+    """Sums and normalises the states of the configured encoders."""
 
     def __init__(self, config: HistoryConfig, randomness: Randomness, name: str = "history") -> None:
         super().__init__(name=name)
@@ -31,6 +30,7 @@ class HistoryEncoder(tf.keras.layers.Layer):
         times: tf.Tensor,
         counted: tf.Tensor | None = None,
         training: bool = False,
+        newest: bool = False,
     ) -> tf.Tensor:
         """Encodes the history up to each position.
 
@@ -38,29 +38,21 @@ class HistoryEncoder(tf.keras.layers.Layer):
             events: float [B, L, D].
             visible: bool [B, L].
             times: int64 [B, L], seconds since 1970; 0 where unknown.
-            counted: bool [B, L], the events that take up room between others: the visible ones and those that training
-                hides. Missing: the visible ones.
+            counted: bool [B, L], the events that take up positions: the visible ones and those that training hides.
+                None: the visible ones.
+            training: Whether to apply dropout.
+            newest: Whether only the state of each row's newest counted event is computed.
 
         Returns:
-            float [B, L, D]; only visible positions have a meaning.
+            float [B, L, D]; states at positions that are not visible are undefined. With `newest` float [B, 1, D];
+            undefined where nothing is visible.
         """
         packing = EndPacking.of(visible if counted is None else counted)
         packed = [packing.pack(values) for values in (events, visible, times)]
-        return packing.unpack(self.norm(tf.add_n([encoder(*packed, training=training) for encoder in self.encoders])))
-
-    def newest(self, events: tf.Tensor, visible: tf.Tensor, times: tf.Tensor) -> tf.Tensor:
-        """As `call` outside training, of each row's newest visible event alone, which is less to do.
-
-        Args:
-            events, visible, times: as of `call`.
-
-        Returns:
-            float [B, D]; without a meaning where nothing is visible.
-        """
-        packing = EndPacking.of(visible)
-        packed = [packing.pack(values) for values in (events, visible, times)]
-        state = tf.add_n([encoder.newest(*packed) for encoder in self.encoders])
-        return self.norm(state[:, tf.newaxis])[:, 0]
+        states = [encoder(*packed, training=training, newest=newest) for encoder in self.encoders]
+        if newest:  # the packing has put it last
+            return self.norm(tf.add_n([state[:, -1:] for state in states]))
+        return packing.unpack(self.norm(tf.add_n(states)))
 
 
 def _make_encoder(name: str, config: HistoryConfig, randomness: Randomness) -> Encoder:

@@ -12,14 +12,14 @@ from trainer.layers.encoders.packing import Packing
 
 
 class RecurrentEncoder(Encoder):
-    """Stacked recurrent layers; an event that is not visible leaves the state as it was.
+    """Stacked recurrent layers; an event that is not visible does not change the state.
 
     Hidasi et al., "Session-based Recommendations with Recurrent Neural Networks" (2016).
 
     Args:
-        make_cell: gives a layer by its name: `GRUCell`, `LSTMCell`, or `MinGRUCell` of a length.
+        make_cell: Makes a layer from its name: `GRUCell`, `LSTMCell`, or `MinGRUCell` of a length.
         config: layers, dropout.
-        randomness: of the dropout, which follows each layer.
+        randomness: Of the dropout, which follows each layer.
     """
 
     def __init__(
@@ -33,8 +33,10 @@ class RecurrentEncoder(Encoder):
         self.cells = [make_cell(name=f"cell_{i}") for i in range(config.layers)]
         self.dropouts = [Dropout(config.dropout, randomness, name=f"dropout_{i}") for i in range(config.layers)]
 
-    def call(self, events: tf.Tensor, visible: tf.Tensor, times: tf.Tensor, training: bool = False) -> tf.Tensor:
-        """float [B, L, D], bool [B, L], int64 [B, L] (not read) -> float [B, L, D]."""
+    def call(
+        self, events: tf.Tensor, visible: tf.Tensor, times: tf.Tensor, training: bool = False, newest: bool = False
+    ) -> tf.Tensor:
+        """See `Encoder`."""
         packing = Packing.of(visible)
         states = packing.pack(events)
         for cell, dropout in zip(self.cells, self.dropouts, strict=True):
@@ -45,9 +47,9 @@ class RecurrentEncoder(Encoder):
 class LSTMCell(tf.keras.layers.Layer):
     """Long short-term memory (Hochreiter and Schmidhuber, 1997): input, candidate, forget, output.
 
-    From a zero state. The forget gate's bias starts at 1 (Jozefowicz et al., 2015). All events are one operation of
-    TensorFlow, which is several times as fast as a loop of the graph. It is `BlockLSTM`: to the newer `BlockLSTMV2`,
-    whose gates stand in another order, TensorFlow gives the gradient of the older one.
+    The state before the first event is zero, the forget gate's bias starts at 1 (Jozefowicz et al., 2015). All events
+    are one TensorFlow operation, several times as fast as a loop of the graph. The operation is `BlockLSTM`: TensorFlow
+    registers the gradient of `BlockLSTM` for `BlockLSTMV2` too, whose gates have another order.
     """
 
     def build(self, input_shape: tf.TensorShape) -> None:
@@ -62,7 +64,7 @@ class LSTMCell(tf.keras.layers.Layer):
         super().build(input_shape)
 
     def call(self, events: tf.Tensor) -> tf.Tensor:
-        """float [B, L, D] -> float [B, L, D], the state after each event."""
+        """Computes the state after each event, float [B, L, D]: float [B, L, D]."""
         start, no_peepholes = tf.zeros_like(events[:, 0]), tf.zeros_like(self.bias[: events.shape[-1]])
         outputs = tf.raw_ops.BlockLSTM(
             seq_len_max=tf.shape(events, tf.int64)[1],
@@ -83,11 +85,11 @@ class LSTMCell(tf.keras.layers.Layer):
 class MinGRUCell(tf.keras.layers.Layer):
     """Minimal gated recurrent unit: the gates read the event, not the state, so that all states are found at once.
 
-    Feng et al., "Were RNNs All We Needed?" (2024). The state after an event is keep * state before + (1 - keep) *
-    tanh(candidate), each channel with a gate of its own: what an event is decides what it makes the model forget.
+    Feng et al., "Were RNNs All We Needed?" (2024): h_t = z_t * h_{t-1} + (1 - z_t) * tanh(W_c x_t + b_c) with
+    z_t = sigmoid(W_z x_t + b_z), each channel with a gate of its own.
 
     Args:
-        longest: an upper bound of the number of events.
+        longest: An upper bound of the number of events.
     """
 
     def __init__(self, longest: int, name: str) -> None:
@@ -100,21 +102,26 @@ class MinGRUCell(tf.keras.layers.Layer):
         super().build(input_shape)
 
     def call(self, events: tf.Tensor) -> tf.Tensor:
-        """float [B, L, D] -> float [B, L, D], the state after each event."""
+        """Computes the state after each event, float [B, L, D]: float [B, L, D]."""
         gate, candidate = tf.split(self.project(events), 2, axis=-1)
         keep = tf.sigmoid(gate)
         return linear_recurrence(keep, (1 - keep) * tf.tanh(candidate), self._longest)
 
 
 def linear_recurrence(keep: tf.Tensor, add: tf.Tensor, longest: int) -> tf.Tensor:
-    """state[t] = keep[t] * state[t - 1] + add[t], from a zero state, in log2(longest) steps.
+    """Computes state[t] = keep[t] * state[t - 1] + add[t], from a zero state, in log2(longest) steps.
 
-    Each step joins what the events of two neighbouring stretches do (Hillis and Steele, "Data parallel algorithms",
-    1986; Blelloch, "Prefix sums and their applications", 1990).
+    Each step joins two neighbouring stretches of events (Hillis and Steele, "Data parallel algorithms", 1986; Blelloch,
+    "Prefix sums and their applications", 1990).
+
+    Example:
+        For keep k1 k2 k3 k4 and add a1 a2 a3 a4, the first step gives add a1, a2 + k2 a1, a3 + k3 a2, a4 + k4 a3 and
+        keep 0, k2 k1, k3 k2, k4 k3; the second adds what lies two positions back, such as k3 k2 a1 to the third.
 
     Args:
-        keep, add: float [B, L, D].
-        longest: an upper bound of L.
+        keep: float [B, L, D].
+        add: float [B, L, D].
+        longest: An upper bound of L.
 
     Returns:
         float [B, L, D].

@@ -1,4 +1,4 @@
-"""Decayed sums of the history."""
+"""Means of the history, plain and exponentially decayed."""
 
 import math
 
@@ -6,27 +6,31 @@ import tensorflow as tf
 
 from trainer.layers.encoders.base import Encoder
 
+_FASTEST_DECAY, _SLOWEST_DECAY = 0.35, 0.995
+
 
 class MeanEncoder(Encoder):
     """The mean of the visible events so far; zero where there is none."""
 
-    def call(self, events: tf.Tensor, visible: tf.Tensor, times: tf.Tensor, training: bool = False) -> tf.Tensor:
-        """float [B, L, D], bool [B, L], int64 [B, L] (not read) -> float [B, L, D]."""
+    def call(
+        self, events: tf.Tensor, visible: tf.Tensor, times: tf.Tensor, training: bool = False, newest: bool = False
+    ) -> tf.Tensor:
+        """See `Encoder`."""
         weights = tf.cast(visible, events.dtype)[..., tf.newaxis]
         return tf.math.divide_no_nan(tf.cumsum(events * weights, axis=1), tf.cumsum(weights, axis=1))
 
 
-_FASTEST_DECAY, _SLOWEST_DECAY = 0.35, 0.995
-
-
 class DecayEncoder(Encoder):
-    """Exponentially decayed means of the visible events at learned rates, mixed linearly.
+    """Exponentially decayed means of the visible events at K learned rates, mixed linearly.
 
-    The k-th mean weighs an event that lies n positions back by r_k^n. The rates start evenly spread between 0.35 and 0.995
-    in the logarithm of -log(r), so that the half-lives reach from less than one event to 140.
+    With x_j the events and v_j 1 where event j is visible, the k-th mean at position i is
+
+        sum_{j <= i} r_k^(i - j) v_j x_j / sum_{j <= i} r_k^(i - j) v_j
+
+    The rates start evenly spread between 0.35 and 0.995 in log(-log(r)): half-lives of less than one event to 140.
 
     Args:
-        decays: the number of rates.
+        decays: K.
     """
 
     def __init__(self, decays: int, name: str = "decay") -> None:
@@ -43,35 +47,34 @@ class DecayEncoder(Encoder):
         super().build(input_shape)
 
     def rates(self) -> tf.Tensor:
-        """float [K] in (0, 1): the factor of an event's weight for each position behind it."""
+        """Returns the factor of an event's weight for each position behind it: float [K] in (0, 1)."""
         return tf.exp(-tf.exp(self.log_rate))
 
-    def call(self, events: tf.Tensor, visible: tf.Tensor, times: tf.Tensor, training: bool = False) -> tf.Tensor:
-        """float [B, L, D], bool [B, L], int64 [B, L] (not read) -> float [B, L, D]."""
-        position = tf.range(tf.cast(tf.shape(events)[1], tf.float32))
-        return self._mixed_means(position[:, tf.newaxis] - position, events, visible)
-
-    def newest(self, events: tf.Tensor, visible: tf.Tensor, times: tf.Tensor) -> tf.Tensor:
-        """As `Encoder.newest`: of each rate one mean."""
-        position = tf.range(tf.cast(tf.shape(events)[1], tf.float32))
-        return self._mixed_means(position[tf.newaxis, ::-1], events, visible)[:, 0]
-
-    def _mixed_means(self, age: tf.Tensor, events: tf.Tensor, visible: tf.Tensor) -> tf.Tensor:
-        """At positions from which the events are so far away, float [P, L], negative where they lie ahead: [B, P, D]."""
+    def call(
+        self, events: tf.Tensor, visible: tf.Tensor, times: tf.Tensor, training: bool = False, newest: bool = False
+    ) -> tf.Tensor:
+        """See `Encoder`."""
         batch, length, dimension = tf.shape(events)[0], tf.shape(events)[1], events.shape[-1]
+        position = tf.range(tf.cast(length, tf.float32))
+        factors = self.factors((position[-1:] if newest else position)[:, tf.newaxis] - position)
         counts = tf.transpose(tf.cast(visible, tf.float32))
         seen = tf.transpose(events, [1, 0, 2]) * counts[..., tf.newaxis]
-        # Each is one product for all rows.
-        factors = self.factors(age)
+        # Each is one matrix product for all rows and rates.
         sums = tf.matmul(factors, tf.reshape(seen, [length, batch * dimension]))
         totals = tf.matmul(factors, counts)
-        shape = [self._decays, tf.shape(age)[0], batch]
+        shape = [self._decays, tf.shape(factors)[0] // self._decays, batch]
         means = tf.math.divide_no_nan(tf.reshape(sums, [*shape, dimension]), tf.reshape(totals, [*shape, 1]))
         means = tf.transpose(means, [2, 1, 0, 3])
         return self.mix(tf.reshape(means, [batch, shape[1], self._decays * dimension]))
 
     def factors(self, age: tf.Tensor) -> tf.Tensor:
-        """float [P, L], how many positions before each position an event lies -> float [K x P, L]: r_k^age, 0 where it lies
-        ahead."""
+        """Computes the weights of events.
+
+        Args:
+            age: float [P, L], how many positions before each of P positions an event lies; negative where it is later.
+
+        Returns:
+            float [K x P, L]: r_k^age, 0 for later events.
+        """
         weights = tf.exp(-tf.exp(self.log_rate)[:, tf.newaxis, tf.newaxis] * tf.maximum(age, 0))
         return tf.reshape(tf.where(age >= 0, weights, 0), [-1, tf.shape(age)[1]])

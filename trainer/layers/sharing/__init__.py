@@ -1,16 +1,14 @@
-"""How tasks share what the model knows of a user: from one state at every position to the states the tasks read."""
+"""How tasks share the query's state: from one state at every position to the states that the tasks read."""
 
 from config import Config
-from trainer.layers.sharing.base import HardSharing, Sharing
-from trainer.layers.sharing.cross_stitch import CrossStitch
-from trainer.layers.sharing.mmoe import MixtureOfExperts
-from trainer.layers.sharing.ple import ProgressiveExtraction
+from trainer.layers.sharing.base import CrossStitch, HardSharing, Sharing
+from trainer.layers.sharing.experts import MixtureOfExperts, ProgressiveExtraction
 
 __all__ = ["Sharing", "make_sharing"]
 
 
 def make_sharing(config: Config) -> Sharing:
-    """The configured method for the configured tasks."""
+    """Makes the configured method for the configured tasks."""
     tasks, sharing = tuple(config.tasks), config.model.sharing
     width = sharing.expert_width or config.model.dimension
     if sharing.method == "cross_stitch":

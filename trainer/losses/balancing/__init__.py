@@ -1,25 +1,22 @@
-"""How the tasks' losses are weighted against each other."""
+"""How the tasks' losses are balanced against each other."""
 
 import tensorflow as tf
 
 from config import Config
 from trainer.distributed.randomness import Randomness
-from trainer.losses.balancing.base import Balancing
-from trainer.losses.balancing.dwa import DynamicWeightAverage
-from trainer.losses.balancing.gradnorm import GradNorm
 from trainer.losses.balancing.pcgrad import GradientSurgery
-from trainer.losses.balancing.uncertainty import UncertaintyWeighting
+from trainer.losses.balancing.weights import Balancing, DynamicWeightAverage, GradNorm, UncertaintyWeighting
 
 __all__ = ["Balancing", "make_balancing"]
 
 
 def make_balancing(config: Config, last_shared: tf.keras.layers.Layer, randomness: Randomness) -> Balancing:
-    """The configured method.
+    """Makes the configured method.
 
     Args:
-        config: the tasks and the method.
-        last_shared: the last layer that all tasks share, where `gradnorm` measures.
-        randomness: of the order in which `pcgrad` projects.
+        config: The tasks and the method.
+        last_shared: The last layer that all tasks share, where `gradnorm` measures.
+        randomness: Of the order in which `pcgrad` projects.
     """
     method = config.training.balancing.method
     if method == "uncertainty":

@@ -1,23 +1,23 @@
-"""The gradients of each task apart, and where they conflict."""
+"""The gradients of each task, and how they conflict."""
 
 from collections.abc import Sequence
 from typing import TypeAlias
 
 import tensorflow as tf
 
-from trainer.distributed.strategies import global_sum
+from trainer.distributed.collectives import global_sum
 
 Gradient: TypeAlias = tf.Tensor | tf.IndexedSlices | None
-"""Of a variable; None where it takes no part."""
+"""Of a variable; None where the loss does not depend on it."""
 
 
 def shared_dense(by_task: Sequence[Sequence[Gradient]]) -> list[int]:
-    """The positions of the variables that two tasks or more share and whose gradient is dense.
+    """Finds the positions of the variables that two tasks or more share and whose gradient is dense.
 
-    A table of embeddings has a sparse one: two tasks seldom meet in its rows, and it is most of the weights.
+    An embedding table has a sparse one: two tasks seldom share its rows, and it has most of the weights.
 
     Args:
-        by_task: gradients of the same variables for each task.
+        by_task: Gradients of the same variables for each task.
     """
     shared = []
     for position, gradients in enumerate(zip(*by_task, strict=True)):
@@ -28,10 +28,10 @@ def shared_dense(by_task: Sequence[Sequence[Gradient]]) -> list[int]:
 
 
 def global_matrix(by_task: Sequence[Sequence[Gradient]]) -> tf.Tensor:
-    """Each task's gradient of the global batch as one vector: float [T, P], the same on every replica.
+    """Concatenates each task's gradient of the global batch to one vector: float [T, P], the same on every replica.
 
     Args:
-        by_task: dense gradients of the same variables, this replica's share.
+        by_task: Dense gradients of the same variables, this replica's share.
     """
     columns = [tf.zeros([len(by_task), 0])]
     for gradients in zip(*by_task, strict=True):
@@ -41,13 +41,13 @@ def global_matrix(by_task: Sequence[Sequence[Gradient]]) -> tf.Tensor:
 
 
 def cosines(matrix: tf.Tensor) -> tf.Tensor:
-    """Between the rows: float [T, P] -> float [T, T]; 0 with a row of zeros."""
+    """Computes the cosines between the rows of float [T, P]: float [T, T]; 0 with a row of zeros."""
     norms = tf.norm(matrix, axis=1)
     return tf.math.divide_no_nan(tf.matmul(matrix, matrix, transpose_b=True), norms[:, tf.newaxis] * norms)
 
 
 def weighted_sum(gradients: Sequence[Gradient], weights: tf.Tensor) -> Gradient:
-    """The sum of one variable's gradients, each times its weight in float [T]; sparse where all are."""
+    """Sums one variable's gradients, each times its weight in float [T]; sparse where all are."""
     parts = [(g, w) for g, w in zip(gradients, tf.unstack(weights), strict=True) if g is not None]
     if not parts:
         return None

@@ -1,4 +1,4 @@
-"""Gradients that conflict are projected off each other."""
+"""Projects the conflicting parts out of the tasks' gradients (PCGrad)."""
 
 from collections.abc import Mapping, Sequence
 
@@ -6,21 +6,22 @@ import tensorflow as tf
 
 from config.tasks import Task
 from trainer.distributed.randomness import Randomness
-from trainer.losses.balancing.base import Balancing
 from trainer.losses.balancing.gradients import Gradient, global_matrix, shared_dense, weighted_sum
+from trainer.losses.balancing.weights import Balancing
 
 
 class GradientSurgery(Balancing):
-    """Each task's gradient loses the part that points against another task's (PCGrad).
+    """Each task's gradient loses the part that points against another task's.
 
-    Yu et al., "Gradient Surgery for Multi-Task Learning" (2020), on the weighted losses. The surgery is on the shared
-    parameters with dense gradients, taken as one vector; embeddings and each task's own parameters get the plain sum.
-    What is projected is the global batch's gradient: the result is a linear combination of the tasks' gradients whose
-    coefficients follow from their inner products, so each replica combines its shares by the same coefficients.
+    Yu et al., "Gradient Surgery for Multi-Task Learning" (2020), on the weighted losses: where g_i . g_j < 0, g_i
+    becomes g_i - (g_i . g_j / |g_j|^2) g_j. The surgery is on the shared parameters with dense gradients, taken as one
+    vector; embeddings and each task's own parameters get the plain sum. The global batch's gradient is projected: the
+    result is a linear combination of the tasks' gradients whose coefficients follow from their inner products, so each
+    replica combines its shares by the same coefficients.
 
     Args:
-        tasks: by name.
-        randomness: of the order in which a gradient meets the others.
+        tasks: By name.
+        randomness: Of the order in which a gradient is projected.
     """
 
     def __init__(self, tasks: Mapping[str, Task], randomness: Randomness) -> None:
@@ -35,7 +36,7 @@ class GradientSurgery(Balancing):
         total: tf.Tensor,
         variables: Sequence[tf.Variable],
     ) -> list[Gradient]:
-        """The sum of the tasks' gradients after surgery: one backward pass for each task, none for the total."""
+        """Sums the tasks' gradients after surgery: one backward pass for each task, none for the total."""
         by_task = [tape.gradient(losses[name], variables) for name in self.tasks]
         weights = tf.constant([self.priorities[name] for name in self.tasks])
         shared = shared_dense(by_task)
@@ -55,12 +56,16 @@ class GradientSurgery(Balancing):
 def surgery(products: tf.Tensor, orders: tf.Tensor) -> tf.Tensor:
     """Projects every gradient, one after the other, off each original one that it still conflicts with.
 
+    Example:
+        For gradients (1, 0) and (-1, 1), products are [[1, -1], [-1, 2]]. The first becomes (1, 0) + 1/2 (-1, 1), the
+        second (-1, 1) + 1 (1, 0): the result is [[1, 1/2], [1, 1]].
+
     Args:
         products: float [T, T], the gradients' inner products.
-        orders: int32 [T, T], row t: the order in which gradient t meets the gradients; itself is passed over.
+        orders: int32 [T, T], row t: the order in which gradient t is projected off the others; itself is skipped.
 
     Returns:
-        float [T, T]: row t is what gradient t has become, as a combination of all.
+        float [T, T]: row t holds the coefficients of gradient t after surgery.
     """
     count = tf.shape(products)[0]
     rows = tf.eye(count)

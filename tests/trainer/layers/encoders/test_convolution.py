@@ -11,7 +11,7 @@ from trainer.layers.encoders.convolution import ConvolutionBlock, ConvolutionEnc
 VALUES = tf.constant([[[1.0, -5.0], [4.0, -6.0], [2.0, -3.0], [3.0, -4.0]]])
 
 
-def test_what_stood_some_places_before():
+def test_shifts_by_a_number_of_positions():
     assert shifted(VALUES, 2)[0].numpy().tolist() == [[0, 0], [0, 0], [1, -5], [4, -6]]
     assert shifted(VALUES, 9)[0].numpy().tolist() == [[0, 0]] * 4
 

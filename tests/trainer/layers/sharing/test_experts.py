@@ -3,7 +3,7 @@ import math
 import numpy as np
 import tensorflow as tf
 
-from trainer.layers.sharing.mmoe import Experts, Gate, mixture
+from trainer.layers.sharing.experts import Experts, Gate, MixtureOfExperts, ProgressiveExtraction, mixture
 
 
 def gelu(x):
@@ -35,3 +35,51 @@ def test_a_gate_is_a_softmax_and_a_mixture_weighs_by_it():
     np.testing.assert_allclose(weights, [[1 / 4, 3 / 4], [1 / 2, 1 / 2]], rtol=1e-6)
     experts = tf.constant([[[4.0, 0.0], [8.0, 4.0]]] * 2)
     np.testing.assert_allclose(mixture(experts, weights), [[7, 3], [6, 2]], rtol=1e-6)
+
+
+MMOE_STATE = tf.random.stateless_normal([2, 3, 4], [1, 2])
+
+
+def test_an_mmoe_state_is_the_experts_weighed_by_the_tasks_gate():
+    sharing = MixtureOfExperts(("a", "b"), experts=3, width=5)
+    states, gates = sharing(MMOE_STATE), sharing.gates(MMOE_STATE)
+    experts = sharing.experts(MMOE_STATE).numpy()
+    for task in "ab":
+        weights = np.stack([gates[f"{task}/expert_{e}"] for e in range(3)], axis=-1)
+        np.testing.assert_allclose(weights.sum(axis=-1), 1, rtol=1e-6)
+        np.testing.assert_allclose(states[task], np.einsum("ble,blew->blw", weights, experts), rtol=1e-5, atol=1e-6)
+
+
+PLE_STATE = tf.random.stateless_normal([2, 3, 4], [1, 2])
+
+
+def test_ple_weighs_own_and_common_experts_level_by_level():
+    sharing = ProgressiveExtraction(("a", "b"), experts=2, task_experts=1, levels=2, width=5)
+    found, gates = sharing(PLE_STATE), {name: weight.numpy() for name, weight in sharing.gates(PLE_STATE).items()}
+
+    def mixed(level, gate, states, sources):
+        experts = np.concatenate([sharing.levels[level].experts[s](states[s]) for s in sources], axis=-2)
+        counts = {"a": 1, "b": 1, "shared": 2}
+        names = [f"level_{level}/{gate}/{s}_{e}" for s in sources for e in range(counts[s])]
+        weights = np.stack([gates.pop(name) for name in names], axis=-1)
+        np.testing.assert_allclose(weights.sum(axis=-1), 1, rtol=1e-6)
+        return np.einsum("ble,blew->blw", weights, experts)
+
+    states = dict.fromkeys(("a", "b", "shared"), PLE_STATE.numpy())
+    states = {
+        "a": mixed(0, "a", states, ("a", "shared")),
+        "b": mixed(0, "b", states, ("b", "shared")),
+        "shared": mixed(0, "shared", states, ("a", "b", "shared")),
+    }
+    for task in "ab":
+        np.testing.assert_allclose(found[task], mixed(1, task, states, (task, "shared")), rtol=1e-5, atol=1e-6)
+    assert set(found) == {"a", "b"}
+    assert gates == {}
+
+
+def test_another_tasks_own_experts_do_not_reach_a_ple_task_of_one_level():
+    sharing = ProgressiveExtraction(("a", "b"), experts=2, task_experts=1, levels=1, width=5)
+    with tf.GradientTape() as tape:
+        total = tf.reduce_sum(sharing(PLE_STATE)["a"])
+    gradients = tape.gradient(total, sharing.levels[0].experts["b"].trainable_variables)
+    assert gradients == [None, None]

@@ -7,8 +7,8 @@ import tensorflow as tf
 
 from config import Config
 from tests.trainer.small import small_config
+from trainer.distributed.collectives import global_sum
 from trainer.distributed.randomness import Randomness
-from trainer.distributed.strategies import global_sum
 from trainer.losses.balancing import Balancing, make_balancing
 
 TASKS = ("retrieval", "rating", "like")
