@@ -54,7 +54,7 @@ class Home:
         values["data"]["interactions"]["path"] = "span-{SPAN}/interactions.csv"
         values["pipeline"] = {"root": str(self.folder / "runs")}
         values["training"] = {"epochs": 12, "batch_size": 8}
-        values["tasks"]["taste"] = {"kind": "multiclass", "attribute": "genres", "weight": 0.1}
+        values["tasks"]["genre"] = {"kind": "multiclass", "attribute": "genres", "weight": 0.1}
         values["tasks"]["order"] = {"kind": "pairwise", "label": "rating", "weight": 0.1}
         for name, section in sections.items():
             values[name] = {**values.get(name, {}), **section}

@@ -79,6 +79,6 @@ def test_every_task_is_measured(passes: Passes) -> None:
     binary = {f"like/{name}" for name in ("auc", "log_loss", "accuracy", "precision", "recall", "f1")}
     assert binary | {"rating/rmse", "rating/mae", "order/pairwise_accuracy", "order/ndcg"} <= set(found)
     assert found["order/users"] == 0, "with one target a user there is nothing to order"
-    assert found["taste/accuracy"] > 0.4, "a user stays mostly in one of five genres"
+    assert found["genre/accuracy"] > 0.4, "a user stays mostly in one of five genres"
     assert 0 < found["rating/rmse"] < 2
     assert Path(_newest(passes, "ModelEvaluation", "Evaluator")).exists()

@@ -14,7 +14,7 @@ from pipeline.dag import create_pipeline
 TUNED = {"objective": "ndcg@10", "parameters": {"model.dimension": {"choices": [16, 32]}}}
 CONFIG = changed_config(
     load_config(Path(__file__).parents[2] / "examples" / "movielens-100k.yaml"),
-    {"tuner": TUNED, "pipeline.drift": {}, "tasks.taste": {"kind": "multiclass", "attribute": "genres"}},
+    {"tuner": TUNED, "pipeline.drift": {}, "tasks.genre": {"kind": "multiclass", "attribute": "genres"}},
 )
 TRAINED = {"Tuner", "Trainer"}
 EXAMPLES = {"InteractionExampleGen", *TRAINED}

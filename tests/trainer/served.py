@@ -30,7 +30,7 @@ tasks:
   retrieval: {kind: retrieval}
   rating: {kind: regression, label: rating, min: 1, max: 5}
   like: {kind: binary, label: rating >= 4}
-  taste: {kind: multiclass, attribute: genres}
+  genre: {kind: multiclass, attribute: genres}
   order: {kind: pairwise, label: rating}
 model: {dimension: 8, feature_dimension: 4, history: {max_events: 6}}
 evaluation: {ks: [3, 5]}
@@ -38,7 +38,7 @@ serving: {candidates: 5, default_k: 3, max_k: 50, teaches: true, utility: {retri
 """
 _STRINGS = "user_id user_gender item_id seen_item_id catalogue_id item_genres split context_device outcome_rating"
 _INTEGERS = "time context_hour is_positive is_target is_cold_user target_count"
-_FLOATS = "label_rating weight_rating label_like weight_like weight_taste label_order weight_order"
+_FLOATS = "label_rating weight_rating label_like weight_like weight_genre label_order weight_order"
 DTYPES = {
     **dict.fromkeys(_STRINGS.split(), tf.string),
     **dict.fromkeys(_INTEGERS.split(), tf.int64),
@@ -64,7 +64,7 @@ def history(user: str, items: list[str], **features: list) -> dict[str, list]:
     ones, n = [1] * len(items), len(items)
     events = {"time": [1000 * (t + 1) for t in range(n)], "context_hour": [1000 * (t + 1) for t in range(n)]}
     labels = {"label_rating": [4.0] * n, "label_like": [1.0] * n, "label_order": [4.0] * n}
-    labels |= {f"weight_{task}": [1.0] * n for task in ("rating", "like", "taste", "order")}
+    labels |= {f"weight_{task}": [1.0] * n for task in ("rating", "like", "genre", "order")}
     window = {"user_id": [user], "item_id": items, "is_positive": ones, "is_target": ones, **events, **labels}
     return {**window, "context_device": ["tv"] * n, "outcome_rating": ["4"] * n, **features}
 

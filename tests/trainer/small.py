@@ -43,7 +43,7 @@ ITEMS, USERS = 12, 9
 STATISTICS = {"rating": LabelStatistics(3.0, 1.5), "like": LabelStatistics(0.5, 0.5), "page": LabelStatistics(0.5, 0.5)}
 MANY_TASKS = {
     "buy": {"kind": "binary", "label": "rating == 5", "positive_weight": 3.0, "label_smoothing": 0.1},
-    "taste": {"kind": "multiclass", "attribute": "genres", "label_smoothing": 0.1},
+    "genre": {"kind": "multiclass", "attribute": "genres", "label_smoothing": 0.1},
     "order": {"kind": "pairwise", "label": "rating", "within": 3},
     "page": {"kind": "listwise", "label": "rating >= 4", "session": "page"},
 }
@@ -118,7 +118,7 @@ def draw_row(rng: np.random.Generator, length: int, **features: list) -> dict[st
         "weight_like": [1.0] * length,
         "label_buy": (rating == 5).astype(float).tolist(),
         "weight_buy": [1.0] * length,
-        "weight_taste": [1.0] * length,
+        "weight_genre": [1.0] * length,
         "label_order": rating.astype(float).tolist(),
         "weight_order": [1.0] * length,
         "label_page": (rating >= 4).astype(float).tolist(),

@@ -128,20 +128,20 @@ def test_filters_and_caps_name_fitting_item_features(write):
         ),
         (
             "  rating: {",
-            "  taste: {kind: multiclass, attribute: knid}\n  rating: {",
-            "18: `tasks.taste.attribute`: should name an item feature of kind `categorical`, `multi_valued` or `text` "
+            "  genre: {kind: multiclass, attribute: knid}\n  rating: {",
+            "18: `tasks.genre.attribute`: should name an item feature of kind `categorical`, `multi_valued` or `text` "
             "(kind). Did you mean `kind`? Received: 'knid'",
         ),
         (
             "  rating: {",
-            "  taste: {kind: multiclass, attribute: mix}\n  rating: {",
-            "18: `tasks.taste.attribute`: should name an item feature of kind `categorical`, `multi_valued` or `text` "
+            "  genre: {kind: multiclass, attribute: mix}\n  rating: {",
+            "18: `tasks.genre.attribute`: should name an item feature of kind `categorical`, `multi_valued` or `text` "
             "(kind). Received: 'mix'",
         ),
         (
             "  rating: {",
-            "  taste: {kind: multiclass, attribute: kind}\n  taste_probability: {",
-            "19: `tasks.taste_probability`: this name is taken by an output of the task `taste`; choose another",
+            "  genre: {kind: multiclass, attribute: kind}\n  genre_probability: {",
+            "19: `tasks.genre_probability`: this name is taken by an output of the task `genre`; choose another",
         ),
         (
             "min: 1, max: 5",
@@ -168,8 +168,8 @@ def test_filters_and_caps_name_fitting_item_features(write):
         ),
         (
             "  rating: {",
-            "  taste: {kind: multiclass, attribute: kind, where: ratin > 3}\n  rating: {",
-            "18: `tasks.taste.where`: no such column: 'ratin'. Did you mean `rating`? "
+            "  genre: {kind: multiclass, attribute: kind, where: ratin > 3}\n  rating: {",
+            "18: `tasks.genre.where`: no such column: 'ratin'. Did you mean `rating`? "
             "Columns of events.csv: user_id, item_id, time, rating, age, country",
         ),
         (

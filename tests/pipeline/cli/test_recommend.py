@@ -48,10 +48,10 @@ def test_a_running_server_is_asked_for_its_own_configuration_only(
         with RecommenderClient(server.address) as client, recommend._plain_warnings():
             client.recommend(Request(history=["a"], times=[888_444_000, 7], features={"user_agee": 1.0}))
             warnings.warn("unclosed file", ResourceWarning, stacklevel=1)
-        told = capsys.readouterr().err.splitlines()
-        assert told[0].startswith("warning: the request's own time, the last of `times`, should not be before")
-        assert told[1].startswith("warning: the model knows no feature `user_agee`, so it has no effect.")
-        assert not any("unclosed" in line for line in told), "a warning of Python's is none for a person"
+        lines = capsys.readouterr().err.splitlines()
+        assert lines[0].startswith("warning: the request's own time, the last of `times`, should not be before")
+        assert lines[1].startswith("warning: the model knows no feature `user_agee`, so it has no effect.")
+        assert not any("unclosed" in line for line in lines), "a warning of Python's is none for a person"
         assert _asked(_config("b", other), server.address) == server.address  # whoever names one means it
         with pytest.raises(CommandError, match="holds no model"):
             _asked(_config("c", empty))

@@ -45,7 +45,7 @@ def make_config(evaluation: str, extra: str = "") -> Config:
           like: {{kind: binary, label: liked}}
           stars: {{kind: regression, label: stars}}
           order: {{kind: pairwise, label: liked}}
-          taste: {{kind: multiclass, attribute: genres}}
+          genre: {{kind: multiclass, attribute: genres}}
         evaluation: {evaluation}
         {extra}
         """)
@@ -89,7 +89,7 @@ def evaluate(
 
 def save(folder: Path, shift: float = 0.0) -> Path:
     """The folder of a Model artifact."""
-    save_model(folder / "Format-Serving", tasks=("like", "stars", "order"), classes="taste", shift=shift)
+    save_model(folder / "Format-Serving", tasks=("like", "stars", "order"), classes="genre", shift=shift)
     return folder
 
 
@@ -125,11 +125,11 @@ def _example(event: Event, split: str) -> tf.train.Example:
         "answer_popularity_top_items": list(event.popular),
         "label_order": [1.0, event.liked],
         "weight_order": [1.0, event.labelled],
-        "label_taste": [event.liked, 1 - event.liked],
-        "weight_taste": [1.0, event.labelled],
+        "label_genre": [event.liked, 1 - event.liked],
+        "weight_genre": [1.0, event.labelled],
         "answer_like": [event.like],
         "answer_order": [event.like],
-        "answer_taste": [event.like, 1 - event.like],
+        "answer_genre": [event.like, 1 - event.like],
         "answer_stars": [event.stars],
     }
     if event.gender is not None:

@@ -26,8 +26,8 @@ class Trainings:
         model.type_id, model.uri = self.store.put_artifact_type(model.artifact_type), uri
         (model.id,) = self.store.put_artifacts([model.mlmd_artifact])
         training = mlmd.Execution(type_id=self._trainer)
-        told = json.dumps({"config": json.dumps({**CONFIG, **config})})
-        training.custom_properties["custom_config"].string_value = told
+        custom_config = json.dumps({"config": json.dumps({**CONFIG, **config})})
+        training.custom_properties["custom_config"].string_value = custom_config
         (number,) = self.store.put_executions([training])
         made = mlmd.Event(artifact_id=model.id, execution_id=number, type=mlmd.Event.OUTPUT)
         self.store.put_events([made])

@@ -99,8 +99,8 @@ def test_ranking_tasks_count_the_targets_label_and_weight(first: tuple[str, bool
         "like/calibration": 2.3 / 1,
         "stars/rmse": math.sqrt(1 / 4),
         "stars/mae": 1 / 4,
-        "taste/accuracy": 3 / 4,
-        "taste/log_loss": loss,
+        "genre/accuracy": 3 / 4,
+        "genre/log_loss": loss,
         # Of the warm users only user 1 has two targets with different labels.
         "order/users": 1,
         "order/examples": 4,

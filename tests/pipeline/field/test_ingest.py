@@ -262,5 +262,5 @@ ALIKE = [
 
 @pytest.mark.parametrize("case", ALIKE)
 def test_what_is_the_same_in_all_events_is_reported_and_read(case, tmp_path):
-    """Training then leaves out what needs a difference: `tests/trainer/habits/test_degenerate.py`."""
+    """Training then leaves out what needs a difference: `tests/trainer/stacking/test_degenerate.py`."""
     case.assert_holds(tmp_path)

@@ -74,16 +74,16 @@ def test_a_label_that_is_no_chance_is_bad_where_a_chance_is_predicted():
 def test_a_multiclass_task_is_for_the_positives_or_where_it_says():
     tasks = {
         "retrieval": {"kind": "retrieval"},
-        "taste": {"kind": "multiclass", "attribute": "genres"},
+        "genre": {"kind": "multiclass", "attribute": "genres"},
         "bought": {"kind": "multiclass", "attribute": "genres", "where": "kind == 'buy'"},
     }
     plan = Plan(config_of(tasks=tasks, positive="rating > 5"))
     columns = {"user_id": ["u"] * 4, "item_id": ["i"] * 4, "timestamp": range(4)}
     columns |= {"rating": [9, None, 2, 8], "kind": ["buy", "buy", None, "view"]}
     table, _ = clean_events(plan, Batch(pa.table({n: list(v) for n, v in columns.items()}), 0), 0, 0)
-    assert table["weight_taste"].to_pylist() == [1, 0, 0, 1]
+    assert table["weight_genre"].to_pylist() == [1, 0, 0, 1]
     assert table["weight_bought"].to_pylist() == [1, 1, 0, 0]
-    assert not {"label_taste", "label_bought"} & set(table.column_names)
+    assert not {"label_genre", "label_bought"} & set(table.column_names)
 
 
 def test_tasks_of_a_kind_have_labels_of_their_own_and_missing_ones_have_no_weight():

@@ -7,7 +7,7 @@ from tests.synthetic import default_config
 CONFIG = default_config("data")
 CONFIG["features"]["item"] += [{"name": "mix", "kind": "cross", "of": ["genre", "maker"]}]
 CONFIG["features"]["context"] += [{"name": "hour", "kind": "time", "column": "timestamp"}]
-CONFIG["tasks"]["taste"] = {"kind": "multiclass", "attribute": "genres"}
+CONFIG["tasks"]["genre"] = {"kind": "multiclass", "attribute": "genres"}
 CONFIG["tasks"]["page"] = {"kind": "listwise", "label": "rating", "session": "visit"}
 
 

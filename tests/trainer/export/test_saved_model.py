@@ -106,7 +106,7 @@ def test_the_exported_model_teaches_what_the_model_knows(saved_model_path, shop_
     window = {name: window[name] for name in teachable(shop_model)}
     teacher = load_teacher(saved_model_path, np.array([name.encode() for name in ITEMS], object))
     expected, found = answers(shop_model, window, item), teacher.teach(window, item)
-    assert set(found) == {"query", "candidates", "rating", "like", "taste", "order"}
+    assert set(found) == {"query", "candidates", "rating", "like", "genre", "order"}
     for name, values in expected.items():
         np.testing.assert_allclose(found[name], values, atol=1e-5, err_msg=name)
 
@@ -225,21 +225,21 @@ CLASSES = {b"drama", b"noir", b"war"}
 
 def test_interests_are_the_most_probable_classes(call):
     found = call("interests", examples=serialized({"user_id": ["u0"], "item_id": ["i1", "i2"], "k": [50]}))
-    assert set(found) == {"taste", "taste_probability"}
-    assert set(found["taste"][0].tolist()) == CLASSES
-    assert (np.diff(found["taste_probability"][0]) <= 0).all()
-    np.testing.assert_allclose(found["taste_probability"].sum(), 1, rtol=1e-5)
+    assert set(found) == {"genre", "genre_probability"}
+    assert set(found["genre"][0].tolist()) == CLASSES
+    assert (np.diff(found["genre_probability"][0]) <= 0).all()
+    np.testing.assert_allclose(found["genre_probability"].sum(), 1, rtol=1e-5)
 
 
 def test_every_request_gets_as_many_as_it_asked_for(call):
     one = {"user_id": ["u0"], "item_id": ["i1"]}
     whole, two = (call("interests", examples=serialized(one | {"k": [k]})) for k in (3, 2))
     both = call("interests", examples=serialized(one | {"k": [2]}, one | {"k": [1]}))
-    assert both["taste"].tolist() == [two["taste"][0].tolist(), [whole["taste"][0, 0], b""]]
-    np.testing.assert_allclose(both["taste_probability"][0], whole["taste_probability"][0, :2], rtol=1e-5)
-    assert both["taste_probability"][1, 1] == 0
+    assert both["genre"].tolist() == [two["genre"][0].tolist(), [whole["genre"][0, 0], b""]]
+    np.testing.assert_allclose(both["genre_probability"][0], whole["genre_probability"][0, :2], rtol=1e-5)
+    assert both["genre_probability"][1, 1] == 0
 
 
 def test_nobody_and_nothing_are_answered(call):
-    assert set(call("interests", examples=serialized({}))["taste"][0].tolist()) == CLASSES
-    assert call("interests", examples=tf.constant([], tf.string))["taste"].shape[0] == 0
+    assert set(call("interests", examples=serialized({}))["genre"][0].tolist()) == CLASSES
+    assert call("interests", examples=tf.constant([], tf.string))["genre"].shape[0] == 0

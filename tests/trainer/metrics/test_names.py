@@ -16,7 +16,7 @@ def test_knows_every_metric_of_the_tasks() -> None:
     known = known_metrics(make_config("{ks: [5, 200]}"))
     assert {"ndcg@5", "hr@200", "mrr", "lift_recall@5", "popularity_mrr", "users", "coverage@5"} <= set(known)
     assert {"like/auc", "like/f1", "stars/rmse", "stars/mae"} <= set(known)
-    assert {"taste/accuracy", "taste/log_loss", "order/pairwise_accuracy", "order/ndcg"} <= set(known)
+    assert {"genre/accuracy", "genre/log_loss", "order/pairwise_accuracy", "order/ndcg"} <= set(known)
     assert not {"coverage@200", "ndcg@10", "stars/auc", "like/rmse"} & set(known)
     assert len(known) == len(set(known))
 
@@ -31,7 +31,7 @@ def test_knows_every_metric_of_the_tasks() -> None:
         ("{gates: [{metric: like/calibration, max_regression: 0.1}]}", ["max_regression", "like/calibration"]),
         ("{beat_popularity: {metric: like/auc}}", ["evaluation.beat_popularity", "ndcg@10"]),
         ("{splits: [test], beat_popularity: {metric: mrr}}", ["evaluation.beat_popularity.split", "'eval'"]),
-        ("{gates: [{metric: taste/ndcg, min: 0.1}]}", ["evaluation.gates.0", "taste/accuracy"]),
+        ("{gates: [{metric: genre/ndcg, min: 0.1}]}", ["evaluation.gates.0", "genre/accuracy"]),
         ("{gates: [{metric: order/ndcg, min: 0.1}]}", ["evaluation.gates.0.metric", "`leave_last_out` has one"]),
         ("{slices: [user_age]}", ["evaluation.slices", "user_gender, context_device", "'user_age'"]),
         ("{ks: [10, 10]}", ["evaluation.ks", "[10, 10]"]),
@@ -57,7 +57,7 @@ def test_a_gate_on_an_order_needs_several_targets_of_a_user() -> None:
 
 def test_each_task_has_a_most_informative_metric() -> None:
     config = make_config("{}")
-    assert task_metrics(config) == ["like/auc", "stars/rmse", "order/pairwise_accuracy", "taste/accuracy"]
+    assert task_metrics(config) == ["like/auc", "stars/rmse", "order/pairwise_accuracy", "genre/accuracy"]
 
 
 def test_a_gate_on_retrieval_needs_a_retrieval_task() -> None:
@@ -82,7 +82,7 @@ def test_one_metric_sums_the_evaluation_up() -> None:
 
 def test_direction() -> None:
     assert direction("ndcg@10") == direction("like/auc") == "higher"
-    assert direction("stars/rmse") == direction("like/log_loss") == direction("taste/log_loss") == "lower"
+    assert direction("stars/rmse") == direction("like/log_loss") == direction("genre/log_loss") == "lower"
     assert direction("order/pairwise_accuracy") == "higher"
     assert direction("like/calibration") is None
 

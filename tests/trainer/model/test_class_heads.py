@@ -12,7 +12,7 @@ LOG_SUM = math.log(1 + math.e + 1 / math.e)
 
 
 def head(**options):
-    return ClassHead("taste", MulticlassTask(kind="multiclass", attribute="genres", **options), 3, small_catalogue())
+    return ClassHead("genre", MulticlassTask(kind="multiclass", attribute="genres", **options), 3, small_catalogue())
 
 
 def shares(values, count=3):
@@ -35,8 +35,8 @@ def test_a_feature_of_one_value_has_one_class():
 
 
 def test_the_loss_is_the_cross_entropy_with_the_shares():
-    taste = head()
-    found = [taste.losses_of(LOGITS, class_shares(tf.constant([v]), 3))[0] for v in ([1, -1], [1, 2])]
+    genre = head()
+    found = [genre.losses_of(LOGITS, class_shares(tf.constant([v]), 3))[0] for v in ([1, -1], [1, 2])]
     np.testing.assert_allclose(found, [LOG_SUM - 1, LOG_SUM - 0], rtol=1e-6)
 
 
@@ -49,7 +49,7 @@ def test_targets_are_weighted_target_events_with_a_class():
     window = {
         "mask": tf.constant([[False, True, True, True, True]]),
         "is_target": tf.constant([[True, True, False, True, True]]),
-        "weight_taste": tf.constant([[1.0, 1.0, 1.0, 0.0, 1.0]]),
+        "weight_genre": tf.constant([[1.0, 1.0, 1.0, 0.0, 1.0]]),
     }
     found = head().targets(window, tf.constant([[1, 2, 1, 1, 0]]))
     assert found.index.numpy().tolist() == [[0, 1], [0, 4]]

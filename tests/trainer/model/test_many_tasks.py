@@ -93,15 +93,15 @@ def test_the_listwise_loss_is_the_mean_over_sessions_scored_before_their_first_e
 
 def test_the_multiclass_loss_is_that_of_the_items_genre(model):
     window = batch(model)
-    state = model.encode(window).hidden[model.sharing.state_of("taste")]
+    state = model.encode(window).hidden[model.sharing.state_of("genre")]
     losses = []
     for row, position in np.argwhere(window["mask"].numpy()):
         item = int(window["item_id"][row, position])
         if item < 11 and item % 4 < 2:  # the vocabulary: two of four categories, an OOV bucket, the missing one
-            logits = model.classifiers["taste"](state[row : row + 1, position])[0].numpy()
+            logits = model.classifiers["genre"](state[row : row + 1, position])[0].numpy()
             log_sum = np.log(np.exp(logits).sum())
             losses.append(0.9 * (log_sum - logits[item % 4]) + 0.1 * (log_sum - logits.mean()))
-    assert float(model.compute_loss(window).tasks["taste"]) == pytest.approx(np.mean(losses), rel=1e-4)
+    assert float(model.compute_loss(window).tasks["genre"]) == pytest.approx(np.mean(losses), rel=1e-4)
 
 
 @pytest.mark.parametrize("task", ["order", "page"])
@@ -134,15 +134,15 @@ def test_the_epochs_figures_are_those_of_the_predictions(tmp_path):
     found = Evaluator(model, sampled(data)).evaluate()
     (window,) = data.evaluation_batches(20)
     state, item = model.encode(window).newest(), window["item_id"][:, -1]
-    probabilities, shares = model.interests(state)["taste"].numpy(), model.class_shares(item)["taste"].numpy()
+    probabilities, shares = model.interests(state)["genre"].numpy(), model.class_shares(item)["genre"].numpy()
     counted = shares.any(axis=1)
     right = (shares * (probabilities == probabilities.max(axis=1, keepdims=True))).sum(axis=1)[counted]
-    assert found["taste/accuracy"] == pytest.approx(right.mean())
-    assert found["taste/log_loss"] == pytest.approx(
+    assert found["genre/accuracy"] == pytest.approx(right.mean())
+    assert found["genre/log_loss"] == pytest.approx(
         -np.log((probabilities * shares).sum(axis=1)[counted]).mean(), rel=1e-5
     )
     score = model.rank(state, item[:, tf.newaxis])["order"][:, 0].numpy()
     user, label = window["user_id"].numpy(), window["label_order"][:, -1].numpy()
     expected = np.nanmean(order_metrics(Scores(user, label, score)), axis=1)
     assert [found["order/pairwise_accuracy"], found["order/ndcg"]] == pytest.approx(expected.tolist(), rel=1e-5)
-    assert {"order_loss", "page_loss", "taste_loss", "buy/auc"} <= set(found)
+    assert {"order_loss", "page_loss", "genre_loss", "buy/auc"} <= set(found)

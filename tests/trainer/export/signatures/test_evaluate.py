@@ -74,7 +74,7 @@ def test_predictions_are_those_of_rank(answer, call):
 
 def test_class_probabilities_are_those_of_interests(answer, call):
     found = call("interests", examples=serialized(*(request(w) | {"k": [9]} for w in WINDOWS)))
-    np.testing.assert_allclose(-np.sort(-answer["taste"]), found["taste_probability"], rtol=1e-5)
+    np.testing.assert_allclose(-np.sort(-answer["genre"]), found["genre_probability"], rtol=1e-5)
 
 
 def test_the_rest_comes_from_the_example(answer):
@@ -122,18 +122,18 @@ def test_labels_are_those_of_the_last_event(call):
         "target_weight_rating": [1, 0],
         "target_label_like": [0, 0],
         "target_weight_like": [0, 0],
-        "target_label_taste": [[0, 0, 0], [0, 0, 0]],
-        "target_weight_taste": [0, 0],
+        "target_label_genre": [[0, 0, 0], [0, 0, 0]],
+        "target_weight_genre": [0, 0],
         "target_label_order": [0, 0],
         "target_weight_order": [0, 0],
     }
 
 
 def test_the_label_of_a_multiclass_task_is_the_items_class(call):
-    rows = [window("u0", ["i0"], item, weight_taste=[1.0, weight]) for item, weight in (("i1", 1.0), ("i1", 0.0))]
-    found = call("evaluation_labels", examples=serialized(*rows, window("u0", [], "i2", weight_taste=[1.0])))
-    assert found["target_label_taste"].tolist() == [[1, 0, 0], [1, 0, 0], [0, 0, 0]]
-    assert found["target_weight_taste"].tolist() == [1, 0, 0]  # i2 has no genre
+    rows = [window("u0", ["i0"], item, weight_genre=[1.0, weight]) for item, weight in (("i1", 1.0), ("i1", 0.0))]
+    found = call("evaluation_labels", examples=serialized(*rows, window("u0", [], "i2", weight_genre=[1.0])))
+    assert found["target_label_genre"].tolist() == [[1, 0, 0], [1, 0, 0], [0, 0, 0]]
+    assert found["target_weight_genre"].tolist() == [1, 0, 0]  # i2 has no genre
 
 
 @pytest.mark.parametrize("rows", [1, 2, 5, 9])
