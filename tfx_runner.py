@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Final, NoReturn
 
 _WRONG_USAGE: Final = 2
-"""As `pipeline.cli.exits.USAGE`, which cannot be imported where packages are missing."""
+"""As `pipeline.cli.common.USAGE`, which cannot be imported where packages are missing."""
 
 
 def main() -> NoReturn:

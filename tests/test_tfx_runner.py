@@ -2,7 +2,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from pipeline.cli import exits
+from pipeline.cli import common
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -28,7 +28,7 @@ def run_without(*names: str) -> subprocess.CompletedProcess[str]:
 
 def test_without_the_pipeline_s_packages_one_line_says_what_to_install():
     run = run_without("rich", "pydantic", "yaml", "tensorflow", "tfx")
-    assert run.returncode == exits.USAGE
+    assert run.returncode == common.USAGE
     assert run.stderr.count("\n") == 1
     assert "pip install 'tfx-recommender[pipeline]'" in run.stderr
     assert "Traceback" not in run.stderr

@@ -44,7 +44,7 @@ def test_without_a_terminal_each_epoch_and_what_follows_has_a_line(passes: Passe
     running = r"^\d\d:\d\d:\d\d  Trainer +running +\d+\.\d s  "
     epoch = r"epoch \d+ of 12: train .*retrieval .*; eval loss .*; \d+:\d\d left$"
     assert len(re.findall(running + epoch, shown, re.M)) > 1
-    for phase in ("finding the items' neighbours", "finding the tasks' baseline", "building the index and exporting"):
+    for phase in ("finding the items' neighbours", "fitting the tasks' baselines", "building the index and exporting"):
         assert re.search(running + phase, shown, re.M), phase
     assert re.search(r"  Trainer +done +\d+\.\d s  epoch \d+ of \d+ kept; eval ndcg@\d+ 0\.", shown)
     assert re.search(r"  Evaluator +done .* s  eval: ndcg@5 .*; test: ndcg@5 .*; blessed", shown)
