@@ -92,7 +92,8 @@ def fill_proto(array: np.ndarray, proto: tensor_pb2.TensorProto) -> None:
 def _check_shape(shape: tuple[int, ...], name: str) -> None:
     if len(shape) > _MAX_RANK:
         raise invalid_argument(f"input {name!r}: at most {_MAX_RANK} dimensions are served. Received: {len(shape)}")
-    if prod(shape) > MAX_ELEMENTS:
+    # Zeros are left out: NumPy and TensorFlow overflow on the other dimensions of an empty tensor as of a full one.
+    if prod(size for size in shape if size) > MAX_ELEMENTS:
         raise invalid_argument(f"input {name!r}: at most {MAX_ELEMENTS:,} elements are served. Received: {list(shape)}")
 
 

@@ -66,6 +66,7 @@ def test_fewer_values_than_elements_repeat_the_last_one() -> None:
         (proto(types_pb2.DT_STRING, [2_000_000], string_val=[b""]), "at most 262,144 elements are served"),
         (proto(types_pb2.DT_STRING, [2, 100_000], string_val=[b"x" * 5000]), "repeats the last string too often"),
         (proto(types_pb2.DT_FLOAT, [1 << 40, 1 << 40]), "at most 262,144 elements are served"),
+        (proto(types_pb2.DT_FLOAT, [1 << 40, 1 << 40, 0]), "at most 262,144 elements are served"),
         (proto(types_pb2.DT_FLOAT, [-1]), "a dimension should not be negative"),
         (proto(types_pb2.DT_FLOAT, [1] * 9, float_val=[1.0]), "at most 8 dimensions"),
         (proto(types_pb2.DT_FLOAT, [1], float_val=[1.0, 2.0]), "should hold 1 values. Received: 2"),
