@@ -1,5 +1,7 @@
 import ast
+import importlib.util
 import json
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -31,6 +33,25 @@ def test_the_notebook_s_cells_name_existing_commands(cells):
     assert [arguments[0] for arguments in commands] == ["check", "run", "recommend"]
     for arguments in commands:
         assert make_parser().parse_args(arguments).command in COMMANDS
+
+
+def test_the_notebook_s_imports_exist(cells):
+    imports = [node for source in cells for node in ast.walk(ast.parse(source)) if isinstance(node, ast.ImportFrom)]
+    assert imports
+    for node in imports:
+        module = importlib.import_module(node.module)
+        assert all(hasattr(module, alias.name) for alias in node.names), node.module
+
+
+def test_the_commands_in_the_documentation_are_modules():
+    pages = [EXAMPLES.parent / "README.md", *(EXAMPLES.parent / "docs").rglob("*.md")]
+    named = {
+        name
+        for page in pages
+        for name in re.findall(r"python -m ((?:benchmarks|config|pipeline|serving)[\w.]*)", page.read_text())
+    }
+    assert named
+    assert [name for name in named if importlib.util.find_spec(name.rstrip(".")) is None] == []
 
 
 def test_the_notebook_s_configuration_is_valid(cells):
