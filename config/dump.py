@@ -14,7 +14,7 @@ TRANSFORM = ("data", "features", *_LABELS, "model.user_min_count")
 _FITTED = (*INGEST, "features", "tasks", "model", "training", "evaluation.ks", "evaluation.mask_seen")
 TRAINER = (*_FITTED, "evaluation.cold_items", "evaluation.requests", "serving", "-serving.infra")
 _STACKED_AFTERWARDS = ("-tasks.*.baseline", "-model.neighbours")
-TRAINING = (*_FITTED, *_STACKED_AFTERWARDS, "-training.checkpoint_every_epochs")
+TRAINING = (*_FITTED, *_STACKED_AFTERWARDS, "-training.checkpoint_every_epochs", "-training.memory_limit")
 TUNER = (*_FITTED, *_STACKED_AFTERWARDS, "tuner")
 INFRA = ("data", "features", *_LABELS, "serving")
 """The keys that a component depends on, except those after a minus: a change of other keys does not run it again.

@@ -2,7 +2,7 @@
 
 from typing import Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import ByteSize, Field, model_validator
 
 from config.base import Method, Section
 
@@ -235,6 +235,11 @@ class TrainingConfig(Section):
     """The seed of initial weights, shuffling, dropout and sampling."""
     checkpoint_every_epochs: int = Field(default=1, gt=0)
     """The number of epochs between two checkpoints."""
+    memory_limit: ByteSize | None = Field(default=None, gt=0)
+    """The maximum memory of the model's tables with the optimizer's slots, such as `8GB` or `8GiB`: of ids, features,
+    catalogue, trend and index. `check --full` and the Trainer, before it builds the model, refuse a model whose tables
+    need more, and name the largest. Layers and batches are not counted, nor neighbours and rating baselines, whose size
+    is known only after training. Defaults to no limit."""
 
     @model_validator(mode="after")
     def _scales_what_gradnorm_does_not_compare(self) -> "TrainingConfig":

@@ -23,6 +23,7 @@ from trainer.data.attributes import load_attributes
 from trainer.data.batching import plan_batches
 from trainer.data.catalogue import load_catalogue
 from trainer.data.dataset import WindowData
+from trainer.data.table_sizes import check_memory
 from trainer.data.user_sample import UserSample, eval_sample
 from trainer.data.windows import WindowSpec
 from trainer.distributed.collectives import measured_by_chief
@@ -95,6 +96,7 @@ class TrainingJob:
         self._tft_output = tft_output = tft.TFTransformOutput(arguments.transform_graph_path)
         self._catalogue = load_catalogue(items_pattern(arguments), tft_output, config)
         features, users = model_features(config, tft_output), user_vocabulary_size(tft_output)
+        check_memory(config, features, self._catalogue, users)
         self._spec = spec = WindowSpec(config, features, self._catalogue.size, users)
         files = {"train": arguments.train_files, "eval": arguments.eval_files}
         self._eval_data = WindowData(files["eval"], spec)

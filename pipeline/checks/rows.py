@@ -14,7 +14,10 @@ import pyarrow as pa
 
 from config import Config
 from config.data import EntityTable, Table
+from config.table_bytes import limit_problem, model_tables
+from config.table_sizes import Sizes
 from pipeline.checks.column_profiles import Profile, profiles_of
+from pipeline.checks.table_sizes import SizeCounts, estimated_rows, extrapolated
 from pipeline.ingest import verdicts
 from pipeline.ingest.cleaning import ID, Clean, clean_batch, clean_entities
 from pipeline.ingest.columns import Column, Plan
@@ -41,6 +44,7 @@ class RowCheck:
       whole: The tables that were read to their end.
       errors: What would stop ingest, a message each.
       warnings: What to look at, a message each.
+      sizes: What the model's tables grow with; None where no row could be used.
     """
 
     report: dict[str, Any]
@@ -48,6 +52,12 @@ class RowCheck:
     whole: set[str]
     errors: list[str] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
+    sizes: Sizes | None = None
+
+    @property
+    def is_exact(self) -> bool:
+        """Whether every table was read to its end; else `sizes` are extrapolated."""
+        return self.whole == set(self.profiles)
 
 
 def check_rows(config: Config, limit: int | None = FIRST_ROWS) -> RowCheck:
@@ -88,6 +98,12 @@ def check_rows(config: Config, limit: int | None = FIRST_ROWS) -> RowCheck:
         for profile in profiles:
             column = f"{among(name)}{profile.column} of {file_name(config, name)}"
             check.warnings += [f"{column} {remark}" for remark in profile.remarks()]
+    if report.get("interactions", {}).get("kept"):
+        check.sizes = reader.sizes()
+        if problem := limit_problem(config, model_tables(config, check.sizes)):
+            (check.errors if check.is_exact else check.warnings).append(
+                f"`training.memory_limit`: {'' if check.is_exact else 'by an estimate, '}{problem}"
+            )
     return check
 
 
@@ -106,6 +122,7 @@ class _Reader:
         self.files: dict[str, list[str]] = {}
         self.whole: set[str] = set()
         self.whole_ids: set[str] = set()
+        self._sizes = SizeCounts(config)
         self._logged: dict[str, Counter[str]] = {"items": Counter(), "users": Counter()}
 
     def read_tables(self) -> None:
@@ -117,6 +134,15 @@ class _Reader:
         if data.users is not None:
             self._read_entities("users", data.users, self.plan.user)
 
+    def sizes(self) -> Sizes:
+        """Returns what the model's tables grow with: counted where all rows were read, else extrapolated."""
+        sizes, counts = self._sizes.sizes(), self.findings.counts
+        if self.whole == set(self.files):
+            return sizes
+        read = {name: counts[name, "rows"] for name in self.files}
+        there = {name: sum(estimated_rows(file) or 0 for file in files) for name, files in self.files.items()}
+        return extrapolated(sizes, self.plan.config, read, there)
+
     def _read(self, name: str, table: Table, columns: tuple[str, ...], clean: Clean) -> None:
         profiles = self.profiles[name] = profiles_of(self.plan, name)
         self.files[name] = table_files(self.plan.config.data.folder, table)
@@ -126,6 +152,7 @@ class _Reader:
             rows, findings = clean_batch(clean, path, taken, file, first)
             self.findings.add(findings)
             self.findings.counts[name, "kept"] += len(rows)
+            self._sizes.add(name, rows)
             for profile in profiles:
                 profile.add(taken.rows[profile.column])
             if name == "interactions":

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 from rich.table import Table
 
 from config import Config, ConfigError
+from config.table_bytes import MILLION, growth, model_tables, total_memory
+from config.table_sizes import Sizes, readable
 from pipeline.cli.common import DEFAULT_CONFIG, OK, CommandError, plain_console, plain_table, warn
 
 if TYPE_CHECKING:
@@ -26,7 +28,8 @@ def check(arguments: argparse.Namespace) -> int:
     Reads the YAML file, the tables' column names and the first thousand rows of each table (--full: all) as ingest
     does: keys, types, columns, expressions, gates, bounds; values that cannot be read, ids of the log that are in no
     table, times that cannot be, expressions that never or always hold, columns that are constant, empty or unlike their
-    kind. Errors exit with 2, warnings with 0.
+    kind. Prints the bytes of the model's tables: exact with --full, an estimate from the first rows and the files'
+    sizes without. Errors exit with 2, warnings with 0.
     """
     from pipeline.checks.configuration import checked_config
     from pipeline.checks.rows import FIRST_ROWS, check_rows
@@ -40,6 +43,9 @@ def check(arguments: argparse.Namespace) -> int:
     console = plain_console()
     for table in _tables(found, config):
         console.print(table)
+    if found.sizes is not None:
+        console.print(table_of_bytes(found.sizes, config, found.is_exact))
+        console.print(_growth(found.sizes, config, found.is_exact), soft_wrap=True, highlight=False)
     for line in _lines(found, config):
         console.print(line, soft_wrap=True, highlight=False)
     for text in found.warnings:
@@ -73,6 +79,44 @@ def _tables(check: "RowCheck", config: Config) -> Iterator[Table]:
             distinct = f"{len(profile.distinct):,}"
             table.add_row(profile.column, ", ".join(profile.uses), missing, distinct, profile.holds())
         yield table
+
+
+def table_of_bytes(sizes: Sizes, config: Config, is_exact: bool) -> Table:
+    """Makes a table of the bytes of each table of the model; those below a hundredth of the memory share a row."""
+    tables = model_tables(config, sizes)
+    least = total_memory(tables) / 100
+    counted = f"{sizes.items:,} items, {sizes.users:,} users"
+    table = plain_table(f"tables of the model: {'' if is_exact else 'an estimate for '}{counted}")
+    for heading in ("table", "shape", "weights", "slots", "checkpoint", "SavedModel"):
+        table.add_column(heading, justify="left" if heading in ("table", "shape") else "right")
+        table.columns[-1].overflow = "fold"
+
+    def add(name: str, shape: str, *numbers: int) -> None:
+        table.add_row(name, shape, *(readable(number) if number else "" for number in numbers))
+
+    smaller, total = [0] * 4, [0] * 4
+    for own in tables:
+        numbers = (own.weights, own.slots, own.checkpoint, own.saved_model)
+        if not own.is_bound:
+            total = [a + b for a, b in zip(total, numbers, strict=True)]
+        if max(numbers) < least:
+            smaller = [a + b for a, b in zip(smaller, numbers, strict=True)]
+        else:
+            add(f"{own.name}, at most" if own.is_bound else own.name, own.shape, *numbers)
+    if any(smaller):
+        add("smaller ones", "", *smaller)
+    add("all but those at most", "", *total)
+    return table
+
+
+def _growth(sizes: Sizes, config: Config, is_exact: bool) -> str:
+    """Says what more items and users add, what a limit allows, and what an estimate rests on."""
+    added = growth(config, sizes)
+    kinds = [f"{MILLION:,} more {name} {readable(number)}" for name, number in added.items() if number]
+    limit = config.training.memory_limit
+    allowed = "" if limit is None else f"; `training.memory_limit` is {readable(limit)}"
+    basis = "" if is_exact else "; estimated as if later rows held new ids as often as the first (--full counts all)"
+    return f"memory of the Trainer: {', '.join(kinds)}{allowed}{basis}"
 
 
 def _lines(check: "RowCheck", config: Config) -> Iterator[str]:

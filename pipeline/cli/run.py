@@ -49,6 +49,7 @@ def finished_run(config: Config, verbose: bool) -> "Outcome":
 
     Raises:
       CommandError: The run could not start, or a component failed.
+      ConfigError: A component refused the configuration.
     """
     from pipeline.runners.local import RunError, run_local
 
@@ -59,7 +60,8 @@ def finished_run(config: Config, verbose: bool) -> "Outcome":
     if outcome.report_problem:
         warn(f"the report could not be written: {outcome.report_problem}\nthe whole log: {outcome.log}")
     if outcome.failed:
-        raise CommandError(f"{outcome.failed} failed: {outcome.message}\nthe whole log: {outcome.log}")
+        failure = ConfigError if outcome.is_refused else CommandError
+        raise failure(f"{outcome.failed} failed: {outcome.message}\nthe whole log: {outcome.log}")
     return outcome
 
 

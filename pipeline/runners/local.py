@@ -46,6 +46,8 @@ class Outcome:
     failed: str | None = None
     """The component that failed."""
     message: str = ""
+    is_refused: bool = False
+    """Whether it failed by a `ConfigError`: the configuration does not suit the data."""
     pushed: str | None = None
     """The folder of the pushed version, where servers answer from it."""
     verdict: str = ""
@@ -213,6 +215,7 @@ def _failing(outcome: Outcome, display: Display, name: str) -> Iterator[None]:
     except Exception as error:
         traceback.print_exc()
         outcome.states[name], outcome.failed, outcome.message = "failed", name, headline(error)
+        outcome.is_refused = isinstance(error, ConfigError)
         display.finish("failed")
 
 

@@ -44,6 +44,7 @@ def before() -> Mapping[str, Any]:
         ("tasks.retrieval.temperature", 0.1, TRAINED),
         ("model.dimension", 24, TRAINED),
         ("training.epochs", 3, TRAINED),
+        ("training.memory_limit", 10**12, TRAINED),
         ("tuner", {**TUNED, "trials": 2}, {"Tuner"}),
         ("evaluation.ks", [10, 20], {"Evaluator", *TRAINED}),
         ("evaluation.gates", [{"metric": "ndcg@10", "min": 0.01}], {"Evaluator"}),

@@ -6,7 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from config import ConfigError
 from pipeline.cli import main
+from pipeline.runners.local import run_pipeline
 
 ROOT = Path(__file__).parents[3]
 
@@ -70,6 +72,37 @@ def test_check_tells_what_the_rows_hold_and_exits_with_2_where_they_cannot_be_us
     assert "times of events.csv (time): 2020-09-13 12:26:40 to 2020-09-13 12:26:40 UTC" in out
     assert out.splitlines()[-1] == "shop.yaml: ok (1 features; tasks: retrieval; warnings: 2)"
     assert "warning: rating of events.csv is always '4'" in err
+
+
+def test_check_tells_the_bytes_of_the_tables_and_refuses_those_above_the_limit(shop, monkeypatch, capsys):
+    monkeypatch.chdir(shop)
+    (shop / "shop.yaml").write_text(SHOP + "training: {memory_limit: 1MB}\n")
+    rows = "".join(f"u{n},i{n % 2000},{1_600_000_000 + n},4\n" for n in range(3000))
+    (shop / "shop" / "events.csv").write_text(f"user_id,item_id,time,rating\n{rows}")
+    assert main(["check", "shop.yaml"]) == 0
+    out, err = capsys.readouterr()
+    assert "estimated as if later rows held new ids as often as the first (--full counts all)" in out
+    assert "warning: `training.memory_limit`: by an estimate" in err
+    assert main(["check", "shop.yaml", "--full"]) == 2
+    out, err = capsys.readouterr()
+    assert "tables of the model: 2,000 items, 3,000 users" in out
+    assert "2,001 x 64 x 4 bytes" in out
+    assert "512 kB" in out
+    assert err.count("error:") == 1
+    assert err.splitlines()[-1].startswith("error: shop.yaml: `training.memory_limit`: the tables of the model need ")
+
+
+def test_a_component_that_refuses_the_configuration_exits_with_2(shop, monkeypatch, capsys):
+    monkeypatch.chdir(shop)
+
+    def build():
+        raise ConfigError("`training.memory_limit`: too small")
+
+    outcome = run_pipeline(build, shop / "runs")
+    assert outcome.is_refused
+    monkeypatch.setattr("pipeline.runners.local.run_local", lambda config, verbose: outcome)
+    assert main(["run", "--config", "shop.yaml"]) == 2
+    assert "error: starting failed: `training.memory_limit`: too small" in capsys.readouterr().err
 
 
 def test_wrong_configuration_exits_with_2_and_all_problems(shop):
