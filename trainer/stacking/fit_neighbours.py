@@ -20,9 +20,10 @@ from trainer.data.windows import Window
 from trainer.metrics.ranking import standard_error
 from trainer.metrics.ranks import target_ranks
 from trainer.model.recommender import RecommenderModel
-from trainer.stacking.item_pairs import TrainLog, cosine_links, read_log, regression_links, transition_links
+from trainer.stacking.item_pairs import cosine_links, regression_links, transition_links
 from trainer.stacking.neighbours import Neighbours, NeighbourTable
 from trainer.stacking.recommender import LeftOut
+from trainer.stacking.train_log import TrainLog, read_log
 from trainer.training.validation import UserGains
 
 _KINDS: Final[tuple[NeighbourKind, ...]] = get_args(NeighbourKind)
