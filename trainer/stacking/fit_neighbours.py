@@ -209,7 +209,7 @@ def _ndcg_function(
     It takes G combinations of the weights of K kinds, float [G, K], and returns float [G, users]; float [0] if no
     window has a target that counts.
     """
-    candidates, config = model.candidate_embeddings(), model.config
+    candidates, config = tf.transpose(model.candidate_embeddings()), model.config
 
     @tf.function(input_signature=[batches.element_spec, tf.TensorSpec([None, len(kinds)])], autograph=False)
     def target_ranks_of(window: Window, grid: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
@@ -221,7 +221,9 @@ def _ndcg_function(
         def ranks(weights: tf.Tensor) -> tf.Tensor:
             return target_ranks(scores + tf.tensordot(weights, added, 1), item, seen, config.evaluation.mask_seen)
 
-        return tf.map_fn(ranks, grid), window[feature_names.IS_POSITIVE][:, -1]
+        # One after the other: each takes memory for some arrays of the scores' size.
+        ranked = tf.map_fn(ranks, grid, parallel_iterations=1)
+        return ranked, window[feature_names.IS_POSITIVE][:, -1]
 
     def compute(weights: NDArray[np.float64]) -> NDArray[np.float64]:
         grid = tf.constant(weights, tf.float32)
