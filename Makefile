@@ -5,7 +5,7 @@ PYTHON := .venv/bin/python
 RUNNER := $(PYTHON) tfx_runner.py
 TIMED = begin=$$(date +%s); $(1); code=$$?; echo "-- $(2): $$(( $$(date +%s) - begin )) s"; echo; exit $$code
 
-.PHONY: bootstrap demo test lint bench-quality bench-index bench-serving
+.PHONY: bootstrap demo test lint bench-quality bench-index bench-serving bench-neighbours
 
 bootstrap:
 	@./bootstrap
@@ -34,3 +34,6 @@ bench-index: bootstrap
 
 bench-serving: bootstrap
 	$(PYTHON) -m benchmarks.serving
+
+bench-neighbours: bootstrap
+	$(PYTHON) -m benchmarks.neighbours

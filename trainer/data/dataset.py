@@ -43,6 +43,9 @@ class WindowData:
         FileNotFoundError: no file matches.
     """
 
+    ROW = "row"
+    """The feature of `event_batches` that counts the windows of a batch."""
+
     def __init__(self, patterns: Sequence[str], spec: WindowSpec) -> None:
         self.files = sorted(f for pattern in patterns for f in tf.io.gfile.glob(pattern))
         if not self.files:
@@ -81,11 +84,22 @@ class WindowData:
     def windows_of(self, batches: tf.data.Dataset) -> tf.data.Dataset:
         """Parses batches of records into window batches as those of `evaluation_batches`."""
         windows = batches.map(self._parse, num_parallel_calls=2, deterministic=True)
-        options = tf.data.Options()
-        options.experimental_distribute.auto_shard_policy = tf.data.experimental.AutoShardPolicy.OFF
-        # There is nothing left to tune, and an iterator that is dropped waits for its tuner: seconds, at times minutes.
-        options.autotune.enabled = False
-        return windows.with_options(options).prefetch(2)
+        return windows.with_options(_options()).prefetch(2)
+
+    def event_batches(self, batch_size: int) -> tf.data.Dataset:
+        """Returns what the events of windows are, one after the other, in batches of windows in a fixed order.
+
+        Takes a fraction of the time of `evaluation_batches`: no other feature is parsed, and nothing is padded.
+
+        Args:
+            batch_size: the number B of windows.
+
+        Returns:
+            `row` int64 [E], the event's window in [0, B), rising; `item_id`, `is_positive`, `is_target` int64 [E], V, 0
+            and 0 where absent; `user_id` int64 [B], U where absent. Of longer windows the newest events stay.
+        """
+        batches = self.records.batch(batch_size).map(self._events, num_parallel_calls=2, deterministic=True)
+        return batches.with_options(_options()).prefetch(2)
 
     def sampling_features(self, serialized: tf.Tensor) -> dict[str, tf.Tensor]:
         """Parses what identifies the users and the newest events of records: string [B] -> int64 [B] by name.
@@ -124,6 +138,11 @@ class WindowData:
         return _traced(self._parsed)
 
     @cached_property
+    def _events(self) -> Callable[[tf.Tensor], dict[str, tf.Tensor]]:
+        """`_parsed_events`, traced once."""
+        return _traced(self._parsed_events)
+
+    @cached_property
     def _with_lengths(self) -> Callable[[tf.Tensor], tuple[tf.Tensor, tf.Tensor]]:
         """`_measured`, traced once."""
         return _traced(self._measured)
@@ -141,6 +160,42 @@ class WindowData:
         cold = tf.ensure_shape(tf.sparse.reduce_max(features[feature_names.IS_COLD_USER], axis=1), [None])
         seen = tf.sparse.to_dense(features[feature_names.SEEN_ITEM_ID], tf.constant(self._spec.item_count, tf.int64))
         return window | {feature_names.SEEN_ITEM_ID: seen, feature_names.IS_COLD_USER: cold}
+
+    def _parsed_events(self, serialized: tf.Tensor) -> dict[str, tf.Tensor]:
+        names = (feature_names.ITEM_ID, feature_names.IS_POSITIVE, feature_names.IS_TARGET, feature_names.USER_ID)
+        ragged = {name: tf.io.RaggedFeature(tf.int64, row_splits_dtype=tf.int64) for name in names}
+        found = tf.io.parse_example(serialized, ragged)
+        item = found[feature_names.ITEM_ID]
+        row, longest = item.value_rowids(), self._spec.config.model.history.max_events
+        event = tf.range(tf.size(row, tf.int64))
+        kept = tf.where(tf.gather(item.row_limits(), row) - event <= longest)[:, 0]
+        row = tf.gather(row, kept)
+        position = tf.gather(event, kept) - tf.gather(item.row_starts(), row)
+        return {
+            self.ROW: row,
+            feature_names.ITEM_ID: tf.gather(item.flat_values, kept),
+            feature_names.IS_POSITIVE: _values_at(found[feature_names.IS_POSITIVE], row, position, 0),
+            feature_names.IS_TARGET: _values_at(found[feature_names.IS_TARGET], row, position, 0),
+            feature_names.USER_ID: _values_at(
+                found[feature_names.USER_ID], tf.range(item.nrows()), tf.zeros([1], tf.int64), self._spec.user_count
+            ),
+        }
+
+
+def _options() -> tf.data.Options:
+    options = tf.data.Options()
+    options.experimental_distribute.auto_shard_policy = tf.data.experimental.AutoShardPolicy.OFF
+    # There is nothing left to tune, and an iterator that is dropped waits for its tuner: seconds, at times minutes.
+    options.autotune.enabled = False
+    return options
+
+
+def _values_at(values: tf.RaggedTensor, row: tf.Tensor, position: tf.Tensor, default: int) -> tf.Tensor:
+    """Looks up values: of [[4, 6], [9]], those at the positions [1, 1] of the rows [0, 1] are [6, default]."""
+    is_there = position < tf.gather(values.row_lengths(), row)
+    padded = tf.concat([values.flat_values, tf.constant([default], tf.int64)], axis=0)
+    index = tf.gather(values.row_starts(), row) + position
+    return tf.gather(padded, tf.where(is_there, index, tf.size(values.flat_values, tf.int64)))
 
 
 def _traced(function: Callable[[tf.Tensor], Any]) -> Callable[[tf.Tensor], Any]:

@@ -76,6 +76,14 @@ class UserSample:
         records = tf.data.Dataset.from_tensor_slices(tf.constant(self._records, tf.string, [len(self._records)]))
         return self._data.windows_of(records.batch(size))
 
+    def by_time(self) -> "UserSample":
+        """Returns the same windows in the order of their newest events' times."""
+        records = tf.data.Dataset.from_tensor_slices(tf.constant(self._records, tf.string, [len(self._records)]))
+        parts = [self._data.sampling_features(batch)[feature_names.TIME] for batch in records.batch(_SCAN_BATCH)]
+        order = np.argsort(np.concatenate([np.zeros(0, np.int64), *parts]), kind="stable")
+        own = [self._records[position] for position in order]
+        return UserSample(self._data, own, self.user[order], self.positives, self.coverage)
+
 
 def eval_sample(data: WindowData, config: Config) -> UserSample:
     """Samples the eval split for early stopping and all other choices of training."""

@@ -24,8 +24,9 @@ def target_ranks(scores: tf.Tensor, target: tf.Tensor, seen: tf.Tensor, mask_see
     position = tf.where(is_known, target, 0)[:, tf.newaxis]
     score = tf.gather(scores, position, batch_dims=1)
     items = tf.range(size)[tf.newaxis]
-    behind = tf.math.count_nonzero(_is_behind(scores, items, score, position), axis=1)
-    rank = size - behind
+    # `count_nonzero` would sum an array of 64-bit numbers, twice as large as the scores.
+    behind = tf.reduce_sum(tf.cast(_is_behind(scores, items, score, position), tf.int32), axis=1)
+    rank = size - tf.cast(behind, tf.int64)
     if mask_seen:
         seen = _distinct(seen, size)
         counts = _is_item(seen, size)

@@ -24,6 +24,8 @@ from trainer.data.catalogue import Catalogue
 from trainer.losses.softmax import Moments, OwnFeatures
 from transform.trend import DAY, TrendCounts
 
+_DENSE = 1 << 15
+"""Up to so many items, scores of the catalogue are computed from the features of all items."""
 KEPT = 1 << 26
 """The most features (buckets x windows x items) that are kept: 256 MB."""
 
@@ -182,15 +184,23 @@ class TrendTable(tf.Module):
             As of bucket 5, a cell of bucket 3 has age 2: with windows of 1 and 3 buckets `searchsorted` puts it in
             window 1; one of bucket 4, age 1, in window 0, and the cumulative sum over windows adds it to window 1.
         """
-        first = tf.gather(self._starts, tf.maximum(bucket - self._windows[-1], 0))
-        cells = tf.ragged.range(first, tf.gather(self._starts, bucket))
-        row, position = cells.value_rowids(), cells.flat_values
-        age = tf.gather(bucket, row) - tf.gather(self._bucket, position)
-        window = tf.searchsorted(self._windows, age, out_type=tf.int64)
+        row, window, position = self._past_cells(bucket)
         cell = (row * self.width + window) * self._size + tf.gather(self._item, position)
         rows = tf.shape(bucket, tf.int64)[0]
         counts = tf.math.unsorted_segment_sum(tf.gather(self._count, position), cell, rows * self.width * self._size)
         return _features(tf.cumsum(tf.reshape(counts, [rows, self.width, self._size]), axis=1))
+
+    def _past_cells(self, bucket: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+        """Finds the P cells in the longest windows before int64 [R] buckets.
+
+        Returns:
+            int64 [P] each: their rows in [0, R), rising; the shortest windows that hold them; their positions.
+        """
+        first = tf.gather(self._starts, tf.maximum(bucket - self._windows[-1], 0))
+        cells = tf.ragged.range(first, tf.gather(self._starts, bucket))
+        row, position = cells.value_rowids(), cells.flat_values
+        age = tf.gather(bucket, row) - tf.gather(self._bucket, position)
+        return row, tf.searchsorted(self._windows, age, out_type=tf.int64), position
 
     def of_items(self, bucket: tf.Tensor, item: tf.Tensor) -> tf.Tensor:
         """Computes the features of items as of buckets.
@@ -219,8 +229,32 @@ class TrendTable(tf.Module):
     def catalogue_scores(self, weights: tf.Tensor, time: tf.Tensor) -> tf.Tensor:
         """Computes the trend's part of all items' scores from weights float [B, W] and int64 [B] seconds: [B, V]."""
         bucket, row = tf.unique(self.bucket(time), out_idx=tf.int64)
+        if self._size > _DENSE:
+            return self._added_scores(weights, bucket, row)
         features = tf.gather(self.of_all(bucket), row)
         return tf.squeeze(tf.matmul(weights[:, tf.newaxis], features), 1)
+
+    def _added_scores(self, weights: tf.Tensor, bucket: tf.Tensor, row: tf.Tensor) -> tf.Tensor:
+        """Computes `catalogue_scores` from the items with events in the longest window alone, all others have 0.
+
+        Args:
+            weights: float [B, W].
+            bucket: int64 [R], distinct.
+            row: int64 [B] in [0, R), the queries' buckets.
+        """
+        moment, window, position = self._past_cells(bucket)
+        # The distinct pairs of moment and item are in the order of their first cells, so moments rise.
+        pair, index = tf.unique(moment * self._size + tf.gather(self._item, position), out_idx=tf.int64)
+        cell, cells = index * self.width + window, tf.size(pair, tf.int64) * self.width
+        counts = tf.math.unsorted_segment_sum(tf.gather(self._count, position), cell, cells)
+        features = _features(tf.cumsum(tf.reshape(counts, [-1, self.width]), axis=1))
+        starts = tf.searchsorted(pair // self._size, tf.range(tf.size(bucket, tf.int64) + 1), out_type=tf.int64)
+        own = tf.ragged.range(tf.gather(starts, row), tf.gather(starts, row + 1))
+        query, position = own.value_rowids(), own.flat_values
+        value = tf.reduce_sum(tf.gather(weights, query) * tf.gather(features, position), axis=1)
+        item, rows = tf.gather(pair, position) % self._size, tf.shape(weights, tf.int64)[0]
+        scores = tf.math.unsorted_segment_sum(value, query * self._size + item, rows * self._size)
+        return tf.reshape(scores, [rows, self._size])
 
     def past_scores(
         self, time: tf.Tensor, weights: tf.Tensor, target: tf.Tensor, negative: tf.Tensor | None

@@ -1,5 +1,6 @@
 """The TFRS model: two towers, a retrieval task and any number of ranking tasks on them."""
 
+import itertools
 from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
@@ -26,6 +27,8 @@ from trainer.model.ranking_heads import RankingHead, ranking_heads
 from trainer.model.retrieval import RetrievalLoss
 from transform.features import ModelFeature
 
+_EMBEDDED = 1 << 16
+"""The number of items that are embedded at a time."""
 _FIRST_REPLICA = tf.VariableAggregation.ONLY_FIRST_REPLICA
 
 
@@ -196,7 +199,11 @@ class RecommenderModel(tfrs.Model):
 
     def candidate_embeddings(self) -> tf.Tensor:
         """Embeds the catalogue, float [V, D + 1 + W]; query . candidate is the retrieval score now."""
-        return self.embed_items(tf.range(self.spec.item_count, dtype=tf.int64))
+        size = self.spec.item_count
+        # In parts, since what is computed on the way is several times as large as the embeddings.
+        bounds = [*range(0, size, _EMBEDDED), size]
+        parts = [self.embed_items(tf.range(*part, dtype=tf.int64)) for part in itertools.pairwise(bounds)]
+        return parts[0] if len(parts) == 1 else tf.concat(parts, axis=0)
 
     def scores_as_of(
         self, time: tf.Tensor, embedding: tf.Tensor, scores: Callable[[tf.Tensor], tf.Tensor]
@@ -224,13 +231,14 @@ class RecommenderModel(tfrs.Model):
         Args:
             window: [B, L].
             state: At its last position (`encode_newest`).
-            candidates: float [V, D + 1 + W], `candidate_embeddings`.
+            candidates: float [D + 1 + W, V], `candidate_embeddings` transposed: a product of few rows with a large
+                table that is not costs more than twice as much.
 
         Returns:
             float [B, V].
         """
         time = window[feature_names.TIME][:, -1]
-        return self.scores_as_of(time, state.embedding, lambda query: tf.matmul(query, candidates, transpose_b=True))
+        return self.scores_as_of(time, state.embedding, lambda query: tf.matmul(query, candidates))
 
     def rank(self, state: QueryState, item: tf.Tensor) -> dict[str, tf.Tensor]:
         """Predicts every ranking task for queries and items.

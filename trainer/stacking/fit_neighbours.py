@@ -20,9 +20,10 @@ from trainer.data.windows import Window
 from trainer.metrics.ranking import standard_error
 from trainer.metrics.ranks import target_ranks
 from trainer.model.recommender import RecommenderModel
-from trainer.stacking.item_pairs import TrainLog, cosine_links, read_log, regression_links, transition_links
+from trainer.stacking.item_pairs import cosine_links, regression_links, transition_links
 from trainer.stacking.neighbours import Neighbours, NeighbourTable
 from trainer.stacking.recommender import LeftOut
+from trainer.stacking.train_log import TrainLog, read_log
 from trainer.training.validation import UserGains
 
 _KINDS: Final[tuple[NeighbourKind, ...]] = get_args(NeighbourKind)
@@ -208,7 +209,7 @@ def _ndcg_function(
     It takes G combinations of the weights of K kinds, float [G, K], and returns float [G, users]; float [0] if no
     window has a target that counts.
     """
-    candidates, config = model.candidate_embeddings(), model.config
+    candidates, config = tf.transpose(model.candidate_embeddings()), model.config
 
     @tf.function(input_signature=[batches.element_spec, tf.TensorSpec([None, len(kinds)])], autograph=False)
     def target_ranks_of(window: Window, grid: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
@@ -220,7 +221,9 @@ def _ndcg_function(
         def ranks(weights: tf.Tensor) -> tf.Tensor:
             return target_ranks(scores + tf.tensordot(weights, added, 1), item, seen, config.evaluation.mask_seen)
 
-        return tf.map_fn(ranks, grid), window[feature_names.IS_POSITIVE][:, -1]
+        # One after the other: each takes memory for some arrays of the scores' size.
+        ranked = tf.map_fn(ranks, grid, parallel_iterations=1)
+        return ranked, window[feature_names.IS_POSITIVE][:, -1]
 
     def compute(weights: NDArray[np.float64]) -> NDArray[np.float64]:
         grid = tf.constant(weights, tf.float32)

@@ -1,82 +1,17 @@
 """Item-to-item links from the train log, as sparse matrices: a dense [V, V] array of all pairs is never built."""
 
 from collections.abc import Iterator
-from typing import Final, NamedTuple
+from typing import Final
 
 import numpy as np
 import scipy.sparse as sp
 from numpy.typing import NDArray
 from scipy.linalg import lapack
 
-from config import feature_names
-from trainer.data.dataset import WindowData
-from trainer.data.windows import MASK
-
-_READ_BATCH: Final = 256
 _BLOCK_PAIRS: Final = 1 << 24
 """About the number of item pairs that are computed at once."""
 _CORRELATION_SHRINKAGE: Final = 50.0
 """A correlation over n users is shrunk by the factor n / (n + 50) (Koren 2010, section 2.2)."""
-
-
-class TrainLog(NamedTuple):
-    """The positive train events of known items.
-
-    Attributes:
-        interactions: float32 [U, V], 1 where a user interacted with an item.
-        transitions: float32 [V, V], the weighted number of times that the column's item followed the row's.
-    """
-
-    interactions: sp.csr_matrix
-    transitions: sp.csr_matrix
-
-
-def read_log(data: WindowData, size: int, user_count: int, window: int, decay: float) -> TrainLog:
-    """Reads all train windows once.
-
-    Every train event is a target of exactly one window, with its context before it, so no transition counts twice. A
-    user's events 5, 2, 7 give the transitions 5 -> 2 and 2 -> 7 with the weight 1, and 5 -> 7 with the weight `decay`.
-
-    Args:
-        data: The train split.
-        size: V.
-        user_count: The number of known users. Each window of an unknown user counts as a user of its own.
-        window: The greatest distance of a transition, in events.
-        decay: A transition over n events has the weight decay ** (n - 1).
-    """
-    users, items = [np.empty(0, np.int64)], [np.empty(0, np.int64)]
-    transitions, windows = sp.csr_matrix((size, size), dtype=np.float32), 0
-    for batch in data.evaluation_batches(_READ_BATCH):
-        values = {name: column.numpy() for name, column in batch.items()}
-        item, user_id = values[feature_names.ITEM_ID], values[feature_names.USER_ID]
-        row, position = np.nonzero(values[MASK] & values[feature_names.IS_POSITIVE] & (item < size))
-        is_target, item = values[feature_names.IS_TARGET][row, position], item[row, position]
-        user = np.where(user_id[row] >= user_count, user_count + windows + row, user_id[row])
-        windows += int(row.max(initial=-1)) + 1
-        users.append(user[is_target])
-        items.append(item[is_target])
-        transitions += _transitions(row, item, is_target, size, window, decay)
-    known, user = np.unique(np.concatenate(users), return_inverse=True)
-    pairs = user, np.concatenate(items)
-    interactions = sp.csr_matrix((np.ones(len(user), np.float32), pairs), shape=(len(known), size))
-    interactions.data[:] = 1  # of repeated pairs, which are summed, too
-    return TrainLog(interactions, transitions)
-
-
-def _transitions(
-    row: NDArray[np.int64], item: NDArray[np.int64], is_target: NDArray[np.bool_], size: int, window: int, decay: float
-) -> sp.csr_matrix:
-    """Counts the transitions to targets of events [E] that are sorted by row and time: float32 [V, V]."""
-    sources, targets, weights = [], [], []
-    for distance in range(1, min(window, len(row) - 1) + 1):
-        counts = (row[distance:] == row[:-distance]) & is_target[distance:]
-        sources.append(item[:-distance][counts])
-        targets.append(item[distance:][counts])
-        weights.append(np.full(len(sources[-1]), decay ** (distance - 1), np.float32))
-    if not sources:
-        return sp.csr_matrix((size, size), dtype=np.float32)
-    pairs = np.concatenate(sources), np.concatenate(targets)
-    return sp.csr_matrix((np.concatenate(weights), pairs), shape=(size, size))
 
 
 def cosine_links(interactions: sp.csr_matrix, per_item: int) -> sp.csr_matrix:
@@ -92,7 +27,7 @@ def cosine_links(interactions: sp.csr_matrix, per_item: int) -> sp.csr_matrix:
         history adds to the scores, by row.
     """
     norm = np.sqrt(np.maximum(np.asarray(interactions.sum(axis=0)).ravel(), 1)).astype(np.float32)
-    unit = (interactions @ sp.diags(1 / norm)).astype(np.float32).tocsc()
+    unit = (interactions @ sp.diags(1 / norm)).astype(np.float32).tocsr()
     blocks = [top_of_rows(products, per_item) for _, products in _item_products(unit)]
     return sp.vstack(blocks, format="csr").T.tocsr()
 
@@ -110,13 +45,14 @@ def correlation_links(residuals: sp.csr_matrix, per_item: int) -> sp.csr_matrix:
         float32 [V, V], as of `cosine_links`.
     """
     residuals = residuals / max(np.abs(residuals.data).max(initial=0), 1e-30)  # or the squares of large ones overflow
-    labelled, squares = residuals.copy(), residuals.power(2).tocsc()
+    residuals = residuals.tocsr()
+    labelled, squares = residuals.copy(), residuals.power(2)
     labelled.data[:] = 1
-    values, labelled = residuals.tocsc(), labelled.tocsc()
+    labelled_by_item, squares_by_item = labelled.T.tocsr(), squares.T.tocsr()
     blocks = []
-    for rows, products in _item_products(values):
-        common = (labelled[:, rows].T @ labelled).tocsr()
-        left, right = (squares[:, rows].T @ labelled).tocsr(), (labelled[:, rows].T @ squares).tocsr()
+    for rows, products in _item_products(residuals):
+        common = labelled_by_item[rows] @ labelled
+        left, right = squares_by_item[rows] @ labelled, labelled_by_item[rows] @ squares
         blocks.append(top_of_rows(_shrunk_correlations(products, common, left, right), per_item))
     return sp.vstack(blocks, format="csr").T.tocsr()
 
@@ -186,7 +122,7 @@ def transition_links(
     n_ij / sum_k n_ik / f_j^damping, with the number of users f_j of item j.
 
     Args:
-        transitions: n, float32 [V, V], as in `TrainLog`.
+        transitions: n, float32 [V, V], as in `trainer.stacking.train_log.TrainLog`.
         interactions: float32 [U, V] of 0 and 1.
         per_item: The number of links that are kept from each item, the greatest.
         damping: In [0, 1].
@@ -211,13 +147,33 @@ def top_of_rows(matrix: sp.csr_matrix, count: int) -> sp.csr_matrix:
     return sp.csr_matrix((matrix.data[kept], (row[kept], matrix.indices[kept])), shape=matrix.shape)
 
 
-def _item_products(matrix: sp.csc_matrix) -> Iterator[tuple[slice, sp.csr_matrix]]:
+def _item_products(matrix: sp.csr_matrix) -> Iterator[tuple[slice, sp.csr_matrix]]:
     """Yields blocks of rows of M^T M without its diagonal, for a matrix [U, V]."""
-    size = matrix.shape[1]
-    rows = max(1, _BLOCK_PAIRS // size)
-    for start in range(0, size, rows):
-        block = slice(start, start + rows)
-        products = (matrix[:, block].T @ matrix).tocoo()
-        others = products.row + start != products.col
+    by_item = matrix.T.tocsr()
+    for block in _row_blocks(by_item, np.diff(matrix.indptr)):
+        products = (by_item[block] @ matrix).tocoo()
+        others = products.row + block.start != products.col
         cells = products.row[others], products.col[others]
         yield block, sp.csr_matrix((products.data[others], cells), shape=products.shape)
+
+
+def _row_blocks(by_item: sp.csr_matrix, per_user: NDArray[np.integer]) -> Iterator[slice]:
+    """Divides the items into blocks of neighbours that have about `_BLOCK_PAIRS` pairs, at least one item each.
+
+    A block costs time in proportion to V besides its pairs, so a sparse log should have few blocks: an item has at most
+    as many pairs as its users have events, and at most V. For example, if 4 pairs are computed at once, items with 3,
+    1, 2, 9 and 1 pairs form the blocks [0, 2), [2, 3), [3, 4) and [4, 5).
+
+    Args:
+        by_item: [V, U].
+        per_user: int [U], the users' numbers of events.
+    """
+    size = by_item.shape[0]
+    events = np.append(0, np.cumsum(per_user[by_item.indices], dtype=np.int64))
+    pairs = np.minimum(np.diff(events[by_item.indptr]), size)
+    ends = np.append(0, np.cumsum(pairs))
+    start = 0
+    while start < size:
+        stop = max(start + 1, int(np.searchsorted(ends, ends[start] + _BLOCK_PAIRS, side="right")) - 1)
+        yield slice(start, stop)
+        start = stop

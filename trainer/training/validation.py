@@ -9,6 +9,7 @@ import numpy as np
 import tensorflow as tf
 
 from config import feature_names
+from trainer.data.blocks import in_row_blocks
 from trainer.data.user_sample import UserSample
 from trainer.data.windows import Window
 from trainer.metrics.names import MULTICLASS_METRICS, ORDER_METRICS, STANDARD_ERROR
@@ -20,6 +21,9 @@ from trainer.model.query_tower import QueryState
 from trainer.model.recommender import RecommenderModel
 
 _BATCH_SIZE = 128
+_CELLS = 1 << 25
+"""Scores held at once, rows by items: 128 MiB. Up to 262,144 items, these are the scores of a batch."""
+_RANK = "rank"
 
 
 class Measured(NamedTuple):
@@ -58,10 +62,12 @@ class Evaluator:
     def __init__(self, model: RecommenderModel, sample: UserSample, scorer: "Scorer | None" = None) -> None:
         self._model = model
         self._scorer = scorer or model
-        self._sample = sample
-        self._batches = sample.batches(_BATCH_SIZE)
+        self._rows = max(1, _CELLS // model.spec.item_count)
+        # Windows of one day share the trend's features: they are computed once for each day in a block.
+        self._sample = sample.by_time()
+        self._batches = self._sample.batches(_BATCH_SIZE)
         # Traced once: without a signature every new shape, as that of the last batch, costs seconds.
-        candidates = tf.TensorSpec([model.spec.item_count, None])
+        candidates = tf.TensorSpec([None, model.spec.item_count])
         self._answer = tf.function(
             self._answers, input_signature=[self._batches.element_spec, candidates], autograph=False
         )
@@ -74,7 +80,7 @@ class Evaluator:
 
     def measure(self) -> Measured:
         """Returns the metrics with their standard errors."""
-        candidates = self._model.candidate_embeddings()
+        candidates = tf.transpose(self._model.candidate_embeddings())
         columns: dict[str, list[np.ndarray]] = defaultdict(list)
         for window in self._batches:
             for name, values in self._answer(window, candidates).items():
@@ -99,10 +105,23 @@ class Evaluator:
         answers |= {
             f"{name}_is_target": window[feature_names.weight(name)][:, -1] for name in self._model.config.events
         }
-        scores = self._scorer.retrieval_scores(window, state, candidates)
+        return answers | {
+            _RANK: self._ranks(window, state, candidates),
+            "is_counted": window[feature_names.IS_POSITIVE][:, -1],
+        }
+
+    def _ranks(self, window: Window, state: QueryState, candidates: tf.Tensor) -> tf.Tensor:
+        """Ranks the targets, float [B], in blocks of rows whose scores of all items fit `_CELLS`."""
         mask_seen = self._model.config.evaluation.mask_seen
-        rank = target_ranks(scores, item, window[feature_names.SEEN_ITEM_ID], mask_seen)
-        return answers | {"rank": rank, "is_counted": window[feature_names.IS_POSITIVE][:, -1]}
+
+        def ranks(window: Window, state: QueryState) -> dict[str, tf.Tensor]:
+            scores = self._scorer.retrieval_scores(window, state, candidates)
+            item, seen = window[feature_names.ITEM_ID][:, -1], window[feature_names.SEEN_ITEM_ID]
+            return {_RANK: target_ranks(scores, item, seen, mask_seen)}
+
+        if self._rows >= _BATCH_SIZE:
+            return ranks(window, state)[_RANK]
+        return in_row_blocks(ranks, (window, state), self._rows, {_RANK: tf.float32})[_RANK]
 
     def _losses(self, answers: dict[str, np.ndarray]) -> dict[str, float]:
         tasks = self._model.config.tasks
@@ -116,7 +135,7 @@ class Evaluator:
         if self._model.retrieval_name is None or not is_counted.any():
             return Measured({}, {})
         gains = UserGains(self._sample, is_counted, self._model.config.split.history == "frozen")
-        rank, metrics, errors = answers["rank"], {}, {}
+        rank, metrics, errors = answers[_RANK], {}, {}
         for k in self._model.config.evaluation.ks:
             own = {"hr": gains.hits(rank, k) > 0, "recall": gains.hits(rank, k), "ndcg": gains.ndcg(rank, k)}
             for name, values in own.items():

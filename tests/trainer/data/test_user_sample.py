@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from tests.trainer.small import draw_row, many_tasks_config, small_config, small_spec, write_rows
+from tests.trainer.small import draw_eval_rows, draw_row, many_tasks_config, small_config, small_spec, write_rows
 from trainer.data import user_sample
 from trainer.data.dataset import WindowData
 from trainer.data.user_sample import Scan, choose_windows, eval_sample, sample_users
@@ -103,3 +103,17 @@ def test_tasks_that_compare_get_several_windows_of_a_user(tmp_path, monkeypatch)
     data = WindowData([write_rows(tmp_path / "a.gz", rows_of([6] * 8))], small_spec(small_config()))
     assert eval_sample(data, small_config()).coverage.cold == 8
     assert eval_sample(data, many_tasks_config()).coverage.cold == 2
+
+
+def test_the_order_of_times_keeps_windows_with_their_users(tmp_path):
+    rows = [{**row, "user_id": [n % 3], "user_key": [n % 3]} for n, row in enumerate(draw_eval_rows(0, 9))]
+    data = WindowData([write_rows(tmp_path / "a.gz", rows)], small_spec(small_config()))
+    sample = sample_users(data, 9, seed=0)
+    (before,), (after,) = sample.batches(9), sample.by_time().batches(9)
+    times = after["time"].numpy()[:, -1]
+    np.testing.assert_array_equal(times, np.sort(before["time"].numpy()[:, -1]))
+
+    def users_of(windows, user):
+        return dict(zip(user.tolist(), windows["user_id"].numpy().tolist(), strict=True))
+
+    assert users_of(after, sample.by_time().user) == users_of(before, sample.user)

@@ -91,3 +91,12 @@ def test_cold_items_are_ranked_without_the_others():
     seen = tf.constant([[5], [3], [5]], tf.int64)
     np.testing.assert_array_equal(ColdRanks(FREQUENCIES, True).ranks(scores, target, seen), [3, 1, 1])
     np.testing.assert_array_equal(ColdRanks(FREQUENCIES, False).ranks(scores, target, seen), [3, 2, 1])
+
+
+def test_ranks_are_counted_without_an_array_of_64_bit_numbers_as_large_as_the_scores():
+    scores = tf.TensorSpec([3, 1000])
+    vector, seen = tf.TensorSpec([3], tf.int64), tf.TensorSpec([3, 2], tf.int64)
+    graph = tf.function(lambda *values: target_ranks(*values, True)).get_concrete_function(scores, vector, seen).graph
+    large = [output for node in graph.get_operations() for output in node.outputs if output.shape == [3, 1000]]
+    assert large
+    assert not [output for output in large if output.dtype == tf.int64]

@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 
 from tests.trainer.small import ITEMS, draw_rows, small_config, small_model, sparse_features
 from trainer.data.windows import MASK, dense_windows
+from trainer.model import popularity
 from trainer.model.popularity import TrendTable, make_past_trend
 from transform.trend import Buckets, TrendCounts
 
@@ -80,7 +81,9 @@ def test_an_empty_log_has_no_trend():
     assert not trend.of_all(trend.bucket(tf.constant([7, 10**9], tf.int64))).numpy().any()
 
 
-def test_scores_are_weighed_features():
+@pytest.mark.parametrize("dense", [3, 0])
+def test_scores_are_weighed_features(monkeypatch, dense):
+    monkeypatch.setattr(popularity, "_DENSE", dense)
     log = [(0, 0), (1, 1), (1, 1), (2, 2), (0, 3)]
     trend, rng = table(log), np.random.default_rng(0)
     time = tf.constant([1000 + 4 * 86_400, 1000 + 86_400, 1000 + 4 * 86_400 + 5], tf.int64)

@@ -4,7 +4,7 @@ import scipy.sparse as sp
 import tensorflow as tf
 
 from tests.trainer.small import ITEMS, sampled, small_config, small_model, small_spec, write_rows
-from tests.trainer.stacking.test_item_pairs import row
+from tests.trainer.stacking.test_train_log import row
 from trainer.data.dataset import WindowData
 from trainer.stacking.fit_neighbours import Kind, fit_neighbours, joined_tables
 from trainer.stacking.neighbours import Neighbours

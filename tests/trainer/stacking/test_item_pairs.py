@@ -5,61 +5,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from tests.trainer.small import ITEMS, USERS, draw_row, small_config, small_spec, write_rows
-from trainer.data.dataset import WindowData
 from trainer.stacking import item_pairs
 from trainer.stacking.item_pairs import (
     correlation_links,
     cosine_links,
-    read_log,
     regression_links,
     top_of_rows,
     transition_links,
 )
-
-
-def row(user, items, targets=None, positive=None):
-    """A window of one user's items; all are positive targets unless given."""
-    count = len(items)
-    flags = {"is_target": targets or [1] * count, "is_positive": positive or [1] * count}
-    return draw_row(np.random.default_rng(0), count, user_id=[user], item_id=items, **flags)
-
-
-def read(tmp_path, rows, window=2, decay=0.5):
-    data = WindowData([write_rows(tmp_path / "a.gz", rows)], small_spec(small_config()))
-    found = read_log(data, ITEMS, USERS, window, decay)
-    return found.interactions.toarray(), found.transitions.toarray()
-
-
-def test_a_transition_counts_less_with_its_distance(tmp_path):
-    users, transitions = read(tmp_path, [row(3, [5, 2, 7, 5])])
-    np.testing.assert_array_equal(np.flatnonzero(users[0]), [2, 5, 7])
-    assert users.max() == 1
-    expected = np.zeros([ITEMS, ITEMS])
-    expected[5, 2], expected[2, 7], expected[7, 5] = 1, 1, 1
-    expected[5, 7], expected[2, 5] = 0.5, 0.5
-    np.testing.assert_array_equal(transitions, expected)
-
-
-def test_context_has_transitions_but_counts_once(tmp_path):
-    """The second window repeats the first one's last event as context."""
-    users, transitions = read(tmp_path, [row(3, [0, 1]), row(3, [1, 2], targets=[0, 1])])
-    assert users.shape == (1, ITEMS)
-    np.testing.assert_array_equal(np.flatnonzero(users[0]), [0, 1, 2])
-    np.testing.assert_array_equal(np.argwhere(transitions), [[0, 1], [1, 2]])
-
-
-def test_only_positives_of_known_items_count(tmp_path):
-    users, transitions = read(tmp_path, [row(3, [0, 1, ITEMS, 2], positive=[1, 0, 1, 1])])
-    np.testing.assert_array_equal(np.flatnonzero(users[0]), [0, 2])
-    np.testing.assert_array_equal(np.argwhere(transitions), [[0, 2]])
-
-
-@pytest.mark.parametrize("batch", [1, 256])
-def test_unknown_users_stay_apart(tmp_path, monkeypatch, batch):
-    monkeypatch.setattr(item_pairs, "_READ_BATCH", batch)
-    users, _ = read(tmp_path, [row(USERS, [0, 1]), row(USERS, [0, 2]), row(1, [3])])
-    assert sorted(tuple(np.flatnonzero(u)) for u in users) == [(0, 1), (0, 2), (3,)]
 
 
 def test_cosines_by_hand():
@@ -82,6 +35,16 @@ def test_blocks_do_not_change_cosines(monkeypatch):
     whole = cosine_links(users, 4).toarray()
     monkeypatch.setattr(item_pairs, "_BLOCK_PAIRS", 17 * 5)
     np.testing.assert_array_equal(cosine_links(users, 4).toarray(), whole)
+
+
+def test_a_sparse_log_of_many_items_has_few_blocks(monkeypatch):
+    """Each block takes time in proportion to the number of items, so blocks of few rows would take quadratic time."""
+    users = sp.random(50, 1 << 18, 1e-5, "csr", np.float32, np.random.default_rng(1))
+    blocks = []
+    keep = item_pairs.top_of_rows
+    monkeypatch.setattr(item_pairs, "top_of_rows", lambda *block: blocks.append(block) or keep(*block))
+    assert cosine_links(users, 4).nnz > 0
+    assert len(blocks) == 1
 
 
 def drawn_users(users=30, items=6):

@@ -4,6 +4,8 @@ import pytest
 from tests.trainer.small import ITEMS, draw_eval_rows, sampled, small_config, small_model, write_rows
 from trainer.data.dataset import WindowData
 from trainer.data.user_sample import Coverage, UserSample
+from trainer.model import popularity, recommender
+from trainer.training import validation
 from trainer.training.validation import Evaluator, UserGains
 
 
@@ -55,3 +57,21 @@ def test_sampled_targets_stand_for_all_of_a_user():
     np.testing.assert_allclose(one.ndcg(rank, 1), [1.0, 0])
     np.testing.assert_allclose(own.ndcg(rank, 3), [gain / 2, 0])
     np.testing.assert_allclose(own.hits(rank, 2), [0.5, 0])
+
+
+@pytest.mark.parametrize("features", [{"trend": {"days": []}}, {"trend": {"days": [0.01, 0.03]}}])
+def test_blocks_of_rows_change_no_metric(tmp_path, monkeypatch, features):
+    """Windows in the order of their times, five rows of scores at once."""
+    model = small_model(small_config(features=features))
+    data = WindowData([write_rows(tmp_path / "eval.gz", draw_eval_rows(2, 33))], model.spec)
+    whole = Evaluator(model, sampled(data)).measure()
+    heights = []
+    monkeypatch.setattr(validation, "_CELLS", 5 * ITEMS)
+    monkeypatch.setattr(popularity, "_DENSE", 0)
+    monkeypatch.setattr(recommender, "_EMBEDDED", 5)
+    keep = validation.target_ranks
+    monkeypatch.setattr(validation, "target_ranks", lambda *values: heights.append(values[0].shape) or keep(*values))
+    found = Evaluator(model, sampled(data)).measure()
+    assert len(heights) == 1  # traced once
+    assert found.metrics == pytest.approx(whole.metrics, rel=1e-5)
+    assert found.errors == pytest.approx(whole.errors, rel=1e-5)

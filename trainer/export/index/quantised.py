@@ -7,7 +7,7 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
-from trainer.export.blocks import in_row_blocks
+from trainer.data.blocks import in_row_blocks
 from trainer.export.index import packing
 from trainer.export.index.exact import BLOCK, SMALL_BATCH, TOP, Index, item_count, masked_top_k, top_k
 

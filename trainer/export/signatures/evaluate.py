@@ -3,9 +3,9 @@
 import tensorflow as tf
 
 from config import feature_names
+from trainer.data.blocks import CELLS, in_row_blocks
 from trainer.data.catalogue import missing_value
 from trainer.data.windows import Window, dense_windows
-from trainer.export.blocks import CELLS, in_row_blocks
 from trainer.export.signatures.reader import Features, RequestReader, first_value
 from trainer.export.signatures.recommend import Recommender
 from trainer.export.signatures.request_forms import RequestForms

@@ -3,8 +3,8 @@
 import tensorflow as tf
 
 from config import feature_names
+from trainer.data.blocks import in_row_blocks
 from trainer.data.windows import Window
-from trainer.export.blocks import in_row_blocks
 from trainer.export.signatures.reader import Candidates, RequestReader
 from trainer.export.signatures.recommend import SCORE, Answer, Recommender, padded_answer
 from trainer.export.signatures.retrieval import Query

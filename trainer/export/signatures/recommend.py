@@ -4,7 +4,7 @@ import tensorflow as tf
 
 from config import Config, feature_names
 from config.tasks import RetrievalTask
-from trainer.export.blocks import CELLS, in_row_blocks
+from trainer.data.blocks import CELLS, in_row_blocks
 from trainer.export.index.exact import Index
 from trainer.export.signatures.diversity import Diversity, DiversityOptions
 from trainer.export.signatures.filters import Filters, without_items

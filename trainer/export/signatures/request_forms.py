@@ -5,9 +5,9 @@ from typing import Final
 import tensorflow as tf
 
 from config import feature_names
+from trainer.data.blocks import CELLS, in_row_blocks
 from trainer.data.catalogue import missing_value
 from trainer.data.windows import Window, no_user_features
-from trainer.export.blocks import CELLS, in_row_blocks
 from trainer.export.signatures.reader import RequestReader
 from trainer.export.signatures.recommend import Recommender
 from trainer.export.signatures.retrieval import Query

@@ -10,8 +10,8 @@ from typing import NamedTuple
 import tensorflow as tf
 
 from config import feature_names
+from trainer.data.blocks import CELLS, in_row_blocks
 from trainer.data.windows import Window
-from trainer.export.blocks import CELLS, in_row_blocks
 from trainer.export.index.exact import Index, masked_top_k, wanted_top_k
 from trainer.model.popularity import TrendTable
 from trainer.model.query_tower import QueryState

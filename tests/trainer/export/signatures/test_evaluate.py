@@ -3,7 +3,7 @@ import pytest
 import tensorflow as tf
 
 from tests.trainer.served import ITEMS, serialized
-from trainer.export.blocks import in_row_blocks
+from trainer.data.blocks import in_row_blocks
 
 
 def window(user, past, target, seen=(), **features):
