@@ -32,7 +32,7 @@ from trainer.training.averaging import WeightAverage
 from trainer.training.optimizers import make_optimizer
 from transform.features import model_features, user_vocabulary_size
 
-ITEMS, WINDOWS = 20_000, 1_500
+ITEMS, WINDOWS = 20_000, 300
 COLUMNS = parse_config(YAML).features.model_dump(exclude_unset=True)
 LOG = {"path": "events.csv", "time": "timestamp"}
 DATA = {"folder": "data", "interactions": LOG, "items": {"path": "items.csv", "id": "item_id"}}
