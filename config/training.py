@@ -63,6 +63,13 @@ class OptimizerConfig(UpdateRule):
     """The weight decay of all other weights but biases and scales that are trained by `adamw`."""
     clip_norm: float = Field(default=5.0, gt=0)
     """The maximum global norm of all gradients."""
+    lazy: Literal["auto"] | bool = "auto"
+    """Whether a step updates only those rows of embedding tables that it has a gradient of, by `adamw`, `adam` and
+    `sgd` with momentum; `adagrad` and plain `sgd` never update others. A step then costs as much as its events,
+    whatever the size of the tables. The moments and weights of other rows stay as they are. Weight decay is caught up:
+    a row that has a gradient again is first decayed by all steps since its last one, each at its own rate. `auto`:
+    where negatives are sampled, and where a table has more than 20,000 rows. `averaging` gives the average over all
+    steps in either case."""
 
     @model_validator(mode="after")
     def _dense_weights_decay_by_adamw(self) -> Self:

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import tensorflow as tf
 
-from config.training import TrainingConfig
+from config.training import OptimizerConfig, TrainingConfig
 from tests.trainer.model.cold import GENERATOR, cold_config, cold_model
 from tests.trainer.small import (
     draw_rows,
@@ -22,7 +22,9 @@ from trainer.data.dataset import WindowData
 from trainer.data.windows import dense_windows
 from trainer.distributed.strategies import make_strategy
 from trainer.model.generator import LOSS
+from trainer.training.averaging import WeightAverage
 from trainer.training.loop import TrainingLoop
+from trainer.training.optimizers import make_optimizer
 from trainer.training.step import dense, row_sums
 
 TRAINED = ("full", "hard")
@@ -31,6 +33,8 @@ STEPPED = ("in_batch", "uniform", "frequency", "mixed")
 WINDOWS = 9
 """In batches of 4: the last one leaves nothing for the second replica."""
 RULE = {"name": "sgd", "learning_rate": 0.1}
+LAZY = {"lazy": None, "lazy_composite": {"name": "adam", "learning_rate": 0.2}}
+"""Rules of a table of which a step touches a few rows."""
 
 Arrays = dict[str, np.ndarray]
 
@@ -47,6 +51,8 @@ def main(data_file: str, folder: Path) -> None:
             np.savez(folder / f"{negatives}-{replicas}.npz", **step(negatives, strategy))
         np.savez(folder / f"tasks-{replicas}.npz", **step_of_tasks(strategy))
         np.savez(folder / f"generator-{replicas}.npz", **step_of_generator(strategy))
+        for name, embeddings in LAZY.items():
+            np.savez(folder / f"{name}-{replicas}.npz", **steps_of_rows(embeddings, strategy))
 
 
 def worse() -> dict[str, float]:
@@ -150,6 +156,39 @@ def step_of_generator(strategy: tf.distribute.Strategy) -> Arrays:
     arrays = {f"loss/{name}": loss for name, loss in losses.items()}
     arrays |= {f"gradient/{i}": gradient for i, gradient in enumerate(gradients)}
     return {n: strategy.reduce(tf.distribute.ReduceOp.SUM, a, axis=None).numpy() for n, a in arrays.items()}
+
+
+def steps_of_rows(embeddings: dict[str, object] | None, strategy: tf.distribute.Strategy) -> Arrays:
+    """Weights and averages after some steps that touch a few rows of a table, some of them on both replicas."""
+    config = OptimizerConfig(learning_rate=0.1, warmup_steps=0, weight_decay=0.5, clip_norm=1, embeddings=embeddings)
+    with strategy.scope():
+        names = {"item_embedding/embeddings": [8, 2], "kernel": [2]}
+        weights = [tf.Variable(tf.ones(shape), name=name) for name, shape in names.items()]
+        optimizer = make_optimizer(config, 10, weights, is_lazy=True)
+    average = WeightAverage(weights, 0.8, strategy, is_lazy=True)
+
+    @tf.function
+    def step(number: tf.Tensor, rows: tf.Tensor, values: tf.Tensor) -> None:
+        strategy.run(replica, args=(rows, values))
+        average.update(number)
+
+    def replica(rows: tf.Tensor, values: tf.Tensor) -> None:
+        number, count = tf.distribute.get_replica_context().replica_id_in_sync_group, 4 // strategy.num_replicas_in_sync
+        part = slice(count * number, count * (number + 1))
+        table = tf.IndexedSlices(values[part], rows[part], tf.constant([8, 2], tf.int64))
+        gradients = row_sums([table, tf.reduce_sum(values[part], axis=0)])
+        average.before(gradients)
+        pairs = zip(gradients, weights, strict=True)
+        optimizer.apply_gradients(pairs, experimental_aggregate_gradients=False)
+
+    rng = np.random.default_rng(0)
+    for number in range(1, 7):
+        values = tf.constant(rng.normal(size=[4, 2]), tf.float32)
+        step(tf.constant(number, tf.int64), tf.constant(rng.integers(0, 8, 4)), values)
+    found = {f"weight/{v.name}": v.numpy() for v in weights}
+    average.assign()
+    found |= {f"average/{v.name}": v.numpy() for v in weights}
+    return {name.replace(":", "_"): values for name, values in found.items()}
 
 
 def retrieval(negatives: str) -> dict[str, object]:

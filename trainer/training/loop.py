@@ -26,7 +26,7 @@ from trainer.training.checkpoints import TrainingState
 from trainer.training.diagnostics import Diagnostics, ScalarLog
 from trainer.training.distillation import Distillation
 from trainer.training.early_stopping import TaskStopping, default_metric, is_better, is_lower_better, metric_of
-from trainer.training.optimizers import Plateau, learning_rates, make_optimizer
+from trainer.training.optimizers import Plateau, learning_rates, make_optimizer, updates_rows
 from trainer.training.precision import LossScale, rewrite_of, rewritten
 from trainer.training.progress import Progress
 from trainer.training.pruning import Pruning
@@ -113,15 +113,16 @@ class TrainingLoop:
         self._total = min(self._total, self._config.max_steps or self._total)
         self._rewrite = rewrite_of(self._config.precision)
         optimizer, averaging, variables = self._config.optimizer, self._config.averaging, model.trainable_variables
+        is_lazy = updates_rows(optimizer, variables, model.reads_whole_catalogue)
         with strategy.scope():
             self._plateau = Plateau(optimizer.plateau) if optimizer.schedule == "plateau" else None
-            self._optimizer = make_optimizer(optimizer, self._total, variables, self._plateau)
-        self._average = WeightAverage(variables, averaging.decay, strategy) if averaging else None
+            self._optimizer = make_optimizer(optimizer, self._total, variables, self._plateau, is_lazy)
+        self._average = WeightAverage(variables, averaging.decay, strategy, is_lazy) if averaging else None
         pruning = self._config.pruning
         self._pruning = Pruning(pruning, self._total, variables, strategy) if pruning else None
         with strategy.scope():
             loss_scale = LossScale() if self._rewrite and self._config.precision == "mixed_float16" else None
-        self._replica_step = ReplicaStep(model, self._optimizer, distillation, loss_scale)
+        self._replica_step = ReplicaStep(model, self._optimizer, distillation, loss_scale, is_lazy, self._average)
         batch_spec = self._batches(epoch=0).element_spec
         self._diagnostics = Diagnostics(model, strategy, batch_spec) if log_folder else None
         task_patience = self._stopping.task_patience if self._stopping else None

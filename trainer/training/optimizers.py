@@ -9,11 +9,15 @@ import tensorflow_recommenders as tfrs
 
 from config.training import OptimizerConfig, PlateauConfig, UpdateRule
 from trainer.training.early_stopping import Metrics, is_better, metric_of
+from trainer.training.lazy import LazyAdamW, LazySGD
 
 Optimizer: TypeAlias = tf.keras.optimizers.Optimizer | tfrs.experimental.optimizers.CompositeOptimizer
 GradientAndVariable = tuple[tf.Tensor | None, tf.Variable]
 
 _FIRST_REPLICA = tf.VariableAggregation.ONLY_FIRST_REPLICA
+_LARGE_TABLE = 20_000
+"""The rows of the largest table that `auto` updates as a whole where every step embeds every item; as many as the items
+of the largest catalogue that `auto` negatives compare every target with."""
 
 
 class Plateau(tf.Module):
@@ -130,8 +134,25 @@ class CompositeOptimizer(tfrs.experimental.optimizers.CompositeOptimizer):
         super().apply_gradients(zip(clipped, variables, strict=True), name, experimental_aggregate_gradients=False)
 
 
+def updates_rows(config: OptimizerConfig, variables: Iterable[tf.Variable], reads_whole_catalogue: bool) -> bool:
+    """Returns whether a step updates only the touched rows of embedding tables (`training.optimizer.lazy`).
+
+    Args:
+        config: Of the optimizer.
+        variables: All that it trains.
+        reads_whole_catalogue: Whether every step embeds every item.
+    """
+    if config.lazy != "auto":
+        return config.lazy
+    return not reads_whole_catalogue or any(is_embedding(v) and v.shape[0] > _LARGE_TABLE for v in variables)
+
+
 def make_optimizer(
-    config: OptimizerConfig, steps: int, variables: Sequence[tf.Variable], plateau: Plateau | None = None
+    config: OptimizerConfig,
+    steps: int,
+    variables: Sequence[tf.Variable],
+    plateau: Plateau | None = None,
+    is_lazy: bool = False,
 ) -> Optimizer:
     """Makes the configured optimizer with its slots.
 
@@ -140,18 +161,21 @@ def make_optimizer(
         steps: Of the whole training.
         variables: All that it trains.
         plateau: For the schedule of this name.
+        is_lazy: Whether sparse gradients update the touched rows only.
     """
     if config.embeddings is None and not config.dense_weight_decay:
-        optimizer = _rule(config, WarmupSchedule(config, steps, plateau=plateau), config.weight_decay, config.clip_norm)
+        rate = WarmupSchedule(config, steps, plateau=plateau)
+        optimizer = _rule(config, rate, config.weight_decay, config.clip_norm, is_lazy)
         optimizer.exclude_from_weight_decay(var_list=[v for v in variables if not is_embedding(v)])
         optimizer.build(variables)
         return optimizer
     tables = [v for v in variables if is_embedding(v)]
     others = [v for v in variables if not is_embedding(v)]
     own = config.embeddings or config
-    dense = _rule(config, WarmupSchedule(config, steps, plateau=plateau), config.dense_weight_decay)
+    dense = _rule(config, WarmupSchedule(config, steps, plateau=plateau), config.dense_weight_decay, is_lazy=is_lazy)
     dense.exclude_from_weight_decay(var_list=[v for v in others if v.shape.rank < 2])
-    embeddings = _rule(own, WarmupSchedule(config, steps, own.learning_rate, plateau), config.weight_decay)
+    rate = WarmupSchedule(config, steps, own.learning_rate, plateau)
+    embeddings = _rule(own, rate, config.weight_decay, is_lazy=is_lazy)
     return CompositeOptimizer([(dense, others), (embeddings, tables)], config.clip_norm)
 
 
@@ -169,11 +193,17 @@ def is_embedding(variable: tf.Variable) -> bool:
 
 
 def _rule(
-    rule: UpdateRule, rate: WarmupSchedule, weight_decay: float, clip_norm: float | None = None
+    rule: UpdateRule, rate: WarmupSchedule, weight_decay: float, clip_norm: float | None = None, is_lazy: bool = False
 ) -> tf.keras.optimizers.Optimizer:
+    keras = tf.keras.optimizers
+    if is_lazy and rule.name in ("adamw", "adam"):
+        decay = weight_decay if rule.name == "adamw" else 0.0
+        # The number of rows changes with every step: XLA would compile every step anew.
+        return LazyAdamW(rate, weight_decay=decay, global_clipnorm=clip_norm, jit_compile=False)
     if rule.name == "adamw":
-        return tf.keras.optimizers.AdamW(rate, weight_decay=weight_decay, global_clipnorm=clip_norm)
+        return keras.AdamW(rate, weight_decay=weight_decay, global_clipnorm=clip_norm)
     if rule.name == "sgd":
-        return tf.keras.optimizers.SGD(rate, rule.momentum, rule.nesterov, global_clipnorm=clip_norm)
-    makers = {"adam": tf.keras.optimizers.Adam, "adagrad": tf.keras.optimizers.Adagrad}
+        make = LazySGD if is_lazy else keras.SGD
+        return make(rate, rule.momentum, rule.nesterov, global_clipnorm=clip_norm, jit_compile=not is_lazy)
+    makers = {"adam": keras.Adam, "adagrad": keras.Adagrad}
     return makers[rule.name](rate, global_clipnorm=clip_norm)

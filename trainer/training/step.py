@@ -8,6 +8,7 @@ from trainer.data.windows import Window
 from trainer.losses.balancing.gradients import Gradient, weighted_sum
 from trainer.model.generator import LOSS as GENERATION
 from trainer.model.recommender import RecommenderModel
+from trainer.training.averaging import WeightAverage
 from trainer.training.distillation import LOSS as DISTILLATION
 from trainer.training.distillation import Distillation
 from trainer.training.precision import LossScale
@@ -21,6 +22,9 @@ class ReplicaStep:
         optimizer: Of the model's trainable variables.
         distillation: The losses of a student. None: there is no teacher.
         loss_scale: Of training in float16. None: losses are not scaled.
+        is_lazy: Whether the optimizer updates the touched rows of tables only, and so has to see their gradients as
+            `row_sums` even where every step embeds every item.
+        average: Of the weights.
     """
 
     def __init__(
@@ -29,11 +33,15 @@ class ReplicaStep:
         optimizer: tf.keras.optimizers.Optimizer,
         distillation: Distillation | None,
         loss_scale: LossScale | None,
+        is_lazy: bool = False,
+        average: WeightAverage | None = None,
     ) -> None:
         self._model = model
         self._optimizer = optimizer
         self._distillation = distillation
         self._loss_scale = loss_scale
+        self._is_dense = model.reads_whole_catalogue and not is_lazy
+        self._average = average
 
     def __call__(self, window: Window) -> dict[str, tf.Tensor]:
         """Runs one step on this replica's part [B, L] of the global batch: returns its share of every loss, by name."""
@@ -53,10 +61,11 @@ class ReplicaStep:
             gradients = [weighted_sum(pair, tf.ones([2])) for pair in pairs]
         if self._loss_scale is not None:
             gradients = self._loss_scale.unscaled(gradients)
-        is_dense = model.reads_whole_catalogue
-        gradients = dense(gradients) if is_dense else row_sums(gradients)
+        gradients = dense(gradients) if self._is_dense else row_sums(gradients)
+        if self._average is not None:
+            self._average.before(gradients)
         pairs = zip(gradients, variables, strict=True)
-        self._optimizer.apply_gradients(pairs, experimental_aggregate_gradients=is_dense)
+        self._optimizer.apply_gradients(pairs, experimental_aggregate_gradients=self._is_dense)
         return losses | others
 
 
@@ -74,9 +83,9 @@ def row_sums(gradients: Sequence[Gradient]) -> list[Gradient]:
     `dense`.
 
     The rows are added up after the replicas are, since two replicas may have the same row, and before anything is
-    clipped. An optimizer then does the same to a table as with the dense gradient, to rounding: Adam updates its
-    moments and all rows without a gradient too, in passes over the whole table that no sparse form can leave out;
-    Adagrad and plain gradient descent touch the listed rows only.
+    clipped. An optimizer then does the same to a table as with the dense gradient, to rounding: tf_keras' Adam updates
+    the moments and weights of all rows without a gradient too, in passes over the whole table. Those of
+    `trainer.training.lazy`, Adagrad and plain gradient descent touch the listed rows only.
 
     Called inside a replica's context.
     """

@@ -6,7 +6,7 @@ import pytest
 import tensorflow as tf
 
 from config.training import TrainingConfig
-from tests.trainer.replicas import STEPPED, TRAINED, WINDOWS
+from tests.trainer.replicas import LAZY, STEPPED, TRAINED, WINDOWS
 from tests.trainer.small import MANY_TASKS, draw_rows, write_rows
 from trainer.distributed.collectives import global_sum
 from trainer.distributed.strategies import make_strategy, prepare_devices
@@ -37,6 +37,13 @@ def test_two_replicas_learn_what_one_does(negatives, folder):
     by_default = {"retrieval", "rating", "like"} if negatives in TRAINED else {"retrieval"}
     tasks = MANY_TASKS if negatives == "tasks" else by_default
     assert set(one) >= {f"loss/{task}" for task in tasks}
+    for name in one:
+        np.testing.assert_allclose(two[name], one[name], rtol=1e-4, atol=1e-6, err_msg=name)
+
+
+@pytest.mark.parametrize("rule", LAZY)
+def test_two_replicas_update_the_rows_that_one_does(rule, folder):
+    one, two = arrays(folder, rule)
     for name in one:
         np.testing.assert_allclose(two[name], one[name], rtol=1e-4, atol=1e-6, err_msg=name)
 
