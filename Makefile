@@ -5,7 +5,7 @@ PYTHON := .venv/bin/python
 RUNNER := $(PYTHON) tfx_runner.py
 TIMED = begin=$$(date +%s); $(1); code=$$?; echo "-- $(2): $$(( $$(date +%s) - begin )) s"; echo; exit $$code
 
-.PHONY: bootstrap demo test lint bench-quality bench-index bench-serving bench-neighbours
+.PHONY: bootstrap demo test lint bench-quality bench-index bench-serving bench-neighbours bench-tables
 
 bootstrap:
 	@./bootstrap
@@ -37,3 +37,6 @@ bench-serving: bootstrap
 
 bench-neighbours: bootstrap
 	$(PYTHON) -m benchmarks.neighbours
+
+bench-tables: bootstrap
+	$(PYTHON) -m benchmarks.tables
