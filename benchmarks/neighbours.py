@@ -23,6 +23,7 @@ import trainer  # noqa: F401  (selects Keras 2 before TensorFlow is imported)
 
 import tensorflow as tf  # isort: skip
 
+from benchmarks.apart import megabytes
 from benchmarks.console import plain_table, wide_console
 from benchmarks.scale import configuration, make_log
 from config import feature_names
@@ -45,7 +46,6 @@ RANKED_ITEMS, RANKED_EVENTS, RANKED_USERS = 500_000, 1_000_000, 20_000
 """Of `evaluation`; its items are doubled."""
 _LENGTH = 20
 """Events of a window that is evaluated."""
-_MB = 1 << 20
 
 
 class Cost(NamedTuple):
@@ -54,12 +54,12 @@ class Cost(NamedTuple):
     Attributes:
       size: Of its input, in words.
       seconds: CPU seconds.
-      memory: Bytes at the peak, beyond those before.
+      memory: MiB at the peak, beyond those before.
     """
 
     size: str
     seconds: float
-    memory: int
+    memory: float
 
 
 def cosine(factor: float) -> Cost:
@@ -115,23 +115,17 @@ def main() -> None:
         for factor in arguments.sizes:
             with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as pool:
                 cost = pool.submit(PARTS[name], factor).result()
-            table.add_row(name, cost.size, f"{cost.seconds:.1f}", f"{cost.memory / _MB:,.0f}")
+            table.add_row(name, cost.size, f"{cost.seconds:.1f}", f"{cost.memory:,.0f}")
     wide_console(100).print(table)
 
 
 def measured(size: str, function: Callable[[], object]) -> Cost:
     """Calls a function once; the kernel's record of the peak is reset before."""
-    before = _status("VmRSS")
+    _, before = megabytes()
     Path("/proc/self/clear_refs").write_text("5")
     start = time.process_time()
     function()
-    return Cost(size, time.process_time() - start, _status("VmHWM") - before)
-
-
-def _status(name: str) -> int:
-    """Bytes of this process by the name of a line of /proc/self/status, which has kB."""
-    lines = dict(line.split(":", 1) for line in Path("/proc/self/status").read_text().splitlines())
-    return int(lines[name].split()[0]) * 1024
+    return Cost(size, time.process_time() - start, megabytes()[0] - before)
 
 
 def _spec(items: int, users: int) -> WindowSpec:

@@ -12,8 +12,6 @@ in every round.
 import argparse
 import json
 import resource
-import subprocess
-import sys
 import time
 from collections.abc import Callable
 
@@ -25,6 +23,7 @@ import trainer  # noqa: F401  (selects Keras 2 before TensorFlow is imported)
 
 import tensorflow as tf  # isort: skip
 
+from benchmarks.apart import measured_apart
 from trainer.losses.softmax import BLOCKED, Choices, weighted_log_sum
 
 FORMS = ("plain", "blocks")
@@ -52,7 +51,11 @@ def main() -> None:
 def _add_rows(table: Table, count: int, arguments: argparse.Namespace) -> None:
     cells = arguments.targets * count
     forms = [f for f in FORMS if f == "blocks" or 4 * cells * _COPIES < arguments.gigabytes * 1e9]
-    rounds = [{f: _measure_apart(f, count, arguments) for f in forms} for _ in range(arguments.rounds)]
+    shared = {"targets": arguments.targets, "repeats": arguments.repeats}
+    rounds = [
+        {f: measured_apart("benchmarks.softmax", form=f, items=count, **shared) for f in forms}
+        for _ in range(arguments.rounds)
+    ]
     best = {f: {key: min(r[f][key] for r in rounds) for key in ("ms", "cpu")} for f in forms}
     for form in FORMS:
         if form not in forms:
@@ -62,14 +65,6 @@ def _add_rows(table: Table, count: int, arguments: argparse.Namespace) -> None:
         peak = max(r[form]["megabytes"] for r in rounds)
         times = (f"{best[form][key]:,.1f}" for key in ("ms", "cpu"))
         table.add_row(f"{count:,}", form, *times, ratio, f"{peak:,.0f}")
-
-
-def _measure_apart(form: str, count: int, arguments: argparse.Namespace) -> dict[str, float]:
-    command = [sys.executable, "-m", "benchmarks.softmax", "--form", form, "--items", str(count)]
-    command += ["--targets", str(arguments.targets), "--repeats", str(arguments.repeats)]
-    ended = subprocess.run(command, check=True, capture_output=True, text=True)
-    metrics: dict[str, float] = json.loads(ended.stdout.splitlines()[-1])
-    return metrics
 
 
 def measure(form: str, targets: int, count: int, repeats: int) -> dict[str, float]:

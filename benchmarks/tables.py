@@ -13,8 +13,6 @@ of quality means anything here.
 import argparse
 import json
 import resource
-import subprocess
-import sys
 import time
 from collections.abc import Callable
 
@@ -26,6 +24,7 @@ import trainer  # noqa: F401  (selects Keras 2 before TensorFlow is imported)
 
 import tensorflow as tf  # isort: skip
 
+from benchmarks.apart import measured_apart
 from config import Config, parse_config
 from trainer.data.catalogue import Catalogue
 from trainer.data.windows import Window, dense_windows
@@ -68,19 +67,11 @@ def main() -> None:
             if needed > arguments.gigabytes:
                 table.add_row(f"{items:,}", f"{users:,}", form, "-", "-", f"over {needed:.0f}")
                 continue
-            found = _measure_apart(form, items, users, arguments.steps)
+            found = measured_apart("benchmarks.tables", form=form, items=items, users=users, steps=arguments.steps)
             first = found["cpu"] if form == arguments.forms[0] else first
             ratio = f"{found['cpu'] / first:.2f}" if first else "-"
             table.add_row(f"{items:,}", f"{users:,}", form, f"{found['cpu']:.3f}", ratio, f"{found['gigabytes']:.1f}")
     Console().print(table)
-
-
-def _measure_apart(form: str, items: int, users: int, steps: int) -> dict[str, float]:
-    command = [sys.executable, "-m", "benchmarks.tables", "--form", form, "--items", str(items)]
-    command += ["--users", str(users), "--steps", str(steps)]
-    ended = subprocess.run(command, check=True, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
-    found: dict[str, float] = json.loads(ended.stdout.splitlines()[-1])
-    return found
 
 
 def measure(form: str, items: int, users: int, steps: int) -> dict[str, float]:

@@ -23,6 +23,7 @@ from typing import Any, Final
 import numpy as np
 from rich.progress import Progress
 
+from benchmarks.apart import megabytes
 from benchmarks.console import wide_console
 from benchmarks.serving import processes
 from benchmarks.serving.load import EMBEDDED, STOCK, Load, Row, row_of, table
@@ -88,7 +89,7 @@ def _best(servers: Mapping[str, processes.Server], load: Load, repetitions: int)
     for _ in range(repetitions):
         for name, server in servers.items():
             sample = processes.sample(replace(load, address=server.address))
-            row = row_of(load, sample, processes.megabytes(server.pid)[0], name)
+            row = row_of(load, sample, megabytes(server.pid)[0], name)
             best[name] = min(best.get(name, row), row, key=lambda r: r.p50)
     return list(best.values())
 

@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.progress import Progress
 from rich.table import Table
 
+from benchmarks.apart import megabytes
 from benchmarks.serving import processes
 from benchmarks.serving.load import Load
 
@@ -37,7 +38,7 @@ def main() -> None:
             while answered < arguments.requests:
                 load = Load(server.address, str(folder), arguments.seconds, _CALLERS)
                 answered += len(processes.sample(load).milliseconds)
-                table.add_row(f"{answered:,}", f"{processes.megabytes(server.pid)[1]:,.1f}")
+                table.add_row(f"{answered:,}", f"{megabytes(server.pid)[1]:,.1f}")
                 progress.update(task, completed=answered)
     console.print(table)
 

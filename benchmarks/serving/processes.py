@@ -1,7 +1,6 @@
 """The processes of the benchmark: the servers, the load, what prepares the models."""
 
 import json
-import re
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
@@ -17,7 +16,6 @@ from serving.server.process import end_process, free_port, server_process, wait_
 
 _START_SECONDS: Final = 120
 _STOCK_THREADS: Final = 512
-_MEMORY: Final = re.compile(r"^(VmHWM|VmRSS):\s+(\d+) kB$", re.MULTILINE)
 
 
 class Server(NamedTuple):
@@ -58,12 +56,6 @@ def stock(binary: str, folder: Path, log: IO[str], flags: Sequence[str] = ()) ->
 
 def _model(folder: Path) -> list[str]:
     return [f"--model_name={MODEL_NAME}", f"--model_base_path={folder / MODEL_NAME}"]
-
-
-def megabytes(pid: int) -> tuple[float, float]:
-    """The most memory that a process ever had resident, and what it has now."""
-    found = dict(_MEMORY.findall(Path(f"/proc/{pid}/status").read_text()))
-    return int(found["VmHWM"]) / 1024, int(found["VmRSS"]) / 1024
 
 
 def sample(load: Load) -> Sample:
