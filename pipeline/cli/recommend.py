@@ -5,6 +5,7 @@ import posixpath
 import sys
 import warnings
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -46,14 +47,17 @@ def recommend(arguments: argparse.Namespace) -> int:
     from serving.client import RecommenderError
 
     try:
-        history = find_user_history(config, arguments.user)
-        request = with_request_options(config, make_request(config, history, arguments.k), arguments)
-        show_history(config, history)
-        with _client(config, arguments.config, arguments.address) as client, _plain_warnings():
-            items = client.recommend(request)
-            show_items(config, items, client.metadata().version)
-            if arguments.explain and items:
-                show_explanations(config, client.explain(request, [item.item_id for item in items]))
+        # The tables are read while a server starts.
+        with ThreadPoolExecutor(1) as pool:
+            reading = pool.submit(find_user_history, config, arguments.user)
+            with _client(config, arguments.config, arguments.address) as client, _plain_warnings():
+                history = reading.result()
+                show_history(config, history)
+                request = with_request_options(config, make_request(config, history, arguments.k), arguments)
+                items = client.recommend(request)
+                show_items(config, items, client.metadata().version)
+                if arguments.explain and items:
+                    show_explanations(config, client.explain(request, [item.item_id for item in items]))
     except (RecommenderError, ValueError) as error:
         raise CommandError(str(error)) from error
     return OK
