@@ -5,6 +5,7 @@ from typing import Literal
 from pydantic import Field, PositiveInt, field_validator, model_validator
 
 from config.base import Method, Section
+from config.embedding_tables import DEFAULT, TableConfig, UnifiedConfig
 
 
 class SharingConfig(Method):
@@ -190,6 +191,11 @@ class ModelConfig(Section):
     """Whether an embedding of the user's id is used: not at all, by the ranking tasks, or by retrieval too."""
     user_min_count: int = Field(default=1, ge=1)
     """Users with fewer train events are out of vocabulary."""
+    tables: dict[str, TableConfig] = Field(default_factory=dict)
+    """Table -> its form: `item_id`, `user_id`, a feature by its name in the examples such as `item_genres`, or
+    `default` for all others. Tables that neither names are `full`."""
+    unified: UnifiedConfig | None = None
+    """The tables that embeddings of the form `unified` share. Defaults to none."""
     sharing: SharingConfig = SharingConfig()
     """How the tasks share the query's state."""
     cross_layers: int = Field(default=0, ge=0)
@@ -202,6 +208,10 @@ class ModelConfig(Section):
     """The encoders of the history."""
     neighbours: NeighboursConfig | None = NeighboursConfig()
     """Item-to-item neighbourhoods in the retrieval score. `null`: the towers alone."""
+
+    def table(self, name: str) -> TableConfig:
+        """Returns the form of a table: `item_id`, `user_id`, or a feature by its name in the examples."""
+        return self.tables.get(name, self.tables.get(DEFAULT, TableConfig()))
 
     @model_validator(mode="after")
     def _the_tasks_train_the_generator(self) -> "ModelConfig":

@@ -115,6 +115,11 @@ class Config(Section):
             yield feature_names.weight(name)
 
     @property
+    def embeds_users(self) -> bool:
+        """Whether the model has an embedding of users' ids."""
+        return self.model.user_id == "both" or (self.model.user_id == "ranking" and bool(self.events))
+
+    @property
     def has_approximate_index(self) -> bool:
         """Whether the served search is approximate."""
         return self.retrieval is not None and self.serving.index != "exact"

@@ -6,11 +6,13 @@ layers between them take a few megabytes at most, and so does the graph of a Sav
 module imports no TensorFlow.
 """
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Final
 
 from config import feature_names
+from config.embedding_tables import DEFAULT
 from config.schema import Config
 from config.served_bytes import served_tables, stacked_tables
 from config.table_sizes import FLOAT, INT, Sizes, TableBytes, embedding_width, features, fixed, readable
@@ -21,6 +23,23 @@ MILLION: Final = 1_000_000
 
 _SLOTS: Final = {"adamw": 2, "adam": 2, "adagrad": 1, "sgd": 1}
 """The optimizers' slots; tf_keras' SGD has one with and without momentum."""
+
+
+@dataclass(frozen=True)
+class Embedding:
+    """A table of vectors: its name, the rows of each of its parts, their width, and the keys that make it smaller."""
+
+    name: str
+    rows: tuple[int, ...]
+    width: int
+    keys: tuple[str, ...]
+
+    @property
+    def shape(self) -> str:
+        """Rows x width, for people; equal parts are counted."""
+        counts = Counter(self.rows)
+        rows = " + ".join(f"{n:,}" if times == 1 else f"{times} x {n:,}" for n, times in counts.items())
+        return f"{f'({rows})' if len(counts) > 1 else rows} x {self.width} x {FLOAT} bytes"
 
 
 def model_tables(config: Config, sizes: Sizes) -> list[TableBytes]:
@@ -61,26 +80,52 @@ def limit_problem(config: Config, tables: Sequence[TableBytes]) -> str | None:
 
 def _trained(config: Config, sizes: Sizes) -> Iterator[TableBytes]:
     """The tables that are trained: those of ids and categories, the biases of items, the classes' weights."""
-    model, optimizer = config.model, config.training.optimizer
+    optimizer = config.training.optimizer
     average = 1 if config.training.averaging else 0
-    by_rule = ("training.optimizer.embeddings", *(["training.averaging"] if average else []))
+    embeddings, biases = list(_embeddings(config, sizes)), (sizes.items + 1,)
+    largest = max(rows for own in embeddings for rows in (*own.rows, *(biases if config.ranking else ())))
+    retrieval = config.retrieval
+    reads_whole_catalogue = retrieval is not None and retrieval.negatives_of(sizes.items) == "full"
+    is_lazy = optimizer.updates_rows(reads_whole_catalogue, largest)
 
-    def table(
-        name: str, rows: int, width: int, *keys: str, is_embedding: bool = True, is_stored: bool = False
-    ) -> TableBytes:
+    def table(own: Embedding, is_embedding: bool = True, is_stored: bool = False) -> TableBytes:
         rule = optimizer.embeddings or optimizer if is_embedding else optimizer
-        weights, copies = rows * width * FLOAT, _SLOTS[rule.name] + average
+        rows = sum(own.rows)
+        weights, copies = rows * own.width * FLOAT, _SLOTS[rule.name] + average
+        # Lazy updates and averages have one float for each row: what it was decayed and averaged by so far.
+        of_rows = average + (rule.name == "adamw" and optimizer.weight_decay > 0) if is_lazy and is_embedding else 0
+        slots = copies * weights + of_rows * rows * FLOAT
         # 8 bits for each number and a step for each row.
-        stored = rows * (width + FLOAT) if is_stored and config.serving.tables == "int8" else weights
-        shape = f"{rows:,} x {width} x {FLOAT} bytes"
-        return TableBytes(name, shape, (*keys, *by_rule), weights, copies * weights, (1 + copies) * weights, stored)
+        stored = rows * (own.width + FLOAT) if is_stored and config.serving.tables == "int8" else weights
+        by_rule = ("training.optimizer.embeddings", *(["training.averaging"] if average else []))
+        keys = (*own.keys, *by_rule)
+        return TableBytes(own.name, own.shape, keys, weights, slots, weights + slots, stored)
 
-    dimension, item_keys = model.dimension, ("model.dimension", "features.item_id.min_count")
-    yield table("item ids", sizes.items + 1, dimension, *item_keys, is_stored=True)
-    yield table("item biases", sizes.items + 1, 1 + len(config.ranking), item_keys[1], is_embedding=False)
-    if model.user_id == "both" or (model.user_id == "ranking" and config.events):
-        user_keys = ("model.dimension", "model.user_min_count", "model.user_id")
-        yield table("user ids", sizes.users + 1, dimension, *user_keys, is_stored=True)
+    for own in embeddings:
+        yield table(own, is_stored=True)
+    yield table(Embedding("item biases", biases, 1, ("features.item_id.min_count",)), is_embedding=False)
+    yield table(Embedding("item biases of tasks", biases * len(config.ranking), 1, ("features.item_id.min_count",)))
+    for name, task in config.multiclass.items():
+        width = (task.hidden[-1] if task.hidden else 2 * config.model.dimension) + 1
+        count = sizes.vocabularies.get(feature_names.item_feature(task.attribute), 0)
+        keys = (f"tasks.{name}.hidden", f"features.item.max_values of {task.attribute}")
+        yield table(Embedding(f"classes of {name}", (count,), width, keys), is_embedding=False)
+
+
+def _embeddings(config: Config, sizes: Sizes) -> Iterator[Embedding]:
+    """The vectors of ids and categories, in the forms of `model.tables`."""
+    model = config.model
+
+    def embedding(name: str, key: str, size: int, width: int, keys: tuple[str, ...], copies: int = 1) -> Embedding:
+        rows = model.table(key).rows_of_parts(size)
+        own = keys if rows == (size,) else (keys[0], f"model.tables.{key if key in model.tables else DEFAULT}")
+        return Embedding(name, rows * copies, width, own)
+
+    item_keys = ("model.dimension", "features.item_id.min_count", "model.tables")
+    yield embedding("item ids", feature_names.ITEM_ID, sizes.items + 1, model.dimension, item_keys)
+    if config.embeds_users:
+        user_keys = ("model.dimension", "model.user_min_count", "model.user_id", "model.tables")
+        yield embedding("user ids", feature_names.USER_ID, sizes.users + 1, model.dimension, user_keys)
     for section, name, feature in features(config):
         count = feature.category_count(sizes.vocabularies.get(name, 0))
         if count is None:
@@ -89,12 +134,10 @@ def _trained(config: Config, sizes: Sizes) -> Iterator[TableBytes]:
         keys = ("model.feature_dimension", *(f"features.{section}.{key} of {feature.name}" for key in limits))
         # Context features are read by the encoder of past events and by that of the request.
         copies = 2 if section == "context" else 1
-        yield table(f"feature {name}", count * copies, model.feature_dimension, *keys, is_stored=True)
-    for name, task in config.multiclass.items():
-        width = (task.hidden[-1] if task.hidden else 2 * dimension) + 1
-        count = sizes.vocabularies.get(feature_names.item_feature(task.attribute), 0)
-        own = (f"tasks.{name}.hidden", f"features.item.max_values of {task.attribute}")
-        yield table(f"classes of {name}", count, width, *own, is_embedding=False)
+        yield embedding(f"feature {name}", name, count, model.feature_dimension, (*keys, "model.tables"), copies)
+    if model.unified is not None:
+        unified, keys = model.unified, ("model.unified.rows", "model.unified.width", "model.unified.tables")
+        yield Embedding("unified", (unified.rows,) * unified.tables, unified.width, keys)
 
 
 def _looked_up(config: Config, sizes: Sizes) -> Iterator[TableBytes]:

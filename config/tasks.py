@@ -7,6 +7,9 @@ from pydantic import Field, model_validator
 from config.base import Section
 from config.features import FeaturesConfig
 
+WHOLE_CATALOGUE: Final = 20_000
+"""The largest catalogue that `auto` negatives compare every target with; beyond, that would be most of a step's
+work."""
 NETWORK: Final = "network"
 """The part that is the network's own prediction."""
 BIAS: Final = "bias"
@@ -123,6 +126,12 @@ class RetrievalTask(Task):
     """Whether items of the history are excluded from the negatives. Set it to false if users return to items."""
     label_smoothing: float = Field(default=0.0, ge=0, lt=1)
     """The share of the target that is spread evenly over all items."""
+
+    def negatives_of(self, items: int) -> str:
+        """Returns the kind of negatives, `auto` resolved, of a catalogue of so many items."""
+        if self.negatives != "auto":
+            return self.negatives
+        return "full" if items <= WHOLE_CATALOGUE else "frequency"
 
 
 class EventTask(Task):

@@ -1,10 +1,15 @@
 """How the model is trained."""
 
-from typing import Literal, Self
+from typing import Final, Literal, Self
 
 from pydantic import ByteSize, Field, model_validator
 
 from config.base import Method, Section
+
+
+LARGE_TABLE: Final = 20_000
+"""The rows of the largest table that `lazy: auto` updates as a whole where every step embeds every item; as many as the
+items of the largest catalogue that `auto` negatives compare every target with."""
 
 
 class UpdateRule(Section):
@@ -70,6 +75,12 @@ class OptimizerConfig(UpdateRule):
     a row that has a gradient again is first decayed by all steps since its last one, each at its own rate. `auto`:
     where negatives are sampled, and where a table has more than 20,000 rows. `averaging` gives the average over all
     steps in either case."""
+
+    def updates_rows(self, reads_whole_catalogue: bool, rows: int) -> bool:
+        """Returns whether a step updates the touched rows of tables alone; `rows` are those of the largest one."""
+        if self.lazy != "auto":
+            return self.lazy
+        return not reads_whole_catalogue or rows > LARGE_TABLE
 
     @model_validator(mode="after")
     def _dense_weights_decay_by_adamw(self) -> Self:

@@ -15,6 +15,7 @@ from config.errors import Location, Problem, Source, suggestion
 from config.evaluation import DistanceConfig
 from config.load import changed_config, read_text
 from config.tasks import RegressionTask
+from pipeline.checks.embeddings import check_embeddings
 from pipeline.checks.files import check_folders, check_tables
 from pipeline.checks.tasks import check_tasks
 from pipeline.validation.measures import measures, window_measures
@@ -56,6 +57,7 @@ def checked_config(path: str | Path, with_data: bool = True, writes: bool = Fals
 
 def _rules(config: Config) -> Iterator[Problem]:
     yield from check_tasks(config)
+    yield from check_embeddings(config)
     yield from _requirements(config)
     yield from _bounds(config)
     yield from _lengths(config)

@@ -3,6 +3,7 @@
 import tensorflow as tf
 
 from trainer.layers.blocks import FeatureEncoder
+from trainer.layers.tables import SharedRows
 from trainer.model.recommender import RecommenderModel
 
 _STEPS = 127
@@ -32,17 +33,26 @@ class QuantisedTable(tf.keras.layers.Layer):
 
 
 def quantise_tables(model: RecommenderModel) -> None:
-    """Replaces the embedding tables of a trained model: those of item ids, user ids and features.
+    """Replaces the embedding tables of a trained model: those of item ids, user ids and features, whatever their form.
 
     What is exported afterwards (embeddings, index, golden responses) is computed from the quantised tables.
     """
-    model.candidates.ids = _quantised(model.candidates.ids)
+    done: dict[int, QuantisedTable] = {}
+    model.candidates.ids = _quantised(model.candidates.ids, done)
     if model.queries.user_ids is not None:
-        model.queries.user_ids = _quantised(model.queries.user_ids)
+        model.queries.user_ids = _quantised(model.queries.user_ids, done)
     for layer in (*model.candidates.submodules, *model.queries.submodules):
         if isinstance(layer, FeatureEncoder):
-            layer.tables = {name: _quantised(table) for name, table in layer.tables.items()}
+            layer.tables = {name: _quantised(table, done) for name, table in layer.tables.items()}
 
 
-def _quantised(table: tf.keras.layers.Embedding) -> QuantisedTable:
-    return QuantisedTable(table.embeddings.read_value(), name=table.name)
+def _quantised(table: tf.keras.layers.Layer, done: dict[int, QuantisedTable]) -> tf.keras.layers.Layer:
+    """Quantises a table, or the parts of one. `done` are those by the id of their layer, which several tables share."""
+    if isinstance(table, SharedRows):
+        table.parts = [_quantised(part, done) for part in table.parts]
+        return table
+    if isinstance(table, QuantisedTable):
+        return table
+    if id(table) not in done:
+        done[id(table)] = QuantisedTable(table.embeddings.read_value(), name=table.name)
+    return done[id(table)]

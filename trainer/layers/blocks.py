@@ -1,18 +1,14 @@
-"""The blocks of towers and heads: embedding tables, feature encoders, hidden layers, batch normalisation."""
+"""The blocks of towers and heads: feature encoders, hidden layers, batch normalisation."""
 
 from collections.abc import Mapping, Sequence
 
 import tensorflow as tf
 
 from trainer.data.catalogue import PADDING
+from trainer.layers.tables import EmbeddingTables
 from transform.features import ModelFeature
 
 _EPSILON, _MOMENTUM, _RAMP = 1e-3, 0.99, 9
-
-
-def embedding_table(size: int, dimension: int, name: str) -> tf.keras.layers.Embedding:
-    """Makes a table of small random vectors."""
-    return tf.keras.layers.Embedding(size, dimension, tf.keras.initializers.RandomNormal(stddev=0.05), name=name)
 
 
 class FeatureEncoder(tf.keras.layers.Layer):
@@ -20,15 +16,18 @@ class FeatureEncoder(tf.keras.layers.Layer):
 
     Args:
         features: Names, forms and sizes.
+        tables: Makes the embeddings.
         width: Of each feature's embedding.
         dimension: D, of the output.
     """
 
-    def __init__(self, features: Sequence[ModelFeature], width: int, dimension: int, name: str) -> None:
+    def __init__(
+        self, features: Sequence[ModelFeature], tables: EmbeddingTables, width: int, dimension: int, name: str
+    ) -> None:
         super().__init__(name=name)
         self._features = list(features)
         self.tables = {
-            f.name: embedding_table(f.size, width, name=f"{f.name}_embedding") for f in features if f.size is not None
+            f.name: tables.make(f.name, f.size, width, f"{f.name}_embedding") for f in features if f.size is not None
         }
         self.project = tf.keras.layers.Dense(dimension, use_bias=False, name="project")
 

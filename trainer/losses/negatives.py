@@ -14,8 +14,6 @@ from trainer.losses.draws import BatchDraws, Draws, FrequencyDraws, UniformDraws
 from trainer.losses.targets import RetrievalTargets
 from trainer.metrics.ranks import top_items
 
-WHOLE_CATALOGUE = 20_000
-"""The largest catalogue that `auto` compares every target with; beyond, that would be most of a step's work."""
 _SCORES = 1 << 24
 """The number of scores that a search for hard negatives computes at a time."""
 _ITEMS = 1 << 16
@@ -196,9 +194,7 @@ def make_sampler(config: Config, catalogue: Catalogue, randomness: Randomness) -
     task = config.retrieval
     if task is None:
         return None
-    kind = task.negatives
-    if kind == "auto":
-        kind = "full" if catalogue.size <= WHOLE_CATALOGUE else "frequency"
+    kind = task.negatives_of(catalogue.size)
     if kind == "full":
         return AllItems(catalogue.size)
     ways: list[Draws] = []

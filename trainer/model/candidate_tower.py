@@ -4,10 +4,11 @@ from collections.abc import Sequence
 
 import tensorflow as tf
 
-from config import Config
+from config import Config, feature_names
 from trainer.data.catalogue import Catalogue, CatalogueTable
 from trainer.distributed.randomness import Randomness
-from trainer.layers.blocks import FeatureEncoder, HiddenLayers, embedding_table
+from trainer.layers.blocks import FeatureEncoder, HiddenLayers
+from trainer.layers.tables import EmbeddingTables
 from trainer.model.cold_items import content_items
 from transform.features import ModelFeature
 
@@ -20,18 +21,24 @@ class CandidateTower(tf.keras.layers.Layer):
         features: Every feature; those of items are used.
         catalogue: The items.
         randomness: Of the ids that training drops.
+        tables: Makes the embeddings.
     """
 
     def __init__(
-        self, config: Config, features: Sequence[ModelFeature], catalogue: Catalogue, randomness: Randomness
+        self,
+        config: Config,
+        features: Sequence[ModelFeature],
+        catalogue: Catalogue,
+        randomness: Randomness,
+        tables: EmbeddingTables,
     ) -> None:
         super().__init__(name="candidate_tower")
         model = config.model
         self.size = catalogue.size
         self.table = CatalogueTable(catalogue)
-        self.ids = embedding_table(self.size + 1, model.dimension, name="item_embedding")
-        own = [f for f in features if f.section == "item"]
-        self.content = FeatureEncoder(own, model.feature_dimension, model.dimension, "item_features") if own else None
+        self.ids = tables.make(feature_names.ITEM_ID, self.size + 1, model.dimension, "item_embedding")
+        own, widths = [f for f in features if f.section == "item"], (model.feature_dimension, model.dimension)
+        self.content = FeatureEncoder(own, tables, *widths, "item_features") if own else None
         self.hidden = HiddenLayers(model.candidate_layers, name="hidden", batch_norm=model.batch_norm)
         self.project = tf.keras.layers.Dense(model.dimension, name="project") if model.candidate_layers else None
         # The logarithm of each item's share of the events; 0 for the unknown item.

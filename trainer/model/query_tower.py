@@ -9,11 +9,12 @@ from config import Config, feature_names
 from trainer.data.hiding import Hiding, Known
 from trainer.data.windows import MASK, Window, no_user_features
 from trainer.distributed.randomness import BlankHistory, Dropout, EventDropout, Randomness
-from trainer.layers.blocks import FeatureEncoder, HiddenLayers, embedding_table
+from trainer.layers.blocks import FeatureEncoder, HiddenLayers
 from trainer.layers.encoders.base import GAP_BUCKETS, before, gap_buckets, lagged, last_visible_before
 from trainer.layers.encoders.history import HistoryEncoder
 from trainer.layers.interaction import History
 from trainer.layers.sharing import Sharing
+from trainer.layers.tables import EmbeddingTables, embedding_table
 from transform.features import ModelFeature
 
 
@@ -82,9 +83,9 @@ class Past(NamedTuple):
 class EventEncoder(tf.keras.layers.Layer):
     """Encodes a past event: its item, its context and outcome, and the time since the event before it."""
 
-    def __init__(self, config: Config, features: Sequence[ModelFeature]) -> None:
+    def __init__(self, config: Config, features: Sequence[ModelFeature], tables: EmbeddingTables) -> None:
         super().__init__(name="event")
-        self.features = _feature_encoder(config, features, "event_features", "context", "outcome")
+        self.features = _feature_encoder(config, features, tables, "event_features", "context", "outcome")
         self.gaps = _gap_table(config)
 
     def call(self, window: Window, vectors: tf.Tensor, gap: tf.Tensor) -> tf.Tensor:
@@ -103,6 +104,7 @@ class QueryTower(tf.keras.layers.Layer):
         user_count: U, the number of known users.
         randomness: Of the dropout.
         sharing: Computes the tasks' states.
+        tables: Makes the embeddings.
     """
 
     def __init__(
@@ -112,6 +114,7 @@ class QueryTower(tf.keras.layers.Layer):
         user_count: int,
         randomness: Randomness,
         sharing: Sharing,
+        tables: EmbeddingTables,
     ) -> None:
         super().__init__(name="query_tower")
         model = config.model
@@ -120,16 +123,16 @@ class QueryTower(tf.keras.layers.Layer):
         self._ranking = dict.fromkeys(sharing.state_of(name) for name in config.events)
         self.outcomes = [f for f in features if f.section == "outcome" and f.form == "category"]
         self.sharing = sharing
-        self.event = EventEncoder(config, features)
+        self.event = EventEncoder(config, features, tables)
         self.history = HistoryEncoder(model.history, randomness)
         self.hide = EventDropout(model.history.item_dropout, randomness)
         self.dropouts = [Dropout(model.history.dropout, randomness, name=f"dropout_{i}") for i in range(2)]
         self.gaps = _gap_table(config)
-        self.user = _feature_encoder(config, features, "user_features", "user")
+        self.user = _feature_encoder(config, features, tables, "user_features", "user")
         self._user_features = [f for f in features if f.section == "user"]
-        self.context = _feature_encoder(config, features, "context_features", "context")
-        has_users = model.user_id == "both" or (model.user_id == "ranking" and self._ranking)
-        self.user_ids = embedding_table(user_count + 1, model.dimension, "user_embedding") if has_users else None
+        self.context = _feature_encoder(config, features, tables, "context_features", "context")
+        id_table = (feature_names.USER_ID, user_count + 1, model.dimension, "user_embedding")
+        self.user_ids = tables.make(*id_table) if config.embeds_users else None
         self.hidden = HiddenLayers(model.query_layers, name="hidden", batch_norm=model.batch_norm)
         self.project = tf.keras.layers.Dense(model.dimension, name="project")
         self.blank = BlankHistory(model.history.blank, randomness)
@@ -232,10 +235,10 @@ class QueryTower(tf.keras.layers.Layer):
 
 
 def _feature_encoder(
-    config: Config, features: Sequence[ModelFeature], name: str, *sections: str
+    config: Config, features: Sequence[ModelFeature], tables: EmbeddingTables, name: str, *sections: str
 ) -> FeatureEncoder | None:
-    own = [f for f in features if f.section in sections]
-    return FeatureEncoder(own, config.model.feature_dimension, config.model.dimension, name) if own else None
+    own, model = [f for f in features if f.section in sections], config.model
+    return FeatureEncoder(own, tables, model.feature_dimension, model.dimension, name) if own else None
 
 
 def _gap_table(config: Config) -> tf.keras.layers.Embedding | None:

@@ -15,6 +15,7 @@ from trainer.distributed.collectives import global_sum
 from trainer.distributed.randomness import Dropout, Randomness
 from trainer.layers.interaction import Interaction, TargetAttention, attended_ahead
 from trainer.layers.sharing import make_sharing
+from trainer.layers.tables import EmbeddingTables
 from trainer.losses.balancing import make_balancing
 from trainer.losses.negatives import AllItems, MinedNegatives, make_sampler
 from trainer.losses.targets import LossSum, Targets
@@ -71,9 +72,10 @@ class RecommenderModel(tfrs.Model):
         self.spec = WindowSpec(config, tuple(features), catalogue.size, user_count)
         self.step = tf.Variable(0, trainable=False, dtype=tf.int64, name="step", aggregation=_FIRST_REPLICA)
         self.randomness = randomness = Randomness(config.training.seed, self.step)
-        self.candidates = CandidateTower(config, features, catalogue, randomness)
+        tables = EmbeddingTables(config)
+        self.candidates = CandidateTower(config, features, catalogue, randomness, tables)
         self.sharing = make_sharing(config)
-        self.queries = QueryTower(config, features, user_count, randomness, self.sharing)
+        self.queries = QueryTower(config, features, user_count, randomness, self.sharing, tables)
         has_attention = config.model.history.target_attention and config.ranking
         self.target_attention = TargetAttention(config.model.dimension) if has_attention else None
         self.interaction = Interaction(config.model)

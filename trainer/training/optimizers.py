@@ -15,9 +15,6 @@ Optimizer: TypeAlias = tf.keras.optimizers.Optimizer | tfrs.experimental.optimiz
 GradientAndVariable = tuple[tf.Tensor | None, tf.Variable]
 
 _FIRST_REPLICA = tf.VariableAggregation.ONLY_FIRST_REPLICA
-_LARGE_TABLE = 20_000
-"""The rows of the largest table that `auto` updates as a whole where every step embeds every item; as many as the items
-of the largest catalogue that `auto` negatives compare every target with."""
 
 
 class Plateau(tf.Module):
@@ -142,9 +139,8 @@ def updates_rows(config: OptimizerConfig, variables: Iterable[tf.Variable], read
         variables: All that it trains.
         reads_whole_catalogue: Whether every step embeds every item.
     """
-    if config.lazy != "auto":
-        return config.lazy
-    return not reads_whole_catalogue or any(is_embedding(v) and v.shape[0] > _LARGE_TABLE for v in variables)
+    rows = max((v.shape[0] for v in variables if is_embedding(v)), default=0)
+    return config.updates_rows(reads_whole_catalogue, rows)
 
 
 def make_optimizer(

@@ -2,13 +2,12 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from config.tasks import HardNegatives
+from config.tasks import WHOLE_CATALOGUE, HardNegatives
 from tests.trainer.small import small_config
 from trainer.data.catalogue import Catalogue
 from trainer.distributed.randomness import Randomness
 from trainer.losses.draws import BatchDraws, FrequencyDraws, UniformDraws
 from trainer.losses.negatives import (
-    WHOLE_CATALOGUE,
     AllItems,
     MinedNegatives,
     Negatives,
