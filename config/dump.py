@@ -12,11 +12,11 @@ INGEST = (*_EVENTS, "model.history.max_events", "model.history.min_context")
 DISTRIBUTIONS = ("data", "features", *_LABELS, "pipeline.drift", "pipeline.skew")
 TRANSFORM = ("data", "features", *_LABELS, "model.user_min_count")
 _FITTED = (*INGEST, "features", "tasks", "model", "training", "evaluation.ks", "evaluation.mask_seen")
-TRAINER = (*_FITTED, "evaluation.cold_items", "evaluation.requests", "serving", "-serving.infra")
+TRAINER = (*_FITTED, "evaluation.cold_items", "evaluation.requests", "serving", "-serving.infra", "-serving.embeddings")
 _STACKED_AFTERWARDS = ("-tasks.*.baseline", "-model.neighbours")
 TRAINING = (*_FITTED, *_STACKED_AFTERWARDS, "-training.checkpoint_every_epochs", "-training.memory_limit")
 TUNER = (*_FITTED, *_STACKED_AFTERWARDS, "tuner")
-INFRA = ("data", "features", *_LABELS, "serving")
+INFRA = ("data", "features", *_LABELS, "serving", "-serving.embeddings")
 """The keys that a component depends on, except those after a minus: a change of other keys does not run it again.
 `TRAINING` are the keys that the Trainer's epochs depend on: a change of other keys leaves trained weights as they
 are."""
@@ -48,7 +48,7 @@ def _pick(values: dict[str, Any], keys: tuple[str, ...]) -> dict[str, Any]:
 
 
 def _drop_key(values: dict[str, Any], path: list[str]) -> None:
-    """Deletes a key from copies of the nested dictionaries."""
+    """Deletes a key from copies of the nested dictionaries, and sections that become empty."""
     head, *rest = path
     for name in _named(values, head):
         if not rest:
@@ -56,6 +56,8 @@ def _drop_key(values: dict[str, Any], path: list[str]) -> None:
         elif isinstance(values[name], dict):
             values[name] = dict(values[name])
             _drop_key(values[name], rest)
+            if not values[name]:  # a section that holds nothing else is as if it were not there
+                del values[name]
 
 
 def _copy_key(source: dict[str, Any], target: dict[str, Any], path: list[str]) -> None:

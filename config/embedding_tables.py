@@ -48,7 +48,7 @@ class TableConfig(Method):
         """
         if self.method == "unified":
             return ()
-        parts = (size,)
+        parts: tuple[int, ...] = (size,)
         if self.rows is not None:
             parts = (self.rows + 1,) if self.method == "hash" else (self.rows, -(-size // self.rows))
         return parts if sum(parts) < size else (size,)

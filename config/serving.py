@@ -120,6 +120,10 @@ class ServingConfig(Section):
     teaches: bool = False
     """Whether the exported model contains what `training.distillation` needs of a teacher: not a signature, but another
     graph."""
+    embeddings: bool = False
+    """Whether the component EmbeddingExporter writes the candidates' embeddings of a pushed model as a Parquet file and
+    its query tower as a SavedModel, for those who search candidates outside the model, by FAISS, ScaNN or Vertex AI
+    Vector Search."""
     infra: InfraConfig = InfraConfig()
     """Infra validation."""
 

@@ -6,7 +6,6 @@ from pydantic import ByteSize, Field, model_validator
 
 from config.base import Method, Section
 
-
 LARGE_TABLE: Final = 20_000
 """The rows of the largest table that `lazy: auto` updates as a whole where every step embeds every item; as many as the
 items of the largest catalogue that `auto` negatives compare every target with."""

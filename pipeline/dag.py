@@ -6,6 +6,7 @@ from tfx import v1 as tfx
 from tfx.types import BaseChannel
 
 from config import Config, paths
+from pipeline.embeddings.component import make_embedding_exporter
 from pipeline.evaluation.baseline import blessed_before
 from pipeline.evaluation.eval_config import make_evaluator
 from pipeline.infra.component import make_infra_validator
@@ -48,6 +49,8 @@ def create_pipeline(
     evaluator = make_evaluator(config, examples, model, resolver.outputs["model"])
     infra_validator = make_infra_validator(config, model, trainer.outputs["model_run"], examples)
     pusher = make_pusher(config, model, evaluator.outputs["blessing"], infra_validator.outputs["blessing"])
+    pushed = pusher.outputs["pushed_model"]
+    embedding_exporter = make_embedding_exporter(config, model, trainer.outputs["model_run"], pushed)
     return tfx.dsl.Pipeline(
         pipeline_name=config.name,
         pipeline_root=pipeline_root or paths.artifacts(config),
@@ -61,6 +64,7 @@ def create_pipeline(
             evaluator,
             infra_validator,
             pusher,
+            *([embedding_exporter] if embedding_exporter else []),
         ],
         enable_cache=config.pipeline.cache,
         beam_pipeline_args=list(config.pipeline.beam),

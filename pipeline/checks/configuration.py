@@ -96,6 +96,8 @@ def _requirements(config: Config) -> Iterator[Problem]:
         yield ("features", "trend"), "needs a time column, and `data.interactions.time` is null"
     if wants_trend and config.retrieval is None:
         yield ("features", "trend"), "is a part of the retrieval score, and `tasks` holds no retrieval task"
+    if config.serving.embeddings and config.retrieval is None:
+        yield ("serving", "embeddings"), "are those of the retrieval task, and `tasks` holds none"
     schema = config.pipeline.schema_file
     if schema is not None and "://" not in schema and not Path(schema).is_file():
         yield ("pipeline", "schema_file"), f"should be a file. Received: {schema!r}, which does not exist"

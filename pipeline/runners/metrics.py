@@ -164,6 +164,14 @@ def _push(outputs: Outputs, config: Config) -> str:
     return f"version {pushed[0]} in {posixpath.dirname(pushed[1])}" if pushed else "nothing pushed: not blessed"
 
 
+def _embeddings(outputs: Outputs, config: Config) -> str:
+    if not outputs["embeddings"][0].get_int_custom_property("exported"):
+        return "none: not pushed"
+    found = _read_json(outputs, "embeddings", "embeddings.json")
+    vectors = f"{found['items']:,} vectors of {found['dimension']} dimensions"
+    return f"{vectors}, version {found['model_version']}, in {outputs['embeddings'][0].uri}"
+
+
 def _search(outputs: Outputs, config: Config) -> str:
     trials = _read_json(outputs, "tuner_results", "tuner_results.json")
     found = ", ".join(f"{name} {value}" for name, value in trials[0].items() if name not in ("trial_id", "score"))
@@ -182,4 +190,5 @@ _METRICS: dict[str, Callable[[Outputs, Config], str]] = {
     "Evaluator": _evaluation,
     "InfraValidator": _infra,
     "Pusher": _push,
+    "EmbeddingExporter": _embeddings,
 }

@@ -101,11 +101,12 @@ class Passes:
 def passes(tmp_path_factory: pytest.TempPathFactory) -> Passes:
     home = Home(tmp_path_factory.mktemp("end_to_end"))
     home.add_span(1)
-    home.configure()
+    home.configure(serving={"embeddings": True})
     cold, after_cold = home.run(), home.versions()
     assert cold.code == 0, cold.output
     metrics = (home.runs / "metrics.json").read_text()
     cached, after_cached = home.run(), home.versions()
+    home.configure()
     home.add_span(2, events=4200, seed=1)
     new_span, after_new_span = home.run(), home.versions()
     return Passes(home, cold, cached, new_span, (after_cold, after_cached, after_new_span), metrics)

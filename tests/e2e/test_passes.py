@@ -1,13 +1,17 @@
 """The three passes, as ML Metadata and the serving folder saw them."""
 
+import hashlib
 import json
 import re
 from pathlib import Path
+
+import pyarrow.parquet as pq
 
 from config import dump_config, load_config
 from config.dump import TRAINER
 from config.fingerprint import TRAINER_CODE, code_fingerprint
 from pipeline.lineage import read_history
+from serving.manifest import MANIFEST
 from tests.e2e.conftest import Passes
 from tests.e2e.metadata import artifacts, states_by_component
 from tests.synthetic import DIRTY_ROWS
@@ -63,6 +67,20 @@ def test_the_second_pass_runs_nothing_and_the_third_everything_that_reads_the_sp
     assert set(states) >= COMPONENTS
     for component in COMPONENTS - {"SchemaGen"}:
         assert states[component][:3] == ["COMPLETE", "CACHED", "COMPLETE"], component
+
+
+def test_the_embeddings_of_the_pushed_version_are_exported(passes: Passes) -> None:
+    version, states = passes.versions[0][0], states_by_component(passes.home.runs)
+    assert states["EmbeddingExporter"] == ["COMPLETE", "CACHED"]
+    folder = Path(artifacts(passes.home.runs, "InferenceResult")[0].uri)
+    description = json.loads((folder / "embeddings.json").read_text())
+    manifest = (passes.home.serving / str(version) / MANIFEST).read_bytes()
+    assert description["manifest_sha256"] == hashlib.sha256(manifest).hexdigest()
+    table = pq.read_table(folder / "candidates.parquet")
+    assert (len(table), table["embedding"].type.list_size) == (description["items"], description["dimension"])
+    assert (folder / "query_tower" / str(version) / "saved_model.pb").is_file()
+    line = f"{len(table)} vectors of {description['dimension']} dimensions, version {version}, in "
+    assert line in passes.cold.output
 
 
 def test_the_examples_carry_their_span(passes: Passes) -> None:

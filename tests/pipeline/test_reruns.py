@@ -50,6 +50,7 @@ def before() -> Mapping[str, Any]:
         ("evaluation.gates", [{"metric": "ndcg@10", "min": 0.01}], {"Evaluator"}),
         ("serving.default_k", 7, {"Trainer", "InfraValidator"}),
         ("serving.infra", {"max_p99_ms": 500}, {"InfraValidator"}),
+        ("serving.embeddings", True, set()),
         ("tasks.rating.label", "rating * 2", {"InteractionExampleGen", *READ}),
         ("tasks.rating.where", "rating > 1", {"InteractionExampleGen", *READ}),
         ("model.user_min_count", 2, {"Transform", *TRAINED}),

@@ -146,8 +146,9 @@ class EmbeddingTables:
         if rows == (size,):
             return embedding_table(size, dimension, name)
         if form.method == "hash":
-            return HashedTable(size, dimension, *rows, self._seed, name)
-        return QuotientRemainderTable(dimension, *rows, form.combine, name)
+            return HashedTable(size, dimension, rows[0], self._seed, name)
+        remainders, quotients = rows
+        return QuotientRemainderTable(dimension, remainders, quotients, form.combine, name)
 
     def _make_unified(self, table: str, dimension: int, name: str) -> UnifiedTable:
         settings = self._model.unified

@@ -46,15 +46,17 @@ def test_specification_holds_every_component_with_image_and_root(tmp_path, suffi
     assert [path.name for path in output.parent.iterdir()] == [output.name]
 
 
-def test_a_search_for_hyperparameters_is_compiled(tmp_path):
+def test_a_search_for_hyperparameters_and_the_export_of_embeddings_are_compiled(tmp_path):
     parameters = {"training.optimizer.learning_rate": {"choices": [0.001, 0.01]}}
-    config = changed_config(CONFIG, {"tuner": {"parameters": parameters}})
+    config = changed_config(CONFIG, {"tuner": {"parameters": parameters}, "serving.embeddings": True})
     output = tmp_path / "pipeline.yaml"
     names = compile_pipeline(config, output, image="registry/recommender:1", pipeline_root="gs://bucket/root")
-    assert sorted(names) == sorted([*COMPONENTS, "Tuner"])
+    assert sorted(names) == sorted([*COMPONENTS, "Tuner", "EmbeddingExporter"])
     spec = json_format.ParseDict(yaml.safe_load(output.read_text()), PipelineSpec())
     inputs = spec.root.dag.tasks["Trainer"].inputs.artifacts["hyperparameters"]
     assert inputs.task_output_artifact.producer_task == "Tuner"
+    pushed = spec.root.dag.tasks["EmbeddingExporter"].inputs.artifacts["pushed_model"]
+    assert pushed.task_output_artifact.producer_task == "Pusher"
 
 
 def test_drift_is_compared_with_the_newest_earlier_statistics(tmp_path):
