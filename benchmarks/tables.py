@@ -1,7 +1,8 @@
-"""CPU seconds and memory of a training step by the size of its embedding tables, for several optimizers.
+"""CPU seconds and memory of a training step by the size of its embedding tables, for optimizers and forms of tables.
 
     python -m benchmarks.tables
     python -m benchmarks.tables --items 1000000 --users 1000000 --forms "adamw, dense" adamw
+    python -m benchmarks.tables --items 10000000 --users 1000000 --forms hash quotient_remainder unified
 
 The model has tables of items and users and no other feature; negatives are sampled. A step is that of a training:
 losses, gradients, and the optimizer's update. Every figure is of a process of its own, which makes the model, trains
@@ -26,6 +27,8 @@ import tensorflow as tf  # isort: skip
 
 from benchmarks.apart import measured_apart
 from config import Config, parse_config
+from config.table_bytes import model_tables
+from config.table_sizes import Sizes
 from trainer.data.catalogue import Catalogue
 from trainer.data.windows import Window, dense_windows
 from trainer.model.recommender import RecommenderModel
@@ -33,21 +36,24 @@ from trainer.training.averaging import WeightAverage
 from trainer.training.optimizers import make_optimizer, updates_rows
 from trainer.training.step import ReplicaStep
 
-FORMS: dict[str, dict[str, object]] = {
-    "adamw, dense": {"optimizer": {"lazy": False}},
+FORMS: dict[str, dict[str, dict[str, object]]] = {
+    "adamw, dense": {"training": {"optimizer": {"lazy": False}}},
     "adamw": {},
-    "adamw, averaged": {"averaging": {}},
-    "adagrad": {"optimizer": {"embeddings": {"name": "adagrad", "learning_rate": 0.1}}},
+    "adamw, averaged": {"training": {"averaging": {}}},
+    "adagrad": {"training": {"optimizer": {"embeddings": {"name": "adagrad", "learning_rate": 0.1}}}},
+    "hash": {"model": {"tables": {"default": {"method": "hash", "rows": 250_000}}}},
+    "quotient_remainder": {"model": {"tables": {"default": {"method": "quotient_remainder", "rows": 10_000}}}},
+    "unified": {"model": {"tables": {"default": "unified"}, "unified": {"rows": 2_000_000, "width": 16}}},
 }
-"""`training` by name. `adamw` are the defaults."""
+"""Changes of the configuration by name. `adamw` are the defaults; a row of 64 numbers of `unified` is four of 16."""
 SIZES = ((100_000, 100_000), (1_000_000, 1_000_000), (10_000_000, 1_000_000))
 """Of items and users."""
 _WIDTH = 64
 _WINDOWS, _EVENTS = 16, 50
 _WARM_UP = 2
-_COPIES = {"adamw, dense": 6, "adamw": 3, "adamw, averaged": 4, "adagrad": 3}
+_COPIES = {"adamw, dense": 6, "adamw, averaged": 4}
 """Tables' worth of floats that a form holds at once, about: what does not fit is left out. At least 3, in drawing the
-initial values."""
+initial values, which is that of other forms."""
 
 
 def main() -> None:
@@ -59,11 +65,11 @@ def main() -> None:
         print(json.dumps(measure(arguments.form, items, users, arguments.steps)))
         return
     title = f"steps of {_WINDOWS * _EVENTS} events, {_WIDTH} dimensions"
-    table = Table("items", "users", "optimizer", "CPU s", f"of {arguments.forms[0]}", "peak GB", title=title)
+    table = Table("items", "users", "form", "CPU s", f"of {arguments.forms[0]}", "peak GB", title=title)
     for items, users in sizes:
         first: float | None = None
         for form in arguments.forms:
-            needed = 4e-9 * _WIDTH * (items + users) * _COPIES[form]
+            needed = 1e-9 * _bytes(configuration(form), items, users) * _COPIES.get(form, 3)
             if needed > arguments.gigabytes:
                 table.add_row(f"{items:,}", f"{users:,}", form, "-", "-", f"over {needed:.0f}")
                 continue
@@ -97,10 +103,16 @@ def configuration(form: str) -> Config:
         "data": {"folder": ".", "interactions": {"path": "events.csv", "user": "user", "item": "item", "time": "time"}},
         "features": {"trend": {"days": []}},
         "tasks": {"retrieval": {"kind": "retrieval", "negatives": "frequency"}},
-        "model": {"dimension": _WIDTH},
-        "training": FORMS[form],
+        **{name: FORMS[form].get(name, {}) for name in ("model", "training")},
     }
+    values["model"] = {"dimension": _WIDTH, "user_id": "both", **values["model"]}
     return parse_config(json.dumps(values), "the benchmark of tables")
+
+
+def _bytes(config: Config, items: int, users: int) -> int:
+    """Returns the bytes of the vectors' tables."""
+    tables = model_tables(config, Sizes(items, users))
+    return sum(table.weights for table in tables if table.name in ("item ids", "user ids", "unified"))
 
 
 def make_model(config: Config, items: int, users: int) -> RecommenderModel:
