@@ -56,6 +56,8 @@ class Home:
         values["training"] = {"epochs": 12, "batch_size": 8}
         values["tasks"]["genre"] = {"kind": "multiclass", "attribute": "genres", "weight": 0.1}
         values["tasks"]["order"] = {"kind": "pairwise", "label": "rating", "weight": 0.1}
+        values["model"]["tables"] = {"user_id": {"method": "hash", "rows": 40}, "default": "unified", "item_id": "full"}
+        values["model"]["unified"] = {"rows": 64, "width": 8, "tables": 2}
         for name, section in sections.items():
             values[name] = {**values.get(name, {}), **section}
         path = self.folder / file
