@@ -98,14 +98,15 @@ def measure(form: str, items: int, users: int, steps: int) -> dict[str, float]:
 
 def configuration(form: str) -> Config:
     """Returns the defaults with sampled negatives and without recent popularity, trained as the form says."""
+    changes = FORMS[form]
     values = {
         "name": "tables",
         "data": {"folder": ".", "interactions": {"path": "events.csv", "user": "user", "item": "item", "time": "time"}},
         "features": {"trend": {"days": []}},
         "tasks": {"retrieval": {"kind": "retrieval", "negatives": "frequency"}},
-        **{name: FORMS[form].get(name, {}) for name in ("model", "training")},
+        "model": {"dimension": _WIDTH, "user_id": "both", **changes.get("model", {})},
+        "training": changes.get("training", {}),
     }
-    values["model"] = {"dimension": _WIDTH, "user_id": "both", **values["model"]}
     return parse_config(json.dumps(values), "the benchmark of tables")
 
 
