@@ -30,6 +30,10 @@ def check_embeddings(config: Config) -> Iterator[Problem]:
         if widths[name] % model.unified.width:
             of = f"of the dimension of each table that is `unified`, and that of {name} is {widths[name]}"
             yield ("model", "unified", "width"), f"should be a divisor {of}. Received: {model.unified.width}"
+    rows = sum(widths[name] // model.unified.width for name in unified)
+    if unified and model.unified.tables > rows:
+        most = f"should be at most {rows}, the number of rows that the vectors of all `unified` tables consist of"
+        yield ("model", "unified", "tables"), f"{most}. Received: {model.unified.tables}"
 
 
 def embedding_widths(config: Config) -> dict[str, int]:

@@ -63,6 +63,11 @@ def test_every_form_is_allowed_where_it_fits():
             "should be a divisor of the dimension of each table that is `unified`, and that of item_id is 40. "
             "Received: 16",
         ),
+        (
+            "{tables: {default: unified}, unified: {rows: 100, width: 16, tables: 6}}",
+            "model.unified.tables",
+            "should be at most 5, the number of rows that the vectors of all `unified` tables consist of. Received: 6",
+        ),
     ],
 )
 def test_what_does_not_fit_is_named(model, location, message):
