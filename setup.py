@@ -23,7 +23,7 @@ PIPELINE = [
     "numpy",
     "scipy",  # sparse matrices of pairs of items
     "pandas",  # reading CSV and JSON lines in batches
-    "pyarrow",  # reading Parquet in batches
+    "pyarrow",  # reading Parquet in batches, writing embeddings
     "pydantic>=2.6",  # the configuration as typed, validated objects
     "PyYAML",  # the configuration's file format
     "Jinja2",  # the run report's page
