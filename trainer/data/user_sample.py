@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Final, NamedTuple
 
 import numpy as np
@@ -10,6 +11,7 @@ from numpy.typing import NDArray
 
 from config import Config, feature_names
 from trainer.data.dataset import WindowData
+from trainer.data.seen_lists import OWN, PartCollector, Parts, SeenLists
 
 WINDOWS: Final = 8192
 """About so many windows are sampled: evaluating them takes less time than an epoch of a large log."""
@@ -55,6 +57,8 @@ class UserSample:
         user: int64 [N], the users of the windows, in [0, n).
         positives: float64 [n], the number of the users' positive targets in the whole split, sampled or not.
         coverage: the size of the sample.
+        lists: what the users have seen, where their windows share a list.
+        count: int64 [N], the number of the list's items that count; `seen_lists.OWN` for windows that share none.
     """
 
     def __init__(
@@ -64,7 +68,11 @@ class UserSample:
         user: NDArray[np.int64],
         positives: NDArray[np.float64],
         coverage: Coverage,
+        lists: SeenLists | None = None,
+        count: NDArray[np.int64] | None = None,
     ) -> None:
+        self._lists = lists
+        self._count = np.full(len(user), OWN) if count is None else count
         self.user = user
         self.positives = positives
         self.coverage = coverage
@@ -74,7 +82,13 @@ class UserSample:
     def batches(self, size: int) -> tf.data.Dataset:
         """Returns window batches as those of `WindowData.evaluation_batches`, in the order of `user`."""
         records = tf.data.Dataset.from_tensor_slices(tf.constant(self._records, tf.string, [len(self._records)]))
-        return self._data.windows_of(records.batch(size))
+        windows = self._data.windows_of(records.batch(size))
+        if self._lists is None or not len(self._lists.items):
+            return windows
+        of_lists = tf.data.Dataset.from_tensor_slices((self.user, self._count)).batch(size)
+        complete = partial(self._lists.completed, padding=self._data.item_count)
+        joined = tf.data.Dataset.zip(windows, of_lists).map(lambda window, lists: complete(window, *lists))
+        return joined.with_options(windows.options()).prefetch(2)
 
     def by_time(self) -> "UserSample":
         """Returns the same windows in the order of their newest events' times."""
@@ -82,7 +96,8 @@ class UserSample:
         parts = [self._data.sampling_features(batch)[feature_names.TIME] for batch in records.batch(_SCAN_BATCH)]
         order = np.argsort(np.concatenate([np.zeros(0, np.int64), *parts]), kind="stable")
         own = [self._records[position] for position in order]
-        return UserSample(self._data, own, self.user[order], self.positives, self.coverage)
+        user, count = self.user[order], self._count[order]
+        return UserSample(self._data, own, user, self.positives, self.coverage, self._lists, count)
 
 
 def eval_sample(data: WindowData, config: Config) -> UserSample:
@@ -111,11 +126,22 @@ def sample_users(data: WindowData, windows: int, seed: int, per_user: int = 1) -
     chosen = choose_windows(scan, windows, seed, per_user)
     position = np.full(len(scan.user), -1)
     position[chosen.window] = np.arange(len(chosen.window))
-    records = [b""] * len(chosen.window)
-    pairs = tf.data.Dataset.zip((tf.data.Dataset.from_tensor_slices(position), data.records))
-    for index, record in pairs.filter(lambda index, _: index >= 0).as_numpy_iterator():
-        records[index] = record
-    return UserSample(data, records, chosen.user, chosen.positives, chosen.coverage)
+    # Windows that were not chosen hold parts of what their users have seen.
+    keys, first = np.unique(scan.user[chosen.window], return_index=True)
+    found = np.minimum(np.searchsorted(keys, scan.user), max(len(keys) - 1, 0))
+    user = np.where(keys[found] == scan.user, chosen.user[first[found]], -1) if len(keys) else position
+    records, parts, count = [b""] * len(chosen.window), PartCollector(), np.full(len(chosen.window), OWN)
+    every = tf.data.Dataset.zip(tf.data.Dataset.from_tensor_slices((position, user)), data.records)
+    for (index, own), serialized in every.filter(lambda row, _: row[1] >= 0).batch(_SCAN_BATCH):
+        found_parts = Parts.parsed(serialized)
+        parts.add(own.numpy(), found_parts)
+        place, record = index.numpy(), serialized.numpy()
+        count[place[place >= 0]] = found_parts.count.numpy()[place >= 0]
+        for row in np.flatnonzero(place >= 0):
+            records[place[row]] = record[row]
+    return UserSample(
+        data, records, chosen.user, chosen.positives, chosen.coverage, parts.lists(len(chosen.positives)), count
+    )
 
 
 class Scan(NamedTuple):

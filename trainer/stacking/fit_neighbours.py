@@ -18,12 +18,12 @@ from trainer.data.dataset import WindowData
 from trainer.data.user_sample import UserSample
 from trainer.data.windows import Window
 from trainer.metrics.ranking import standard_error
-from trainer.metrics.ranks import target_ranks
 from trainer.model.recommender import RecommenderModel
 from trainer.stacking.item_pairs import cosine_links, regression_links, transition_links
 from trainer.stacking.neighbours import Neighbours, NeighbourTable
 from trainer.stacking.recommender import LeftOut
 from trainer.stacking.train_log import TrainLog, read_log
+from trainer.stacking.weighted_ranks import weighted_ranks
 from trainer.training.validation import UserGains
 
 _KINDS: Final[tuple[NeighbourKind, ...]] = get_args(NeighbourKind)
@@ -215,14 +215,9 @@ def _ndcg_function(
     def target_ranks_of(window: Window, grid: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         state = model.encode_newest(window)
         item, seen = window[feature_names.ITEM_ID][:, -1], window[feature_names.SEEN_ITEM_ID]
+        seen = seen if config.evaluation.mask_seen else seen[:, :0]
         scores = model.retrieval_scores(window, state, candidates)
-        added = tf.stack([kind.scores(state.items) for kind in kinds])
-
-        def ranks(weights: tf.Tensor) -> tf.Tensor:
-            return target_ranks(scores + tf.tensordot(weights, added, 1), item, seen, config.evaluation.mask_seen)
-
-        # One after the other: each takes memory for some arrays of the scores' size.
-        ranked = tf.map_fn(ranks, grid, parallel_iterations=1)
+        ranked = weighted_ranks(scores, kinds, state.items, item, seen, grid, _TOP)
         return ranked, window[feature_names.IS_POSITIVE][:, -1]
 
     def compute(weights: NDArray[np.float64]) -> NDArray[np.float64]:
