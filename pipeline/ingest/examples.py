@@ -71,14 +71,16 @@ class WindowEncoder:
         """Returns the features that only eval and test examples have; the seen items are ranges of `_firsts`."""
         part, counts = self._order.part[windows.target], self._order.counts[windows.user]
         is_cold = (counts[:, 0] == 0) & (self._limits.history != "own")
+        shared = {feature_names.SEEN_START: seen.start, feature_names.SEEN_COUNT: seen.count}
+        # Without a value in any row a feature would have no type.
+        shared = shared if seen.is_shared.any() else {}
         return {
             feature_names.SEEN_ITEM_ID: _lists(
                 seen.stop - seen.first, self._firsts.take(pa.array(_ranges(seen.first, seen.stop)))
             ),
-            feature_names.SEEN_START: _single_where(seen.is_shared, seen.start),
-            feature_names.SEEN_COUNT: _single_where(seen.is_shared, seen.count),
             feature_names.IS_COLD_USER: _single(pa.array(is_cold.astype(np.int64))),
             feature_names.TARGET_COUNT: _single(pa.array(self._positives[windows.user, part])),
+            **{name: _single_where(seen.is_shared, values) for name, values in shared.items()},
             feature_names.SPLIT: _single(pa.array(np.where(part == EVAL, "eval", "test"), pa.string())),
         }
 

@@ -1,7 +1,7 @@
 """The eval windows that training chooses by: those of a random sample of users, stratified by warm and cold."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Final, NamedTuple
 
@@ -89,6 +89,23 @@ class UserSample:
         complete = partial(self._lists.completed, padding=self._data.item_count)
         joined = tf.data.Dataset.zip(windows, of_lists).map(lambda window, lists: complete(window, *lists))
         return joined.with_options(windows.options()).prefetch(2)
+
+    def first(self, windows: int) -> "UserSample":
+        """Returns the first users with so many windows at most, one user at least: a random part of the sample."""
+        if len(self.user) <= windows:
+            return self
+        users = max(int(self.user[windows]), 1)
+        kept = int(np.searchsorted(self.user, users))
+        coverage = replace(self.coverage, windows=kept)
+        return UserSample(
+            self._data,
+            self._records[:kept],
+            self.user[:kept],
+            self.positives[:users],
+            coverage,
+            self._lists,
+            self._count[:kept],
+        )
 
     def by_time(self) -> "UserSample":
         """Returns the same windows in the order of their newest events' times."""

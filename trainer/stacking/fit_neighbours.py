@@ -35,6 +35,9 @@ _FINE: Final = (0.5, 1.0, 2.0)
 """The factors of the best of them that are tried then."""
 _CELLS: Final = 1 << 24
 """Scores per batch at most."""
+_SCORES: Final = 1 << 31
+"""Scores of the towers that weights are chosen on, about: the whole sample up to 262,144 items, a part of more."""
+_LEAST_WINDOWS: Final = 512
 _SCALE_BATCHES: Final = 8
 """Batches that the scores' scale is estimated on."""
 
@@ -166,6 +169,7 @@ def choose_weights(model: RecommenderModel, tables: Sequence[NeighbourTable], sa
         None if no window has a target that counts.
     """
     size = model.spec.item_count
+    sample = sample.first(max(_LEAST_WINDOWS, _SCORES // size))
     batches = sample.batches(max(1, min(128, _CELLS // size)))
     kinds = [Neighbours([table], size) for table in tables]
     scales, ndcg = _scales(model, kinds, batches), _ndcg_function(model, kinds, sample, batches)

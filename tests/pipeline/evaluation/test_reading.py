@@ -7,7 +7,6 @@ import pyarrow as pa
 import pytest
 import tensorflow as tf
 import tensorflow_model_analysis as tfma
-from apache_beam.testing.util import assert_that
 
 from pipeline.evaluation.reading import MAX_ROWS, ReadBatches, read_rows
 from pipeline.evaluation.sample import UserSample
@@ -69,17 +68,20 @@ def seen_in(batch: list[dict[str, Any]]) -> list[list[str]]:
     ]
 
 
+FOUND: list[list[dict[str, Any]]] = []
+
+
+def keep(extracts: dict[str, Any]) -> None:
+    FOUND.append([decode(record) for record in extracts[tfma.INPUT_KEY]])
+
+
 def batches(rows: list[dict[str, Any]], sample: UserSample | None = None) -> list[list[dict[str, Any]]]:
-    """Runs the graph on the rows in two Arrow batches, in which those of a user are apart."""
-    found: list[list[dict[str, Any]]] = []
-
-    def keep(extracts: list[dict[str, Any]]) -> None:
-        found.extend([decode(record) for record in own[tfma.INPUT_KEY]] for own in extracts)
-
+    """Runs the graph, in this process, on the rows in two Arrow batches, in which those of a user are apart."""
+    FOUND.clear()
     with beam_pipeline() as pipeline:
         read = pipeline | beam.Create([0, 1]) | beam.Map(lambda part: arrow(rows[part::2]))
-        assert_that(read | ReadBatches([], sample), keep)
-    return found
+        _ = read | ReadBatches([], sample) | beam.Map(keep)
+    return [*FOUND]
 
 
 def test_reads_the_named_features_and_of_an_events_feature_the_last_value() -> None:

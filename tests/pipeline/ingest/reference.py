@@ -154,7 +154,7 @@ def seen_items(examples: list[dict[str, list[Any]]]) -> list[list[str]]:
             parts[example["user_id"][0]][example.get("seen_start", [0])[0]] = items
     lists = {user: [item for start in sorted(own) for item in own[start]] for user, own in parts.items()}
     return [
-        lists[e["user_id"][0]][: e["seen_count"][0]] if "seen_count" in e else e.get("seen_item_id", [])
+        lists.get(e["user_id"][0], [])[: e["seen_count"][0]] if "seen_count" in e else e.get("seen_item_id", [])
         for e in examples
     ]
 

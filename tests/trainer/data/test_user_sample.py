@@ -144,3 +144,13 @@ def test_windows_get_what_their_users_have_seen_from_the_parts_of_all(tmp_path):
 
 def seen_of(sample):
     return [sorted(set(row.tolist()) - {ITEMS}) for batch in sample.batches(3) for row in batch["seen_item_id"].numpy()]
+
+
+def test_a_part_of_a_sample_has_whole_users(tmp_path):
+    data = WindowData([write_rows(tmp_path / "a.gz", rows_of([3] * 5))], small_spec(small_config()))
+    sample = sample_users(data, windows=100, seed=0)
+    assert sample.first(15) is sample
+    part = sample.first(8)
+    assert part.user.tolist() == [0] * 3 + [1] * 3
+    assert (len(part.positives), part.coverage.windows) == (2, 6)
+    assert sum(len(batch["item_id"]) for batch in part.batches(4)) == 6

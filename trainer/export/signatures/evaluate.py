@@ -82,6 +82,7 @@ class Evaluation:
             **self._forms.answers(request, user, target, lists, ranks | predictions),
             **self._model.network.interests(query.state),
             **self._bookkeeping(raw, user, window),
+            feature_names.SEEN_COUNT: tf.cast(lists.count, tf.float32),
         }
 
     def labels(self, examples: tf.Tensor) -> dict[str, tf.Tensor]:
