@@ -3,8 +3,8 @@
     python -m benchmarks.evaluation
     python -m benchmarks.evaluation --max-users 2000 --split global_time --history frozen
 
-The log is made (`benchmarks.scale`). The pipeline runs once, with the defaults and two epochs, and prints each
-component's time, where the Evaluator has the first `--max-users`; then the Evaluator alone measures the model again for every `--max-users`, in a process of its own:
+The log is made (`benchmarks.scale`). The pipeline runs once, with the defaults and two epochs, its Evaluator with the
+first `--max-users`. Then the Evaluator alone measures the model again for every `--max-users`, in a process of its own:
 its CPU seconds, over all threads, with the imports and the loading of the model. Only times mean anything here.
 """
 

@@ -13,7 +13,7 @@ import json
 import tempfile
 import time
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 import pandas as pd
@@ -91,7 +91,8 @@ def ingest(config: Config, folder: Path) -> standard_artifacts.Examples:
     artifact = standard_artifacts.Examples()
     artifact.uri = str(folder)
     properties = dict(InteractionExampleGen(config).spec.exec_properties)
-    properties = IngestDriver(None).resolve_exec_properties(properties, None, None)
+    unknown: Any = None
+    properties = IngestDriver(unknown).resolve_exec_properties(properties, unknown, unknown)
     context = BaseBeamExecutor.Context(list(config.pipeline.beam), tmp_dir=str(folder / "tmp"), unique_id="1")
     IngestExecutor(context).Do({}, {"examples": [artifact]}, properties)
     return artifact

@@ -5,7 +5,8 @@ windows of a batch. So the windows of a user come into one batch, or each of the
 """
 
 from collections.abc import Iterable, Iterator
-from typing import Any, NamedTuple
+from dataclasses import dataclass, fields
+from typing import Any
 
 import apache_beam as beam
 import numpy as np
@@ -23,7 +24,8 @@ _MAX_CELLS = 1 << 24
 _EVENT_PREFIX = feature_names.context_feature("")
 
 
-class Rows(NamedTuple):
+@dataclass(frozen=True)
+class Rows:
     """N windows.
 
     Attributes:
@@ -47,11 +49,15 @@ class Rows(NamedTuple):
     def take(self, index: Any) -> "Rows":
         """Returns the rows at the indices."""
         features = {name: values[index] for name, values in self.features.items()}
-        return Rows(*(column[index] for column in self[:-1]), features)
+        columns = {name: getattr(self, name)[index] for name in _COLUMNS}
+        return Rows(**columns, features=features)
 
     def extracts(self) -> dict[str, Any]:
         """Returns the batch as TFMA's extracts."""
         return {tfma.INPUT_KEY: self.serialized, tfma.FEATURES_KEY: self.features}
+
+
+_COLUMNS = [column.name for column in fields(Rows) if column.name != "features"]
 
 
 class ReadBatches(beam.PTransform):
@@ -133,7 +139,7 @@ class _Pack(beam.DoFn):
 
     def finish_bundle(self) -> Iterator[WindowedValue]:
         for rows in self._packed():
-            yield WindowedValue(rows, GlobalWindow().max_timestamp(), [GlobalWindow()])
+            yield WindowedValue(rows, GlobalWindow().max_timestamp(), (GlobalWindow(),))
 
     def _is_full(self, rows: Rows) -> bool:
         every = [*self._waiting, rows]
@@ -153,7 +159,8 @@ _NO_LIST = -1
 
 def _joined(parts: list[Rows]) -> Rows:
     features = {name: np.concatenate([own.features[name] for own in parts]) for name in parts[0].features}
-    return Rows(*(np.concatenate(columns) for columns in zip(*(own[:-1] for own in parts), strict=True)), features)
+    columns = {name: np.concatenate([getattr(own, name) for own in parts]) for name in _COLUMNS}
+    return Rows(**columns, features=features)
 
 
 def _whole_list(rows: Rows) -> bytes:
