@@ -141,24 +141,7 @@ def sample_users(data: WindowData, windows: int, seed: int, per_user: int = 1) -
     """
     scan = _scan(data)
     chosen = choose_windows(scan, windows, seed, per_user)
-    position = np.full(len(scan.user), -1)
-    position[chosen.window] = np.arange(len(chosen.window))
-    # Windows that were not chosen hold parts of what their users have seen.
-    keys, first = np.unique(scan.user[chosen.window], return_index=True)
-    found = np.minimum(np.searchsorted(keys, scan.user), max(len(keys) - 1, 0))
-    user = np.where(keys[found] == scan.user, chosen.user[first[found]], -1) if len(keys) else position
-    records, parts, count = [b""] * len(chosen.window), PartCollector(), np.full(len(chosen.window), OWN)
-    every = tf.data.Dataset.zip(tf.data.Dataset.from_tensor_slices((position, user)), data.records)
-    for (index, own), serialized in every.filter(lambda row, _: row[1] >= 0).batch(_SCAN_BATCH):
-        found_parts = Parts.parsed(serialized)
-        parts.add(own.numpy(), found_parts)
-        place, record = index.numpy(), serialized.numpy()
-        count[place[place >= 0]] = found_parts.count.numpy()[place >= 0]
-        for row in np.flatnonzero(place >= 0):
-            records[place[row]] = record[row]
-    return UserSample(
-        data, records, chosen.user, chosen.positives, chosen.coverage, parts.lists(len(chosen.positives)), count
-    )
+    return _read(data, scan, chosen)
 
 
 class Scan(NamedTuple):
@@ -228,6 +211,33 @@ def _most_windows(count: NDArray[np.int64], windows: int, per_user: int) -> int:
         middle = (low + high + 1) // 2
         low, high = (middle, high) if np.minimum(count, middle).sum() <= windows else (low, middle - 1)
     return low
+
+
+def _read(data: WindowData, scan: Scan, chosen: Chosen) -> UserSample:
+    """Reads the chosen windows, and of the users' other windows the parts of what the users have seen."""
+    position = np.full(len(scan.user), -1)
+    position[chosen.window] = np.arange(len(chosen.window))
+    records, count = [b""] * len(chosen.window), np.full(len(chosen.window), OWN)
+    parts = PartCollector()
+    rows = tf.data.Dataset.from_tensor_slices((position, _owners(scan, chosen)))
+    every = tf.data.Dataset.zip(rows, data.records).filter(lambda row, _: row[1] >= 0)
+    for (index, user), serialized in every.batch(_SCAN_BATCH):
+        place, record, found = index.numpy(), serialized.numpy(), Parts.parsed(serialized)
+        parts.add(user.numpy(), found)
+        count[place[place >= 0]] = found.count.numpy()[place >= 0]
+        for row in np.flatnonzero(place >= 0):
+            records[place[row]] = record[row]
+    lists = parts.lists(len(chosen.positives))
+    return UserSample(data, records, chosen.user, chosen.positives, chosen.coverage, lists, count)
+
+
+def _owners(scan: Scan, chosen: Chosen) -> NDArray[np.int64]:
+    """Returns the sampled user of each window of the split: int64 [W] in [0, n), -1 for the windows of others."""
+    keys, first = np.unique(scan.user[chosen.window], return_index=True)
+    if not len(keys):
+        return np.full(len(scan.user), -1)
+    found = np.minimum(np.searchsorted(keys, scan.user), len(keys) - 1)
+    return np.where(keys[found] == scan.user, chosen.user[first[found]], -1)
 
 
 def _scan(data: WindowData) -> Scan:

@@ -8,19 +8,18 @@ from config import feature_names
 from trainer.data.blocks import CELLS, in_row_blocks
 from trainer.data.catalogue import missing_value
 from trainer.data.windows import Window, dense_windows
-from trainer.export.signatures import seen
 from trainer.export.signatures.reader import Features, RequestReader, first_value
 from trainer.export.signatures.recommend import Recommender
 from trainer.export.signatures.request_forms import RequestForms
 from trainer.export.signatures.retrieval import Query
-from trainer.export.signatures.seen import SeenLists
+from trainer.export.signatures.seen import SEEN_FEATURES, SeenLists
 from trainer.metrics.lists import ListMetrics
 from trainer.metrics.ranks import ColdRanks, FixedOrder, target_ranks, top_items
 from trainer.model.recommender import RecommenderModel
 from trainer.stacking.recommender import StackedRecommender
 
 _MAX_TOP = 100
-_EXTRA = (feature_names.IS_POSITIVE, *seen.FEATURES, feature_names.IS_COLD_USER, feature_names.TARGET_COUNT)
+_EXTRA = (feature_names.IS_POSITIVE, *SEEN_FEATURES, feature_names.IS_COLD_USER, feature_names.TARGET_COUNT)
 _INDEX_RECALL = "index_recall"
 _COLD_RANKS = ("cold_rank", "popularity_cold_rank")
 _RANKING = {
@@ -116,9 +115,9 @@ class Evaluation:
         def ranking(*block: Any) -> dict[str, tf.Tensor]:
             return self._ranking(popular, lists, *block)
 
-        ranking_of = in_row_blocks(ranking, inputs, rows, kinds)
+        ranked = in_row_blocks(ranking, inputs, rows, kinds)
         back = tf.argsort(order)
-        found = {name: tf.gather(values, back) for name, values in ranking_of.items()}
+        found = {name: tf.gather(values, back) for name, values in ranked.items()}
         return {
             **found,
             **self._lists(found["top_items"]),

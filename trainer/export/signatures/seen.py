@@ -8,7 +8,7 @@ from config import feature_names
 from trainer.data.windows import row_lengths
 from trainer.export.signatures.reader import Features, first_value
 
-FEATURES = (feature_names.SEEN_ITEM_ID, feature_names.SEEN_START, feature_names.SEEN_COUNT)
+SEEN_FEATURES = (feature_names.SEEN_ITEM_ID, feature_names.SEEN_START, feature_names.SEEN_COUNT)
 
 
 class SeenLists(NamedTuple):
