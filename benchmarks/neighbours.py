@@ -1,4 +1,4 @@
-"""What grows with the catalogue and the log after training: neighbours, reading the log, an epoch's evaluation.
+"""What grows with the catalogue and the log after training: neighbours and their weights, the log, an evaluation.
 
     python -m benchmarks.neighbours
     python -m benchmarks.neighbours --only read_log --sizes 1 2 4
@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
+import pandas as pd
 import scipy.sparse as sp
 
 import trainer  # noqa: F401  (selects Keras 2 before TensorFlow is imported)
@@ -29,10 +30,12 @@ from benchmarks.scale import configuration, make_log
 from config import feature_names
 from trainer.data.catalogue import Catalogue
 from trainer.data.dataset import WindowData
-from trainer.data.user_sample import WINDOWS, eval_sample
+from trainer.data.user_sample import WINDOWS, UserSample, eval_sample
 from trainer.data.windows import WindowSpec
 from trainer.model.recommender import RecommenderModel
+from trainer.stacking.fit_neighbours import choose_weights
 from trainer.stacking.item_pairs import cosine_links
+from trainer.stacking.neighbours import NeighbourTable
 from trainer.stacking.train_log import read_log
 from trainer.training.validation import Evaluator
 from transform.times import DAY
@@ -43,7 +46,7 @@ EVENTS, ITEMS, USERS = 300_000, 400_000, 30_000
 LOG_USERS, LOG_EVENTS, LOG_ITEMS = 51_000, 100, 60_000
 """Of `read_log`: 5.1 million events; its users are doubled."""
 RANKED_ITEMS, RANKED_EVENTS, RANKED_USERS = 500_000, 1_000_000, 20_000
-"""Of `evaluation`; its items are doubled."""
+"""Of `evaluation` and `weights`; their items are doubled."""
 _LENGTH = 20
 """Events of a window that is evaluated."""
 
@@ -85,6 +88,15 @@ def reading(factor: float) -> Cost:
 
 def evaluation(factor: float) -> Cost:
     """An epoch's evaluation with the defaults, which include the trend."""
+    return _ranking(factor, _evaluating)
+
+
+def weights(factor: float) -> Cost:
+    """The choice of the weights of three kinds of neighbourhoods, on the same windows."""
+    return _ranking(factor, _choosing)
+
+
+def _ranking(factor: float, use: Callable[[RecommenderModel, UserSample, pd.DataFrame], Callable[[], object]]) -> Cost:
     items, rng = round(factor * RANKED_ITEMS), np.random.default_rng(0)
     log = make_log(RANKED_EVENTS, RANKED_USERS, items)
     start, frequencies = int(log["time"].min()), np.bincount(log["item"], minlength=items).astype(np.float32)
@@ -100,11 +112,29 @@ def evaluation(factor: float) -> Cost:
     windows = (_window(user, *events, targets=1) for user, events in enumerate(zip(own, times, strict=True)))
     with tempfile.TemporaryDirectory(prefix="neighbours-") as folder:
         data = WindowData([_written(Path(folder, "eval.gz"), windows)], spec)
-        evaluator = Evaluator(model, eval_sample(data, spec.config))
-        return measured(f"{items:,} items, {WINDOWS:,} windows", evaluator.evaluate)
+        return measured(f"{items:,} items, {WINDOWS:,} windows", use(model, eval_sample(data, spec.config), log))
 
 
-PARTS: dict[str, Callable[[float], Cost]] = {"cosine_links": cosine, "read_log": reading, "evaluation": evaluation}
+def _evaluating(model: RecommenderModel, sample: UserSample, log: pd.DataFrame) -> Callable[[], object]:
+    del log
+    return Evaluator(model, sample).evaluate
+
+
+def _choosing(model: RecommenderModel, sample: UserSample, log: pd.DataFrame) -> Callable[[], object]:
+    items = model.spec.item_count
+    pairs = log["user"].to_numpy(), log["item"].to_numpy()
+    interactions = sp.csr_matrix((np.ones(len(log), np.float32), pairs), shape=(RANKED_USERS, items))
+    links = [cosine_links(interactions, per_item) for per_item in (5, 20, 80)]
+    tables = [NeighbourTable(own, 1.0, name=f"table_{n}") for n, own in enumerate(links)]
+    return lambda: choose_weights(model, tables, sample)
+
+
+PARTS: dict[str, Callable[[float], Cost]] = {
+    "cosine_links": cosine,
+    "read_log": reading,
+    "evaluation": evaluation,
+    "weights": weights,
+}
 
 
 def main() -> None:

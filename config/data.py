@@ -281,7 +281,7 @@ class SplitConfig(Section):
     test_share: float = Field(default=0.1, gt=0, lt=1)
     """The share of rows or users for test, likewise."""
     seed: int = Field(default=42, ge=0)
-    """The seed of `random`, `user_hash` and random `ties`."""
+    """The seed of `random`, `user_hash`, random `ties` and `evaluation.max_users`."""
     ties: Literal["rows", "random"] = "rows"
     """The order of a user's events at the same time (of all events in a log without times): that of their rows, or a
     random one, which is right if the rows are sorted by something other than time, such as the item."""

@@ -93,6 +93,10 @@ class EvaluationConfig(Section):
     `everything_...` for the same users; for tasks `<task>/ids_alone_rmse`, `<task>/ids_alone_auc`, ... 0: none."""
     splits: tuple[Literal["eval", "test"], ...] = ("eval", "test")
     """The splits that are evaluated."""
+    max_users: int | None = Field(default=None, ge=2)
+    """The number of users of each split that are evaluated at most: a random sample, the same for every model and gate
+    (seed: `split.seed`). All their windows count, and the metrics' standard errors (`stderr_...`) say how exact the
+    sample is, except of `coverage@K`, which falls with the number of users. Defaults to all users."""
     gates: tuple[Gate, ...] = ()
     """The conditions of a blessing."""
     beat_popularity: BaselineGate | None = BaselineGate()

@@ -13,6 +13,8 @@ IS_POSITIVE: Final = "is_positive"
 IS_TARGET: Final = "is_target"
 
 SEEN_ITEM_ID: Final = "seen_item_id"
+SEEN_START: Final = "seen_start"
+SEEN_COUNT: Final = "seen_count"
 IS_COLD_USER: Final = "is_cold_user"
 TARGET_COUNT: Final = "target_count"
 SPLIT: Final = "split"

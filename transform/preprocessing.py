@@ -22,6 +22,8 @@ _UNCHANGED = (
     feature_names.IS_TARGET,
     feature_names.IS_COLD_USER,
     feature_names.TARGET_COUNT,
+    feature_names.SEEN_START,
+    feature_names.SEEN_COUNT,
 )
 
 

@@ -176,9 +176,43 @@ def _targets(events: tuple[Events, np.ndarray], table: pa.Table, items: pa.Array
     every, window = events
     last = np.flatnonzero(np.r_[window[1:] != window[:-1], len(window) > 0])
     order = np.lexsort((every.time[last], every.user[last]))
-    seen = _membership(table, feature_names.SEEN_ITEM_ID, items)
+    seen = _seen(table, items)
     cold = _flat(table, feature_names.IS_COLD_USER).to_numpy() == 1
     return Targets(every[last[order]], seen[order], cold[order])
+
+
+def _seen(table: pa.Table, items: pa.Array) -> sp.csr_matrix:
+    """What the users of windows have seen: CSR bool [T, V]. Windows that share a list hold a part of it each."""
+    if feature_names.SEEN_COUNT not in table.column_names:
+        return _membership(table, feature_names.SEEN_ITEM_ID, items)
+    rows = np.arange(len(table))
+    lengths = _lengths(table, feature_names.SEEN_ITEM_ID)
+    count, start = (_first(table, name) for name in (feature_names.SEEN_COUNT, feature_names.SEEN_START))
+    user = _flat(table, feature_names.USER_ID).dictionary_encode().indices.to_numpy()
+    owner = np.where(count >= 0, user, len(table) + rows)  # a window without a count has a list of its own
+    order = np.lexsort((start, owner))
+    ends = np.cumsum(lengths)
+    part = np.repeat(ends[order] - lengths[order], lengths[order]) + _within(lengths[order])
+    item = pc.index_in(_flat(table, feature_names.SEEN_ITEM_ID), value_set=items).fill_null(-1).to_numpy()[part]
+    _, first, own = np.unique(owner[order], return_index=True, return_inverse=True)
+    list_start = np.r_[0, np.cumsum(lengths[order])][first]
+    seen = np.where(count >= 0, count, lengths)
+    cell = np.repeat(list_start[own[np.argsort(order)]], seen) + _within(seen)
+    row, item = np.repeat(rows, seen), item[cell]
+    known = item >= 0
+    return sp.csr_matrix((np.ones(known.sum(), bool), (row[known], item[known])), shape=(len(table), len(items)))
+
+
+def _within(lengths: np.ndarray) -> np.ndarray:
+    """Counts from 0 in each of the lengths: [0, 1, 0] for [2, 1]."""
+    return np.arange(lengths.sum()) - np.repeat(np.cumsum(lengths) - lengths, lengths)
+
+
+def _first(table: pa.Table, feature: str) -> np.ndarray:
+    """The one value of each row, -1 where it has none."""
+    found = np.full(len(table), -1)
+    found[_lengths(table, feature) > 0] = _flat(table, feature).to_numpy()
+    return found
 
 
 def _membership(table: pa.Table, feature: str, items: pa.Array) -> sp.csr_matrix:

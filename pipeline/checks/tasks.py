@@ -12,7 +12,7 @@ from config.tasks import MulticlassTask, PointwiseTask, RatingBaselineConfig
 MODEL_OUTPUTS: Final = (
     *("item_id", "score", "retrieval_score", "count"),
     *("target_rank", "popularity_rank", "retrieval_weight", "user_key", "target_count", "is_cold_user"),
-    *("catalogue_size", "top_items", "popularity_top_items"),
+    *("catalogue_size", "top_items", "popularity_top_items", "seen_count"),
     *("novelty", "popularity_novelty", "intra_list_distance", "popularity_intra_list_distance"),
     *("is_cold_item", "cold_rank", "popularity_cold_rank"),
 )

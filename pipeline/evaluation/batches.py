@@ -7,11 +7,8 @@ import apache_beam as beam
 import numpy as np
 import tensorflow_model_analysis as tfma
 
-from config import feature_names
-
-_EVENT_PREFIX = feature_names.context_feature("")
-_MAX_ROWS = 512
-"""A batch's rows at most: the model scores rows x catalogue at once."""
+from pipeline.evaluation.reading import ReadBatches
+from pipeline.evaluation.sample import UserSample
 
 
 def custom_extractors(eval_shared_model: Any, eval_config: Any, tensor_adapter_config: Any) -> list[Any]:
@@ -21,7 +18,7 @@ def custom_extractors(eval_shared_model: Any, eval_config: Any, tensor_adapter_c
     extractors = tfma.extractors
     labels = [extractors.TransformedFeaturesExtractor(eval_config, eval_shared_model)]
     return [
-        extractors.Extractor("ReadSlicingFeatures", beam.FlatMap(read_features, names)),
+        extractors.Extractor("ReadBatches", ReadBatches(names, UserSample.of(eval_config))),
         *(labels if eval_config.model_specs[0].preprocessing_function_names else []),
         extractors.PredictionsExtractor(eval_config, eval_shared_model),
         extractors.Extractor("GroupRows", beam.FlatMap(group_rows)),
@@ -32,24 +29,6 @@ def custom_extractors(eval_shared_model: Any, eval_config: Any, tensor_adapter_c
 def slicing_features(eval_config: Any) -> list[str]:
     """Returns the features that the slicing specs name, sorted."""
     return sorted({name for spec in eval_config.slicing_specs for name in spec.feature_keys})
-
-
-def read_features(extracts: dict[str, Any], names: list[str]) -> list[dict[str, Any]]:
-    """Converts Arrow batches to batches of serialized examples [N] beside their slicing features.
-
-    Returns:
-      Batches of at most 512 rows. A feature is an object array [N] of tuples: a row's values, none where missing.
-    """
-    batch = extracts[tfma.ARROW_RECORD_BATCH_KEY]
-    serialized = np.asarray(batch.column(tfma.constants.ARROW_INPUT_COLUMN).flatten())
-    columns = {name: _values(batch, name) for name in names}
-    return [
-        {
-            tfma.INPUT_KEY: serialized[start : start + _MAX_ROWS],
-            tfma.FEATURES_KEY: {name: column[start : start + _MAX_ROWS] for name, column in columns.items()},
-        }
-        for start in range(0, len(serialized), _MAX_ROWS)
-    ]
 
 
 def group_rows(extracts: dict[str, Any]) -> list[dict[str, Any]]:
@@ -68,16 +47,6 @@ def group_rows(extracts: dict[str, Any]) -> list[dict[str, Any]]:
         }
         for values, rows in members.items()
     ]
-
-
-def _values(batch: Any, name: str) -> np.ndarray:
-    index = batch.schema.get_field_index(name)
-    rows = batch.column(index).to_pylist() if index >= 0 else [None] * batch.num_rows
-    if name.startswith(_EVENT_PREFIX):
-        rows = [[value for value in (row or [])[-1:] if value] for row in rows]
-    values = np.empty(len(rows), object)
-    values[:] = [tuple(row or ()) for row in rows]
-    return values
 
 
 def _take(tree: dict[str, Any], rows: np.ndarray) -> dict[str, Any]:

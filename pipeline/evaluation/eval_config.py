@@ -84,7 +84,10 @@ def make_eval_config(config: Config) -> Any:
     every configured slice.
     """
     forms = {"forms": list(request_forms(config))}
-    specs = [_spec(config, RowCount, {"code": code_fingerprint("pipeline/evaluation")})]
+    counted: dict[str, Any] = {"code": code_fingerprint("pipeline/evaluation")}
+    if config.evaluation.max_users is not None:
+        counted["sample"] = {"users": config.evaluation.max_users, "seed": config.split.seed}
+    specs = [_spec(config, RowCount, counted)]
     ranking = {"ks": list(config.evaluation.ks), "one_list": config.split.history == "frozen"}
     if config.retrieval is not None:
         specs.append(_spec(config, RetrievalMetrics, ranking))

@@ -131,11 +131,12 @@ class RowCount(tfma.metrics.Metric):
 
     Args:
       code: A digest of the evaluation's code, for the component's cache key.
+      sample: The arguments of `UserSample`, which reads them here: an `EvalConfig` has no other place for them.
       name: The metric's name.
     """
 
-    def __init__(self, code: str = "", name: str = EXAMPLES):
-        super().__init__(computations(_Count([EXAMPLES]), _one_each), code=code, name=name)
+    def __init__(self, code: str = "", sample: dict[str, int] | None = None, name: str = EXAMPLES):
+        super().__init__(computations(_Count([EXAMPLES]), _one_each), code=code, sample=sample, name=name)
 
 
 class IndexRecall(tfma.metrics.Metric):

@@ -14,7 +14,7 @@ from pipeline.ingest.columns import Column, Plan
 from pipeline.ingest.events import ITEM, POSITIVE, TIME
 from pipeline.ingest.splits import EVAL, Events
 from pipeline.ingest.values import is_valid, null_where
-from pipeline.ingest.windows import NO_TARGET, Limits, Order, Windows, seen_ranges
+from pipeline.ingest.windows import NO_TARGET, Limits, Order, SeenItems, Windows, seen_items
 
 BATCH_VALUES: Final = 1 << 19
 """The number of events and seen items encoded at once: bounds memory, not the size of an example."""
@@ -53,10 +53,10 @@ class WindowEncoder:
             for batch in _batches(windows.lengths):
                 yield from _encode(self._window_features(windows.take(batch)))
             return
-        start, stop = seen_ranges(self._order, windows, self._is_first, self._limits)
-        for batch in _batches(windows.lengths + stop - start):
+        seen = seen_items(self._order, windows, self._is_first, self._limits)
+        for batch in _batches(windows.lengths + seen.stop - seen.first):
             some = windows.take(batch)
-            yield from _encode(self._window_features(some) | self._target_features(some, start[batch], stop[batch]))
+            yield from _encode(self._window_features(some) | self._target_features(some, seen.take(batch)))
 
     def _window_features(self, windows: Windows) -> dict[str, pa.Array]:
         positions, is_target = windows.positions()
@@ -67,14 +67,20 @@ class WindowEncoder:
         features[feature_names.IS_TARGET] = _lists(windows.lengths, pa.array(is_target.astype(np.int64)))
         return features
 
-    def _target_features(self, windows: Windows, start: np.ndarray, stop: np.ndarray) -> dict[str, pa.Array]:
-        """Returns the features that only eval and test examples have; the seen items are the ranges of `_firsts`."""
+    def _target_features(self, windows: Windows, seen: SeenItems) -> dict[str, pa.Array]:
+        """Returns the features that only eval and test examples have; the seen items are ranges of `_firsts`."""
         part, counts = self._order.part[windows.target], self._order.counts[windows.user]
         is_cold = (counts[:, 0] == 0) & (self._limits.history != "own")
+        shared = {feature_names.SEEN_START: seen.start, feature_names.SEEN_COUNT: seen.count}
+        # Without a value in any row a feature would have no type.
+        shared = shared if seen.is_shared.any() else {}
         return {
-            feature_names.SEEN_ITEM_ID: _lists(stop - start, self._firsts.take(pa.array(_ranges(start, stop)))),
+            feature_names.SEEN_ITEM_ID: _lists(
+                seen.stop - seen.first, self._firsts.take(pa.array(_ranges(seen.first, seen.stop)))
+            ),
             feature_names.IS_COLD_USER: _single(pa.array(is_cold.astype(np.int64))),
             feature_names.TARGET_COUNT: _single(pa.array(self._positives[windows.user, part])),
+            **{name: _single_where(seen.is_shared, values) for name, values in shared.items()},
             feature_names.SPLIT: _single(pa.array(np.where(part == EVAL, "eval", "test"), pa.string())),
         }
 
@@ -148,6 +154,11 @@ def _lists(lengths: np.ndarray, values: pa.Array) -> pa.Array:
 
 def _single(values: pa.Array) -> pa.Array:
     return _lists(np.ones(len(values), np.int64), values)
+
+
+def _single_where(is_present: np.ndarray, values: np.ndarray) -> pa.Array:
+    """Returns lists of one value; null, so that the example lacks the feature, where none is present."""
+    return null_where(_lists(is_present.astype(np.int64), pa.array(values[is_present])), ~is_present)
 
 
 def _encode(features: dict[str, pa.Array]) -> list[bytes]:

@@ -172,7 +172,56 @@ def _earlier_train(order: Order, target: np.ndarray, first: np.ndarray) -> np.nd
     return first + before[order.events[target]] - before[first]
 
 
-def seen_ranges(order: Order, windows: Windows, is_first: np.ndarray, limits: Limits) -> tuple[np.ndarray, np.ndarray]:
+@dataclass(frozen=True)
+class SeenItems:
+    """The items that the users of W eval or test windows had positives with before.
+
+    A user's list are the items in the order of their first positives, which begins with the train events', then those
+    of eval and of test. Each target has seen a beginning of it. Examples that repeated it would grow with the square of
+    a user's events, so each of the user's examples holds a part of it, about as long as the others'.
+
+    Attributes:
+      first: The index of the first item of each window's part into `np.flatnonzero(is_first)`, int64 [W].
+      stop: The index after its last, int64 [W].
+      start: The position of the part in the user's list, int64 [W].
+      count: The number of the list's items that the target's user has seen, int64 [W].
+      is_shared: Whether the user has several windows, bool [W]; else the part is what the user has seen.
+    """
+
+    first: np.ndarray
+    stop: np.ndarray
+    start: np.ndarray
+    count: np.ndarray
+    is_shared: np.ndarray
+
+    def take(self, index: slice) -> "SeenItems":
+        """Returns those of the windows in the slice."""
+        return SeenItems(*(values[index] for values in vars(self).values()))
+
+
+def seen_items(order: Order, windows: Windows, is_first: np.ndarray, limits: Limits) -> SeenItems:
+    """Divides each user's list of seen items among the user's windows.
+
+    For example, a user's two windows that have both seen five items hold the items 0-1 and 2-4.
+
+    Args:
+      order: The events.
+      windows: All of one split, of `target_windows`: a user's follow each other.
+      is_first: Whether a position holds the user's first positive with its item, bool [n].
+      limits: With history `own` the user's earlier events count in place of earlier splits.
+    """
+    list_start, seen_stop = _seen_ranges(order, windows, is_first, limits)
+    count = seen_stop - list_start
+    runs = np.flatnonzero(np.diff(windows.user, prepend=-1))
+    lengths = np.diff(runs, append=len(windows.user))
+    within = np.arange(len(windows.user)) - np.repeat(runs, lengths)
+    longest = np.repeat(np.maximum.reduceat(count, runs) if len(runs) else runs, lengths)
+    number = np.repeat(lengths, lengths)
+    start, stop = longest * within // number, longest * (within + 1) // number
+    return SeenItems(list_start + start, list_start + stop, start, count, number > 1)
+
+
+def _seen_ranges(order: Order, windows: Windows, is_first: np.ndarray, limits: Limits) -> tuple[np.ndarray, np.ndarray]:
     """Returns the items that each target's user had positives with in earlier splits, as ranges of first positives.
 
     Args:

@@ -32,7 +32,14 @@ _WINDOW_KEYS: Final = {
 }
 _CATALOGUE_KEYS: Final = {feature_names.CATALOGUE_ID: _BYTES}
 _EVALUATION_ONLY: Final = frozenset(
-    (feature_names.SEEN_ITEM_ID, feature_names.IS_COLD_USER, feature_names.TARGET_COUNT, feature_names.SPLIT)
+    (
+        feature_names.SEEN_ITEM_ID,
+        feature_names.SEEN_START,
+        feature_names.SEEN_COUNT,
+        feature_names.IS_COLD_USER,
+        feature_names.TARGET_COUNT,
+        feature_names.SPLIT,
+    )
 )
 _ITEM_PREFIX: Final = feature_names.item_feature("")
 _PER_EVENT_PREFIXES: Final = tuple(
@@ -52,6 +59,8 @@ _WITHOUT_DOMAIN: Final = frozenset(
         feature_names.SEEN_ITEM_ID,
         feature_names.CATALOGUE_ID,
         feature_names.TARGET_COUNT,
+        feature_names.SEEN_START,
+        feature_names.SEEN_COUNT,
     )
 )
 

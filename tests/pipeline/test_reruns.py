@@ -47,6 +47,7 @@ def before() -> Mapping[str, Any]:
         ("training.memory_limit", 10**12, TRAINED),
         ("tuner", {**TUNED, "trials": 2}, {"Tuner"}),
         ("evaluation.ks", [10, 20], {"Evaluator", *TRAINED}),
+        ("evaluation.max_users", 100, {"Evaluator"}),
         ("evaluation.gates", [{"metric": "ndcg@10", "min": 0.01}], {"Evaluator"}),
         ("serving.default_k", 7, {"Trainer", "InfraValidator"}),
         ("serving.infra", {"max_p99_ms": 500}, {"InfraValidator"}),

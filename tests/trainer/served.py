@@ -37,7 +37,7 @@ evaluation: {ks: [3, 5]}
 serving: {candidates: 5, default_k: 3, max_k: 50, teaches: true, utility: {retrieval: 1.0, rating: 2.0, like: -3.0}}
 """
 _STRINGS = "user_id user_gender item_id seen_item_id catalogue_id item_genres split context_device outcome_rating"
-_INTEGERS = "time context_hour is_positive is_target is_cold_user target_count"
+_INTEGERS = "time context_hour is_positive is_target is_cold_user target_count seen_start seen_count"
 _FLOATS = "label_rating weight_rating label_like weight_like weight_genre label_order weight_order"
 DTYPES = {
     **dict.fromkeys(_STRINGS.split(), tf.string),

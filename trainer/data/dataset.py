@@ -38,6 +38,7 @@ class WindowData:
     Attributes:
         files: the paths of the files that match.
         records: the serialized windows, always in the same order.
+        item_count: V, the index of unknown items.
 
     Raises:
         FileNotFoundError: no file matches.
@@ -51,6 +52,7 @@ class WindowData:
         if not self.files:
             raise FileNotFoundError(f"transformed examples should be at {', '.join(patterns)}: no file matches")
         self._spec = spec
+        self.item_count = spec.item_count
         self.records = tf.data.TFRecordDataset(self.files, "GZIP", num_parallel_reads=min(4, len(self.files)))
         if sum(tf.io.gfile.stat(f).length for f in self.files) < _CACHED_BYTES:
             self.records = self.records.cache()

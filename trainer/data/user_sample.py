@@ -1,7 +1,8 @@
 """The eval windows that training chooses by: those of a random sample of users, stratified by warm and cold."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from typing import Final, NamedTuple
 
 import numpy as np
@@ -10,6 +11,7 @@ from numpy.typing import NDArray
 
 from config import Config, feature_names
 from trainer.data.dataset import WindowData
+from trainer.data.seen_lists import OWN, PartCollector, Parts, SeenLists
 
 WINDOWS: Final = 8192
 """About so many windows are sampled: evaluating them takes less time than an epoch of a large log."""
@@ -55,6 +57,8 @@ class UserSample:
         user: int64 [N], the users of the windows, in [0, n).
         positives: float64 [n], the number of the users' positive targets in the whole split, sampled or not.
         coverage: the size of the sample.
+        lists: what the users have seen, where their windows share a list.
+        count: int64 [N], the number of the list's items that count; `seen_lists.OWN` for windows that share none.
     """
 
     def __init__(
@@ -64,7 +68,11 @@ class UserSample:
         user: NDArray[np.int64],
         positives: NDArray[np.float64],
         coverage: Coverage,
+        lists: SeenLists | None = None,
+        count: NDArray[np.int64] | None = None,
     ) -> None:
+        self._lists = lists
+        self._count = np.full(len(user), OWN) if count is None else count
         self.user = user
         self.positives = positives
         self.coverage = coverage
@@ -74,7 +82,30 @@ class UserSample:
     def batches(self, size: int) -> tf.data.Dataset:
         """Returns window batches as those of `WindowData.evaluation_batches`, in the order of `user`."""
         records = tf.data.Dataset.from_tensor_slices(tf.constant(self._records, tf.string, [len(self._records)]))
-        return self._data.windows_of(records.batch(size))
+        windows = self._data.windows_of(records.batch(size))
+        if self._lists is None or not len(self._lists.items):
+            return windows
+        of_lists = tf.data.Dataset.from_tensor_slices((self.user, self._count)).batch(size)
+        complete = partial(self._lists.completed, padding=self._data.item_count)
+        joined = tf.data.Dataset.zip(windows, of_lists).map(lambda window, lists: complete(window, *lists))
+        return joined.with_options(windows.options()).prefetch(2)
+
+    def first(self, windows: int) -> "UserSample":
+        """Returns the first users with so many windows at most, one user at least: a random part of the sample."""
+        if len(self.user) <= windows:
+            return self
+        users = max(int(self.user[windows]), 1)
+        kept = int(np.searchsorted(self.user, users))
+        coverage = replace(self.coverage, windows=kept)
+        return UserSample(
+            self._data,
+            self._records[:kept],
+            self.user[:kept],
+            self.positives[:users],
+            coverage,
+            self._lists,
+            self._count[:kept],
+        )
 
     def by_time(self) -> "UserSample":
         """Returns the same windows in the order of their newest events' times."""
@@ -82,7 +113,8 @@ class UserSample:
         parts = [self._data.sampling_features(batch)[feature_names.TIME] for batch in records.batch(_SCAN_BATCH)]
         order = np.argsort(np.concatenate([np.zeros(0, np.int64), *parts]), kind="stable")
         own = [self._records[position] for position in order]
-        return UserSample(self._data, own, self.user[order], self.positives, self.coverage)
+        user, count = self.user[order], self._count[order]
+        return UserSample(self._data, own, user, self.positives, self.coverage, self._lists, count)
 
 
 def eval_sample(data: WindowData, config: Config) -> UserSample:
@@ -109,13 +141,7 @@ def sample_users(data: WindowData, windows: int, seed: int, per_user: int = 1) -
     """
     scan = _scan(data)
     chosen = choose_windows(scan, windows, seed, per_user)
-    position = np.full(len(scan.user), -1)
-    position[chosen.window] = np.arange(len(chosen.window))
-    records = [b""] * len(chosen.window)
-    pairs = tf.data.Dataset.zip((tf.data.Dataset.from_tensor_slices(position), data.records))
-    for index, record in pairs.filter(lambda index, _: index >= 0).as_numpy_iterator():
-        records[index] = record
-    return UserSample(data, records, chosen.user, chosen.positives, chosen.coverage)
+    return _read(data, scan, chosen)
 
 
 class Scan(NamedTuple):
@@ -185,6 +211,33 @@ def _most_windows(count: NDArray[np.int64], windows: int, per_user: int) -> int:
         middle = (low + high + 1) // 2
         low, high = (middle, high) if np.minimum(count, middle).sum() <= windows else (low, middle - 1)
     return low
+
+
+def _read(data: WindowData, scan: Scan, chosen: Chosen) -> UserSample:
+    """Reads the chosen windows, and of the users' other windows the parts of what the users have seen."""
+    position = np.full(len(scan.user), -1)
+    position[chosen.window] = np.arange(len(chosen.window))
+    records, count = [b""] * len(chosen.window), np.full(len(chosen.window), OWN)
+    parts = PartCollector()
+    rows = tf.data.Dataset.from_tensor_slices((position, _owners(scan, chosen)))
+    every = tf.data.Dataset.zip(rows, data.records).filter(lambda row, _: row[1] >= 0)
+    for (index, user), serialized in every.batch(_SCAN_BATCH):
+        place, record, found = index.numpy(), serialized.numpy(), Parts.parsed(serialized)
+        parts.add(user.numpy(), found)
+        count[place[place >= 0]] = found.count.numpy()[place >= 0]
+        for row in np.flatnonzero(place >= 0):
+            records[place[row]] = record[row]
+    lists = parts.lists(len(chosen.positives))
+    return UserSample(data, records, chosen.user, chosen.positives, chosen.coverage, lists, count)
+
+
+def _owners(scan: Scan, chosen: Chosen) -> NDArray[np.int64]:
+    """Returns the sampled user of each window of the split: int64 [W] in [0, n), -1 for the windows of others."""
+    keys, first = np.unique(scan.user[chosen.window], return_index=True)
+    if not len(keys):
+        return np.full(len(scan.user), -1)
+    found = np.minimum(np.searchsorted(keys, scan.user), len(keys) - 1)
+    return np.where(keys[found] == scan.user, chosen.user[first[found]], -1)
 
 
 def _scan(data: WindowData) -> Scan:

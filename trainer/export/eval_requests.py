@@ -18,7 +18,15 @@ _UNKNOWN_OF_LAST: Final = (feature_names.ITEM_ID, "outcome_")
 """Prefixes of features that are unknown of the last event."""
 _PER_EVENT: Final = (*_UNKNOWN_OF_LAST, feature_names.TIME, "context_")
 """Prefixes of features with a value for each event."""
-_BOOKKEEPING: Final = frozenset({feature_names.SEEN_ITEM_ID, feature_names.TARGET_COUNT, feature_names.SPLIT})
+_BOOKKEEPING: Final = frozenset(
+    {
+        feature_names.SEEN_ITEM_ID,
+        feature_names.SEEN_START,
+        feature_names.SEEN_COUNT,
+        feature_names.TARGET_COUNT,
+        feature_names.SPLIT,
+    }
+)
 _TAKE_WINDOWS: Final = ("evaluate", "evaluation_labels")
 """Signatures whose examples are windows with the target event."""
 _TAKE_CANDIDATES: Final = ("rank", "explain")

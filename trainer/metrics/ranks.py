@@ -1,5 +1,7 @@
 """The rank of a target among all items, and the best items, in TensorFlow; a user's earlier items may be left out."""
 
+from typing import NamedTuple
+
 import tensorflow as tf
 
 
@@ -53,6 +55,55 @@ def top_items(scores: tf.Tensor, k: int | tf.Tensor, seen: tf.Tensor, mask_seen:
     best, items = tf.math.top_k(scores, tf.minimum(k, tf.shape(scores)[1]))
     items = tf.where(best > scores.dtype.min, tf.cast(items, tf.int64), -1)
     return tf.pad(items, [[0, 0], [0, k - tf.shape(items)[1]]], constant_values=-1)
+
+
+class FixedOrder(NamedTuple):
+    """The order of all items by scores that no query changes: ranks cost the seen items, not the catalogue.
+
+    For example, the scores [2, 4, 2] give the items [1, 0, 2] and the positions [1, 0, 2].
+
+    Attributes:
+        items: int64 [V], the best first; of equal scores the smaller index comes first.
+        position: int64 [V], each item's position in `items`.
+    """
+
+    items: tf.Tensor
+    position: tf.Tensor
+
+    @classmethod
+    def of(cls, scores: tf.Tensor) -> "FixedOrder":
+        """Sorts scores, float [V], none of which is NaN."""
+        items = tf.cast(tf.argsort(-scores, stable=True), tf.int64)
+        return cls(items, tf.math.invert_permutation(items))
+
+    def target_ranks(self, target: tf.Tensor, seen: tf.Tensor, mask_seen: bool) -> tf.Tensor:
+        """Ranks as `target_ranks` does: int64 [B], int64 [B, S] -> float32 [B]."""
+        size = tf.size(self.items, tf.int64)
+        is_known = _is_item(target, size)
+        target = tf.where(is_known, target, 0)[:, tf.newaxis]
+        position = tf.gather(self.position, target)
+        rank = position[:, 0] + 1
+        if mask_seen:
+            seen = _distinct(seen, size)
+            counts = _is_item(seen, size)
+            is_ahead = tf.gather(self.position, tf.where(counts, seen, 0)) < position
+            rank -= tf.math.count_nonzero(counts & is_ahead, axis=1)
+            is_known &= ~tf.reduce_any(seen == target, axis=1)
+        return tf.where(is_known, tf.cast(rank, tf.float32), float("inf"))
+
+    def top_items(self, k: int, seen: tf.Tensor, mask_seen: bool) -> tf.Tensor:
+        """Finds the best items as `top_items` does: int64 [B, S] -> int64 [B, k]."""
+        size, rows = tf.size(self.items, tf.int64), tf.shape(seen, tf.int64)[0]
+        wide = tf.minimum(k + (tf.shape(seen, tf.int64)[1] if mask_seen else 0), size)
+        place = tf.tile(tf.range(wide)[tf.newaxis], [rows, 1])
+        if mask_seen:
+            position = tf.gather(self.position, tf.where(_is_item(seen, size), seen, 0))
+            cells = tf.where(_is_item(seen, size) & (position < wide))
+            cells = tf.stack([cells[:, 0], tf.gather_nd(position, cells)], axis=1)
+            place = tf.tensor_scatter_nd_update(place, cells, tf.fill(tf.shape(cells)[:1], wide))
+        nearest = -tf.math.top_k(-place, tf.cast(tf.minimum(tf.cast(k, tf.int64), wide), tf.int32)).values
+        items = tf.where(nearest < wide, tf.gather(self.items, tf.minimum(nearest, wide - 1)), -1)
+        return tf.pad(items, [[0, 0], [0, k - tf.shape(items)[1]]], constant_values=-1)
 
 
 def mask_items(scores: tf.Tensor, items: tf.Tensor) -> tf.Tensor:

@@ -18,12 +18,12 @@ from trainer.data.dataset import WindowData
 from trainer.data.user_sample import UserSample
 from trainer.data.windows import Window
 from trainer.metrics.ranking import standard_error
-from trainer.metrics.ranks import target_ranks
 from trainer.model.recommender import RecommenderModel
 from trainer.stacking.item_pairs import cosine_links, regression_links, transition_links
 from trainer.stacking.neighbours import Neighbours, NeighbourTable
 from trainer.stacking.recommender import LeftOut
 from trainer.stacking.train_log import TrainLog, read_log
+from trainer.stacking.weighted_ranks import weighted_ranks
 from trainer.training.validation import UserGains
 
 _KINDS: Final[tuple[NeighbourKind, ...]] = get_args(NeighbourKind)
@@ -35,6 +35,9 @@ _FINE: Final = (0.5, 1.0, 2.0)
 """The factors of the best of them that are tried then."""
 _CELLS: Final = 1 << 24
 """Scores per batch at most."""
+_SCORES: Final = 1 << 31
+"""Scores of the towers that weights are chosen on, about: the whole sample up to 262,144 items, a part of more."""
+_LEAST_WINDOWS: Final = 512
 _SCALE_BATCHES: Final = 8
 """Batches that the scores' scale is estimated on."""
 
@@ -166,6 +169,7 @@ def choose_weights(model: RecommenderModel, tables: Sequence[NeighbourTable], sa
         None if no window has a target that counts.
     """
     size = model.spec.item_count
+    sample = sample.first(max(_LEAST_WINDOWS, _SCORES // size))
     batches = sample.batches(max(1, min(128, _CELLS // size)))
     kinds = [Neighbours([table], size) for table in tables]
     scales, ndcg = _scales(model, kinds, batches), _ndcg_function(model, kinds, sample, batches)
@@ -215,14 +219,9 @@ def _ndcg_function(
     def target_ranks_of(window: Window, grid: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         state = model.encode_newest(window)
         item, seen = window[feature_names.ITEM_ID][:, -1], window[feature_names.SEEN_ITEM_ID]
+        seen = seen if config.evaluation.mask_seen else seen[:, :0]
         scores = model.retrieval_scores(window, state, candidates)
-        added = tf.stack([kind.scores(state.items) for kind in kinds])
-
-        def ranks(weights: tf.Tensor) -> tf.Tensor:
-            return target_ranks(scores + tf.tensordot(weights, added, 1), item, seen, config.evaluation.mask_seen)
-
-        # One after the other: each takes memory for some arrays of the scores' size.
-        ranked = tf.map_fn(ranks, grid, parallel_iterations=1)
+        ranked = weighted_ranks(scores, kinds, state.items, item, seen, grid, _TOP)
         return ranked, window[feature_names.IS_POSITIVE][:, -1]
 
     def compute(weights: NDArray[np.float64]) -> NDArray[np.float64]:

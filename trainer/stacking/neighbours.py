@@ -86,21 +86,22 @@ class Neighbours(tf.Module):
 
     def scores(self, history: tf.Tensor) -> tf.Tensor:
         """Computes the scores of all items: int64 [B, L], the oldest event first, V for none -> float [B, V]."""
-        cell, value = self._cells(history)
+        cell, value = self.cells(history)
         rows = tf.shape(history, tf.int64)[0]
         return tf.reshape(tf.math.unsorted_segment_sum(value, cell, rows * self._size), [rows, self._size])
 
     def scores_of(self, history: tf.Tensor, item: tf.Tensor) -> tf.Tensor:
         """Computes the scores of given items, int64 [B, N] in [0, V] -> float [B, N]."""
-        cell, value = self._cells(history)
+        cell, value = self.cells(history)
         return sums_of(item, cell, value, self._size)
 
     def nearest(self, history: tf.Tensor) -> "Nearest":
         """Computes the scores of only those items that have one."""
-        cell, value = self._cells(history)
+        cell, value = self.cells(history)
         return nearest(cell, value, tf.shape(history, tf.int64)[0], self._size)
 
-    def _cells(self, history: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    def cells(self, history: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        """Looks up the flat cells row x V + item with something to add, int64 [N], and what: float [N]."""
         kinds = [table.cells(history) for table in self._tables]
         return tf.concat([cells.cell for cells in kinds], axis=0), tf.concat([cells.value for cells in kinds], axis=0)
 

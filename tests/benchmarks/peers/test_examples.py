@@ -122,3 +122,18 @@ def test_a_split_without_examples_is_an_error(tmp_path):
     write_split(tmp_path, "train", [])
     with pytest.raises(ValueError, match="Split-train: holds no examples"):
         read_log(str(tmp_path), "rating")
+
+
+def test_the_targets_of_a_user_share_a_list_of_what_was_seen(tmp_path):
+    write_split(tmp_path, "train", [window("ann", ["a", "b", "c"], [1, 2, 3], [1, 1, 1])])
+    parts = [(["c"], 1, 1), (["a"], 0, 2)]  # of the list a c
+    shared = [
+        target("ann", ["d"], [5 + n], part, seen_start=[start], seen_count=[count])
+        for n, (part, start, count) in enumerate(parts)
+    ]
+    write_split(tmp_path, "eval", [*shared, target("bob", ["a"], [9], ["b", "d"])])
+    write_split(tmp_path, "test", [target("ann", ["d"], [10], ["a"])])
+    write_split(tmp_path, "items", [example(catalogue_id=[item]) for item in "abcd"])
+    log = read_log(str(tmp_path), "rating")
+    assert ["".join(sorted(ids(log, row.indices))) for row in log.eval.seen] == ["a", "ac", "bd"]
+    assert "".join(ids(log, log.test.seen[0].indices)) == "a"

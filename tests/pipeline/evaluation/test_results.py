@@ -1,6 +1,7 @@
 import math
 from pathlib import Path
 
+import numpy as np
 import pytest
 from rich.console import Console
 
@@ -15,6 +16,7 @@ from pipeline.evaluation.results import (
     read_metrics,
     read_verdicts,
 )
+from pipeline.ingest.splits import hash_text, mix_bits
 from tests.pipeline.evaluation.runs import Event, evaluate, make_config, save, write_examples
 
 EVAL = [
@@ -82,6 +84,25 @@ def test_the_headline_is_averaged_over_warm_users(first: tuple[str, bool]) -> No
         "lift_coverage@2": 1 / 4,
     }
     assert {name: found[name] for name in expected} == pytest.approx(expected, abs=1e-6)
+
+
+def test_a_sample_of_users_is_the_same_for_both_models_and_their_gates(tmp_path: Path) -> None:
+    ranks = {user: 1 + user % 7 for user in range(1, 31)}
+    events = [Event(user, rank=rank, popularity=1) for user, rank in ranks.items()]
+    data = write_examples(tmp_path / "examples", {"eval": events})
+    gates = "[{metric: mrr, max_regression: 0.9}]"
+    config = make_config(f"{{ks: [2], splits: [eval], max_users: 10, gates: {gates}, beat_popularity: null}}")
+    worse, blessed = save(tmp_path / "model", shift=1.0), save(tmp_path / "blessed")
+    uri, _ = evaluate(config, data, worse, tmp_path, baseline=blessed)
+    ids = np.array([str(user).encode() for user in ranks], object)
+    drawn = np.array(list(ranks))[np.argsort(mix_bits(hash_text(ids), config.split.seed))[:10]]
+    rank = np.array([ranks[user] for user in drawn])
+    found = headline(uri, "eval")
+    assert found["users"] == found["example_count"] == 10
+    assert found["mrr"] == pytest.approx((1 / (rank + 1)).mean())
+    assert found["stderr_mrr"] == pytest.approx((1 / (rank + 1)).std(ddof=1) / math.sqrt(10))
+    (verdict,) = read_verdicts(uri)
+    assert verdict.found == pytest.approx((1 / (rank + 1) - 1 / rank).mean())
 
 
 def test_ranking_tasks_count_the_targets_label_and_weight(first: tuple[str, bool]) -> None:

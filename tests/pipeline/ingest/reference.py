@@ -146,6 +146,19 @@ def _held_out(config: Config) -> float:
     return config.split.eval_share + config.split.test_share
 
 
+def seen_items(examples: list[dict[str, list[Any]]]) -> list[list[str]]:
+    """What the user of each example of one split has seen, put together from the parts in all of the user's."""
+    parts: dict[str, dict[int, list[str]]] = defaultdict(dict)
+    for example in examples:
+        if items := example.get("seen_item_id"):
+            parts[example["user_id"][0]][example.get("seen_start", [0])[0]] = items
+    lists = {user: [item for start in sorted(own) for item in own[start]] for user, own in parts.items()}
+    return [
+        lists.get(e["user_id"][0], [])[: e["seen_count"][0]] if "seen_count" in e else e.get("seen_item_id", [])
+        for e in examples
+    ]
+
+
 def decode(serialized: bytes) -> dict[str, list[Any]]:
     """An example's features as lists; features without a value are left out."""
     features = tf.train.Example.FromString(serialized).features.feature

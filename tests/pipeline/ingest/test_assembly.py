@@ -160,7 +160,7 @@ def test_splits_and_evaluation_windows_are_those_of_the_reference(rows, config):
 def test_seen_items_are_those_of_the_reference(rows, config):
     parts, examples = _assemble(rows, config, keep_items=True)
     for split, part in (("eval", EVAL), ("test", TEST)):
-        found = [example.get(feature_names.SEEN_ITEM_ID, []) for example in examples[split]]
+        found = reference.seen_items(examples[split])
         assert all(len(seen) == len(set(seen)) for seen in found)
         expected = [sorted(w.seen) for w in reference.evaluation_windows(rows, parts, part, config)]
         assert sorted(map(sorted, found)) == sorted(expected)
@@ -178,6 +178,37 @@ def _assembly(config, rows, users=None, extra=None):
         table = table.append_column(name, values)
     table, _ = sort_events(table, np.zeros(1, np.int64), drop_duplicates=False)
     return Assembly(plan, table, users, Rows.of(plan, {0: len(rows)}, 1), None)
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_a_user_of_many_events_does_not_repeat_what_was_seen(method):
+    rows = [Row("hot", f"i{n}", n, True, n) for n in range(600)]
+    rows += [Row(f"u{n % 9}", f"i{n}", n, True, 600 + n) for n in range(90)]
+    split = {"method": method} | ({"eval_share": 0.5, "test_share": 0.49} if method == "user_hash" else {})
+    config = config_of(split=split, model={"history": {"max_events": 4}})
+    _, examples = _assemble(rows, config, keep_items=True)
+    stored = [sum(len(e.get("seen_item_id", [])) for e in examples[split]) for split in ("eval", "test")]
+    assert 600 <= sum(stored) <= 2 * (600 + 90)
+    several = [e for part in ("eval", "test") for e in examples[part] if "seen_count" in e]
+    assert bool(several) == (method != "leave_last_out")
+    # The parts are about equal: no example is much larger than others.
+    assert max([len(e.get("seen_item_id", [])) for e in several if e["user_id"] == ["hot"]], default=0) <= 20
+
+
+def test_the_parts_of_two_windows_by_hand():
+    rows = [Row("u", f"i{n}", n, True, n) for n in range(7)]
+    order = {n: TRAIN if n < 5 else TEST for n in range(7)}
+    examples = _examples_by_parts(rows, order)
+    found = [(e["item_id"][-1], e["seen_item_id"], e["seen_start"], e["seen_count"]) for e in examples]
+    assert found == [("i5", ["i0", "i1"], [0], [5]), ("i6", ["i2", "i3", "i4"], [2], [5])]
+
+
+def _examples_by_parts(rows, parts):
+    """The test examples of a random split that puts the rows into these parts."""
+    plan = Plan(config_of(split={"method": "random"}))
+    table, _ = sort_events(reference.as_table(rows), np.zeros(1, np.int64), drop_duplicates=False)
+    whole = Rows(np.zeros(1, np.int64), np.array([parts[n] for n in range(len(rows))], np.int8))
+    return [decode(e) for split, e in Assembly(plan, table, None, whole, None).examples() if split == "test"]
 
 
 FOUR = [Row("u", "a", 10, True, 0), Row("u", "b", 10, False, 1), Row("u", "a", 20, True, 2), Row("u", "c", 30, True, 3)]

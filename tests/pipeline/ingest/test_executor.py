@@ -97,8 +97,8 @@ def test_evaluation_is_that_of_the_reference(tables, ingested, tmp_path, method)
     parts = _parts(rows, config, sum(DIRTY_ROWS.values()) + 800)
     for split, part in (("eval", EVAL), ("test", TEST)):
         found = [
-            (e["user_id"][0], e["item_id"], sorted(e.get("seen_item_id", [])), e["is_cold_user"], e["target_count"])
-            for e in run.examples(split)
+            (e["user_id"][0], e["item_id"], sorted(seen), e["is_cold_user"], e["target_count"])
+            for e, seen in zip(run.examples(split), reference.seen_items(run.examples(split)), strict=True)
         ]
         expected = [
             (w.user, [item[o] for o in w.events], sorted(w.seen), [w.is_cold], [w.target_count])

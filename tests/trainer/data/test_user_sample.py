@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from tests.trainer.small import draw_eval_rows, draw_row, many_tasks_config, small_config, small_spec, write_rows
+from tests.trainer.small import ITEMS, draw_eval_rows, draw_row, many_tasks_config, small_config, small_spec, write_rows
 from trainer.data import user_sample
 from trainer.data.dataset import WindowData
 from trainer.data.user_sample import Scan, choose_windows, eval_sample, sample_users
@@ -117,3 +117,40 @@ def test_the_order_of_times_keeps_windows_with_their_users(tmp_path):
         return dict(zip(user.tolist(), windows["user_id"].numpy().tolist(), strict=True))
 
     assert users_of(after, sample.by_time().user) == users_of(before, sample.user)
+
+
+def test_windows_get_what_their_users_have_seen_from_the_parts_of_all(tmp_path):
+    rng = np.random.default_rng(0)
+    rows = [
+        draw_row(
+            rng, 3, is_target=[0, 0, 1], is_cold_user=[0], user_id=[9], user_key=[user], seen_item_id=part, **shared
+        )
+        for user, part, shared in [
+            (1, [5, 3], {"seen_start": [0], "seen_count": [4]}),
+            (2, [7], {}),
+            (1, [2], {"seen_start": [2], "seen_count": [1]}),
+            (1, [8, 4], {"seen_start": [3], "seen_count": [5]}),
+        ]
+    ]
+    data = WindowData([write_rows(tmp_path / "a.gz", rows)], small_spec(small_config()))
+    everything = sample_users(data, windows=100, seed=0)
+    assert sorted(seen_of(everything)) == [[2, 3, 4, 5, 8], [2, 3, 5, 8], [5], [7]]
+    assert sorted(seen_of(everything.by_time())) == sorted(seen_of(everything))
+    # One window of each user: the other two of user 1 are read for their parts alone.
+    few = sample_users(data, windows=2, seed=0)
+    assert len(few.user) == 2
+    assert all(seen in seen_of(everything) for seen in seen_of(few))
+
+
+def seen_of(sample):
+    return [sorted(set(row.tolist()) - {ITEMS}) for batch in sample.batches(3) for row in batch["seen_item_id"].numpy()]
+
+
+def test_a_part_of_a_sample_has_whole_users(tmp_path):
+    data = WindowData([write_rows(tmp_path / "a.gz", rows_of([3] * 5))], small_spec(small_config()))
+    sample = sample_users(data, windows=100, seed=0)
+    assert sample.first(15) is sample
+    part = sample.first(8)
+    assert part.user.tolist() == [0] * 3 + [1] * 3
+    assert (len(part.positives), part.coverage.windows) == (2, 6)
+    assert sum(len(batch["item_id"]) for batch in part.batches(4)) == 6

@@ -5,7 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from trainer.metrics.ranks import ColdRanks, mask_items, target_ranks, top_items
+from trainer.metrics.ranks import ColdRanks, FixedOrder, mask_items, target_ranks, top_items
 
 NAN = float("nan")
 FREQUENCIES = tf.Variable([5.0, 0, 2, 0, 0])
@@ -100,3 +100,15 @@ def test_ranks_are_counted_without_an_array_of_64_bit_numbers_as_large_as_the_sc
     large = [output for node in graph.get_operations() for output in node.outputs if output.shape == [3, 1000]]
     assert large
     assert not [output for output in large if output.dtype == tf.int64]
+
+
+@pytest.mark.parametrize("mask_seen", [True, False])
+def test_the_order_of_fixed_scores_ranks_as_the_scores_do(mask_seen):
+    rng = np.random.default_rng(0)
+    scores = tf.constant(rng.integers(0, 9, 40), tf.float32)
+    target, seen = tf.constant(rng.integers(0, 42, 60)), tf.constant(rng.integers(-1, 42, [60, 25]))
+    order, tiled = FixedOrder.of(scores), tf.tile(scores[tf.newaxis], [60, 1])
+    expected = target_ranks(tiled, target, seen, mask_seen)
+    np.testing.assert_array_equal(order.target_ranks(target, seen, mask_seen), expected)
+    for k in (1, 10, 39, 50):
+        np.testing.assert_array_equal(order.top_items(k, seen, mask_seen), top_items(tiled, k, seen, mask_seen))

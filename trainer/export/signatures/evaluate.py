@@ -1,5 +1,7 @@
 """The signatures of the Evaluator: the target's rank and every task's prediction for it, and the target's labels."""
 
+from typing import Any
+
 import tensorflow as tf
 
 from config import feature_names
@@ -10,13 +12,14 @@ from trainer.export.signatures.reader import Features, RequestReader, first_valu
 from trainer.export.signatures.recommend import Recommender
 from trainer.export.signatures.request_forms import RequestForms
 from trainer.export.signatures.retrieval import Query
+from trainer.export.signatures.seen import SEEN_FEATURES, SeenLists
 from trainer.metrics.lists import ListMetrics
-from trainer.metrics.ranks import ColdRanks, target_ranks, top_items
+from trainer.metrics.ranks import ColdRanks, FixedOrder, target_ranks, top_items
 from trainer.model.recommender import RecommenderModel
 from trainer.stacking.recommender import StackedRecommender
 
 _MAX_TOP = 100
-_EXTRA = (feature_names.IS_POSITIVE, feature_names.SEEN_ITEM_ID, feature_names.IS_COLD_USER, feature_names.TARGET_COUNT)
+_EXTRA = (feature_names.IS_POSITIVE, *SEEN_FEATURES, feature_names.IS_COLD_USER, feature_names.TARGET_COUNT)
 _INDEX_RECALL = "index_recall"
 _COLD_RANKS = ("cold_rank", "popularity_cold_rank")
 _RANKING = {
@@ -68,16 +71,17 @@ class Evaluation:
         request = hide_newest(window, self._model.network)
         query = Query.of(self._model.network, request)
         predictions = {n: values[:, 0] for n, values in self._model.rank(query.state, target[:, tf.newaxis]).items()}
-        seen = tf.sparse.to_dense(features[feature_names.SEEN_ITEM_ID], self._size)
-        # Ranks among the whole catalogue are costly, and no metric of a model without a retrieval task reads them.
-        ranks = {} if self._model.network.retrieval_name is None else self._ranks(query, target, seen)
         user = first_value(raw[feature_names.USER_ID], "")
+        lists = SeenLists.of(raw, features[feature_names.SEEN_ITEM_ID], user, self._size)
+        # Ranks among the whole catalogue are costly, and no metric of a model without a retrieval task reads them.
+        ranks = {} if self._model.network.retrieval_name is None else self._ranks(query, target, lists)
         return {
             **ranks,
             **predictions,
-            **self._forms.answers(request, user, target, seen, ranks | predictions),
+            **self._forms.answers(request, user, target, lists, ranks | predictions),
             **self._model.network.interests(query.state),
             **self._bookkeeping(raw, user, window),
+            feature_names.SEEN_COUNT: tf.cast(lists.count, tf.float32),
         }
 
     def labels(self, examples: tf.Tensor) -> dict[str, tf.Tensor]:
@@ -96,38 +100,85 @@ class Evaluation:
             labels[f"target_{feature_names.weight(task)}"] *= tf.reduce_sum(shares, axis=1)
         return labels
 
-    def _ranks(self, query: Query, target: tf.Tensor, seen: tf.Tensor) -> dict[str, tf.Tensor]:
+    def _ranks(self, query: Query, target: tf.Tensor, lists: SeenLists) -> dict[str, tf.Tensor]:
         kinds = _RANKING | ({_INDEX_RECALL: tf.float32} if self._has_approximate_index else {})
         kinds |= dict.fromkeys(_COLD_RANKS, tf.float32) if self._cold else {}
         trends = 0 if self._model.network.trend is None else self._model.network.trend.width
         rows = max(1, CELLS // (self._size * (1 + trends)))
-        ranking = in_row_blocks(self._ranking, (query, target, seen), rows, kinds)
+        asked = self._recommender.same_queries(query, tf.stack([lists.user, lists.count], axis=1))
+        order = tf.argsort(asked, stable=True)
+        inputs = tf.nest.map_structure(
+            lambda values: tf.gather(values, order), (query, asked, target, lists.user, lists.count)
+        )
+        popular = FixedOrder.of(self._frequencies)
+
+        def ranking(*block: Any) -> dict[str, tf.Tensor]:
+            return self._ranking(popular, lists, *block)
+
+        ranked = in_row_blocks(ranking, inputs, rows, kinds)
+        back = tf.argsort(order)
+        found = {name: tf.gather(values, back) for name, values in ranked.items()}
         return {
-            **ranking,
-            **self._lists(ranking["top_items"]),
-            **{f"popularity_{n}": values for n, values in self._lists(ranking["popularity_top_items"]).items()},
+            **found,
+            **self._lists(found["top_items"]),
+            **{f"popularity_{n}": values for n, values in self._lists(found["popularity_top_items"]).items()},
             **({} if self._cold is None else {"is_cold_item": self._cold.is_cold(target)}),
         }
 
-    def _ranking(self, query: Query, target: tf.Tensor, seen: tf.Tensor) -> dict[str, tf.Tensor]:
-        scores = self._recommender.catalogue_scores(query)
-        popularity = tf.tile(self._frequencies[tf.newaxis], [tf.shape(target)[0], 1])
+    def _ranking(
+        self,
+        popular: FixedOrder,
+        lists: SeenLists,
+        query: Query,
+        asked: tf.Tensor,
+        target: tf.Tensor,
+        user: tf.Tensor,
+        count: tf.Tensor,
+    ) -> dict[str, tf.Tensor]:
+        """Ranks the targets of R queries; the catalogue is scored once for equal ones, which follow each other.
+
+        Args:
+            popular: the order of the popularity baseline.
+            lists: what the users have seen.
+            query: R queries.
+            asked: int32 [R], equal where the queries are and what their users have seen.
+            target: int64 [R].
+            user: int64 [R], the rows of `lists`.
+            count: int64 [R], the number of the items of `lists` that count.
+        """
+        one, list_of = tf.unique(asked)
+        first = tf.math.unsorted_segment_min(tf.range(tf.size(asked)), list_of, tf.size(one))
+
+        def firsts(values: tf.Tensor) -> tf.Tensor:
+            return tf.gather(values, first)
+
+        def spread(values: tf.Tensor) -> tf.Tensor:
+            is_each_its_own = tf.size(one) == tf.size(asked)
+            return tf.cond(is_each_its_own, lambda: values, lambda: tf.gather(values, list_of))
+
+        query = tf.nest.map_structure(firsts, query)
+        seen_once = lists.of_rows(firsts(user), firsts(count))
         mask, k = self._config.mask_seen, min(max(self._config.ks), _MAX_TOP)
-        best = top_items(scores, k, seen, mask)
+        scores = self._recommender.catalogue_scores(query)
+        best = top_items(scores, k, seen_once, mask)
+        seen, of_targets = spread(seen_once), spread(scores)
         found = {
-            "target_rank": target_ranks(scores, target, seen, mask),
-            "top_items": best,
-            "popularity_rank": target_ranks(popularity, target, seen, mask),
-            "popularity_top_items": top_items(popularity, k, seen, mask),
+            "target_rank": target_ranks(of_targets, target, seen, mask),
+            "top_items": spread(best),
+            "popularity_rank": popular.target_ranks(target, seen, mask),
+            "popularity_top_items": spread(popular.top_items(k, seen_once, mask)),
         }
         if self._has_approximate_index:
             # For a past moment every item is scored: the index is measured with requests of now.
             now = query.of_now()
             if self._model.network.trend is not None:
-                best = top_items(self._recommender.catalogue_scores(now), k, seen, mask)
-            found[_INDEX_RECALL] = self._recommender.index_recall(now, best, seen if mask else seen[:, :0])
+                best = top_items(self._recommender.catalogue_scores(now), k, seen_once, mask)
+            found[_INDEX_RECALL] = spread(
+                self._recommender.index_recall(now, best, seen_once if mask else seen_once[:, :0])
+            )
         if self._cold is not None:
-            ranks = [self._cold.ranks(values, target, seen) for values in (scores, popularity)]
+            popularity = tf.tile(self._frequencies[tf.newaxis], [tf.shape(target)[0], 1])
+            ranks = [self._cold.ranks(values, target, seen) for values in (of_targets, popularity)]
             found |= dict(zip(_COLD_RANKS, ranks, strict=True))
         return found
 

@@ -136,6 +136,18 @@ class Recommender:
         hits, total = (tf.math.count_nonzero(values, axis=1, dtype=tf.float32) for values in (is_found, best >= 0))
         return tf.where(total > 0, hits / tf.maximum(total, 1), 1)
 
+    def same_queries(self, query: Query, with_: tf.Tensor) -> tf.Tensor:
+        """Numbers the B queries so that those of equal scores of the catalogue have the same number: int32 [B].
+
+        Args:
+            query: B queries.
+            with_: int64 [B, N], what equal queries have to agree in besides.
+        """
+        moment = query.moment if self._retrieval is None else self._retrieval.trend_moment(query)
+        parts = [tf.bitcast(query.state.embedding, tf.int32), query.state.items, moment[:, tf.newaxis], with_]
+        columns = tf.concat([tf.cast(part, tf.int64) for part in parts], axis=1)
+        return tf.raw_ops.UniqueV2(x=columns, axis=[0]).idx
+
     def catalogue_scores(self, query: Query) -> tf.Tensor:
         """Returns the retrieval scores of all items, without a retrieval task their utility: float [B, V]."""
         if self._retrieval is not None:

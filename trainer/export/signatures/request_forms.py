@@ -11,6 +11,7 @@ from trainer.data.windows import Window, no_user_features
 from trainer.export.signatures.reader import RequestReader
 from trainer.export.signatures.recommend import Recommender
 from trainer.export.signatures.retrieval import Query
+from trainer.export.signatures.seen import SeenLists
 from trainer.metrics.ranks import target_ranks
 from trainer.metrics.request_forms import (
     EVERYTHING,
@@ -52,7 +53,7 @@ class RequestForms:
         self._kinds |= {} if model.network.retrieval_name is None else {REQUEST_RANK: tf.float32}
 
     def answers(
-        self, window: Window, user: tf.Tensor, target: tf.Tensor, seen: tf.Tensor, whole: dict[str, tf.Tensor]
+        self, window: Window, user: tf.Tensor, target: tf.Tensor, seen: SeenLists, whole: dict[str, tf.Tensor]
     ) -> dict[str, tf.Tensor]:
         """Computes the target's rank and the tasks' predictions in every form.
 
@@ -60,7 +61,7 @@ class RequestForms:
             window: [B, L], the newest event hidden.
             user: string [B].
             target: int64 [B], the hidden event's item.
-            seen: int64 [B, S], items that are not ranked.
+            seen: the items that are not ranked.
             whole: `target_rank` and predictions float [B], of the whole request, which is the first form.
 
         Returns:
@@ -70,7 +71,8 @@ class RequestForms:
             return {}
         position = tf.where(self._is_sampled(user))
         own = {name: tf.gather(values, position[:, 0]) for name, values in window.items()}
-        found = self._in_forms(own, tf.gather(target, position[:, 0]), tf.gather(seen, position[:, 0]))
+        sampled = SeenLists(seen.items, *(tf.gather(values, position[:, 0]) for values in (seen.user, seen.count)))
+        found = self._in_forms(own, tf.gather(target, position[:, 0]), sampled)
         shape = tf.stack([tf.shape(target, tf.int64)[0], len(self._forms)])
         answers = {}
         for name, values in found.items():
@@ -84,14 +86,18 @@ class RequestForms:
         key = [self._model.network.config.training.seed % (1 << 63), 0]
         return tf.strings.to_hash_bucket_strong(user, _PARTS, key) < round(self._share * _PARTS)
 
-    def _in_forms(self, window: Window, target: tf.Tensor, seen: tf.Tensor) -> dict[str, tf.Tensor]:
+    def _in_forms(self, window: Window, target: tf.Tensor, seen: SeenLists) -> dict[str, tf.Tensor]:
         """`request_rank` and predictions by task, float [B, F - 1], in all forms but the first."""
         windows = [self._in_form(form, window) for form in self._forms if form != EVERYTHING]
         stacked = {name: tf.concat([own[name] for own in windows], axis=0) for name in window}
-        copies = [tf.tile(v, [len(windows)] + [1] * (v.shape.rank - 1)) for v in (target, seen)]
+        copies = [tf.tile(v, [len(windows)] + [1] * (v.shape.rank - 1)) for v in (target, seen.user, seen.count)]
         trends = 0 if self._model.network.trend is None else self._model.network.trend.width
         rows = max(1, min(_ROWS, CELLS // (self._model.network.spec.item_count * (1 + trends))))
-        found = in_row_blocks(self._block, (stacked, *copies), rows, self._kinds)
+
+        def answers(window: Window, target: tf.Tensor, *of_seen: tf.Tensor) -> dict[str, tf.Tensor]:
+            return self._block(window, target, seen.of_rows(*of_seen))
+
+        found = in_row_blocks(answers, (stacked, *copies), rows, self._kinds)
         return {name: tf.transpose(tf.reshape(values, [len(windows), -1])) for name, values in found.items()}
 
     def _block(self, window: Window, target: tf.Tensor, seen: tf.Tensor) -> dict[str, tf.Tensor]:

@@ -65,6 +65,10 @@ class Retrieval:
         """Scores all items: float [B, V]."""
         return self._padded_scores(query)[:, : self.index.size]
 
+    def trend_moment(self, query: Query) -> tf.Tensor:
+        """Returns int64 [B], equal for queries of the same embedding whose scores have the same trend."""
+        return tf.zeros_like(query.moment) if self._moments is None else self._moments.bucket(query)
+
     def scores_of(self, query: Query, item: tf.Tensor) -> tf.Tensor:
         """Scores some items: int64 [B, N] in [0, V] -> float [B, N]."""
         scores = tf.linalg.matvec(self.index.embeddings(item), self._embedding(query))
@@ -160,6 +164,10 @@ class _Moments:
     def is_any_past(self, query: Query) -> tf.Tensor:
         """Whether a request has another trend than the newest: bool []."""
         return tf.reduce_any(self._trend.is_past(query.moment))
+
+    def bucket(self, query: Query) -> tf.Tensor:
+        """The bucket of time that each request's trend is of: int64 [B], -1 for the newest."""
+        return tf.where(self._trend.is_past(query.moment), self._trend.bucket(query.moment), -1)
 
     def embedding(self, query: Query) -> tf.Tensor:
         """The queries that the index's table is multiplied with: float [B, D + 1 + W].

@@ -164,3 +164,33 @@ def test_lists_are_described_by_novelty_and_distance(answer):
     assert np.isnan(answer["intra_list_distance"][5]).all()
     popular = [i for i in answer["popularity_top_items"][0] if i >= 0]
     np.testing.assert_allclose(answer["popularity_novelty"][0, 1], information[popular].mean(), rtol=1e-5)
+
+
+def shared(rows, seen):
+    """Windows of one user that hold a part each of what the last of them has seen."""
+    edges = [len(seen) * n // len(rows) for n in range(len(rows) + 1)]
+    return [
+        {**row, "seen_item_id": seen[edges[n] : edges[n + 1]], "seen_start": [edges[n]], "seen_count": [count]}
+        for n, (row, count) in enumerate(rows)
+    ]
+
+
+def test_windows_that_share_a_list_are_answered_as_if_each_held_what_it_has_seen(call):
+    seen, other = ["i5", "i0", "i2"], window("stranger", ["i1"], "i4", ["i0"])
+    past = [window("u1", ["i5"], "i6"), window("u1", ["i5"], "i1"), window("u1", ["i5", "i2"], "i3")]
+    counts = [3, 1, 2]
+    each = [{**row, "seen_item_id": seen[:count]} for row, count in zip(past, counts, strict=True)]
+    parts = shared(list(zip(past, counts, strict=True)), seen)
+    found = call("evaluate", examples=serialized(parts[2], other, parts[0], parts[1]))
+    expected = call("evaluate", examples=serialized(each[2], other, each[0], each[1]))
+    for name, values in expected.items():
+        np.testing.assert_array_equal(found[name], values, err_msg=name)
+
+
+def test_equal_queries_are_answered_as_alone(call):
+    rows = [window("u0", ["i0", "i1"], item, ["i0", "i1"]) for item in ("i3", "i7", "i3")]
+    rows.insert(1, window("u0", ["i0", "i1"], "i3", ["i0"]))
+    together = call("evaluate", examples=serialized(*rows))
+    for n, row in enumerate(rows):
+        for name, values in call("evaluate", examples=serialized(row)).items():
+            np.testing.assert_allclose(together[name][n], values[0], rtol=1e-5, err_msg=name)
