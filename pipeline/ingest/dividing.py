@@ -31,7 +31,7 @@ def divided(paths: Iterable[str], table: Table) -> list[Bundle]:
 
 def _divided(path: str, table: Table) -> list[Bundle]:
     size = file_size(path)
-    if size <= BUNDLE_BYTES or not _ends_lines_by_bytes(path, table) or _may_have_float_ids(path, table):
+    if size <= BUNDLE_BYTES or not _ends_lines_by_bytes(path, table) or _may_have_float_ids(path, size, table):
         return [Bundle(path)]
     count = -(-size // BUNDLE_BYTES)
     starts = [size * number // count for number in range(count)]
@@ -51,11 +51,11 @@ def _ends_lines_by_bytes(path: str, table: Table) -> bool:
     return name.startswith(_BYTE_LINE_ENDS) and not is_marked
 
 
-def _may_have_float_ids(path: str, table: Table) -> bool:
+def _may_have_float_ids(path: str, size: int, table: Table) -> bool:
     """Returns whether the first rows hold no id in another form than a float's, or cannot be read."""
     try:
         ids = [name for name in table.ids if name in header(path, table)]
-        first = next(iter(BundleReader(Bundle(path, 0, _FIRST_BYTES), table, ids)), None) if ids else None
+        first = next(iter(BundleReader(Bundle(path, 0, min(_FIRST_BYTES, size)), table, ids)), None) if ids else None
     except TableError:
         return True
     return first is None or bool(float_ids(table, first.rows, lambda ids: ()))

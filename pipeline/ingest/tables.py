@@ -11,6 +11,7 @@ from typing import BinaryIO, Final, cast, get_args
 from urllib.parse import unquote
 
 from config.data import Table, TableFormat
+from pipeline.ingest import object_store
 
 EXTENSIONS: Final[dict[str, TableFormat]] = {
     ".csv": "csv",
@@ -111,7 +112,9 @@ def partitions(path: str) -> dict[str, str | None]:
 def open_file(path: str) -> BinaryIO:
     """Opens a file of any Beam file system for reading bytes; `.gz` is decompressed. Raises `TableError`."""
     try:
-        if _is_remote(path):
+        if path.startswith(object_store.SCHEME):
+            file = object_store.open_object(path)
+        elif _is_remote(path):
             from apache_beam.io.filesystem import CompressionTypes
             from apache_beam.io.filesystems import FileSystems
 
@@ -128,9 +131,12 @@ def file_size(path: str) -> int:
     """Returns the size of a file as stored, in bytes."""
     if not _is_remote(path):
         return os.path.getsize(path)
+    if path.startswith(object_store.SCHEME):
+        return object_store.find(glob.escape(path))[0].size
     from apache_beam.io.filesystems import FileSystems
 
-    return FileSystems.match([path])[0].metadata_list[0].size_in_bytes
+    size: int = FileSystems.match([path])[0].metadata_list[0].size_in_bytes
+    return size
 
 
 def _is_remote(path: str) -> bool:
@@ -142,9 +148,13 @@ def _exists(path: str) -> bool:
     """Returns whether the path exists as it is written. An object store has no folders; a pattern finds its files."""
     if not _is_remote(path):
         return os.path.exists(path)
+    if not _GLOB.search(path):
+        return False
+    if path.startswith(object_store.SCHEME):
+        return bool(object_store.find(glob.escape(path)))
     from apache_beam.io.filesystems import FileSystems
 
-    return bool(_GLOB.search(path)) and FileSystems.exists(path)
+    return bool(FileSystems.exists(path))
 
 
 def _match(folder: str, pattern: str) -> list[str]:
@@ -169,12 +179,14 @@ def _literal_first(folder: str, pattern: str) -> str:
 
 
 def _match_remote(pattern: str) -> list[str]:
-    from apache_beam.io.filesystem import BeamIOError
     from apache_beam.io.filesystems import FileSystems
 
     try:
-        paths = [found.path for found in FileSystems.match([pattern])[0].metadata_list]
-    except (BeamIOError, ValueError) as error:
+        if pattern.startswith(object_store.SCHEME):
+            paths = [found.path for found in object_store.find(pattern)]
+        else:
+            paths = [found.path for found in FileSystems.match([pattern])[0].metadata_list]
+    except (OSError, ValueError) as error:  # Beam's BeamIOError is an OSError
         raise TableError(f"{pattern}: cannot be listed ({error})") from error
     # Names that begin with `_` or `.` hold no rows, unless the pattern names them.
     hidden = ("_", ".") if posixpath.basename(pattern).startswith("*") else ()
