@@ -5,7 +5,7 @@ PYTHON := .venv/bin/python
 RUNNER := $(PYTHON) tfx_runner.py
 TIMED = begin=$$(date +%s); $(1); code=$$?; echo "-- $(2): $$(( $$(date +%s) - begin )) s"; echo; exit $$code
 
-.PHONY: bootstrap demo test lint bench-quality bench-index bench-serving bench-neighbours bench-tables
+.PHONY: bootstrap demo test lint bench-quality bench-index bench-serving bench-neighbours bench-tables bench-beam
 
 bootstrap:
 	@./bootstrap
@@ -40,3 +40,6 @@ bench-neighbours: bootstrap
 
 bench-tables: bootstrap
 	$(PYTHON) -m benchmarks.tables
+
+bench-beam: bootstrap
+	$(PYTHON) -m benchmarks.beam

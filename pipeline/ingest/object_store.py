@@ -68,5 +68,7 @@ def _as_regex(glob: str) -> Iterator[str]:
 def _client() -> Any:
     from pyarrow.fs import S3FileSystem
 
-    scheme, _, host = (os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL") or "").partition("://")
+    scheme, _, host = (os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL") or "").partition(
+        "://"
+    )
     return S3FileSystem(endpoint_override=host or None, scheme=scheme or None)

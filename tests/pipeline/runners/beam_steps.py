@@ -1,6 +1,7 @@
 """The steps of the pipeline that run on Beam, on small data, and what they write in a form that can be compared."""
 
 import hashlib
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -24,6 +25,7 @@ EVENTS = {
     "eval": [Event(0, 1, 2), Event(1, 3, 1, like=0.9, liked=1.0)],
     "test": [Event(n, 1 + n % 4, 1 + n % 3, gender="FM"[n % 2], liked=float(n % 2), like=n / 9) for n in range(9)],
 }
+_DIGITS = re.compile(r"\d+\.\d+(?:e[-+]?\d+)?")
 EVALUATION = "{ks: [1, 2], slices: [user_gender], gates: [{metric: recall@2, min: 0.1}]}"
 
 
@@ -65,7 +67,7 @@ def run_steps(config: Config, beam: Any, folder: Path) -> dict[str, Any]:
         "ingest": [_records(outputs["examples"]), (outputs["examples"] / "ingest.json").read_text()],
         "statistics": {path.parent.name: _statistics(path) for path in outputs["statistics"].glob("*/*.pb")},
         "transform": [_records(outputs["transformed_examples"]), _vocabularies(outputs["transform_graph"])],
-        "evaluation": [sorted(read_metrics(evaluation), key=str), is_blessed],
+        "evaluation": [sorted(map(str, read_metrics(evaluation))), is_blessed],
     }
 
 
@@ -79,15 +81,18 @@ def _read(files: Sequence[Path]) -> list[bytes]:
 
 
 def _digest(data: bytes) -> str:
-    return hashlib.sha256(_canonical(data)).hexdigest()
+    canonical = tf.train.Example.FromString(data).SerializeToString(deterministic=True)
+    return hashlib.sha256(canonical).hexdigest()
 
 
-def _canonical(data: bytes) -> bytes:
-    return tf.train.Example.FromString(data).SerializeToString(deterministic=True)
+def _statistics(path: Path) -> dict[str, str]:
+    """The statistics of each feature; sums of floats in another order differ in their last digits."""
+    (dataset,) = load_stats_binary(str(path)).datasets
+    return {str(feature.path): _DIGITS.sub(_rounded, str(feature)) for feature in dataset.features}
 
 
-def _statistics(path: Path) -> str:
-    return str(load_stats_binary(str(path)))
+def _rounded(number: re.Match[str]) -> str:
+    return f"{float(number[0]):.8g}"
 
 
 def _vocabularies(folder: Path) -> dict[str, str]:

@@ -1,7 +1,6 @@
 """The steps on Beam write the same on every runner: in this process, in two others, and on a job service's workers."""
 
 import os
-import socket
 import subprocess
 import sys
 import time
@@ -12,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from config import Config, load_config
+from config.fingerprint import ROOT
 from tests.pipeline.runners.beam_steps import run_steps
 from tests.synthetic import write_config, write_tables
 
@@ -20,7 +20,9 @@ from tests.synthetic import write_config, write_tables
 def config(tmp_path_factory) -> Config:
     folder = tmp_path_factory.mktemp("tables")
     write_tables(folder, users=40, items=30, events=400)
-    return load_config(write_config(folder))
+    features = {"user": [], "item": [], "context": [{"name": "device", "kind": "categorical"}], "outcome": []}
+    evaluation = {"slices": []}
+    return load_config(write_config(folder, features=features, evaluation=evaluation))
 
 
 @pytest.fixture(scope="module")
@@ -36,7 +38,9 @@ def test_two_processes_write_what_one_does(config, expected, tmp_path, monkeypat
 
 
 def test_a_job_service_and_its_workers_write_what_one_process_does(config, expected, tmp_path):
-    with job_service(tmp_path) as endpoint, worker_pool(tmp_path) as pool:
+    jobs = service("apache_beam.runners.portability.local_job_service_main", tmp_path / "jobs", "--port_file")
+    workers = service("tests.pipeline.runners.worker_pool", tmp_path / "workers")
+    with jobs as endpoint, workers as pool:
         beam = {"runner": "portable", "endpoint": endpoint, "worker_pool": pool, "workers": 2}
         found = run_steps(config, beam, tmp_path)
     for step, written in expected.items():
@@ -44,53 +48,24 @@ def test_a_job_service_and_its_workers_write_what_one_process_does(config, expec
 
 
 @contextmanager
-def job_service(folder: Path) -> Iterator[str]:
-    """Beam's own job service in a process and a folder of its own; its address."""
-    (folder / "service").mkdir()
-    file = folder / "service" / "port"
-    module = "apache_beam.runners.portability.local_job_service_main"
-    with _process([module, "--port_file", str(file)], file.parent):
-        _until(file.exists)
-        yield f"localhost:{file.read_text()}"
-
-
-@contextmanager
-def worker_pool(folder: Path) -> Iterator[str]:
-    """Beam's worker pool in a process and a folder of its own, with this project installed; its address."""
-    (folder / "pool").mkdir()
-    with socket.socket() as free:
-        free.bind(("", 0))
-        port = free.getsockname()[1]
-    command = ["apache_beam.runners.worker.worker_pool_main", f"--service_port={port}"]
-    with _process(command, folder / "pool"):
-        _until(lambda: _answers(port))
-        yield f"localhost:{port}"
-
-
-@contextmanager
-def _process(module: list[str], folder: Path) -> Iterator[None]:
-    bin_folder = Path(sys.executable).parent  # the pool starts `python`
-    environment = {**os.environ, "PATH": f"{bin_folder}{os.pathsep}{os.environ['PATH']}", "PYTHONPATH": _ROOT}
-    environment.pop("TF_USE_LEGACY_KERAS", None)
+def service(module: str, folder: Path, *arguments: str) -> Iterator[str]:
+    """A module in a process and a folder of its own, which writes its port to a file; yields its address."""
+    folder.mkdir()
+    environment = {name: value for name, value in os.environ.items() if name != "TF_USE_LEGACY_KERAS"}
     with (folder / "log").open("w") as log:
-        process = subprocess.Popen([sys.executable, "-m", *module], cwd=folder, env=environment, stdout=log, stderr=log)
-        try:
-            yield
-        finally:
-            process.terminate()
-            process.wait()
-
-
-_ROOT = str(Path(__file__).resolve().parents[3])
-
-
-def _answers(port: int) -> bool:
-    with socket.socket() as probe:
-        return probe.connect_ex(("localhost", port)) == 0
-
-
-def _until(condition, seconds: float = 60) -> None:
-    end = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < end
-        time.sleep(0.1)
+        process = subprocess.Popen(
+            [sys.executable, "-m", module, *arguments, "port"],
+            cwd=folder,
+            env={**environment, "PYTHONPATH": str(ROOT)},
+            stdout=log,
+            stderr=log,
+        )
+    try:
+        end, port = time.monotonic() + 120, folder / "port"
+        while not port.exists():
+            assert time.monotonic() < end, (folder / "log").read_text()
+            time.sleep(0.1)
+        yield f"localhost:{port.read_text()}"
+    finally:
+        process.terminate()
+        process.wait()
