@@ -77,7 +77,7 @@ def measure(form: str, rows: int) -> dict[str, float]:
             "bench",
             str(Path(folder, "root")),
             components=FORMS[form](config),
-            beam_pipeline_args=config.pipeline.beam.arguments,
+            beam_pipeline_args=[*config.pipeline.beam.arguments],
         )
         seconds = {}
         for node in compile_nodes(dag, Path(folder, "metadata.sqlite"), "bench"):

@@ -63,5 +63,5 @@ def create_pipeline(
             pusher,
         ],
         enable_cache=config.pipeline.cache,
-        beam_pipeline_args=config.pipeline.beam.arguments,
+        beam_pipeline_args=[*config.pipeline.beam.arguments],
     )

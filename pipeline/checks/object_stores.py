@@ -20,7 +20,7 @@ def check_object_stores(config: Config) -> Iterator[Problem]:
         (("pipeline", "root"), settings.root),
         (("pipeline", "schema_file"), settings.schema_file),
         (("serving", "folder"), config.serving.folder),
-        (("training", "distillation", "teacher"), distillation and distillation.teacher),
+        (("training", "distillation", "teacher"), distillation.teacher if distillation else None),
     ]
     for location, path in others:
         if path is not None and (scheme := _scheme(path)) not in ("", _OF_TENSORFLOW):

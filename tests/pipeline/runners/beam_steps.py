@@ -38,7 +38,8 @@ def run_steps(config: Config, beam: Any, folder: Path) -> dict[str, Any]:
       folder: What is written.
 
     Returns:
-      What the steps wrote, each step's by its name: the same on all runners.
+      What the steps wrote, each step's by its name: the same on all runners. Floats have 8 digits, since sums in another
+      order differ in the last ones.
     """
     config = changed_config(config, {"pipeline.beam": beam})
     share_package()
@@ -67,7 +68,10 @@ def run_steps(config: Config, beam: Any, folder: Path) -> dict[str, Any]:
         "ingest": [_records(outputs["examples"]), (outputs["examples"] / "ingest.json").read_text()],
         "statistics": {path.parent.name: _statistics(path) for path in outputs["statistics"].glob("*/*.pb")},
         "transform": [_records(outputs["transformed_examples"]), _vocabularies(outputs["transform_graph"])],
-        "evaluation": [sorted(map(str, read_metrics(evaluation))), is_blessed],
+        "evaluation": [
+            sorted(f"{m.split} {m.slice} {m.metric} {m.value:.8g}" for m in read_metrics(evaluation)),
+            is_blessed,
+        ],
     }
 
 
@@ -86,7 +90,7 @@ def _digest(data: bytes) -> str:
 
 
 def _statistics(path: Path) -> dict[str, str]:
-    """The statistics of each feature; sums of floats in another order differ in their last digits."""
+    """The statistics of each feature."""
     (dataset,) = load_stats_binary(str(path)).datasets
     return {str(feature.path): _DIGITS.sub(_rounded, str(feature)) for feature in dataset.features}
 
