@@ -11,19 +11,20 @@ from pipeline.ingest import object_store
 class S3Filesystem(filesystem.Filesystem):
     """The part of TFX's interface to file systems that its driver calls."""
 
-    SUPPORTED_SCHEMES = ["s3://"]
+    SUPPORTED_SCHEMES = [object_store.S3]
 
     @staticmethod
     def glob(pattern: PathType) -> list[PathType]:
         """Returns the objects that match."""
-        return [found.path for found in _find(pattern)]
+        return [found.path for found in object_store.find(_text(pattern))]
 
     @staticmethod
     def stat(path: PathType) -> "_Stat":
         """Returns an object's `length` in bytes and `mtime_nsec`. Raises NotFoundError."""
-        for found in _find(path):
-            return _Stat(found.size, found.modified)
-        raise filesystem.NotFoundError(f"{path!r}: no such object")
+        found = object_store.stat(_text(path))
+        if found is None:
+            raise filesystem.NotFoundError(f"{path!r}: no such object")
+        return _Stat(found.size, found.modified)
 
 
 class _Stat(NamedTuple):
@@ -31,8 +32,8 @@ class _Stat(NamedTuple):
     mtime_nsec: int
 
 
-def _find(pattern: PathType) -> list[object_store.Found]:
-    return object_store.find(pattern.decode() if isinstance(pattern, bytes) else pattern)
+def _text(path: PathType) -> str:
+    return path.decode() if isinstance(path, bytes) else path
 
 
 def register() -> None:

@@ -1,7 +1,8 @@
-"""Tables on S3, by Arrow's client: Beam's makes a new client for each file that it lists, opens or measures.
+"""Files of tables on object stores: S3 by Arrow's client, others by Beam's file systems.
 
-The credentials, the region and the endpoint are those of the AWS tools: AWS_ACCESS_KEY_ID, AWS_DEFAULT_REGION,
-AWS_ENDPOINT_URL, ~/.aws or the machine's role.
+Beam's client of S3 is made anew for each file that it lists, opens or measures. Arrow's takes the credentials, the
+region and the endpoint of the AWS tools: AWS_ACCESS_KEY_ID, AWS_DEFAULT_REGION, AWS_ENDPOINT_URL, ~/.aws or the
+machine's role.
 """
 
 import functools
@@ -12,7 +13,7 @@ import re
 from collections.abc import Iterator
 from typing import Any, BinaryIO, Final, NamedTuple, cast
 
-SCHEME: Final = "s3://"
+S3: Final = "s3://"
 _PART: Final = 1 << 20
 """Bytes of a request at least, so that lines are not fetched one by one."""
 _GLOB: Final = re.compile(r"\*\*|\*|\?|\[[^]]*\]")
@@ -33,26 +34,54 @@ class Found(NamedTuple):
     modified: int
 
 
+def is_remote(path: str) -> bool:
+    """Returns whether the path is a URI. Beam's and Arrow's clients are imported for these alone: that takes time."""
+    return "://" in path
+
+
 def find(pattern: str) -> list[Found]:
-    """Returns the objects that match a URI with `*`, `**`, `?` and `[...]`, by name. Raises OSError."""
+    """Returns the objects that match a URI with `*`, `**`, `?` and `[...]`, by name. Raises OSError or ValueError."""
+    if not pattern.startswith(S3):
+        from apache_beam.io.filesystems import FileSystems
+
+        (matched,) = FileSystems.match([pattern])
+        return sorted(
+            Found(found.path, found.size_in_bytes, int(found.last_updated_in_seconds * 10**9))
+            for found in matched.metadata_list
+        )
+    glob = _GLOB.search(pattern)
+    if glob is None:
+        return _objects([pattern.removeprefix(S3)])
     from pyarrow.fs import FileSelector
 
-    glob = _GLOB.search(pattern)
-    name = pattern.removeprefix(SCHEME)
-    if glob is None:
-        found = _client().get_file_info([name])
-    else:
-        folder = posixpath.dirname(pattern[: glob.start()]).removeprefix(SCHEME)
-        found = _client().get_file_info(FileSelector(folder, allow_not_found=True, recursive=True))
-    expression = re.compile("".join(_as_regex(name)))
-    files = [info for info in found if info.is_file and (glob is None or expression.fullmatch(info.path))]
-    return sorted(Found(f"{SCHEME}{info.path}", info.size, info.mtime_ns) for info in files)
+    folder = posixpath.dirname(pattern[: glob.start()]).removeprefix(S3)
+    expression = re.compile("".join(_as_regex(pattern)))
+    found = _objects(FileSelector(folder, allow_not_found=True, recursive=True))
+    return sorted(entry for entry in found if expression.fullmatch(entry.path))
+
+
+def stat(path: str) -> Found | None:
+    """Returns an object, whatever characters are in its name; None where there is none. Raises OSError."""
+    if path.startswith(S3):
+        return next(iter(_objects([path.removeprefix(S3)])), None)
+    from apache_beam.io.filesystems import FileSystems
+
+    return find(path)[0] if FileSystems.exists(path) else None
 
 
 def open_object(path: str) -> BinaryIO:
     """Opens an object for reading. Raises OSError."""
-    file = _client().open_input_file(path.removeprefix(SCHEME))
-    return cast(BinaryIO, io.BufferedReader(file, _PART))
+    if path.startswith(S3):
+        return cast(BinaryIO, io.BufferedReader(_s3().open_input_file(path.removeprefix(S3)), _PART))
+    from apache_beam.io.filesystem import CompressionTypes
+    from apache_beam.io.filesystems import FileSystems
+
+    return FileSystems.open(path, compression_type=CompressionTypes.UNCOMPRESSED)
+
+
+def _objects(which: Any) -> list[Found]:
+    infos = _s3().get_file_info(which)
+    return [Found(f"{S3}{info.path}", info.size, info.mtime_ns) for info in infos if info.is_file]
 
 
 def _as_regex(glob: str) -> Iterator[str]:
@@ -65,10 +94,9 @@ def _as_regex(glob: str) -> Iterator[str]:
 
 
 @functools.cache
-def _client() -> Any:
+def _s3() -> Any:
     from pyarrow.fs import S3FileSystem
 
-    scheme, _, host = (os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL") or "").partition(
-        "://"
-    )
+    endpoint = os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL") or ""
+    scheme, _, host = endpoint.partition("://")
     return S3FileSystem(endpoint_override=host or None, scheme=scheme or None)

@@ -23,12 +23,12 @@ def bucket(monkeypatch):
     keys = {"AWS_ACCESS_KEY_ID": "key", "AWS_SECRET_ACCESS_KEY": "secret", "AWS_DEFAULT_REGION": "us-east-1"}
     for name, value in {**keys, "AWS_ENDPOINT_URL": f"http://{host}:{port}"}.items():
         monkeypatch.setenv(name, value)
-    object_store._client.cache_clear()
+    object_store._s3.cache_clear()
     client = boto3.client("s3")
     client.create_bucket(Bucket="shop")
     yield client
     server.stop()
-    object_store._client.cache_clear()
+    object_store._s3.cache_clear()
 
 
 def test_tables_on_s3_give_the_examples_of_local_ones(tables, ingested, bucket, tmp_path, monkeypatch):

@@ -38,8 +38,8 @@ def run_steps(config: Config, beam: Any, folder: Path) -> dict[str, Any]:
       folder: What is written.
 
     Returns:
-      What the steps wrote, each step's by its name: the same on all runners. Floats have 8 digits, since sums in another
-      order differ in the last ones.
+      What the steps wrote, each step's by its name: the same on all runners. Floats of statistics and metrics have 8
+      digits, since sums in another order differ in the last ones.
     """
     config = changed_config(config, {"pipeline.beam": beam})
     share_package()
