@@ -32,8 +32,8 @@ class Batch:
       rows: The columns that were asked for, in the file's types; from CSV all text. Null where a value is one of the
         table's `missing` words.
       malformed: The number of malformed lines among or before the rows: a wrong number of values, broken JSON.
-      lines: The line of each row in its bundle, counted from 1, int64 [n]; None where a format has no lines, or rows and
-        lines differ in number because values span lines or lines are blank.
+      lines: The line of each row in its bundle, counted from 1, int64 [n]; None where a format has no lines, or rows
+        and lines differ in number because values span lines or lines are blank.
       samples: Those of the first `MALFORMED_SAMPLES` malformed lines of the bundle that are among the rows.
       written: The rows as the file has them, before `missing` words became null; None: as `rows`.
     """
