@@ -5,7 +5,8 @@ PYTHON := .venv/bin/python
 RUNNER := $(PYTHON) tfx_runner.py
 TIMED = begin=$$(date +%s); $(1); code=$$?; echo "-- $(2): $$(( $$(date +%s) - begin )) s"; echo; exit $$code
 
-.PHONY: bootstrap demo test lint bench-quality bench-index bench-serving bench-neighbours bench-tables bench-evaluation
+.PHONY: bootstrap demo test lint bench-quality bench-index bench-serving bench-neighbours bench-tables bench-evaluation \
+	bench-beam
 
 bootstrap:
 	@./bootstrap
@@ -44,3 +45,6 @@ bench-tables: bootstrap
 bench-evaluation: bootstrap
 	$(PYTHON) -m benchmarks.evaluation
 	$(PYTHON) -m benchmarks.hot_users
+
+bench-beam: bootstrap
+	$(PYTHON) -m benchmarks.beam

@@ -39,6 +39,9 @@ BENCH = [
 DEV = [
     "pytest",
     "pytest-xdist",
+    "moto",  # the tests' stand-in for S3, over loopback
+    "flask",  # moto's server
+    "flask-cors",  # the same
     "hypothesis",
     "ruff",
     "mypy",

@@ -175,7 +175,7 @@ class DataConfig(Section):
     """The location of the tables."""
 
     folder: str
-    """The folder of the tables, relative to the working directory, or a URI such as gs://bucket/folder."""
+    """The folder of the tables, relative to the working directory, or a URI: gs://bucket/folder, s3://bucket/folder."""
     dataset: Literal["movielens-100k", "book-crossing"] | None = None
     """A public data set that `tfx_runner.py data` writes into `folder`."""
     interactions: InteractionTable

@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 from pydantic import Field, field_validator, model_validator
 
 from config.base import LONGEST_NAME, Section
+from config.beam import BeamConfig
 from config.evaluation import DriftConfig, SkewConfig
 
 
@@ -167,14 +168,8 @@ class PipelineConfig(Section):
 
     root: str = "runs"
     """Artifacts, metadata, logs and pushed models are written to `<root>/<name>/`."""
-    beam: tuple[str, ...] = (
-        "--runner=DirectRunner",
-        "--direct_running_mode=in_memory",
-        "--direct_num_workers=1",
-        "--sdk_container_image=none",
-    )
-    """Beam pipeline options. Without an image option, TFX packages itself for every component that uses Beam, which
-    takes seconds each time; workers in this process do not need that."""
+    beam: BeamConfig = BeamConfig()
+    """On what Beam runs: a preset's name, a section, or a list of Beam's own options."""
     cache: bool = True
     """Whether components whose inputs, code and configuration are unchanged are not run again."""
     schema_file: str | None = None

@@ -67,5 +67,5 @@ def create_pipeline(
             *([embedding_exporter] if embedding_exporter else []),
         ],
         enable_cache=config.pipeline.cache,
-        beam_pipeline_args=list(config.pipeline.beam),
+        beam_pipeline_args=[*config.pipeline.beam.arguments],
     )

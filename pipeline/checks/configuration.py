@@ -15,8 +15,10 @@ from config.errors import Location, Problem, Source, suggestion
 from config.evaluation import DistanceConfig
 from config.load import changed_config, read_text
 from config.tasks import RegressionTask
+from pipeline.checks.beam import check_beam
 from pipeline.checks.embeddings import check_embeddings
 from pipeline.checks.files import check_folders, check_tables
+from pipeline.checks.object_stores import check_object_stores, table_folder_problems
 from pipeline.checks.tasks import check_tasks
 from pipeline.validation.measures import measures, window_measures
 from trainer.metrics.names import check_gates
@@ -45,10 +47,11 @@ def checked_config(path: str | Path, with_data: bool = True, writes: bool = Fals
     text = read_text(path)
     config = parse_config(text, str(path))
     problems = list(_rules(config))
-    if with_data:
+    if with_data and not any(table_folder_problems(config)):
         problems += check_tables(config, str(path))
     if writes:
         problems += check_folders(config)
+        problems += check_beam(config)
     if problems:
         source = Source(text, str(path))
         raise ConfigError("\n".join(source.problem(*problem) for problem in problems))
@@ -66,6 +69,7 @@ def _rules(config: Config) -> Iterator[Problem]:
     yield from _teacher(config)
     yield from _tuner(config)
     yield from check_distances(config)
+    yield from check_object_stores(config)
     yield from map(_located, check_gates(config))
 
 

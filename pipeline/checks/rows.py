@@ -19,11 +19,12 @@ from config.table_sizes import Sizes
 from pipeline.checks.column_profiles import Profile, profiles_of
 from pipeline.checks.table_sizes import SizeCounts, estimated_rows, extrapolated
 from pipeline.ingest import verdicts
+from pipeline.ingest.batches import Batch
 from pipeline.ingest.cleaning import ID, Clean, clean_batch, clean_entities
 from pipeline.ingest.columns import Column, Plan
 from pipeline.ingest.events import ITEM, USER, clean_events
 from pipeline.ingest.findings import Findings
-from pipeline.ingest.reading import Batch, read_batches
+from pipeline.ingest.reading import read_batches
 from pipeline.ingest.report import TABLES, as_report, file_name
 from pipeline.ingest.tables import table_files
 

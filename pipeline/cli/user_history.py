@@ -10,10 +10,11 @@ import pyarrow.compute as pc
 from config import Config
 from config.data import Table
 from pipeline.ingest import events as cleaned
+from pipeline.ingest.batches import Batch
 from pipeline.ingest.cleaning import ROW, read_column
 from pipeline.ingest.columns import Plan
 from pipeline.ingest.events import clean_events
-from pipeline.ingest.reading import Batch, read_batches
+from pipeline.ingest.reading import read_batches
 from pipeline.ingest.tables import table_files
 from pipeline.ingest.values import as_text
 from serving.client.request import Request, Value

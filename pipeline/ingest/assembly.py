@@ -27,7 +27,7 @@ class Rows:
     """The rows of the whole table, as splits by row need them.
 
     Attributes:
-      offsets: The number of rows in all files before each file, int64 [files].
+      offsets: The number of rows in all bundles before each bundle, int64 [bundles].
       parts: The split of each row, int8 [rows], of the method `random` up to `split.max_permutation_rows`; else None.
     """
 
@@ -35,10 +35,10 @@ class Rows:
     parts: np.ndarray | None = None
 
     @classmethod
-    def of(cls, plan: Plan, rows_by_file: dict[int, int], files: int) -> "Rows":
-        """Returns the rows of `files` files, from the number of rows of each file."""
+    def of(cls, plan: Plan, rows_by_bundle: dict[int, int], bundles: int) -> "Rows":
+        """Returns the rows of so many bundles, from the number of rows of each."""
         split = plan.config.split
-        ends = np.cumsum([rows_by_file.get(file, 0) for file in range(files)])
+        ends = np.cumsum([rows_by_bundle.get(bundle, 0) for bundle in range(bundles)])
         offsets, total = np.concatenate([[0], ends[:-1]]), int(ends[-1])
         is_permuted = split.method == "random" and total <= split.max_permutation_rows
         return cls(offsets, splits.permutation_parts(total, split) if is_permuted else None)

@@ -8,10 +8,10 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from pipeline.ingest.batches import Batch
 from pipeline.ingest.columns import TYPES, Column
 from pipeline.ingest.findings import SAMPLES, Counts, Findings, Sample, shortened
 from pipeline.ingest.literals import ListError
-from pipeline.ingest.reading import Batch
 from pipeline.ingest.tables import TableError
 from pipeline.ingest.times import as_time, expected_time
 from pipeline.ingest.values import (
@@ -33,7 +33,7 @@ ROW: Final = "row"
 MALFORMED: Final = "malformed row"
 
 Clean = Callable[[Batch, int, int], tuple[pa.Table, Findings]]
-"""From a batch, the index of its file and the index of its first row in it, to clean rows and findings."""
+"""From a batch, the index of its bundle and the index of its first row in it, to clean rows and findings."""
 
 
 def clean_batch(clean: Clean, path: str, batch: Batch, file: int, first_row: int) -> tuple[pa.Table, Findings]:
@@ -56,8 +56,8 @@ class BatchRows:
     Args:
       table: "interactions", "items" or "users".
       batch: The rows.
-      file: The index of their file.
-      first_row: The index in the file of the first of them.
+      file: The index of their bundle.
+      first_row: The index in the bundle of the first of them.
 
     Attributes:
       is_kept: bool [n].
@@ -131,7 +131,7 @@ class BatchRows:
         return values
 
     def origin(self) -> dict[str, pa.Array]:
-        """Returns the columns `file` and `row`: the index of each row's file, and its index in it, int64 [n]."""
+        """Returns the columns `file` and `row`: the index of each row's bundle, and its index in it, int64 [n]."""
         size = len(self.is_kept)
         return {
             FILE: pa.array(np.full(size, self._file, np.int64)),
@@ -189,8 +189,8 @@ def clean_entities(
       key: The id's column.
       name: "items" or "users".
       batch: The rows.
-      file: The index of their file.
-      first_row: The index in the file of the first of them.
+      file: The index of their bundle.
+      first_row: The index in the bundle of the first of them.
 
     Returns:
       Columns `id` (text), `file`, `row` (int64) and the features by name, null where missing; and the findings.

@@ -17,6 +17,7 @@ from config import Config, dump_config
 from config.data import Table
 from config.dump import INGEST
 from config.fingerprint import code_fingerprint
+from pipeline.ingest import driver_files
 from pipeline.ingest.executor import SPLITS, IngestExecutor, read_config, read_input, tables
 from pipeline.ingest.tables import PLACEHOLDER, table_files
 
@@ -38,6 +39,7 @@ class IngestDriver(driver.FileBasedDriver):
         component_info: data_types.ComponentInfo,
     ) -> dict[str, Any]:
         """Overrides TFX's. Raises ValueError where no file of a table matches."""
+        driver_files.register()
         resolved = super().resolve_exec_properties(exec_properties, pipeline_info, component_info)
         config, inputs, folder = read_config(resolved), read_input(resolved), resolved[specs.INPUT_BASE_KEY]
         fingerprints = [resolved[utils.FINGERPRINT_PROPERTY_NAME]]

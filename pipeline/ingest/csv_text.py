@@ -114,6 +114,7 @@ class CountedLines:
     Attributes:
       has_pattern: Whether the pattern was found.
       count: The number of lines begun that are not blank; lines end in LF, CRLF or CR.
+      last: The bytes so far of the last of them, with its end.
     """
 
     def __init__(self, file: BinaryIO, pattern: bytes) -> None:
@@ -124,6 +125,7 @@ class CountedLines:
         self._ends = 0
         self._bytes_of_end = 1
         self.count = 0
+        self.last = b""
 
     @property
     def closed(self) -> bool:
@@ -150,7 +152,14 @@ class CountedLines:
             self.count += int(np.count_nonzero(is_end[:-1] > is_end[1:])) + int(self._at_start and not is_end[0])
             self._ends += int(np.count_nonzero(is_end))
             self._at_start = bool(is_end[-1])
+        self._keep_last(block)
         return block
+
+    def _keep_last(self, block: bytes) -> None:
+        end = len(block.rstrip(b"\r\n"))
+        begin = max(block.rfind(b"\n", 0, end), block.rfind(b"\r", 0, end)) + 1
+        is_new = begin or (end and self.last.endswith((b"\n", b"\r")))
+        self.last = block[begin:] if is_new else self.last + block
 
     def close(self) -> None:
         """Closes the file."""
@@ -160,6 +169,13 @@ class CountedLines:
 def is_open(value: str) -> bool:
     """Returns whether the last value of a line holds the line's end: its quote is not closed in the line."""
     return value.endswith(("\n", "\r"))
+
+
+def leaves_open(line: bytes, table: Table) -> bool:
+    """Returns whether a quote is not closed in a line of `plain_csv`."""
+    if table.quote is None or table.quote.encode() not in line:
+        return False
+    return is_open(next(csv_rows([line.decode("utf-8", "replace")], table))[-1])
 
 
 def open_quote(path: str, line: int, column: str, value: str) -> TableError:

@@ -52,7 +52,7 @@ def rewritten(file: BinaryIO, rewrite: Callable[[bytes, bool], bytes]) -> Binary
     return cast(BinaryIO, io.BufferedReader(_RewrittenFile(file, rewrite), _PART))
 
 
-def as_utf8(file: BinaryIO, table: Table, errors: str = "strict") -> BinaryIO:
+def as_utf8(file: BinaryIO, table: Table, errors: str = "strict", begins: bool = True) -> BinaryIO:
     """Returns the text of a file as UTF-8 without a byte order mark.
 
     A byte order mark decides the encoding where the table's encoding is one of Unicode.
@@ -61,6 +61,7 @@ def as_utf8(file: BinaryIO, table: Table, errors: str = "strict") -> BinaryIO:
       file: Bytes in the table's `encoding`.
       table: The table.
       errors: How decoding treats errors, as `codecs` names it. Bytes that are UTF-8 already are passed on unchanged.
+      begins: Whether the file begins here, so that a byte order mark may follow.
 
     Raises:
       LookupError: If there is no such encoding.
@@ -70,7 +71,7 @@ def as_utf8(file: BinaryIO, table: Table, errors: str = "strict") -> BinaryIO:
     if not hasattr(file, "peek"):
         file = cast(BinaryIO, io.BufferedReader(cast(io.RawIOBase, file)))
     if name.startswith(("utf-8", "utf-16", "utf-32")):
-        head = cast(io.BufferedReader, file).peek(4)[:4]
+        head = cast(io.BufferedReader, file).peek(4)[:4] if begins else b""
         mark, marked = next((entry for entry in _BYTE_ORDER_MARKS if head.startswith(entry[0])), (b"", name))
         if marked == "utf-8" and (mark or name == "utf-8"):
             file.read(len(mark))

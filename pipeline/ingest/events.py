@@ -11,10 +11,10 @@ import pyarrow.compute as pc
 
 from config import feature_names
 from config.expressions import Expression
+from pipeline.ingest.batches import Batch
 from pipeline.ingest.cleaning import BatchRows
 from pipeline.ingest.columns import Plan
 from pipeline.ingest.findings import VALUES, Findings, shortened
-from pipeline.ingest.reading import Batch
 from pipeline.ingest.times import as_date, as_nanoseconds, expected_time, split_seconds
 from pipeline.ingest.values import as_number, as_text, beyond_float32, is_valid
 
@@ -33,8 +33,8 @@ def clean_events(plan: Plan, batch: Batch, file: int, first_row: int) -> tuple[p
     Args:
       plan: What to read.
       batch: Rows of the interactions with all of `plan.event_sources`.
-      file: The index of their file.
-      first_row: The index in the file of the first of them.
+      file: The index of their bundle.
+      first_row: The index in the bundle of the first of them.
 
     Returns:
       The kept rows with the columns `user`, `item` (text), `time` (int64 seconds, 0 without a time column), `fraction`

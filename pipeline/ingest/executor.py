@@ -27,6 +27,7 @@ from pipeline.ingest.columns import Plan
 from pipeline.ingest.graph import Files, Ingest
 from pipeline.ingest.headers import check_columns, check_has_rows, file_columns
 from pipeline.ingest.tables import table_files
+from pipeline.ingest.writing import WriteExamples
 from pipeline.messages import KEY as WARNINGS
 
 SPLITS: Final = (*feature_names.WINDOW_SPLITS, feature_names.ITEMS_SPLIT)
@@ -72,7 +73,7 @@ class IngestExecutor(BaseExampleGenExecutor):
             splits = self.GenerateExamplesByBeam(pipeline, exec_properties | {report.FILE: path})
             for split, examples in splits.items():
                 prefix = posixpath.join(artifact_utils.get_split_uri([artifact], split), DEFAULT_FILE_NAME)
-                _ = examples | f"Write[{split}]" >> beam.io.WriteToTFRecord(prefix, file_name_suffix=".gz")
+                _ = examples | f"Write[{split}]" >> WriteExamples(prefix)
         examples_utils.set_payload_format(artifact, proto.PayloadFormat.Value("FORMAT_TF_EXAMPLE"))
         examples_utils.set_file_format(artifact, "tfrecords_gzip")
         _check_report(path, read_config(exec_properties))

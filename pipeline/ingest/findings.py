@@ -27,9 +27,9 @@ class Sample(NamedTuple):
     """A bad row.
 
     Attributes:
-      file: The index of its file.
-      row: Its index in the file, from 0.
-      line: Its line in the file, from 1; None where it is not known.
+      file: The index of its file, or of its bundle where large files are read in several.
+      row: Its index in the file or bundle, from 0.
+      line: Its line in it, from 1; None where it is not known.
       column: The column that is wrong; empty where it is the whole row.
       value: The value found.
       expected: What was expected.
@@ -43,6 +43,18 @@ class Sample(NamedTuple):
     expected: str
 
 
+class Extent(NamedTuple):
+    """How much a bundle holds.
+
+    Attributes:
+      rows: The number of its rows, without malformed ones.
+      lines: The number of its lines; None where it is not known.
+    """
+
+    rows: int
+    lines: int | None
+
+
 class Findings:
     """What was found in a part of the tables; `add` puts parts together, in any order.
 
@@ -54,6 +66,7 @@ class Findings:
       values: The most frequent values of a column, in rows where an expression had one result for all, by the
         expression's key and the column.
       examples: The shortest text of each kind, such as ("overlap", "items", "log").
+      extents: How much each bundle holds, by table and the bundle's index.
     """
 
     def __init__(self, counts: Counts | None = None) -> None:
@@ -64,6 +77,7 @@ class Findings:
         self.expressions: Counts = Counter()
         self.values: dict[tuple[str, str], Counter[str]] = {}
         self.examples: dict[tuple[str, ...], str] = {}
+        self.extents: dict[tuple[str, int], Extent] = {}
 
     def add(self, other: Union["Findings", Counts]) -> None:
         """Adds the findings, or counts, of another part."""
@@ -72,6 +86,7 @@ class Findings:
             return
         self.counts.update(other.counts)
         self.expressions.update(other.expressions)
+        self.extents.update(other.extents)
         for reason, samples in other.samples.items():
             self.samples[reason] = sorted([*self.samples.get(reason, ()), *samples])[:SAMPLES]
         for key, span in other.spans.items():

@@ -12,6 +12,7 @@ from config.data import EntityTable
 from pipeline.ingest.assembly import Rows
 from pipeline.ingest.cleaning import ID, clean_entities
 from pipeline.ingest.columns import Column, Plan
+from pipeline.ingest.dividing import divided
 from pipeline.ingest.events import USER, clean_events
 from pipeline.ingest.findings import merge
 from pipeline.ingest.k_core import KeepCore
@@ -21,6 +22,7 @@ from pipeline.ingest.steps import (
     COUNTS,
     ITEMS,
     ROWS,
+    Reading,
     assemble,
     count_items,
     encode_catalogue,
@@ -45,7 +47,8 @@ class Ingest(beam.PTransform):
 
     def __init__(self, plan: Plan, files: Files, report: str) -> None:
         super().__init__()
-        self._plan, self._files, self._report = plan, files, report
+        self._plan, self._report = plan, report
+        self._bundles = {name: divided(paths, getattr(plan.config.data, name)) for name, paths in files.items()}
         self._buckets = bucket_count([path for paths in files.values() for path in paths])
         self._counts: list[Any] = []
 
@@ -67,17 +70,18 @@ class Ingest(beam.PTransform):
         splits = {split: windows[split] for split in feature_names.WINDOW_SPLITS}
         splits[feature_names.ITEMS_SPLIT] = self._items(pipeline, windows[ITEMS])
         counts = self._counts | "AllCounts" >> beam.Flatten() | "Sum" >> beam.CombineGlobally(merge)
-        _ = counts | "WriteReport" >> beam.Map(write_report, self._report, self._files)
+        _ = counts | "WriteReport" >> beam.Map(write_report, self._report, self._bundles)
         return splits
 
     def _sorted_events(self, pipeline: Any) -> tuple[Any, Any]:
         """Returns buckets of sorted events, and the `Rows`."""
-        files, config = self._files["interactions"], self._plan.config
-        read = self._read(pipeline, "interactions", USER, partial(clean_events, self._plan), self._plan.event_sources)
+        bundles, config = self._bundles["interactions"], self._plan.config
+        reading = Reading(self._plan.event_sources, partial(clean_events, self._plan), USER)
+        read = self._read(pipeline, "interactions", reading)
         rows = (
             read[ROWS]
-            | "RowsByFile" >> beam.combiners.ToDict()
-            | "Rows" >> beam.Map(partial(Rows.of, self._plan), files=len(files))
+            | "RowsByBundle" >> beam.combiners.ToDict()
+            | "Rows" >> beam.Map(partial(Rows.of, self._plan), bundles=len(bundles))
         )
         tie_seed = config.split.seed if config.split.ties == "random" else None
         sort = (config.cleaning.duplicates == "drop", tie_seed, self._plan.duplicate_columns)
@@ -124,18 +128,16 @@ class Ingest(beam.PTransform):
 
     def _read_entities(self, pipeline: Any, name: str, table: EntityTable, columns: tuple[Column, ...]) -> Any:
         clean = partial(clean_entities, columns, table.id, name)
-        return self._read(pipeline, name, ID, clean, self._plan.entity_sources(table, columns)).rows
+        return self._read(pipeline, name, Reading(self._plan.entity_sources(table, columns), clean, ID)).rows
 
-    def _read(self, pipeline: Any, name: str, key: str, clean: Any, columns: tuple[str, ...]) -> Any:
+    def _read(self, pipeline: Any, name: str, reading: Reading) -> Any:
         table = getattr(self._plan.config.data, name)
         read = (
             pipeline
-            | f"Files[{name}]" >> beam.Create(list(enumerate(self._files[name])))
+            | f"Bundles[{name}]" >> beam.Create([(n, tuple(bundle)) for n, bundle in enumerate(self._bundles[name])])
             | f"Spread[{name}]" >> beam.Reshuffle()
             | f"Read[{name}]"
-            >> beam.FlatMap(read_table, table, columns, key, clean, self._buckets).with_outputs(
-                COUNTS, ROWS, main="rows"
-            )
+            >> beam.FlatMap(read_table, name, table, reading, self._buckets).with_outputs(COUNTS, ROWS, main="rows")
         )
         self._counts.append(read[COUNTS])
         return read

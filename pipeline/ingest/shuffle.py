@@ -76,7 +76,7 @@ def sort_events(
 
     Args:
       table: As `clean_events` returns it, whole users, in any order.
-      offsets: The number of rows in all files before each file, int64 [files].
+      offsets: The number of rows in all bundles before each bundle, int64 [bundles].
       drop_duplicates: Whether to keep only the first row of the events with the same user, item, time and values of
         `duplicate_columns`.
       tie_seed: Orders events of the same time at random in place of the original row; a row has the same random number

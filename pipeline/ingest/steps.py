@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import apache_beam as beam
 import numpy as np
@@ -15,12 +15,13 @@ from apache_beam.pvalue import TaggedOutput
 from config import feature_names
 from config.data import Table
 from pipeline.ingest.assembly import EVENTS, PART, Assembly, Rows
+from pipeline.ingest.bundles import Bundle, in_files
 from pipeline.ingest.cleaning import ID, Clean, clean_batch, distinct
 from pipeline.ingest.columns import Column, Plan
 from pipeline.ingest.events import ITEM, TIME
 from pipeline.ingest.examples import encode_items
-from pipeline.ingest.findings import ERRORS, Counts, Findings
-from pipeline.ingest.reading import read_batches
+from pipeline.ingest.findings import ERRORS, Counts, Extent, Findings, merge
+from pipeline.ingest.reading import BundleReader
 from pipeline.ingest.report import as_json, as_report
 from pipeline.ingest.shuffle import ORDINAL, from_bytes, partition, sort_events, to_bytes
 from pipeline.ingest.splits import SplitTimes
@@ -32,10 +33,24 @@ JoinedGroup = tuple[int, Mapping[str, Iterable[bytes]]]
 """A bucket's number, and its rows in parts by table."""
 
 COUNTS: Final = "counts"
-ROWS: Final = "file_rows"
+ROWS: Final = "bundle_rows"
 ITEMS: Final = "log_items"
 NAMESPACE: Final = "pipeline.ingest"
 """Of Beam's counters."""
+
+
+class Reading(NamedTuple):
+    """How rows of a table become buckets.
+
+    Attributes:
+      columns: The columns to read.
+      clean: Cleans a batch.
+      key: The column of the clean rows whose hash is the bucket.
+    """
+
+    columns: Sequence[str]
+    clean: Clean
+    key: str
 
 
 def tagged_counts(findings: Findings | Counts) -> TaggedOutput:
@@ -51,24 +66,29 @@ def tagged_counts(findings: Findings | Counts) -> TaggedOutput:
 
 
 def read_table(
-    element: tuple[int, str], table: Table, columns: Sequence[str], key: str, clean: Clean, buckets: int
+    element: tuple[int, tuple[str, int, int | None]], name: str, table: Table, read: Reading, buckets: int
 ) -> Iterator[Any]:
-    """Reads a file, (index, path), into buckets of clean rows, (bucket, bytes).
+    """Reads a bundle, (index, its parts), into buckets of clean rows, (bucket, bytes).
 
-    Tagged outputs: `counts`, and `file_rows`, (index of the file, number of its rows). A file that cannot be read is an
-    entry in the counts, so that the run ends with one clear error instead of a worker's retries and tracebacks.
+    Tagged outputs: `counts`, and `bundle_rows`, (index of the bundle, number of its rows). A file that cannot be read
+    is an entry in the counts, so that the run ends with one clear error instead of a worker's retries and tracebacks.
     """
-    file, path = element
-    rows = 0
+    index, bundle = element[0], Bundle(*element[1])
+    rows, lines = 0, None
     try:
-        for batch in read_batches(path, table, columns):
-            cleaned, findings = clean_batch(clean, path, batch, file, rows)
+        reader = BundleReader(bundle, table, read.columns)
+        for batch in reader:
+            cleaned, findings = clean_batch(read.clean, bundle.path, batch, index, rows)
             rows += len(batch.rows)
-            yield from partition(cleaned, key, buckets)
+            yield from partition(cleaned, read.key, buckets)
             yield tagged_counts(findings)
+        lines = reader.lines
     except TableError as error:
         yield TaggedOutput(COUNTS, Counter({(ERRORS, str(error)): 1}))
-    yield TaggedOutput(ROWS, (file, rows))
+    findings = Findings()
+    findings.extents[name, index] = Extent(rows, lines)
+    yield TaggedOutput(COUNTS, findings)
+    yield TaggedOutput(ROWS, (index, rows))
 
 
 def sort_bucket(
@@ -148,7 +168,12 @@ def time_keys(bucket: tuple[int, bytes]) -> np.ndarray:
     return np.stack([table[TIME].to_numpy(), table[ORDINAL].to_numpy()])
 
 
-def write_report(findings: Findings, path: str, files: Mapping[str, Sequence[str]]) -> None:
-    """Writes the report as JSON."""
+def write_report(findings: Findings, path: str, bundles: Mapping[str, Sequence[Bundle]]) -> None:
+    """Writes the report as JSON. Bad rows are those of bundles before, and of files in it."""
+    whole = merge([findings])  # Beam lets no function change its input
+    for (table, _), samples in whole.samples.items():
+        extents = {index: extent for (name, index), extent in findings.extents.items() if name == table}
+        samples[:] = in_files(samples, bundles[table], extents)
+    files = {name: [bundle.path for bundle in found if bundle.start == 0] for name, found in bundles.items()}
     with FileSystems.create(path, compression_type=CompressionTypes.UNCOMPRESSED) as file:
-        file.write(as_json(as_report(findings, files)).encode())
+        file.write(as_json(as_report(whole, files)).encode())

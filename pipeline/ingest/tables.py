@@ -11,6 +11,8 @@ from typing import BinaryIO, Final, cast, get_args
 from urllib.parse import unquote
 
 from config.data import Table, TableFormat
+from pipeline.ingest import object_store
+from pipeline.ingest.object_store import is_remote
 
 EXTENSIONS: Final[dict[str, TableFormat]] = {
     ".csv": "csv",
@@ -109,15 +111,9 @@ def partitions(path: str) -> dict[str, str | None]:
 
 
 def open_file(path: str) -> BinaryIO:
-    """Opens a file of any Beam file system for reading bytes; `.gz` is decompressed. Raises `TableError`."""
+    """Opens a local file or an object for reading bytes; `.gz` is decompressed. Raises `TableError`."""
     try:
-        if _is_remote(path):
-            from apache_beam.io.filesystem import CompressionTypes
-            from apache_beam.io.filesystems import FileSystems
-
-            file = FileSystems.open(path, compression_type=CompressionTypes.UNCOMPRESSED)
-        else:
-            file = io.BufferedReader(io.FileIO(path))
+        file = object_store.open_object(path) if is_remote(path) else io.BufferedReader(io.FileIO(path))
     except OSError as error:  # Beam's BeamIOError is one
         raise TableError(f"{path}: cannot be read ({error})") from error
     # Beam's own decompressing file is no io.IOBase: neither text wrappers nor Arrow take it.
@@ -126,30 +122,24 @@ def open_file(path: str) -> BinaryIO:
 
 def file_size(path: str) -> int:
     """Returns the size of a file as stored, in bytes."""
-    if not _is_remote(path):
+    if not is_remote(path):
         return os.path.getsize(path)
-    from apache_beam.io.filesystems import FileSystems
-
-    return FileSystems.match([path])[0].metadata_list[0].size_in_bytes
-
-
-def _is_remote(path: str) -> bool:
-    """Returns whether the path needs Beam, whose import takes longer than the whole check of a configuration."""
-    return "://" in path
+    found = object_store.stat(path)
+    if found is None:
+        raise TableError(f"{path}: is gone")
+    return found.size
 
 
 def _exists(path: str) -> bool:
     """Returns whether the path exists as it is written. An object store has no folders; a pattern finds its files."""
-    if not _is_remote(path):
+    if not is_remote(path):
         return os.path.exists(path)
-    from apache_beam.io.filesystems import FileSystems
-
-    return bool(_GLOB.search(path)) and FileSystems.exists(path)
+    return bool(_GLOB.search(path)) and object_store.stat(path) is not None
 
 
 def _match(folder: str, pattern: str) -> list[str]:
     """Returns the files that match, or else the folders, by name."""
-    if _is_remote(folder):
+    if is_remote(folder):
         path = posixpath.join(folder, pattern)
         return sorted(_match_remote(path) or _match_remote(posixpath.join(path.rstrip("/"), "**")))
     found = sorted(glob.glob(_literal_first(folder, pattern), recursive=True))
@@ -169,12 +159,9 @@ def _literal_first(folder: str, pattern: str) -> str:
 
 
 def _match_remote(pattern: str) -> list[str]:
-    from apache_beam.io.filesystem import BeamIOError
-    from apache_beam.io.filesystems import FileSystems
-
     try:
-        paths = [found.path for found in FileSystems.match([pattern])[0].metadata_list]
-    except (BeamIOError, ValueError) as error:
+        paths = [found.path for found in object_store.find(pattern)]
+    except (OSError, ValueError) as error:  # Beam's BeamIOError is an OSError
         raise TableError(f"{pattern}: cannot be listed ({error})") from error
     # Names that begin with `_` or `.` hold no rows, unless the pattern names them.
     hidden = ("_", ".") if posixpath.basename(pattern).startswith("*") else ()
@@ -183,7 +170,7 @@ def _match_remote(pattern: str) -> list[str]:
 
 def _parts(path: str) -> Iterator[str]:
     """Returns the file itself, or all files of a folder that hold rows, by name."""
-    if _is_remote(path) or not os.path.isdir(path):
+    if is_remote(path) or not os.path.isdir(path):
         yield path
         return
     files = []
@@ -219,7 +206,7 @@ def _glob_as_regex(glob: str) -> str:
 def _neighbours(folder: str, table: Table) -> str:
     """Returns a sentence on what is there where the table's files should."""
     parent = posixpath.dirname(table.path)
-    if _is_remote(folder) or PLACEHOLDER.search(parent) or _GLOB.search(parent):
+    if is_remote(folder) or PLACEHOLDER.search(parent) or _GLOB.search(parent):
         return "Check `data.folder` and the table's `path`"
     found = posixpath.join(folder, parent)
     if not os.path.isdir(found):

@@ -23,6 +23,7 @@ from pipeline.runners.capture import LogFollower, captured
 from pipeline.runners.display import Display, State, headline
 from pipeline.runners.metadata import metadata_problem, remove_leftovers
 from pipeline.runners.metrics import Outputs, blessing_problem, metric, pushed_version
+from pipeline.runners.workers import share_package
 
 DescribeMetric = Callable[[str, Outputs], str]
 
@@ -84,6 +85,7 @@ def run_local(config: Config, verbose: bool = False) -> Outcome:
         from trainer.distributed.strategies import prepare_devices
 
         prepare_devices(config.training)  # before another component starts TensorFlow
+        share_package()
         return create_pipeline(config)
 
     metrics: dict[str, str] = {}

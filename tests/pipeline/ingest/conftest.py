@@ -47,7 +47,7 @@ def run_ingest(config: Config, folder: Path) -> Ingested:
     artifact.uri = str(folder)
     properties = resolve(config)
     context = BaseBeamExecutor.Context(
-        beam_pipeline_args=list(config.pipeline.beam), tmp_dir=str(folder / "tmp"), unique_id="1"
+        beam_pipeline_args=config.pipeline.beam.arguments, tmp_dir=str(folder / "tmp"), unique_id="1"
     )
     IngestExecutor(context).Do({}, {"examples": [artifact]}, properties)
     return Ingested(artifact, properties)

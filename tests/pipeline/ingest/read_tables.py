@@ -7,12 +7,13 @@ import pyarrow as pa
 
 from config import Config
 from config.data import Table
+from pipeline.ingest.batches import Batch
 from pipeline.ingest.cleaning import clean_entities
 from pipeline.ingest.columns import Plan
 from pipeline.ingest.events import clean_events
 from pipeline.ingest.findings import Counts
 from pipeline.ingest.headers import file_columns
-from pipeline.ingest.reading import Batch, read_batches
+from pipeline.ingest.reading import read_batches
 from pipeline.ingest.tables import table_files
 from tests.pipeline.ingest.reference import config_of
 

@@ -49,7 +49,7 @@ def config_of(**sections: Any) -> Config:
 
 def beam_pipeline() -> beam.Pipeline:
     """A pipeline in this process."""
-    return beam.Pipeline(options=PipelineOptions(list(config_of().pipeline.beam)))
+    return beam.Pipeline(options=PipelineOptions(config_of().pipeline.beam.arguments))
 
 
 def as_table(rows: list[Row]) -> pa.Table:

@@ -1,8 +1,8 @@
 import pyarrow as pa
 
+from pipeline.ingest.batches import Batch
 from pipeline.ingest.cleaning import clean_entities, distinct
 from pipeline.ingest.columns import Column
-from pipeline.ingest.reading import Batch
 
 COLUMNS = (Column("item_year", "year", "number"), Column("item_genres", "genres", "list", "|"))
 

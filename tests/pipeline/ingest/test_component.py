@@ -92,7 +92,7 @@ def _run(config, folder):
         components=[InteractionExampleGen(config)],
         enable_cache=True,
         metadata_connection_config=database,
-        beam_pipeline_args=list(config.pipeline.beam),
+        beam_pipeline_args=config.pipeline.beam.arguments,
     )
     tfx.orchestration.LocalDagRunner().run(pipeline)
     with metadata.Metadata(database) as handler:

@@ -2,9 +2,9 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
+from pipeline.ingest.batches import Batch
 from pipeline.ingest.columns import Plan
 from pipeline.ingest.events import clean_events
-from pipeline.ingest.reading import Batch
 from tests.pipeline.ingest.reference import config_of
 
 ROWS = [  # user_id, item_id, timestamp, rating, kind

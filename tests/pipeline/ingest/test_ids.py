@@ -74,7 +74,7 @@ def test_texts_in_the_form_of_floats_are_numbers_where_all_of_a_file_are(tmp_pat
 
 
 def test_the_whole_file_decides(tmp_path, monkeypatch):
-    monkeypatch.setattr("pipeline.ingest.reading.CSV_BLOCK_BYTES", 64)
+    monkeypatch.setattr("pipeline.ingest.csv_reading.CSV_BLOCK_BYTES", 64)
     _log(tmp_path, ["1.0"] * 40, [*(f"{n}.0" for n in range(39)), "39"])
     found, _ = events(config(tmp_path, {}))
     assert found[0]["user"] == "1"

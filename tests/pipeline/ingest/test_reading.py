@@ -6,7 +6,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from config.data import Table
-from pipeline.ingest import reading
+from pipeline.ingest import csv_reading, reading
 from pipeline.ingest.reading import read_batches
 from pipeline.ingest.tables import TableError
 
@@ -33,7 +33,7 @@ def test_only_a_header(tmp_path):
 
 
 def test_csv_in_many_blocks_keeps_the_order(tmp_path, monkeypatch):
-    monkeypatch.setattr(reading, "CSV_BLOCK_BYTES", 64)
+    monkeypatch.setattr(csv_reading, "CSV_BLOCK_BYTES", 64)
     lines = [f"{n},{n + 1}" if n % 7 else "bad" for n in range(500)]
     (tmp_path / "t.csv").write_text("\n".join(["a,b", *lines]))
     expected = [(str(n), str(n + 1)) for n in range(500) if n % 7]
@@ -62,7 +62,7 @@ STRAY = 'x,a,note\n1,007,ok\n\n1,2,3,4\n1,2,"5 disk\n' + "2,3,ok\n" * 20
 @pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
 @pytest.mark.parametrize("name", ["t.csv", "t.csv.gz"])
 def test_a_stray_quote_is_named_and_not_a_long_value(tmp_path, monkeypatch, rest, block, end, name):
-    monkeypatch.setattr(reading, "CSV_BLOCK_BYTES", block)
+    monkeypatch.setattr(csv_reading, "CSV_BLOCK_BYTES", block)
     content = (STRAY + rest).replace("\n", end).encode()
     (tmp_path / name).write_bytes(gzip.compress(content) if name.endswith("gz") else content)
     message = rf"{name}, line 5: a quote in column 'note' is not closed in its line: '5 disk'\. .*`multiline: true`"
@@ -92,7 +92,7 @@ def test_a_stray_quote_in_two_byte_text_is_named(tmp_path):
 
 @pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
 def test_quotes_blank_lines_and_long_values_are_innocent(tmp_path, monkeypatch, end):
-    monkeypatch.setattr(reading, "CSV_BLOCK_BYTES", 1 << 18)
+    monkeypatch.setattr(csv_reading, "CSV_BLOCK_BYTES", 1 << 18)
     long = "x" * 200_000
     text = f'"a",b\n"1, ""2""",5" disk\n\n\n"{long}","y"z\n,"last'
     (tmp_path / "t.csv").write_bytes(text.replace("\n", end).encode())
@@ -100,8 +100,8 @@ def test_quotes_blank_lines_and_long_values_are_innocent(tmp_path, monkeypatch, 
 
 
 def test_a_file_without_blank_lines_is_read_once(tmp_path, monkeypatch):
-    monkeypatch.setattr(reading, "check_quotes", lambda path, table: pytest.fail("read twice"))
-    monkeypatch.setattr(reading, "CSV_BLOCK_BYTES", 33)
+    monkeypatch.setattr(csv_reading, "check_quotes", lambda path, table: pytest.fail("read twice"))
+    monkeypatch.setattr(csv_reading, "CSV_BLOCK_BYTES", 33)
     for end in ("\n", "\r\n", "\r"):
         for last in ("", end):
             (tmp_path / "t.csv").write_bytes((end.join(['a,"b"', *['1,"2"'] * 50, "bad"]) + last).encode())
@@ -195,7 +195,7 @@ def _lines(folder, name, **options):
 @pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
 @pytest.mark.parametrize("block", [64, 1 << 20])
 def test_csv_rows_have_their_lines_and_malformed_ones_are_kept(tmp_path, monkeypatch, block, end):
-    monkeypatch.setattr(reading, "CSV_BLOCK_BYTES", block)
+    monkeypatch.setattr(csv_reading, "CSV_BLOCK_BYTES", block)
     lines = ["a,b", *(f"{n},x" if n % 7 else f"bad{n}" for n in range(2, 100))]  # line n holds n
     (tmp_path / "t.csv").write_text(end.join(lines), newline="")
     rows, samples = _lines(tmp_path, "t.csv")
