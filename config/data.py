@@ -1,6 +1,6 @@
 """Tables, their columns, cleaning and splitting: what ingest reads."""
 
-from datetime import datetime
+from datetime import date, datetime
 from typing import Annotated, Any, Final, Literal, Self
 
 from pydantic import AfterValidator, Field, field_validator, model_validator
@@ -33,7 +33,8 @@ MISSING: Final = ("NULL", "null", "\\N", "NaN", "nan", "<NA>", "None")
 class Table(Section):
     """One table: a file, a glob or a folder of parts, relative to `data.folder`, local or on an object store.
 
-    `path` may contain TFX's `{SPAN}` and `{VERSION}`; the newest span is read. A path that is the name of an existing
+    `path` may contain TFX's `{SPAN}`, or `{YYYY}`, `{MM}` and `{DD}`, and `{VERSION}`: the newest version of the newest
+    span is read, and of the interactions a `window` of spans. A path that is the name of an existing
     file or folder is taken literally, even if it contains `*`, `?` or `[`. In a folder, as Spark and Hive write tables,
     all files are read except those whose names begin with `_` or `.`; folders such as `date=2024-05-01` in the path
     become columns.
@@ -147,6 +148,21 @@ class InteractionTable(Table):
     time_unit: TimeUnit = "s"
     """The unit of numeric times since 1970. `iso8601`: times are text such as 2024-05-01T12:30:00Z or 2024-05-01 12:30
     UTC. Not together with `time_format`."""
+    window: int | None = Field(default=None, ge=1, le=3660)
+    """The number of spans that are read, up to the newest one or `data.span`: of `day-{SPAN}` with the newest span 20
+    and `window: 14` the spans 7 to 20, and with dates in the path 14 days. Defaults to the newest span alone."""
+
+    @model_validator(mode="after")
+    def _windows_are_of_spans(self) -> Self:
+        if self.window is not None and not self.has_spans:
+            wanted = "`{SPAN}` or `{YYYY}{MM}{DD}` in `path`"
+            raise ValueError(f"`window` needs {wanted}. Received: {self.path!r}")
+        return self
+
+    @property
+    def has_spans(self) -> bool:
+        """Whether the path has a number or a date for the span."""
+        return "{SPAN" in self.path or all(part in self.path for part in ("{YYYY}", "{MM}", "{DD}"))
 
     @property
     def ids(self) -> tuple[str, ...]:
@@ -184,9 +200,21 @@ class DataConfig(Section):
     """The catalogue, one row per item."""
     users: EntityTable | None = None
     """The users, one row per user."""
+    span: date | int | None = None
+    """The last span of the interactions to read, a number or a date such as 2026-05-31; `tfx_runner.py run --span` sets
+    it. Of other tables with spans of the same kind, the newest up to it is read. Defaults to the newest."""
     max_side_table_rows: int = Field(default=5_000_000, gt=0)
     """The maximum number of items that `cleaning.core` may remove in one round, since their ids are sent to every Beam
     worker. More stop the run."""
+
+    @model_validator(mode="after")
+    def _the_log_has_spans(self) -> Self:
+        if self.span is not None and not self.interactions.has_spans:
+            path = self.interactions.path
+            raise ValueError(
+                f"`span` needs `{{SPAN}}` or `{{YYYY}}{{MM}}{{DD}}` in `interactions.path`. Received: {path!r}"
+            )
+        return self
 
 
 class Outlier(Section):

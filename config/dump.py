@@ -28,11 +28,12 @@ def dump_config(config: Config, *keys: str) -> str:
     Args:
       config: The configuration.
       *keys: Dotted keys to keep, such as `model.history`, or after a minus to drop; `*` matches any name. `name` and
-        `data` are always kept. Defaults to all keys.
+        `data` are always kept, without the span: a run of it is that of the newest one, and ingest gets it apart.
+        Defaults to all keys.
     """
     values = config.model_dump(mode="json", exclude_unset=True)
     if keys:
-        values = _pick(values, ("name", "data", *keys))
+        values = _pick(values, ("name", "data", "-data.span", *keys))
     return json.dumps(values, sort_keys=True)
 
 

@@ -6,6 +6,7 @@ the first rows of the tables (`pipeline/checks/files.py`).
 
 import re
 from collections.abc import Collection, Iterator
+from datetime import date
 from pathlib import Path
 
 from pydantic import ValidationError
@@ -33,19 +34,29 @@ _OF_A_LOSS = re.compile(r"tasks\.(?P<task>[^.]+)\.(?!hidden|dropout|baseline|tem
 """Keys that change what a task's loss measures, so that losses of trials cannot be compared."""
 
 
-def checked_config(path: str | Path, with_data: bool = True, writes: bool = False) -> Config:
+def checked_config(
+    path: str | Path, with_data: bool = True, writes: bool = False, span: int | date | None = None
+) -> Config:
     """Reads a configuration and checks all that can be checked before any work.
 
     Args:
       path: The YAML file.
       with_data: Whether to check the tables and their columns too.
       writes: Whether to check that a run can write its folders too.
+      span: In place of the configuration's `data.span`. None: that.
 
     Raises:
       ConfigError: With one line for each problem: file, line, key, found, allowed.
     """
     text = read_text(path)
     config = parse_config(text, str(path))
+    if span is not None:
+        if not config.data.interactions.has_spans:
+            log = config.data.interactions.path
+            raise ConfigError(
+                f"{path}: `--span {span}` needs `{{SPAN}}` or a date in the path of the log. It is {log!r}"
+            )
+        config = changed_config(config, {"data.span": span})
     problems = list(_rules(config))
     if with_data and not any(table_folder_problems(config)):
         problems += check_tables(config, str(path))

@@ -36,14 +36,14 @@ def check_tables(config: Config, path: str) -> Iterator[Problem]:
 
 def _has_files(config: Config) -> bool:
     try:
-        return bool(table_files(config.data.folder, config.data.interactions))
+        return bool(table_files(config.data.folder, config.data.interactions, config.data.span))
     except TableError:
         return False
 
 
 def _check_table(config: Config, location: Location, table: Table) -> Iterator[Problem]:
     try:
-        files = table_files(config.data.folder, table)
+        files = table_files(config.data.folder, table, config.data.span)
         columns = file_columns(files[0], table)
         check_has_rows(files, table)
     except TableError as error:

@@ -25,8 +25,9 @@ from pipeline.ingest.columns import Column, Plan
 from pipeline.ingest.events import ITEM, USER, clean_events
 from pipeline.ingest.findings import Findings
 from pipeline.ingest.reading import read_batches
-from pipeline.ingest.report import TABLES, as_report, file_name
-from pipeline.ingest.tables import table_files
+from pipeline.ingest.report import TABLES, as_report, file_name, of_spans
+from pipeline.ingest.spans import SpanFiles
+from pipeline.ingest.tables import table_files, table_spans
 
 FIRST_ROWS: Final = 1000
 MAX_IDS: Final = 1_000_000
@@ -73,7 +74,7 @@ def check_rows(config: Config, limit: int | None = FIRST_ROWS) -> RowCheck:
     """
     reader = _Reader(config, limit)
     reader.read_tables()
-    report, whole = as_report(reader.findings, reader.files), reader.whole
+    report, whole = as_report(reader.findings, reader.files) | of_spans(reader.spans), reader.whole
     check = RowCheck(report, reader.profiles, whole)
 
     def add(found: Iterator[str], is_sure: bool, where: str = "") -> None:
@@ -121,6 +122,7 @@ class _Reader:
         self.findings = Findings()
         self.profiles: dict[str, list[Profile]] = {}
         self.files: dict[str, list[str]] = {}
+        self.spans: dict[str, SpanFiles] = {}
         self.whole: set[str] = set()
         self.whole_ids: set[str] = set()
         self._sizes = SizeCounts(config)
@@ -146,7 +148,10 @@ class _Reader:
 
     def _read(self, name: str, table: Table, columns: tuple[str, ...], clean: Clean) -> None:
         profiles = self.profiles[name] = profiles_of(self.plan, name)
-        self.files[name] = table_files(self.plan.config.data.folder, table)
+        data = self.plan.config.data
+        self.files[name] = table_files(data.folder, table, data.span)
+        if (spans := table_spans(data.folder, table, data.span)) is not None:
+            self.spans[name] = spans
         left = self._limit
         for file, path, batch, first in self._batches(name, table, list(columns)):
             taken = batch if left is None else head(batch, left)

@@ -113,7 +113,7 @@ def _described(config: Config, ids: Sequence[str]) -> list[_Column]:
     names = list(dict.fromkeys(f.source for f in features if not f.is_combination))[:_ITEM_COLUMNS]
     if table is None or not names:
         return []
-    rows = find_rows(config.data.folder, table, table.id, ids, names)
+    rows = find_rows(config.data, table, table.id, ids, names)
     index = {item: row for row, item in reversed(list(enumerate(_cells(rows[table.id]))))}
     columns = []
     for name in names:

@@ -120,10 +120,12 @@ def _growth(sizes: Sizes, config: Config, is_exact: bool) -> str:
 
 
 def _lines(check: "RowCheck", config: Config) -> Iterator[str]:
-    """Yields a line for each column of times, expression and bad row, and for the overlap of the tables."""
-    from pipeline.ingest.report import describe, file_name, overlap_line
+    """Yields a line for the spans, each column of times, expression and bad row, and for the overlap of the tables."""
+    from pipeline.ingest.report import describe, file_name, overlap_line, spans_line
     from pipeline.ingest.times import as_date
 
+    if spans := spans_line(check.report):
+        yield f"{config.data.interactions.path}: {spans}"
     for name, columns in check.report.get("spans", {}).items():
         for column, (first, last) in columns.items():
             yield f"times of {file_name(config, name)} ({column}): {as_date(first)} to {as_date(last)} UTC"

@@ -3,6 +3,7 @@
 import argparse
 import os
 import sys
+from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,8 +18,21 @@ def add_run(parser: argparse.ArgumentParser) -> None:
     """Adds the arguments of `run`."""
     add_config(parser)
     parser.add_argument("--runner", choices=["local"], default="local", help="where it runs (default: %(default)s)")
+    parser.add_argument(
+        "--span", type=_span, help="the last span to read, a number or a date (default: `data.span`, or the newest)"
+    )
     parser.add_argument("--no-cache", action="store_true", help="run every component again")
     add_verbose(parser)
+
+
+def _span(text: str) -> int | date:
+    """Parses a span: digits are a number, anything else a date."""
+    try:
+        return int(text) if text.isdigit() else date.fromisoformat(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(
+            f"should be a number or a date such as 2026-05-31. Received: {text!r}"
+        ) from error
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -29,7 +43,7 @@ def run(arguments: argparse.Namespace) -> int:
     """
     from pipeline.checks.configuration import checked_config
 
-    config = checked_config(arguments.config, writes=True)
+    config = checked_config(arguments.config, writes=True, span=arguments.span)
     if arguments.no_cache:
         uncached = config.pipeline.model_copy(update={"cache": False})
         config = config.model_copy(update={"pipeline": uncached})

@@ -8,7 +8,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from config import Config
-from config.data import Table
+from config.data import DataConfig, Table
 from pipeline.ingest import events as cleaned
 from pipeline.ingest.batches import Batch
 from pipeline.ingest.cleaning import ROW, read_column
@@ -44,7 +44,7 @@ class UserHistory:
 def find_user_history(config: Config, user: str) -> UserHistory:
     """Reads a user's history from the tables. An unknown user has no events. Raises `TableError`."""
     plan, data = Plan(config), config.data
-    rows = find_rows(data.folder, data.interactions, data.interactions.user, [user], plan.event_sources)
+    rows = find_rows(data, data.interactions, data.interactions.user, [user], plan.event_sources)
     events, _ = clean_events(plan, Batch(rows, 0), file=0, first_row=0)
     events = events.filter(events[cleaned.POSITIVE])
     events = events.sort_by([(name, "ascending") for name in (cleaned.TIME, cleaned.FRACTION, ROW)])
@@ -67,12 +67,12 @@ def make_request(config: Config, history: UserHistory, k: int | None) -> Request
     return Request(history.user, history.items, [*history.times, *history.times[-1:]], features, k=k)
 
 
-def find_rows(folder: str, table: Table, key: str, values: Collection[str], columns: Sequence[str]) -> pa.Table:
+def find_rows(data: DataConfig, table: Table, key: str, values: Collection[str], columns: Sequence[str]) -> pa.Table:
     """Reads the rows whose column `key` is one of `values`, in the order in which ingest reads them.
 
     Args:
-      folder: The configuration's `data.folder`.
-      table: The table.
+      data: Where the tables are.
+      table: One of them.
       key: The column to search.
       values: The values as text; whole numbers as decimal text.
       columns: The columns to return besides `key`.
@@ -86,7 +86,7 @@ def find_rows(folder: str, table: Table, key: str, values: Collection[str], colu
     wanted, names = pa.array(sorted(set(values)), pa.string()), list(dict.fromkeys([key, *columns]))
     found = [
         batch.rows.filter(pc.is_in(as_text(batch.rows[key]), wanted))
-        for path in table_files(folder, table)
+        for path in table_files(data.folder, table, data.span)
         for batch in read_batches(path, table, names)
     ]
     return pa.concat_tables(found, promote_options="permissive") if found else pa.table({n: pa.nulls(0) for n in names})
@@ -100,7 +100,7 @@ def _user_features(plan: Plan, user: str, events: pa.Table) -> dict[str, list[Va
         values = {column.name: newest[column.name].to_pylist() for column in plan.user}
     else:
         sources = plan.entity_sources(table, plan.user)
-        rows = find_rows(plan.config.data.folder, table, table.id, [user], sources).slice(0, 1)
+        rows = find_rows(plan.config.data, table, table.id, [user], sources).slice(0, 1)
         values = {column.name: read_column(column, rows).values.to_pylist() for column in plan.user}
     features = {
         name: [v for row in rows if row is not None for v in (row if isinstance(row, list) else [row])]

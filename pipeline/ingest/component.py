@@ -18,8 +18,10 @@ from config.data import Table
 from config.dump import INGEST
 from config.fingerprint import code_fingerprint
 from pipeline.ingest import driver_files
-from pipeline.ingest.executor import SPLITS, IngestExecutor, read_config, read_input, tables
-from pipeline.ingest.tables import PLACEHOLDER, table_files
+from pipeline.ingest.executor import SPLITS, IngestExecutor, find_files, find_spans, read_config, read_input, tables
+from pipeline.ingest.graph import Files
+from pipeline.ingest.spans import PLACEHOLDER, SpanPattern
+from pipeline.ingest.tables import table_spans
 
 _CODE: Final = ("pipeline/ingest", "config")
 
@@ -46,12 +48,15 @@ class IngestDriver(driver.FileBasedDriver):
         for name, table in tables(config):
             if not _is_tfx_split(config, name, table):
                 split = proto.Input.Split(name=name, pattern=table.path)
-                # Fills the newest span into the split's pattern.
-                fingerprint, _, _ = utils.calculate_splits_fingerprint_span_and_version(folder, [split])
+                spans = table_spans(folder, table, config.data.span)
+                last = spans.read[-1] if spans is not None and spans.read else None
+                # Fills the span into the split's pattern.
+                fingerprint, _, _ = utils.calculate_splits_fingerprint_span_and_version(folder, [split], _range(last))
                 fingerprints.append(str(fingerprint))
                 inputs.splits.append(split)
-        fingerprints.append(_fingerprint(config, inputs, folder))
         resolved[specs.INPUT_CONFIG_KEY] = proto_utils.proto_to_json(inputs)
+        files = find_files(config, resolved, find_spans(config, resolved))
+        fingerprints.append(_fingerprint(files))
         resolved[utils.FINGERPRINT_PROPERTY_NAME] = "\n".join(fingerprints)
         return resolved
 
@@ -75,8 +80,10 @@ class InteractionExampleGen(FileBasedExampleGen):
         inputs = [(name, table) for name, table in tables(config) if _is_tfx_split(config, name, table)]
         # The output names the splits; the executor divides by other rules than TFX's hash buckets.
         outputs = [proto.SplitConfig.Split(name=name, hash_buckets=1) for name in SPLITS]
+        span, form = config.data.span, SpanPattern(config.data.interactions.path)
         super().__init__(
             input_base=config.data.folder,
+            range_config=_range(None if span is None else form.number_of(span)),
             input_config=proto.Input(splits=[proto.Input.Split(name=name, pattern=t.path) for name, t in inputs]),
             output_config=proto.Output(split_config=proto.SplitConfig(splits=outputs)),
             custom_config=_custom_config(config),
@@ -87,6 +94,8 @@ def _custom_config(config: Config) -> proto.CustomConfig:
     """Returns the keys that ingest reads and a digest of its code: what enters the cache key beside the data."""
     values = struct_pb2.Struct()
     values.update({"config": dump_config(config, *INGEST), "code": code_fingerprint(*_CODE)})
+    if config.data.span is not None:
+        values.update({"span": str(config.data.span)})
     packed = proto.CustomConfig()
     packed.custom_config.Pack(values)
     return packed
@@ -102,12 +111,19 @@ def _is_tfx_split(config: Config, name: str, table: Table) -> bool:
     return name == "interactions" or not has_span
 
 
-def _fingerprint(config: Config, inputs: proto.Input, folder: str) -> str:
-    """Returns a fingerprint of the files that are read, since TFX's patterns do not match those in folders."""
-    patterns = {split.name: split.pattern for split in inputs.splits}
+def _range(span: int | None) -> proto.RangeConfig | None:
+    """Returns TFX's form of one span; None for the newest."""
+    if span is None:
+        return None
+    return proto.RangeConfig(static_range=proto.StaticRange(start_span_number=span, end_span_number=span))
+
+
+def _fingerprint(files: Files) -> str:
+    """Returns a fingerprint of the files that are read, since TFX's patterns match neither those in folders nor those
+    of a window's other spans."""
     digest = hashlib.sha256()
-    for name, table in tables(config):
-        for path in table_files(folder, table.model_copy(update={"path": patterns[name]})):
+    for name, paths in files.items():
+        for path in paths:
             found = fileio.stat(path)
             digest.update(f"{name} {path} {found.length} {found.mtime_nsec}\n".encode())
     return f"files:{digest.hexdigest()}"

@@ -22,11 +22,13 @@ from tfx.v1 import proto
 
 from config import Config, feature_names, parse_config
 from config.data import Table
+from config.load import changed_config
 from pipeline.ingest import report, verdicts
 from pipeline.ingest.columns import Plan
 from pipeline.ingest.graph import Files, Ingest
 from pipeline.ingest.headers import check_columns, check_has_rows, file_columns
-from pipeline.ingest.tables import table_files
+from pipeline.ingest.spans import SpanFiles, SpanPattern
+from pipeline.ingest.tables import table_files, table_spans
 from pipeline.ingest.writing import WriteExamples
 from pipeline.messages import KEY as WARNINGS
 
@@ -49,7 +51,7 @@ class IngestExecutor(BaseExampleGenExecutor):
           TableError: If a table has no file or lacks a column.
         """
         plan = Plan(read_config(exec_properties))
-        files = find_files(plan.config, exec_properties)
+        files = find_files(plan.config, exec_properties, find_spans(plan.config, exec_properties))
         check_tables(plan, files)
         return pipeline | "Ingest" >> Ingest(plan, files, exec_properties[report.FILE])
 
@@ -76,15 +78,17 @@ class IngestExecutor(BaseExampleGenExecutor):
                 _ = examples | f"Write[{split}]" >> WriteExamples(prefix)
         examples_utils.set_payload_format(artifact, proto.PayloadFormat.Value("FORMAT_TF_EXAMPLE"))
         examples_utils.set_file_format(artifact, "tfrecords_gzip")
-        _check_report(path, read_config(exec_properties))
+        config = read_config(exec_properties)
+        _check_report(path, config, find_spans(config, exec_properties))
 
 
 def read_config(exec_properties: Mapping[str, Any]) -> Config:
-    """Returns the configuration in the execution properties."""
+    """Returns the configuration in the execution properties, with the span of the run."""
     packed, values = proto.CustomConfig(), struct_pb2.Struct()
     proto_utils.json_to_proto(exec_properties[specs.CUSTOM_CONFIG_KEY], packed)
     packed.custom_config.Unpack(values)
-    return parse_config(values["config"], "custom_config")
+    config = parse_config(values["config"], "custom_config")
+    return changed_config(config, {"data.span": values["span"]}) if "span" in values else config
 
 
 def read_input(exec_properties: Mapping[str, Any]) -> proto.Input:
@@ -102,14 +106,30 @@ def tables(config: Config) -> Iterator[tuple[str, Table]]:
             yield name, table
 
 
-def find_files(config: Config, exec_properties: Mapping[str, Any]) -> Files:
-    """Returns the files of each configured table, of the spans that the driver found. Raises `TableError`."""
+def find_spans(config: Config, exec_properties: Mapping[str, Any]) -> dict[str, SpanFiles]:
+    """Returns the spans of each table that has some, up to the last one that the driver found.
+
+    Where no driver of this project ran, as on Kubeflow, the patterns are those of the configuration.
+
+    Raises:
+      TableError: If there are no such spans.
+    """
     patterns = {split.name: split.pattern for split in read_input(exec_properties).splits}
+    found = {}
+    for name, table in tables(config):
+        numbers = SpanPattern(table.path).numbers(patterns.get(name, table.path))
+        last = config.data.span if numbers is None else SpanPattern(table.path).span_of(numbers[0])
+        spans = table_spans(exec_properties[specs.INPUT_BASE_KEY], table, last)
+        if spans is not None:
+            found[name] = spans
+    return found
+
+
+def find_files(config: Config, exec_properties: Mapping[str, Any], spans: Mapping[str, SpanFiles]) -> Files:
+    """Returns the files of each configured table. Raises `TableError`."""
     folder = exec_properties[specs.INPUT_BASE_KEY]
-    return {
-        name: table_files(folder, table.model_copy(update={"path": patterns.get(name, table.path)}))
-        for name, table in tables(config)
-    }
+    last = {name: own.last for name, own in spans.items()}
+    return {name: table_files(folder, table, last.get(name)) for name, table in tables(config)}
 
 
 def check_tables(plan: Plan, files: Files) -> None:
@@ -126,10 +146,11 @@ def check_tables(plan: Plan, files: Files) -> None:
         check_has_rows(files[name], table)
 
 
-def _check_report(path: str, config: Config) -> None:
-    """Adds warnings to the report, logs it, and raises `IngestError` where the data cannot be used."""
+def _check_report(path: str, config: Config, spans: Mapping[str, SpanFiles]) -> None:
+    """Adds the spans and warnings to the report, logs it, and raises `IngestError` where the data cannot be used."""
     with FileSystems.open(path) as file:
         found = json.load(file)
+    found |= report.of_spans(spans)
     found[WARNINGS] = verdicts.warnings(found, config, time.time())
     with FileSystems.create(path, compression_type=CompressionTypes.UNCOMPRESSED) as file:
         file.write(report.as_json(found).encode())

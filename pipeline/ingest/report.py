@@ -7,6 +7,7 @@ from typing import Any, Final
 
 from config import Config, feature_names
 from pipeline.ingest.findings import VALUES, Findings
+from pipeline.ingest.spans import SpanFiles
 
 FILE: Final = "ingest.json"
 """In the folder of the Examples artifact."""
@@ -62,6 +63,12 @@ def as_report(findings: Findings, files: Mapping[str, Sequence[str]]) -> dict[st
     return report | ({"samples": samples} if samples else {})
 
 
+def of_spans(spans: Mapping[str, SpanFiles]) -> dict[str, Any]:
+    """Returns the section `read_spans` of a report: by table the first and the last span, and those left out."""
+    found = {name: own.as_json() for name, own in spans.items() if own.pattern.has_span}
+    return {"read_spans": found} if found else {}
+
+
 def as_json(report: Report) -> str:
     """Returns the report as text, keys sorted."""
     return json.dumps(report, indent=2, sort_keys=True) + "\n"
@@ -90,12 +97,14 @@ def counts_line(counts: Report) -> str:
 
 
 def summary(report: Report) -> str:
-    """Returns the report in one line: rows and why some are left out, windows, items, and the overlap of the tables."""
+    """Returns the report in one line: spans, rows and why some are left out, windows, items, and the overlap of the
+    tables."""
     splits = report["splits"]
     windows = ", ".join(
         f"{split} {splits[split]['examples']:,}" for split in feature_names.WINDOW_SPLITS if split in splits
     )
-    parts = [_kept("rows", report["interactions"], report["interactions"]["kept"]), f"windows: {windows}"]
+    rows = _kept("rows", report["interactions"], report["interactions"]["kept"])
+    parts = [", ".join(filter(None, [spans_line(report), rows])), f"windows: {windows}"]
     parts.append(_kept("items", report.get("items", {}), splits[feature_names.ITEMS_SPLIT]["examples"]))
     if report.get("users", {}).keys() & _LOSSES:
         parts.append(_kept("users", report["users"], report["users"].get("kept", 0)))
@@ -111,6 +120,15 @@ def _kept(noun: str, counts: Report, kept: int) -> str:
     )
     total = f" of {counts['rows']:,}" if counts.get("dropped") or noun == "rows" else ""
     return f"{kept:,}{total} {noun}" + (f" ({losses})" if losses else "")
+
+
+def spans_line(report: Report) -> str:
+    """Returns the interactions' spans: `spans 7 to 20`, or `span 20`; empty where the table has none."""
+    spans = report.get("read_spans", {}).get("interactions")
+    if spans is None:
+        return ""
+    first, last = spans["first"], spans["last"]
+    return f"span {last}" if first == last else f"spans {first} to {last}"
 
 
 def overlap_line(report: Report) -> str:

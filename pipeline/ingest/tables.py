@@ -7,12 +7,14 @@ import os
 import posixpath
 import re
 from collections.abc import Iterator
+from datetime import date
 from typing import BinaryIO, Final, cast, get_args
 from urllib.parse import unquote
 
-from config.data import Table, TableFormat
+from config.data import InteractionTable, Table, TableFormat
 from pipeline.ingest import object_store
 from pipeline.ingest.object_store import is_remote
+from pipeline.ingest.spans import PLACEHOLDER, Span, SpanError, SpanFiles, SpanPattern, find_spans
 
 EXTENSIONS: Final[dict[str, TableFormat]] = {
     ".csv": "csv",
@@ -22,10 +24,6 @@ EXTENSIONS: Final[dict[str, TableFormat]] = {
     ".ndjson": "jsonl",
     ".tfrecord": "tfrecord",
 }
-PLACEHOLDER: Final = re.compile(r"\{(SPAN|VERSION|YYYY|MM|DD)(?::(\d+))?\}")
-"""As TFX defines them: a number in a path, `{SPAN:3}` with a fixed width. `{YYYY}{MM}{DD}` is a span by date."""
-_SPAN_PARTS: Final = ("YYYY", "MM", "DD", "SPAN", "VERSION")
-_DATE_WIDTHS: Final = {"YYYY": "4", "MM": "2", "DD": "2"}
 _GLOB: Final = re.compile(r"[*?[]")
 _PARTITION: Final = re.compile(r"(?<=/)([^/=]+)=([^/]*)(?=/)")
 _NO_PARTITION: Final = "__HIVE_DEFAULT_PARTITION__"
@@ -78,12 +76,13 @@ def _extension(path: str) -> str:
     return posixpath.splitext(path.rstrip("/").lower().removesuffix(".gz"))[1]
 
 
-def table_files(folder: str, table: Table) -> list[str]:
-    """Returns the table's files, of the newest span and version, in the order of their rows, that is by name.
+def table_files(folder: str, table: Table, span: Span | None = None) -> list[str]:
+    """Returns the table's files in the order of their rows, that is by span and name.
 
     Args:
       folder: `data.folder`, local or a URI of a file system that Beam knows.
       table: The table; its path may be a file, a folder of parts or a glob of either.
+      span: The last span to read, `data.span`. None: the newest.
 
     Returns:
       At least one path.
@@ -91,9 +90,10 @@ def table_files(folder: str, table: Table) -> list[str]:
     Raises:
       TableError: If no file matches.
     """
-    folder, pattern = "" if posixpath.isabs(table.path) else folder, posixpath.join(folder, table.path)
-    if PLACEHOLDER.search(table.path):
-        paths = _newest(folder, table.path, _match(folder, PLACEHOLDER.sub("*", table.path)))
+    spans = table_spans(folder, table, span)
+    folder, pattern = _base(folder, table), posixpath.join(_base(folder, table), table.path)
+    if spans is not None:
+        paths = list(spans.paths)
     elif _exists(pattern):
         paths = [pattern]
     else:
@@ -102,6 +102,38 @@ def table_files(folder: str, table: Table) -> list[str]:
     if not files:
         raise TableError(f"{pattern}: {'holds no files' if paths else 'no such file'}. {_neighbours(folder, table)}")
     return files
+
+
+def table_spans(folder: str, table: Table, span: Span | None = None) -> SpanFiles | None:
+    """Returns the spans of a table that are read; None where its path has neither spans nor versions.
+
+    The interactions have a window. Of another table the newest span up to `span` is read, since a catalogue is not
+    written as often as a log.
+
+    Args:
+      folder: As in `table_files`.
+      table: As in `table_files`.
+      span: As in `table_files`.
+
+    Raises:
+      TableError: If there are no such spans.
+    """
+    if not PLACEHOLDER.search(table.path):
+        return None
+    folder = _base(folder, table)
+    paths = _match(folder, PLACEHOLDER.sub("*", table.path))
+    try:
+        if isinstance(table, InteractionTable):
+            return find_spans(folder, table.path, paths, span, table.window)
+        if isinstance(span, date) != SpanPattern(table.path).is_dated:
+            span = None  # its spans are numbered otherwise than the log's
+        return find_spans(folder, table.path, paths, span, may_be_earlier=True)
+    except SpanError as error:
+        raise TableError(f"{posixpath.join(folder, table.path)}: {error}") from error
+
+
+def _base(folder: str, table: Table) -> str:
+    return "" if posixpath.isabs(table.path) else folder
 
 
 def partitions(path: str) -> dict[str, str | None]:
@@ -180,27 +212,6 @@ def _parts(path: str) -> Iterator[str]:
         folders[:] = [name for name in folders if name[0] not in "_."]
         files += [posixpath.join(folder, name) for name in names if name[0] not in "_."]
     yield from sorted([file for file in files if os.path.getsize(file)] or files)
-
-
-def _newest(folder: str, pattern: str, paths: list[str]) -> list[str]:
-    """Returns the paths with the greatest (span, version) among those that fit the pattern.
-
-    For example, of `day-{SPAN}/*.csv` and the files day-7/a.csv, day-10/a.csv and day-10/b.csv, the last two.
-    """
-    parts, last = [re.escape(posixpath.join(folder, ""))], 0
-    for part in PLACEHOLDER.finditer(pattern):
-        width = _DATE_WIDTHS.get(part[1]) or part[2]
-        digits = rf"\d{{{width}}}" if width else r"\d+"
-        parts += [_glob_as_regex(pattern[last : part.start()]), f"(?P<{part[1]}>{digits})"]
-        last = part.end()
-    expression = re.compile("".join([*parts, _glob_as_regex(pattern[last:])]))
-    numbered = [(found, path) for path in paths if (found := expression.fullmatch(path))]
-    keys = [tuple(int(f[n]) for n in _SPAN_PARTS if n in f.re.groupindex) for f, _ in numbered]
-    return [path for key, (_, path) in zip(keys, numbered, strict=True) if key == max(keys)]
-
-
-def _glob_as_regex(glob: str) -> str:
-    return re.escape(glob).replace(r"\*", "[^/]*").replace(r"\?", "[^/]")
 
 
 def _neighbours(folder: str, table: Table) -> str:

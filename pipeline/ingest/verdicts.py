@@ -10,7 +10,8 @@ from config import Config, feature_names
 from config.expressions import Expression
 from pipeline.ingest.columns import Plan
 from pipeline.ingest.findings import ERRORS
-from pipeline.ingest.report import TABLES, Report, counts_line, describe, file_name, reasons
+from pipeline.ingest.report import TABLES, Report, counts_line, describe, file_name, reasons, spans_line
+from pipeline.ingest.spans import listed
 from pipeline.ingest.times import EARLIEST, as_date, suggested_formats, suggested_unit, unit_of_span
 
 _WITH_COMMA: Final = re.compile(r"[-+]?\d+,\d+")
@@ -140,10 +141,25 @@ def warnings(report: Report, config: Config, now: float) -> list[str]:
       now: Seconds since 1970.
     """
     return [
+        *_left_out_spans(report, config),
         *_low_overlap(report, config),
         *_implausible_times(report, config, now),
         *_constant_expressions(report, config),
     ]
+
+
+def _left_out_spans(report: Report, config: Config) -> Iterator[str]:
+    """Yields what a log's spans leave out: older ones where no window says so, and gaps in the window."""
+    spans, log = report.get("read_spans", {}).get("interactions"), config.data.interactions
+    if spans is None:
+        return
+    if spans["older"] and log.window is None:
+        yield (
+            f"{log.path}: span {spans['last']} alone is read. Older ones are not: {listed(spans['older'])}. "
+            f"`data.interactions.window: {spans['reach']}` reads them too; `window: 1` says that this is meant"
+        )
+    if spans["missing"]:
+        yield f"{log.path}: {spans_line(report)} are read, without those that are not there: {listed(spans['missing'])}"
 
 
 def _low_overlap(report: Report, config: Config) -> Iterator[str]:

@@ -5,9 +5,16 @@ import pandas as pd
 import pytest
 
 from config import parse_config
-from config.data import Table
+from config.data import DataConfig, InteractionTable
 from pipeline.cli.user_history import find_rows, find_user_history, make_request
 from pipeline.ingest.values import as_number, as_text
+
+
+def _data(folder, path):
+    """The tables of a folder, and the table of one path in it."""
+    table = InteractionTable(path=path)
+    return DataConfig(folder=str(folder), interactions=table), table
+
 
 EVENTS = pd.DataFrame(
     {
@@ -106,7 +113,7 @@ def test_iso_times_are_read(shop, tmp_path):
 def test_rows_are_found_in_every_format_in_the_files_order(tmp_path, kind):
     write(EVENTS.iloc[:2], tmp_path / f"events-1.{kind}")
     write(EVENTS.iloc[2:], tmp_path / f"events-2.{kind}")
-    rows = find_rows(str(tmp_path), Table(path=f"events-*.{kind}"), "user", ["7"], ["item", "rating"])
+    rows = find_rows(*_data(tmp_path, f"events-*.{kind}"), "user", ["7"], ["item", "rating"])
     assert rows["item"].to_pylist() == ["c", "a", "b", "z"]
     assert as_text(rows["user"]).to_pylist() == ["7"] * 4
     assert as_number(rows["rating"]).values.to_pylist() == [4.0, 3.0, None, 1.0]
@@ -123,5 +130,5 @@ def write(table: pd.DataFrame, path: Path) -> None:
 
 def test_lists_stay_lists(tmp_path):
     pd.DataFrame({"id": [1, 2], "tags": [["a"], ["b", "c"]]}).to_parquet(tmp_path / "items.parquet")
-    rows = find_rows(str(tmp_path), Table(path="items.parquet"), "id", ["2"], ["tags"])
+    rows = find_rows(*_data(tmp_path, "items.parquet"), "id", ["2"], ["tags"])
     assert rows["tags"].to_pylist() == [["b", "c"]]
