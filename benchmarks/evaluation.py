@@ -98,7 +98,7 @@ def _evaluate(config: Config, run: dict[str, str], folder: Path) -> str:
         "blessing": [_artifact(types.ModelBlessing, str(folder / "blessing"))],
     }
     context = executor.Executor.Context(
-        beam_pipeline_args=list(config.pipeline.beam), tmp_dir=str(folder / "tmp"), unique_id="1"
+        beam_pipeline_args=[*config.pipeline.beam.arguments], tmp_dir=str(folder / "tmp"), unique_id="1"
     )
     properties = {name: value for name, value in component.exec_properties.items() if value is not None}
     executor.Executor(context).Do(inputs, outputs, properties)

@@ -93,7 +93,7 @@ def ingest(config: Config, folder: Path) -> standard_artifacts.Examples:
     properties = dict(InteractionExampleGen(config).spec.exec_properties)
     unknown: Any = None
     properties = IngestDriver(unknown).resolve_exec_properties(properties, unknown, unknown)
-    context = BaseBeamExecutor.Context(list(config.pipeline.beam), tmp_dir=str(folder / "tmp"), unique_id="1")
+    context = BaseBeamExecutor.Context([*config.pipeline.beam.arguments], tmp_dir=str(folder / "tmp"), unique_id="1")
     IngestExecutor(context).Do({}, {"examples": [artifact]}, properties)
     return artifact
 
