@@ -242,6 +242,9 @@ class TrainingConfig(Section):
     """The seed of initial weights, shuffling, dropout and sampling."""
     checkpoint_every_epochs: int = Field(default=1, gt=0)
     """The number of epochs between two checkpoints."""
+    checkpoint_every_minutes: float = Field(default=10, gt=0)
+    """The number of minutes after which a checkpoint is saved inside an epoch, too: so much work at most is lost where
+    training is killed, beside the epochs of `checkpoint_every_epochs`."""
     memory_limit: ByteSize | None = Field(default=None, gt=0)
     """The maximum memory of the model's tables with the optimizer's slots, such as `8GB` or `8GiB`: of ids, features,
     catalogue, trend and index. `check --full` and the Trainer, before it builds the model, refuse a model whose tables

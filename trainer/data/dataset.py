@@ -56,7 +56,7 @@ class WindowData:
             self.records = self.records.cache()
 
     def training_batches(
-        self, plan: BatchPlan, seed: int, epoch: int, shard: BatchShard | None = None
+        self, plan: BatchPlan, seed: int, epoch: int, done: int = 0, shard: BatchShard | None = None
     ) -> tf.data.Dataset:
         """Returns one epoch of window batches, in an order that depends on seed and epoch only.
 
@@ -64,14 +64,15 @@ class WindowData:
             plan: the groups and batch sizes.
             seed: the seed of all epochs.
             epoch: counted from 0.
+            done: the number of batches at the beginning of the epoch that are left out.
             shard: the shard of each batch that this process reads; None for whole batches.
         """
         records = self.records.shuffle(_SHUFFLED_WINDOWS, _epoch_seed(seed, epoch), reshuffle_each_iteration=False)
         if not plan.bounds:
-            return self._own(records.batch(plan.sizes[0]), shard)
+            return self._own(records.batch(plan.sizes[0]).skip(done), shard)
         measured = records.batch(_READ_BATCH).map(self._with_lengths, num_parallel_calls=2).unbatch()
         groups = measured.bucket_by_sequence_length(lambda _, length: length, plan.bounds, plan.sizes)
-        return self._own(groups.map(lambda record, _: record), shard)
+        return self._own(groups.map(lambda record, _: record).skip(done), shard)
 
     def evaluation_batches(self, batch_size: int) -> tf.data.Dataset:
         """Returns all window batches, always in the same order.

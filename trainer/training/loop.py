@@ -137,6 +137,7 @@ class TrainingLoop:
         }
         kept = {name: extra for name, extra in extras.items() if extra is not None}
         self._is_chief = is_chief(strategy)
+        self._saved = time.monotonic()
         self._state = TrainingState(checkpoint_folder, model, self._optimizer, kept, self._is_chief)
         self._train_log, self._eval_log = (
             ScalarLog(posixpath.join(log_folder, part) if log_folder and self._is_chief else None)
@@ -224,8 +225,17 @@ class TrainingLoop:
         if self._task_stopping is not None:
             self._task_stopping.end_epoch(evaluation)
         if epoch % self._config.checkpoint_every_epochs == 0:
-            self._state.save()
+            self._save()
         return train, evaluation
+
+    def _save(self, epoch_losses: Mapping[str, tf.Tensor] | None = None) -> None:
+        losses = {name: float(total) for name, total in (epoch_losses or {}).items()}
+        self._state.save(self._steps_done(), losses)
+        self._saved = time.monotonic()
+
+    def _is_save_due(self) -> bool:
+        """Returns whether a checkpoint inside an epoch is due: of several workers the chief alone saves, at any step."""
+        return self._is_chief and time.monotonic() - self._saved >= 60 * self._config.checkpoint_every_minutes
 
     @contextmanager
     def _averaged(self) -> Iterator[None]:
@@ -239,11 +249,12 @@ class TrainingLoop:
             self._pruning.apply()
 
     def _train_epoch(self, progress: Progress) -> tuple[Metrics, Window]:
-        """Trains an epoch; returns the mean losses and the first batch."""
+        """Trains an epoch, or the rest of a resumed one; returns the epoch's mean losses and the first batch."""
         epoch = int(self._state.epoch)
-        sums: dict[str, tf.Tensor] = {}
+        count = self._steps_done() - epoch * self._plan.steps
+        sums: dict[str, tf.Tensor] = dict(self._state.epoch_losses) if count else {}
         sample: Window = {}
-        for count, window in enumerate(self._batches(epoch), start=1):
+        for count, window in enumerate(self._batches(epoch, count), start=count + 1):
             sample = sample or window
             self._model.refresh_negatives()
             if self._pruning is not None:
@@ -251,14 +262,21 @@ class TrainingLoop:
             with rewritten(self._rewrite):
                 losses = self._step(window)
             sums = {name: sums.get(name, 0.0) + loss for name, loss in losses.items()}
+            if self._is_save_due() and count < self._plan.steps:
+                self._save(sums)
             if progress.is_due(self._plan.windows / self._plan.steps):
                 progress.show(epoch + 1, self._steps_done(), _checked({n: float(s) / count for n, s in sums.items()}))
         return _checked({name: float(total) / count for name, total in sums.items()}), sample
 
-    def _batches(self, epoch: int) -> tf.data.Dataset:
-        """Returns the batches of an epoch, at most the steps that are left, as the strategy distributes them."""
-        make = partial(self._data.training_batches, self._plan, self._config.seed, epoch)
-        steps = min(self._plan.steps, self._total - self._steps_done())
+    def _batches(self, epoch: int, done: int = 0) -> tf.data.Dataset:
+        """Returns the batches of an epoch, at most the steps that are left, as the strategy distributes them.
+
+        Args:
+            epoch: Counted from 0.
+            done: The number of its batches that a resumed training has taken already.
+        """
+        make = partial(self._data.training_batches, self._plan, self._config.seed, epoch, done)
+        steps = min(self._plan.steps - done, self._total - self._steps_done())
         if not is_multi_worker(self._strategy):
             return self._strategy.experimental_distribute_dataset(make().take(steps))
 
