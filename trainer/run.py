@@ -5,7 +5,7 @@ import hashlib
 import json
 import math
 import posixpath
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import cached_property
 from typing import Any
 
@@ -65,7 +65,11 @@ def run_fn(fn_args: FnArgs) -> None:
 def train_and_export(arguments: RunArguments, strategy: tf.distribute.Strategy) -> None:
     """Does the work of `run_fn` under a strategy: train, stack, export, record golden responses."""
     job = TrainingJob(arguments, strategy)
-    result = job.train()
+    export_trained(job, job.train(), arguments)
+
+
+def export_trained(job: "TrainingJob", result: TrainingResult, arguments: RunArguments) -> None:
+    """Stacks, exports and records golden responses: all that follows the training of a job."""
     model, result = job.stack(job.exportable_model(), result)
     say("building the index and exporting the model")
     exported = job.export(model)
@@ -85,12 +89,18 @@ class TrainingJob:
     Args:
         arguments: The files and folders, and the configuration; see `run_fn`.
         strategy: The distribution strategy.
+        on_step: Called by the training loop with the number of finished steps.
 
     Attributes:
         loop: The training loop.
     """
 
-    def __init__(self, arguments: RunArguments, strategy: tf.distribute.Strategy) -> None:
+    def __init__(
+        self,
+        arguments: RunArguments,
+        strategy: tf.distribute.Strategy,
+        on_step: Callable[[int], None] = lambda step: None,
+    ) -> None:
         self._arguments = arguments
         self._config = config = arguments.config
         self._tft_output = tft_output = tft.TFTransformOutput(arguments.transform_graph_path)
@@ -116,6 +126,7 @@ class TrainingJob:
             checkpoint_folder=checkpoint_folder(arguments, data.files),
             log_folder=arguments.model_run_dir,
             distillation=self._distillation(),
+            on_step=on_step,
         )
 
     def train(self) -> TrainingResult:

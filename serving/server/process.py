@@ -53,9 +53,15 @@ def server_process(flags: Sequence[str], log: IO[str], **environment: str) -> It
 
 
 @contextmanager
-def program_process(command: Sequence[str], log: IO[str]) -> Iterator[Process]:
-    """Starts any program, whose output goes to `log`, and stops it at the end of the block."""
-    with _child(["run", *command], log, log, {}) as process:
+def program_process(command: Sequence[str], log: IO[str], **environment: str) -> Iterator[Process]:
+    """Starts any program, whose output goes to `log`, and stops it at the end of the block.
+
+    Args:
+      command: The program and its arguments.
+      log: An open file or pipe.
+      **environment: Variables added to those of this process.
+    """
+    with _child(["run", *command], log, log, environment) as process:
         yield process
 
 

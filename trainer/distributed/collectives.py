@@ -6,6 +6,7 @@ from contextlib import contextmanager
 
 import tensorflow as tf
 
+from trainer.distributed.restarts import LostWorkerError
 from trainer.distributed.strategies import is_chief, is_multi_worker
 
 _END = "\0"
@@ -75,13 +76,13 @@ def check_alike(strategy: tf.distribute.Strategy, found: Mapping[str, int]) -> N
 
 @contextmanager
 def losses_explained() -> Iterator[None]:
-    """Raises RuntimeError where another worker was lost: TensorFlow notices it within some ten seconds."""
+    """Raises `LostWorkerError` where another worker was lost: TensorFlow notices it within some ten seconds."""
     try:
         yield
     except (tf.errors.UnavailableError, tf.errors.AbortedError, tf.errors.CancelledError) as error:
         lines = [line for line in error.message.splitlines() if line and "execution error" not in line]
         reason = next((line for line in lines if "/job:" in line or "peer" in line), error.message[:200])
-        raise RuntimeError(
+        raise LostWorkerError(
             "another worker has ended or cannot be reached; its own output says why. Start all workers again: training"
             f" goes on after its last checkpoint. TensorFlow says: {reason}"
         ) from error

@@ -89,6 +89,7 @@ class TrainingLoop:
         checkpoint_folder: For this training alone.
         log_folder: Of TensorBoard. None: nothing is logged, nor measured for it.
         distillation: The losses of a student. None: there is no teacher.
+        on_step: Called with the number of finished steps: before the first step of this process, and after each.
     """
 
     def __init__(
@@ -101,11 +102,13 @@ class TrainingLoop:
         checkpoint_folder: str,
         log_folder: str | None,
         distillation: Distillation | None = None,
+        on_step: Callable[[int], None] = lambda step: None,
     ) -> None:
         self._model = model
         self._strategy = strategy
         self._data = data
         self._evaluate = evaluate
+        self._on_step = on_step
         self._config: TrainingConfig = model.config.training
         self._stopping = None if evaluate is None else self._config.stopping
         self._plan = plan
@@ -166,6 +169,7 @@ class TrainingLoop:
             logging.info("Resumed after epoch %d, step %d.", int(self._state.epoch), self._steps_done())
         counts = {"windows": self._plan.windows, "steps": self._total, "steps done": self._steps_done()}
         check_alike(self._strategy, counts)
+        self._on_step(self._steps_done())
         if self._stopping and self._evaluate is not None and self._state.has_lost_best:
             with self._averaged():  # the restored weights may be the best that are left
                 self._keep_best(self._stopping, *self._measured())
@@ -234,7 +238,7 @@ class TrainingLoop:
         self._saved = time.monotonic()
 
     def _is_save_due(self) -> bool:
-        """Returns whether a checkpoint inside an epoch is due: of several workers the chief alone saves, at any step."""
+        """Returns whether a checkpoint inside an epoch is due; of several workers the chief alone saves, when it is."""
         return self._is_chief and time.monotonic() - self._saved >= 60 * self._config.checkpoint_every_minutes
 
     @contextmanager
@@ -251,10 +255,10 @@ class TrainingLoop:
     def _train_epoch(self, progress: Progress) -> tuple[Metrics, Window]:
         """Trains an epoch, or the rest of a resumed one; returns the epoch's mean losses and the first batch."""
         epoch = int(self._state.epoch)
-        count = self._steps_done() - epoch * self._plan.steps
-        sums: dict[str, tf.Tensor] = dict(self._state.epoch_losses) if count else {}
+        count = done = self._steps_done() - epoch * self._plan.steps
+        sums: dict[str, tf.Tensor] = dict(self._state.epoch_losses) if done else {}
         sample: Window = {}
-        for count, window in enumerate(self._batches(epoch, count), start=count + 1):
+        for count, window in enumerate(self._batches(epoch, done), start=done + 1):
             sample = sample or window
             self._model.refresh_negatives()
             if self._pruning is not None:
@@ -262,6 +266,7 @@ class TrainingLoop:
             with rewritten(self._rewrite):
                 losses = self._step(window)
             sums = {name: sums.get(name, 0.0) + loss for name, loss in losses.items()}
+            self._on_step(epoch * self._plan.steps + count)
             if self._is_save_due() and count < self._plan.steps:
                 self._save(sums)
             if progress.is_due(self._plan.windows / self._plan.steps):
