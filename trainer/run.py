@@ -26,7 +26,7 @@ from trainer.data.dataset import WindowData
 from trainer.data.table_sizes import check_memory
 from trainer.data.user_sample import UserSample, eval_sample
 from trainer.data.windows import WindowSpec
-from trainer.distributed.collectives import measured_by_chief
+from trainer.distributed.collectives import measured_by_chief, numbers_of_chief, worker_share
 from trainer.distributed.strategies import make_strategy
 from trainer.executor import RAW_EVAL_FILES
 from trainer.export.index.build import INDEX_FILE
@@ -110,8 +110,10 @@ class TrainingJob:
         self._spec = spec = WindowSpec(config, features, self._catalogue.size, users)
         files = {"train": arguments.train_files, "eval": arguments.eval_files}
         self._eval_data = WindowData(files["eval"], spec)
-        self._train_data = data = WindowData([p for split in config.training.fit_on for p in files[split]], spec)
-        self._eval_windows = self._eval_data.summary().windows
+        fitted = [pattern for split in config.training.fit_on for pattern in files[split]]
+        self._train_data = data = WindowData(fitted, spec, worker_share(strategy))
+        of_eval = numbers_of_chief(strategy, lambda: {"windows": self._eval_data.summary().windows})
+        self._eval_windows = int(of_eval["windows"])
         summary = data.summary()
         self._labels = summary.labels
         with strategy.scope():

@@ -6,11 +6,13 @@ from typing import Any
 
 import numpy as np
 import tensorflow as tf
+from numpy.typing import NDArray
 
 from config import feature_names
 from trainer.data.batching import BatchPlan, DataSummary, LabelStatistics
+from trainer.data.shared_records import SharedRecords, interleaved
 from trainer.data.windows import MASK, Window, WindowSpec, dense_windows
-from trainer.distributed.sharding import BatchShard
+from trainer.distributed.sharding import WorkerShare
 
 _CACHED_BYTES = 1 << 30
 """Files that are together smaller than this on disk are read once and kept in memory, still serialized."""
@@ -34,6 +36,8 @@ class WindowData:
     Args:
         patterns: globs of gzipped TFRecord files of transformed examples.
         spec: the model's features and sizes.
+        share: where several workers train, which of them this is: `training_batches` and `summary` then read its own
+            files alone, and the others the rest. All call both at the same points.
 
     Attributes:
         files: the paths of the files that match.
@@ -46,17 +50,22 @@ class WindowData:
     ROW = "row"
     """The feature of `event_batches` that counts the windows of a batch."""
 
-    def __init__(self, patterns: Sequence[str], spec: WindowSpec) -> None:
+    def __init__(self, patterns: Sequence[str], spec: WindowSpec, share: WorkerShare | None = None) -> None:
         self.files = sorted(f for pattern in patterns for f in tf.io.gfile.glob(pattern))
         if not self.files:
             raise FileNotFoundError(f"transformed examples should be at {', '.join(patterns)}: no file matches")
         self._spec = spec
-        self.records = tf.data.TFRecordDataset(self.files, "GZIP", num_parallel_reads=min(4, len(self.files)))
-        if sum(tf.io.gfile.stat(f).length for f in self.files) < _CACHED_BYTES:
+        self.records = interleaved(
+            tf.data.Dataset.from_tensor_slices(self.files), lambda file: tf.data.TFRecordDataset(file, "GZIP")
+        )
+        size = sum(tf.io.gfile.stat(f).length for f in self.files)
+        if size < _CACHED_BYTES:
             self.records = self.records.cache()
+        self._share = share
+        self._shared = SharedRecords(self.files, share, size // share.workers < _CACHED_BYTES) if share else None
 
     def training_batches(
-        self, plan: BatchPlan, seed: int, epoch: int, done: int = 0, shard: BatchShard | None = None
+        self, plan: BatchPlan, seed: int, epoch: int, done: int = 0, steps: int = -1
     ) -> tf.data.Dataset:
         """Returns one epoch of window batches, in an order that depends on seed and epoch only.
 
@@ -65,14 +74,21 @@ class WindowData:
             seed: the seed of all epochs.
             epoch: counted from 0.
             done: the number of batches at the beginning of the epoch that are left out.
-            shard: the shard of each batch that this process reads; None for whole batches.
+            steps: the number of batches that follow; -1 for all.
+
+        Returns:
+            Windows [B]; with a share this worker's rows of them, in as many parts as it has replicas.
         """
-        records = self.records.shuffle(_SHUFFLED_WINDOWS, _epoch_seed(seed, epoch), reshuffle_each_iteration=False)
-        if not plan.bounds:
-            return self._own(records.batch(plan.sizes[0]).skip(done), shard)
-        measured = records.batch(_READ_BATCH).map(self._with_lengths, num_parallel_calls=2).unbatch()
-        groups = measured.bucket_by_sequence_length(lambda _, length: length, plan.bounds, plan.sizes)
-        return self._own(groups.map(lambda record, _: record).skip(done), shard)
+        records = self.records if self._shared is None else self._shared.dataset
+        records = records.shuffle(_SHUFFLED_WINDOWS, _epoch_seed(seed, epoch), reshuffle_each_iteration=False)
+        if plan.bounds and self._shared is None:
+            records = records.batch(_READ_BATCH).map(self._with_lengths, num_parallel_calls=2).unbatch()
+        if plan.bounds:
+            records = records.bucket_by_sequence_length(lambda _, length: length, plan.bounds, plan.sizes)
+        else:
+            records = records.batch(plan.sizes[0])
+        batches = records.map(lambda record, *_: record).skip(done).take(steps)
+        return self.windows_of(batches if self._share is None else self._share.split(batches))
 
     def evaluation_batches(self, batch_size: int) -> tf.data.Dataset:
         """Returns all window batches, always in the same order.
@@ -117,21 +133,28 @@ class WindowData:
         return {name: _newest(values) for name, values in found.items()} | length
 
     def summary(self) -> DataSummary:
-        """Counts windows, targets and labels; reads everything once."""
-        sums = {name: [0.0, 0.0, 0.0] for name in self._spec.config.ranking}
+        """Counts windows, targets and labels; reads everything once, with a share this worker's part."""
+        tasks = list(self._spec.config.ranking)
+        sums = np.zeros([len(tasks), 3])
         windows, targets = np.zeros([2, self._spec.config.model.history.max_events + 1], np.int64)
-        for window in self.evaluation_batches(_READ_BATCH):
-            length = tf.math.count_nonzero(window[MASK], axis=1).numpy()
+        for window in self.evaluation_batches(_READ_BATCH) if self._shared is None else self._own_windows(self._shared):
+            length = _lengths(window)
             np.add.at(windows, length, 1)
             np.add.at(targets, length, tf.math.count_nonzero(window[feature_names.IS_TARGET], axis=1).numpy())
-            for name, total in sums.items():
-                for i, value in enumerate(_moments(window, name)):
-                    total[i] += float(value)
-        return DataSummary(windows, targets, {name: _statistics(*total) for name, total in sums.items()})
+            for total, name in zip(sums, tasks, strict=True):
+                total += [float(value) for value in _moments(window, name)]
+        if self._share is not None:
+            windows, targets, sums = (np.sum(self._share.gather(own.ravel()), 0) for own in (windows, targets, sums))
+        labels = zip(tasks, sums.reshape(-1, 3).tolist(), strict=True)
+        return DataSummary(windows, targets, {name: _statistics(*total) for name, total in labels})
 
-    def _own(self, batches: tf.data.Dataset, shard: BatchShard | None) -> tf.data.Dataset:
-        """Takes this process' shard before the records are parsed: a worker parses no other."""
-        return self.windows_of(batches if shard is None else shard.of(batches))
+    def _own_windows(self, shared: SharedRecords) -> Iterator[Window]:
+        """Reads this worker's windows, and tells the others their lengths."""
+        for file, records in shared.own_batches():
+            window = self._parse(records)
+            shared.keep(file, records, _lengths(window))
+            yield window
+        shared.exchange()
 
     @cached_property
     def _parse(self) -> Callable[[tf.Tensor], Window]:
@@ -181,6 +204,10 @@ class WindowData:
                 found[feature_names.USER_ID], tf.range(item.nrows()), tf.zeros([1], tf.int64), self._spec.user_count
             ),
         }
+
+
+def _lengths(window: Window) -> NDArray[np.int32]:
+    return tf.math.count_nonzero(window[MASK], axis=1, dtype=tf.int32).numpy()
 
 
 def _options() -> tf.data.Options:

@@ -6,7 +6,6 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext
 from dataclasses import asdict, dataclass, field
-from functools import partial
 from typing import Final
 
 import tensorflow as tf
@@ -17,7 +16,6 @@ from trainer.data.batching import BatchPlan
 from trainer.data.dataset import WindowData
 from trainer.data.windows import Window
 from trainer.distributed.collectives import barrier, check_alike
-from trainer.distributed.sharding import BatchShard
 from trainer.distributed.strategies import is_chief, is_multi_worker
 from trainer.metrics.names import STANDARD_ERROR
 from trainer.model.recommender import RecommenderModel
@@ -280,16 +278,11 @@ class TrainingLoop:
             epoch: Counted from 0.
             done: The number of its batches that a resumed training has taken already.
         """
-        make = partial(self._data.training_batches, self._plan, self._config.seed, epoch, done)
         steps = min(self._plan.steps - done, self._total - self._steps_done())
+        batches = self._data.training_batches(self._plan, self._config.seed, epoch, done, steps)
         if not is_multi_worker(self._strategy):
-            return self._strategy.experimental_distribute_dataset(make().take(steps))
-
-        def make_own(context: tf.distribute.InputContext) -> tf.data.Dataset:
-            share = BatchShard.of_pipeline(context)
-            return make(share).take(steps * share.count)
-
-        return self._strategy.distribute_datasets_from_function(make_own)
+            return self._strategy.experimental_distribute_dataset(batches)
+        return self._strategy.distribute_datasets_from_function(lambda context: batches)
 
     def _global_step(self, window: Window) -> dict[str, tf.Tensor]:
         losses = self._strategy.run(self._replica_step, args=(window,))
