@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 SHARED: Final = -1
 """In place of a file's worker: all workers read the file, and each takes every n-th of its records."""
-_TOLERANCE: Final = 1.25
+_TOLERANCE: Final = 1.2
 """The largest part of a worker by files, over the mean; else all workers read all files."""
 
 Gather = Callable[[NDArray[Any]], list[NDArray[Any]]]
