@@ -39,7 +39,8 @@ from trainer.stacking.fit_baseline import fit_rating_baselines
 from trainer.stacking.fit_neighbours import fit_neighbours
 from trainer.stacking.recommender import LeftOut, StackedRecommender
 from trainer.training.distillation import Distillation, load_teacher
-from trainer.training.loop import TrainingLoop, TrainingResult
+from trainer.training.loop import TrainingLoop
+from trainer.training.result import TrainingResult
 from trainer.training.validation import Evaluator
 from transform.features import model_features, user_vocabulary_size
 

@@ -15,7 +15,7 @@ from trainer.distributed.processes import LOST
 from trainer.distributed.restarts import LostWorkerError
 from trainer.distributed.strategies import make_strategy
 from trainer.run import TrainingJob
-from trainer.training.loop import TrainingResult
+from trainer.training.result import TrainingResult
 
 
 def train_with_chief() -> TrainingResult:

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from config import feature_names
 from trainer.data.batching import BatchPlan, DataSummary, LabelStatistics
+from trainer.data.ragged import newest_values, values_at
 from trainer.data.shared_records import SharedRecords, interleaved
 from trainer.data.windows import MASK, Window, WindowSpec, dense_windows
 from trainer.distributed.sharding import WorkerShare
@@ -130,7 +131,7 @@ class WindowData:
         floats = {n: tf.io.RaggedFeature(tf.float32) for n in self._spec.config.label_features}
         found = tf.io.parse_example(serialized, integers | floats)
         length = {_LENGTH: tf.cast(found[feature_names.ITEM_ID].row_lengths(), tf.int64)}
-        return {name: _newest(values) for name, values in found.items()} | length
+        return {name: newest_values(values) for name, values in found.items()} | length
 
     def summary(self) -> DataSummary:
         """Counts windows, targets and labels; reads everything once, with a share this worker's part."""
@@ -146,7 +147,7 @@ class WindowData:
         if self._share is not None:
             windows, targets, sums = (np.sum(self._share.gather(own.ravel()), 0) for own in (windows, targets, sums))
         labels = zip(tasks, sums.reshape(-1, 3).tolist(), strict=True)
-        return DataSummary(windows, targets, {name: _statistics(*total) for name, total in labels})
+        return DataSummary(windows, targets, {name: LabelStatistics.of_sums(*total) for name, total in labels})
 
     def _own_windows(self, shared: SharedRecords) -> Iterator[Window]:
         """Reads this worker's windows, and tells the others their lengths."""
@@ -198,9 +199,9 @@ class WindowData:
         return {
             self.ROW: row,
             feature_names.ITEM_ID: tf.gather(item.flat_values, kept),
-            feature_names.IS_POSITIVE: _values_at(found[feature_names.IS_POSITIVE], row, position, 0),
-            feature_names.IS_TARGET: _values_at(found[feature_names.IS_TARGET], row, position, 0),
-            feature_names.USER_ID: _values_at(
+            feature_names.IS_POSITIVE: values_at(found[feature_names.IS_POSITIVE], row, position, 0),
+            feature_names.IS_TARGET: values_at(found[feature_names.IS_TARGET], row, position, 0),
+            feature_names.USER_ID: values_at(
                 found[feature_names.USER_ID], tf.range(item.nrows()), tf.zeros([1], tf.int64), self._spec.user_count
             ),
         }
@@ -216,14 +217,6 @@ def _options() -> tf.data.Options:
     # There is nothing left to tune, and an iterator that is dropped waits for its tuner: seconds, at times minutes.
     options.autotune.enabled = False
     return options
-
-
-def _values_at(values: tf.RaggedTensor, row: tf.Tensor, position: tf.Tensor, default: int) -> tf.Tensor:
-    """Looks up values: of [[4, 6], [9]], those at the positions [1, 1] of the rows [0, 1] are [6, default]."""
-    is_there = position < tf.gather(values.row_lengths(), row)
-    padded = tf.concat([values.flat_values, tf.constant([default], tf.int64)], axis=0)
-    index = tf.gather(values.row_starts(), row) + position
-    return tf.gather(padded, tf.where(is_there, index, tf.size(values.flat_values, tf.int64)))
 
 
 def _traced(function: Callable[[tf.Tensor], Any]) -> Callable[[tf.Tensor], Any]:
@@ -242,14 +235,6 @@ def _parsing_spec(spec: WindowSpec) -> Iterator[tuple[str, tf.io.VarLenFeature]]
             yield feature.name, tf.io.VarLenFeature(tf.float32 if feature.form == "number" else tf.int64)
 
 
-def _newest(values: tf.RaggedTensor) -> tf.Tensor:
-    """Returns the last value of each row, -1 where there is none: [[4, 6], [], [9]] -> int64 [6, -1, 9]."""
-    flat = values.flat_values
-    flat = tf.cast(tf.bitcast(flat, tf.int32) if flat.dtype == tf.float32 else flat, tf.int64)
-    padded = tf.concat([tf.constant([-1], tf.int64), flat], axis=0)
-    return tf.gather(padded, tf.where(values.row_lengths() > 0, values.row_limits(), 0))
-
-
 def _epoch_seed(seed: int, epoch: int) -> int:
     return (seed * 1_000_003 + epoch) & 0x7FFFFFFF
 
@@ -258,11 +243,3 @@ def _moments(window: Window, task: str) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor
     label = tf.cast(window[feature_names.label(task)], tf.float64)
     weight = tf.cast(tf.where(window[feature_names.IS_TARGET], window[feature_names.weight(task)], 0), tf.float64)
     return tuple(tf.reduce_sum(weight * label**power) for power in range(3))
-
-
-def _statistics(weight: float, total: float, squares: float) -> LabelStatistics:
-    if weight == 0:
-        return LabelStatistics()
-    mean = total / weight
-    variance = max(squares / weight - mean**2, 0.0)
-    return LabelStatistics(mean, variance**0.5 or 1.0)

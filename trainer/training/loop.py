@@ -5,7 +5,7 @@ import posixpath
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict
 from typing import Final
 
 import tensorflow as tf
@@ -28,47 +28,12 @@ from trainer.training.optimizers import Plateau, learning_rates, make_optimizer,
 from trainer.training.precision import LossScale, rewrite_of, rewritten
 from trainer.training.progress import Progress
 from trainer.training.pruning import Pruning
+from trainer.training.result import Metrics, TrainingResult
 from trainer.training.step import ReplicaStep
-
-Metrics = dict[str, float]
 
 _NOISE: Final = 0.25
 """The share of a standard error by which two equally good epochs' metrics of the same users differ. The later one is
 kept then: the learning rate has fallen further, so its weights have converged more."""
-
-
-@dataclass(frozen=True)
-class TrainingResult:
-    """The result of a training.
-
-    Attributes:
-        epochs: The number of epochs.
-        steps: Of the optimizer.
-        train: Losses of the last epoch.
-        evaluation: Metrics on the eval split, of the epoch whose weights the model holds.
-        best_epoch: Counted from 1, 0 without early stopping.
-        seconds: Of this process; a resumed run counts only its own.
-        weights: By task, the weights of the stacked parts that its scores are the sum of; none where the network's
-            scores are used alone.
-        left_out: By task, the configured parts that are left out, and why.
-        warnings: Shown to the user; see `pipeline.messages`.
-        errors: The standard errors, over users, of metrics in `evaluation`.
-        sample: What `evaluation` was measured on, see `trainer.data.user_sample.Coverage`; empty without an eval split.
-        choices: How the weights were chosen, in sentences.
-    """
-
-    epochs: int
-    steps: int
-    train: Metrics
-    evaluation: Metrics
-    best_epoch: int
-    seconds: float
-    weights: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
-    left_out: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
-    warnings: tuple[str, ...] = ()
-    errors: Metrics = field(default_factory=dict)
-    sample: Mapping[str, int] = field(default_factory=dict)
-    choices: tuple[str, ...] = ()
 
 
 class TrainingLoop:
@@ -265,7 +230,7 @@ class TrainingLoop:
                 losses = self._step(window)
             sums = {name: sums.get(name, 0.0) + loss for name, loss in losses.items()}
             self._on_step(epoch * self._plan.steps + count)
-            if self._is_save_due() and count < self._plan.steps:
+            if self._is_save_due() and count < self._plan.steps and self._steps_done() < self._total:
                 self._save(sums)
             if progress.is_due(self._plan.windows / self._plan.steps):
                 progress.show(epoch + 1, self._steps_done(), _checked({n: float(s) / count for n, s in sums.items()}))
