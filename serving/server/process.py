@@ -23,6 +23,9 @@ from typing import IO, Final
 
 Process = subprocess.Popen[bytes]
 
+NO_GPUS: Final = {"CUDA_VISIBLE_DEVICES": "-1"}
+"""Variables of a server beside a training or an evaluation, of whose GPUs it would take the memory. (A container of
+`docker run` sees a GPU only if it is told to.)"""
 _ROOT: Final = Path(__file__).resolve().parents[2]
 _LOAD_ONCE: Final = ("--port=0", "--max_num_load_retries=0", "--file_system_poll_wait_seconds=0")
 _DRAIN_SECONDS: Final = 10
