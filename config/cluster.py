@@ -109,8 +109,8 @@ class _TfConfig(BaseModel):
 def _parsed(text: str) -> _TfConfig:
     if not text:
         raise ConfigError(
-            f"`{VARIABLE}` should name the workers where `training.strategy` is `multi_worker`: {EXAMPLE}."
-            " Received: nothing"
+            f"`{VARIABLE}` should name the workers where `training.strategy` is `multi_worker`: {EXAMPLE},"
+            " or `run --workers` start them on this machine. Received: nothing"
         )
     try:
         return _TfConfig.model_validate_json(text)

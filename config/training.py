@@ -240,10 +240,14 @@ class TrainingConfig(Section):
     """`mixed_bfloat16` (CPUs with AVX512-BF16 or AMX), `mixed_float16` (GPUs of compute capability 7.0, with loss
     scaling): 16-bit matrix products in training, with 32-bit weights (Micikevicius et al., "Mixed Precision Training",
     2018). On other devices training reports this and continues in float32. The exported model is float32."""
-    strategy: Literal["one_device", "mirrored", "multi_worker"] = "one_device"
+    strategy: Literal["one_device", "mirrored", "multi_worker", "tpu"] = "one_device"
     """`mirrored`: all GPUs of a machine, or `replicas` logical CPUs. `multi_worker`: the machines in the environment
     variable `TF_CONFIG`, with their GPUs, or their CPUs as one device each; the chief runs the pipeline, the others
-    `tfx_runner.py worker`. The same global batches give the same losses and weights with each strategy."""
+    `tfx_runner.py worker`; or the processes that `run --workers` starts on this machine. The same global batches give
+    the same losses and weights with each of these. `tpu`: the TPU of the key `tpu`; it was not run on one."""
+    tpu: str | None = None
+    """The TPU of the strategy `tpu`: its name, `grpc://host:port`, or `local` on its own machine. Defaults to the
+    environment variable `TPU_NAME`."""
     replicas: int | None = Field(default=None, gt=1)
     """The number of logical CPU devices of `mirrored` without a GPU. Defaults to all GPUs."""
     fit_on: tuple[Literal["train", "eval"], ...] = ("train",)
@@ -252,6 +256,9 @@ class TrainingConfig(Section):
     """The seed of initial weights, shuffling, dropout and sampling."""
     checkpoint_every_epochs: int = Field(default=1, gt=0)
     """The number of epochs between two checkpoints."""
+    checkpoint_every_minutes: float = Field(default=10, gt=0)
+    """The number of minutes after which a checkpoint is saved inside an epoch, too: so much work at most is lost where
+    training is killed, beside the epochs of `checkpoint_every_epochs`."""
     memory_limit: ByteSize | None = Field(default=None, gt=0)
     """The maximum memory of the model's tables with the optimizer's slots, such as `8GB` or `8GiB`: of ids, features,
     catalogue, trend and index. `check --full` and the Trainer, before it builds the model, refuse a model whose tables

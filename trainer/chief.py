@@ -1,26 +1,33 @@
 """The entry of TFX's Trainer for training with several workers: the chief's."""
 
 import os
-import threading
-from concurrent.futures import ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
-from multiprocessing import connection, get_context, parent_process
+import sys
+from contextlib import suppress
+from functools import partial
+from typing import Final
 
 from absl import logging
 from tfx.components.trainer.fn_args_utils import FnArgs
 
-from config.cluster import Cluster
+from config.cluster import VARIABLE, Cluster
+from config.local_cluster import LocalCluster
 from trainer.arguments import RunArguments
 from trainer.distributed.collectives import barrier, broadcast_from_chief, losses_explained
+from trainer.distributed.restarts import LostWorkerError
 from trainer.distributed.strategies import make_strategy
-from trainer.run import train_and_export
+from trainer.distributed.supervision import train_with_restarts
+from trainer.distributed.training_process import Progress, TrainingProcess
+from trainer.run import TrainingJob, export_trained
+
+COMMANDS: Final = {"worker": (sys.executable, "-m", "trainer.worker")}
+"""By role, the program of the processes that are started for a local cluster."""
 
 
 def run_fn(fn_args: FnArgs) -> None:
     """Trains with the other workers and exports the model; see `trainer.run.run_fn`.
 
-    Training runs in a new process, since TensorFlow has to join a cluster before its first operation and other
-    components have used it in this one.
+    The others are the processes that `TF_CONFIG` names, or those that `run --workers` asks for: these are started here,
+    and when one of them or the training is lost, all start again from the last checkpoint.
 
     Args:
         fn_args: The arguments of `trainer.run.run_fn`.
@@ -29,27 +36,28 @@ def run_fn(fn_args: FnArgs) -> None:
         ConfigError: `TF_CONFIG` does not name this process as a cluster's chief.
         RuntimeError: Another worker or the training process has ended.
     """
+    train = partial(train_as_chief, RunArguments.of(fn_args))
+    if local := LocalCluster.read(os.environ):
+        train_with_restarts(train, local, COMMANDS)
+        return
     Cluster.of_chief(os.environ)
-    with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
-        try:
-            pool.submit(_train, RunArguments.of(fn_args)).result()
-        except BrokenProcessPool as error:
-            raise RuntimeError("the training process was killed") from error
+    with TrainingProcess(train, os.environ[VARIABLE]) as training:
+        training.check()
 
 
-def _train(arguments: RunArguments) -> None:
-    threading.Thread(target=_end_with_parent, daemon=True).start()
+def train_as_chief(arguments: RunArguments, progress: Progress) -> None:
+    """Trains with the other workers and exports the model, in the process that `TF_CONFIG` names as the chief.
+
+    Raises:
+        LostWorkerError: Another worker has ended before the training has.
+    """
     logging.set_verbosity(logging.INFO)
     with losses_explained():
         strategy = make_strategy(arguments.config.training)
         broadcast_from_chief(strategy, arguments.to_json)
-        train_and_export(arguments, strategy)
-        barrier(strategy)
-
-
-def _end_with_parent() -> None:
-    """Ends this process when its parent ends, since it would keep the port that the next training needs."""
-    parent = parent_process()
-    if parent is not None:
-        connection.wait([parent.sentinel])
-        os._exit(1)
+        job = TrainingJob(arguments, strategy, progress.report)
+        result = job.train()
+        progress.end()
+        export_trained(job, result, arguments)
+        with suppress(LostWorkerError), losses_explained():
+            barrier(strategy)  # the others end with success only after the export

@@ -5,7 +5,7 @@ import hashlib
 import json
 import math
 import posixpath
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import cached_property
 from typing import Any
 
@@ -26,7 +26,7 @@ from trainer.data.dataset import WindowData
 from trainer.data.table_sizes import check_memory
 from trainer.data.user_sample import UserSample, eval_sample
 from trainer.data.windows import WindowSpec
-from trainer.distributed.collectives import measured_by_chief
+from trainer.distributed.collectives import measured_by_chief, numbers_of_chief, worker_share
 from trainer.distributed.strategies import make_strategy
 from trainer.executor import RAW_EVAL_FILES
 from trainer.export.index.build import INDEX_FILE
@@ -39,7 +39,8 @@ from trainer.stacking.fit_baseline import fit_rating_baselines
 from trainer.stacking.fit_neighbours import fit_neighbours
 from trainer.stacking.recommender import LeftOut, StackedRecommender
 from trainer.training.distillation import Distillation, load_teacher
-from trainer.training.loop import TrainingLoop, TrainingResult
+from trainer.training.loop import TrainingLoop
+from trainer.training.result import TrainingResult
 from trainer.training.validation import Evaluator
 from transform.features import model_features, user_vocabulary_size
 
@@ -65,7 +66,11 @@ def run_fn(fn_args: FnArgs) -> None:
 def train_and_export(arguments: RunArguments, strategy: tf.distribute.Strategy) -> None:
     """Does the work of `run_fn` under a strategy: train, stack, export, record golden responses."""
     job = TrainingJob(arguments, strategy)
-    result = job.train()
+    export_trained(job, job.train(), arguments)
+
+
+def export_trained(job: "TrainingJob", result: TrainingResult, arguments: RunArguments) -> None:
+    """Stacks, exports and records golden responses: all that follows the training of a job."""
     model, result = job.stack(job.exportable_model(), result)
     say("building the index and exporting the model")
     exported = job.export(model)
@@ -85,12 +90,18 @@ class TrainingJob:
     Args:
         arguments: The files and folders, and the configuration; see `run_fn`.
         strategy: The distribution strategy.
+        on_step: Called by the training loop with the number of finished steps.
 
     Attributes:
         loop: The training loop.
     """
 
-    def __init__(self, arguments: RunArguments, strategy: tf.distribute.Strategy) -> None:
+    def __init__(
+        self,
+        arguments: RunArguments,
+        strategy: tf.distribute.Strategy,
+        on_step: Callable[[int], None] = lambda step: None,
+    ) -> None:
         self._arguments = arguments
         self._config = config = arguments.config
         self._tft_output = tft_output = tft.TFTransformOutput(arguments.transform_graph_path)
@@ -100,8 +111,10 @@ class TrainingJob:
         self._spec = spec = WindowSpec(config, features, self._catalogue.size, users)
         files = {"train": arguments.train_files, "eval": arguments.eval_files}
         self._eval_data = WindowData(files["eval"], spec)
-        self._train_data = data = WindowData([p for split in config.training.fit_on for p in files[split]], spec)
-        self._eval_windows = self._eval_data.summary().windows
+        fitted = [pattern for split in config.training.fit_on for pattern in files[split]]
+        self._train_data = data = WindowData(fitted, spec, worker_share(strategy))
+        of_eval = numbers_of_chief(strategy, lambda: {"windows": self._eval_data.summary().windows})
+        self._eval_windows = int(of_eval["windows"])
         summary = data.summary()
         self._labels = summary.labels
         with strategy.scope():
@@ -116,6 +129,7 @@ class TrainingJob:
             checkpoint_folder=checkpoint_folder(arguments, data.files),
             log_folder=arguments.model_run_dir,
             distillation=self._distillation(),
+            on_step=on_step,
         )
 
     def train(self) -> TrainingResult:

@@ -1,11 +1,24 @@
 """The Transform component."""
 
+from typing import Final
+
 from tfx import v1 as tfx
+from tfx.dsl.components.base import executor_spec
 from tfx.types import BaseChannel
 
 from config import Config, dump_config, feature_names
 from config.dump import TRANSFORM
 from config.fingerprint import code_fingerprint
+from transform.executor import FILES, Executor
+
+_FILES: Final = 24
+"""The least number of files of a split that several workers read: they are divided evenly among up to nine."""
+
+
+class DividedTransform(tfx.components.Transform):
+    """Transform with an executor that writes several files."""
+
+    EXECUTOR_SPEC = executor_spec.BeamExecutorSpec(Executor)
 
 
 def make_transform(config: Config, examples: BaseChannel, schema: BaseChannel) -> tfx.components.Transform:
@@ -14,7 +27,9 @@ def make_transform(config: Config, examples: BaseChannel, schema: BaseChannel) -
     TFX's statistics before and after Transform are off: they cost as much as Transform itself, and the raw examples
     have theirs from StatisticsGen.
     """
-    return tfx.components.Transform(
+    is_divided = config.training.strategy == "multi_worker"
+    component = DividedTransform if is_divided else tfx.components.Transform
+    return component(
         examples=examples,
         schema=schema,
         preprocessing_fn="transform.preprocessing.preprocessing_fn",
@@ -27,5 +42,6 @@ def make_transform(config: Config, examples: BaseChannel, schema: BaseChannel) -
         custom_config={
             "config": dump_config(config, *TRANSFORM),
             "fingerprint": code_fingerprint("transform", "config"),
+            **({FILES: _FILES} if is_divided else {}),
         },
-    )
+    ).with_id("Transform")

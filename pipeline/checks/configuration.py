@@ -168,6 +168,8 @@ def _replicas(config: Config) -> Iterator[Problem]:
     training = config.training
     if training.replicas and training.strategy != "mirrored":
         yield ("training", "replicas"), f"needs the strategy `mirrored`. Received: {training.strategy!r}"
+    if training.tpu and training.strategy != "tpu":
+        yield ("training", "tpu"), f"needs the strategy `tpu`. Received: {training.strategy!r}"
     if training.replicas and training.batch_size and training.batch_size % training.replicas:
         allowed = f"should be a multiple of `replicas` ({training.replicas})"
         yield ("training", "batch_size"), f"{allowed}. Received: {training.batch_size}"
@@ -184,8 +186,9 @@ def _teacher(config: Config) -> Iterator[Problem]:
 
 
 def _tuner(config: Config) -> Iterator[Problem]:
-    if config.tuner and config.training.strategy == "multi_worker":
-        yield ("training", "strategy"), "should be `one_device` or `mirrored` with `tuner`. Received: 'multi_worker'"
+    strategy = config.training.strategy
+    if config.tuner and strategy not in ("one_device", "mirrored"):
+        yield ("training", "strategy"), f"should be `one_device` or `mirrored` with `tuner`. Received: {strategy!r}"
     for key, parameter in config.tuner.parameters.items() if config.tuner else ():
         location = ("tuner", "parameters", key)
         if config.tuner and _changes(key, config.tuner.objective):

@@ -3,12 +3,14 @@
 import argparse
 import os
 import sys
+from contextlib import nullcontext
 from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from config import Config, ConfigError
-from pipeline.cli.common import NOT_PUSHED, OK, CommandError, add_config, add_verbose, warn
+from config.local_cluster import OPTIONS, LocalCluster
+from pipeline.cli.common import NOT_PUSHED, OK, CommandError, add_config, add_verbose, positive, warn
 
 if TYPE_CHECKING:
     from pipeline.runners.local import Outcome
@@ -20,6 +22,9 @@ def add_run(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--runner", choices=["local"], default="local", help="where it runs (default: %(default)s)")
     parser.add_argument(
         "--span", type=_span, help="the last span to read, a number or a date (default: `data.span`, or the newest)"
+    )
+    parser.add_argument(
+        OPTIONS["worker"], type=positive, metavar="N", help="train with N processes on this machine (`multi_worker`)"
     )
     parser.add_argument("--no-cache", action="store_true", help="run every component again")
     add_verbose(parser)
@@ -39,7 +44,8 @@ def run(arguments: argparse.Namespace) -> int:
     """Run the pipeline: ingest, validate, transform, train, evaluate, push.
 
     One line for each component; the whole log goes to a file that is named first. Finished components of an earlier,
-    even a killed, run come from the cache.
+    even a killed, run come from the cache. Where `training.strategy` is `multi_worker`, TF_CONFIG names the workers, or
+    `--workers` starts them here: they end with the run, and when one is killed all go on from the last checkpoint.
     """
     from pipeline.checks.configuration import checked_config
 
@@ -47,7 +53,9 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.no_cache:
         uncached = config.pipeline.model_copy(update={"cache": False})
         config = config.model_copy(update={"pipeline": uncached})
-    outcome = finished_run(config, arguments.verbose)
+    cluster = LocalCluster.of_options(config.training.strategy, {"worker": arguments.workers}, os.environ)
+    with cluster.announced(os.environ) if cluster else nullcontext():
+        outcome = finished_run(config, arguments.verbose)
     print(f"finished in {outcome.seconds:.0f} s: {outcome.verdict}")
     if outcome.report:
         print(f"report: {outcome.report}; its metrics: {outcome.metrics}")

@@ -61,13 +61,13 @@ def require_pushed(config: Config, path: str) -> None:
 @contextmanager
 def embedded_server(config: Config) -> Iterator[str]:
     """Starts a server of the pushed models on a UNIX socket, yields its address and stops it. Raises `CommandError`."""
-    from serving.server.process import server_process, socket_folder, wait_for_address
+    from serving.server.process import NO_GPUS, server_process, socket_folder, wait_for_address
 
     with socket_folder("recommend-") as folder:
         socket, log = folder / "socket", folder / "log"
         # The one call is over before a server would be warm.
         flags = [*_server_flags(config), f"--grpc_socket_path={socket}", "--enable_model_warmup=false"]
-        with log.open("w") as errors, server_process(flags, errors) as process:
+        with log.open("w") as errors, server_process(flags, errors, **NO_GPUS) as process:
             try:
                 yield wait_for_address(process, _START_SECONDS)
             except EOFError as error:

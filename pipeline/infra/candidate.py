@@ -11,7 +11,7 @@ from typing import IO, Final
 
 from config.serving import InfraConfig
 from serving.client import RecommenderClient, RecommenderError
-from serving.server.process import free_port, program_process, server_process, socket_folder, wait_for_address
+from serving.server.process import NO_GPUS, free_port, program_process, server_process, socket_folder, wait_for_address
 
 MODEL_NAME: Final = "candidate"
 
@@ -56,7 +56,7 @@ def serve_candidate(model_path: str, infra: InfraConfig, timeout: float) -> Iter
                     yield address
                 return
             flags = [f"--model_name={MODEL_NAME}", f"--model_base_path={base_path}", f"--grpc_socket_path={socket}"]
-            with server_process(flags, log, TF_CPP_MIN_LOG_LEVEL="2") as process:
+            with server_process(flags, log, TF_CPP_MIN_LOG_LEVEL="2", **NO_GPUS) as process:
                 try:
                     address = wait_for_address(process, timeout)
                 except EOFError as error:
@@ -81,7 +81,7 @@ def _tensorflow_serving(
                 f"Not found, or not executable: {infra.binary}"
             )
         command = [program, "--port=0", f"--grpc_socket_path={socket}", f"--model_base_path={base_path}", *flags]
-        with program_process(command, log) as process:
+        with program_process(command, log, **NO_GPUS) as process:
             with RecommenderClient(f"unix:{socket}", MODEL_NAME, timeout=1.0, attempts=1) as client:
                 wait_until_available(process, client, log, timeout)
             yield f"unix:{socket}"

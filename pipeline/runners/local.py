@@ -17,6 +17,8 @@ from typing import Any
 
 from config import Config, ConfigError, paths
 from config.cluster import Cluster
+from config.local_cluster import LocalCluster
+from config.tpu import tpu_address
 from pipeline.messages import read_warnings
 from pipeline.push.withdraw import version_fault, version_numbers, withdrawn_folder
 from pipeline.runners.capture import LogFollower, captured
@@ -69,11 +71,14 @@ def run_local(config: Config, verbose: bool = False) -> Outcome:
       verbose: Show the whole log on the terminal.
 
     Raises:
-      ConfigError: the folder cannot be written to, or `TF_CONFIG` names no chief here for `multi_worker`.
+      ConfigError: the folder cannot be written to; for `multi_worker` `TF_CONFIG` does not name this process as the
+        chief, and there is no local cluster; for `tpu` no TPU is named.
       RunError: another run of the same pipeline is under way, or the folder is not local.
     """
-    if config.training.strategy == "multi_worker":
+    if config.training.strategy == "multi_worker" and LocalCluster.read(os.environ) is None:
         Cluster.of_chief(os.environ)
+    if config.training.strategy == "tpu":
+        tpu_address(config.training, os.environ)
     home = paths.home(config)
     if "://" in home:
         raise RunError(

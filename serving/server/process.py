@@ -23,6 +23,9 @@ from typing import IO, Final
 
 Process = subprocess.Popen[bytes]
 
+NO_GPUS: Final = {"CUDA_VISIBLE_DEVICES": "-1"}
+"""Variables of a server beside a training or an evaluation, of whose GPUs it would take the memory. (A container of
+`docker run` sees a GPU only if it is told to.)"""
 _ROOT: Final = Path(__file__).resolve().parents[2]
 _LOAD_ONCE: Final = ("--port=0", "--max_num_load_retries=0", "--file_system_poll_wait_seconds=0")
 _DRAIN_SECONDS: Final = 10
@@ -53,9 +56,15 @@ def server_process(flags: Sequence[str], log: IO[str], **environment: str) -> It
 
 
 @contextmanager
-def program_process(command: Sequence[str], log: IO[str]) -> Iterator[Process]:
-    """Starts any program, whose output goes to `log`, and stops it at the end of the block."""
-    with _child(["run", *command], log, log, {}) as process:
+def program_process(command: Sequence[str], log: IO[str], **environment: str) -> Iterator[Process]:
+    """Starts any program, whose output goes to `log`, and stops it at the end of the block.
+
+    Args:
+      command: The program and its arguments.
+      log: An open file or pipe.
+      **environment: Variables added to those of this process.
+    """
+    with _child(["run", *command], log, log, environment) as process:
         yield process
 
 

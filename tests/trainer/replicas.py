@@ -1,4 +1,4 @@
-"""Trains the same on one replica and on two and writes losses and weights: run as a program of its own."""
+"""Trains the same on one replica and on several and writes losses and weights: run as a program of its own."""
 
 import sys
 from pathlib import Path
@@ -27,11 +27,14 @@ from trainer.training.loop import TrainingLoop
 from trainer.training.optimizers import make_optimizer
 from trainer.training.step import dense, row_sums
 
-TRAINED = ("full", "hard")
-STEPPED = ("in_batch", "uniform", "frequency", "mixed")
+TRAINED = ("hard",)
+STEPPED = ("full", "in_batch", "uniform", "frequency", "mixed")
 """Kinds of negatives: of these one step is compared."""
 WINDOWS = 9
-"""In batches of 4: the last one leaves nothing for the second replica."""
+"""In batches of 4: the last one leaves nothing for all replicas but the first."""
+REPLICAS = 4
+SHARES = (4, 2, 2, 1)
+"""Windows of each replica where one batch of all windows is shared out unequally."""
 RULE = {"name": "sgd", "learning_rate": 0.1}
 LAZY = {"lazy": None, "lazy_composite": {"name": "adam", "learning_rate": 0.2}}
 """Rules of a table of which a step touches a few rows."""
@@ -41,8 +44,8 @@ Arrays = dict[str, np.ndarray]
 
 def main(data_file: str, folder: Path) -> None:
     """Writes `<negatives>-<replicas>.npz` files."""
-    two = make_strategy(TrainingConfig(strategy="mirrored", replicas=2))
-    for strategy in (tf.distribute.get_strategy(), two):
+    several = make_strategy(TrainingConfig(strategy="mirrored", replicas=REPLICAS))
+    for strategy in (tf.distribute.get_strategy(), several):
         replicas = strategy.num_replicas_in_sync
         for negatives in TRAINED:
             found = train(negatives, strategy, data_file, str(folder / f"{negatives}-{replicas}"))
@@ -83,13 +86,21 @@ def train(negatives: str, strategy: tf.distribute.Strategy, data_file: str, fold
     return weights | {f"loss/{name}": np.array(loss) for name, loss in result.train.items()}
 
 
+def shared_out(rows: list[dict[str, list]], strategy: tf.distribute.Strategy) -> list[list[dict[str, list]]]:
+    """The rows of each replica."""
+    if strategy.num_replicas_in_sync == 1:
+        return [rows]
+    ends = np.cumsum(SHARES).tolist()
+    return [rows[end - count : end] for end, count in zip(ends, SHARES, strict=True)]
+
+
 def step(negatives: str, strategy: tf.distribute.Strategy) -> Arrays:
     """The loss and the gradients of one global batch, shared out unequally."""
     config = small_config(model=encoder_config("mean").model.model_dump(), tasks={"retrieval": retrieval(negatives)})
     with strategy.scope():
         model = small_model(config)
     rows = draw_rows(5, WINDOWS)
-    parts = [rows] if strategy.num_replicas_in_sync == 1 else [rows[:6], rows[6:]]
+    parts = shared_out(rows, strategy)
     windows = [dense_windows(sparse_features(part), small_spec(config)) for part in parts]
 
     def replica() -> tuple[tf.Tensor, list[tf.Tensor]]:
@@ -106,14 +117,14 @@ def step(negatives: str, strategy: tf.distribute.Strategy) -> Arrays:
 
 
 def step_of_tasks(strategy: tf.distribute.Strategy) -> Arrays:
-    """The losses of tasks of every kind and the gradients of their sum, of one global batch shared out unequally; one
-    share has nothing to order."""
+    """The losses of tasks of every kind and the gradients of their sum, of one global batch shared out unequally; some
+    shares have nothing to order."""
     config = many_tasks_config(model=encoder_config("decay").model.model_dump())
     with strategy.scope():
         model = small_model(config)
     rows = draw_rows(5, WINDOWS)
     rows[6:] = [{**row, "weight_order": [0.0] * len(row["item_id"])} for row in rows[6:]]
-    parts = [rows] if strategy.num_replicas_in_sync == 1 else [rows[:6], rows[6:]]
+    parts = shared_out(rows, strategy)
     windows = [dense_windows(sparse_features(part), model.spec) for part in parts]
 
     def replica() -> tuple[dict[str, tf.Tensor], list[tf.Tensor]]:
@@ -137,7 +148,7 @@ def step_of_generator(strategy: tf.distribute.Strategy) -> Arrays:
         layers = {"query_layers": [6], "candidate_layers": [6], "batch_norm": True}
         model = cold_model(cold_config(GENERATOR, model=layers))
     rows = draw_rows(5, WINDOWS)
-    parts = [rows] if strategy.num_replicas_in_sync == 1 else [rows[:6], rows[6:]]
+    parts = shared_out(rows, strategy)
     windows = [dense_windows(sparse_features(part), model.spec) for part in parts]
 
     def replica() -> tuple[dict[str, tf.Tensor], list[tf.Tensor]]:
@@ -159,7 +170,7 @@ def step_of_generator(strategy: tf.distribute.Strategy) -> Arrays:
 
 
 def steps_of_rows(embeddings: dict[str, object] | None, strategy: tf.distribute.Strategy) -> Arrays:
-    """Weights and averages after some steps that touch a few rows of a table, some of them on both replicas."""
+    """Weights and averages after some steps that touch a few rows of a table, some of them on several replicas."""
     config = OptimizerConfig(learning_rate=0.1, warmup_steps=0, weight_decay=0.5, clip_norm=1, embeddings=embeddings)
     with strategy.scope():
         names = {"item_embedding/embeddings": [8, 2], "kernel": [2]}

@@ -1,35 +1,20 @@
-"""Two processes that train together over the loopback: they go on with a training that one process had begun."""
+"""Two processes that train together and go on with a training that one process had begun; one of them is killed."""
 
-import json
-import os
-import socket
-import subprocess
 import sys
-from contextlib import closing, suppress
+from contextlib import suppress
+from functools import partial
 
 import numpy as np
 import pytest
 import tensorflow as tf
 
+from config.local_cluster import LocalCluster
+from config.progress import LASTING, LINE
+from pipeline.runners.capture import captured
 from tests.trainer.replicas import WINDOWS
 from tests.trainer.small import draw_rows, write_rows
-from tests.trainer.workers import KilledError, train
-
-
-def free_addresses():
-    with closing(socket.create_server(("127.0.0.1", 0))) as one, closing(socket.create_server(("127.0.0.1", 0))) as two:
-        return [f"127.0.0.1:{each.getsockname()[1]}" for each in (one, two)]
-
-
-def start(folder, addresses, index):
-    cluster = {"cluster": {"worker": addresses}, "task": {"type": "worker", "index": index}}
-    return subprocess.Popen(
-        [sys.executable, "-m", "tests.trainer.workers", str(index), str(folder / "data.gz"), str(folder)],
-        env={**os.environ, "TF_CONFIG": json.dumps(cluster)},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
+from tests.trainer.workers import KilledError, as_chief, train
+from trainer.distributed.supervision import train_with_restarts
 
 
 @pytest.fixture(scope="module")
@@ -43,29 +28,32 @@ def eager():
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
     folder = tmp_path_factory.mktemp("workers")
-    write_rows(folder / "data.gz", draw_rows(7, WINDOWS))
+    rows = draw_rows(7, WINDOWS)
+    for number in range(3):  # as many windows in each
+        write_rows(folder / f"{number}.gz", rows[number::3])
     return folder
 
 
 @pytest.fixture(scope="module")
 def alone(folder, eager):
     """What one process makes of the same batches."""
-    return train(tf.distribute.get_strategy(), str(folder / "data.gz"), folder / "alone")
+    return train(tf.distribute.get_strategy(), str(folder / "*.gz"), folder / "alone")
 
 
 @pytest.fixture(scope="module")
-def ended(folder, eager):
-    """Both workers' outputs and errors, and the chief's exit code."""
+def log(folder, eager):
+    """The lines that all processes print."""
+    files = str(folder / "*.gz")
     with suppress(KilledError):
-        train(tf.distribute.get_strategy(), str(folder / "data.gz"), folder, killed_in=2)
-    chief, other = (start(folder, addresses, index) for addresses in [free_addresses()] for index in range(2))
-    of_other, of_chief = other.communicate(timeout=300), chief.communicate(timeout=60)
-    assert other.returncode == 7, of_other
-    return of_chief, of_other, chief.returncode
+        train(tf.distribute.get_strategy(), files, folder, killed_in=2)
+    command = (sys.executable, "-m", "tests.trainer.workers", files, str(folder))
+    with captured(folder / "log"):
+        train_with_restarts(partial(as_chief, files, folder), LocalCluster({"worker": 2}), {"worker": command})
+    return (folder / "log").read_text().splitlines()
 
 
 @pytest.mark.parametrize("index", [0, 1])
-def test_two_workers_learn_what_one_process_does(index, folder, alone, ended):
+def test_two_workers_learn_what_one_process_does(index, folder, alone, log):
     found = dict(np.load(folder / f"{index}.npz"))
     assert set(found) == set(alone)
     for name in alone:
@@ -73,23 +61,21 @@ def test_two_workers_learn_what_one_process_does(index, folder, alone, ended):
     assert (found["epochs"], found["best_epoch"], found["evaluation/loss"]) == (5, 3, 1.0)
 
 
-def test_both_hold_the_same_numbers(folder, ended):
+def test_both_hold_the_same_numbers(folder, log):
     one, two = (dict(np.load(folder / f"{index}.npz")) for index in range(2))
     for name in one:
         np.testing.assert_array_equal(one[name], two[name], err_msg=name)
 
 
-def test_only_the_chief_prints_and_writes(folder, ended):
-    (printed, _), (nothing, _), _ = ended
-    epochs = [line.split(": ")[1] for line in printed.splitlines() if line.startswith("progress: ")]
-    assert epochs == [f"epoch {number} of 6" for number in (2, 3, 4, 5)]
-    assert nothing == ""
-    assert len(list((folder / "logs" / "train").iterdir())) == 2  # of the process that was killed, and of the chief
+def test_only_the_chief_prints_and_writes(folder, log):
+    progress = [found[2].split(": ")[0] for line in log if (found := LINE.match(line)) and found[1] == LASTING]
+    lost = "worker 1 was killed by SIGKILL"
+    assert progress == ["epoch 2 of 6", lost, *(f"epoch {number} of 6" for number in (3, 4, 5))]
+    assert not any(LASTING in line for line in log if "[worker 1]" in line)
+    assert len(list((folder / "logs" / "train").iterdir())) == 3  # of every process that trained as chief
 
 
-def test_a_lost_worker_ends_the_chief_which_says_why(ended):
-    (_, complaint), _, code = ended
-    assert code == 1
-    last = complaint.strip().splitlines()[-1]
-    assert last.startswith("RuntimeError: another worker has ended or cannot be reached")
-    assert "TensorFlow says: " in last
+def test_a_chief_whose_worker_is_lost_is_told_why(folder, log):
+    lost = (folder / "lost").read_text()
+    assert lost.startswith("another worker has ended or cannot be reached")
+    assert "TensorFlow says: " in lost

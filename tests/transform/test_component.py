@@ -28,3 +28,11 @@ def test_the_configuration_reaches_the_preprocessing_function(config: Config) ->
 def test_keys_that_transform_does_not_read_leave_its_cache_alone(config: Config) -> None:
     other = config.model_copy(update={"training": config.training.model_copy(update={"epochs": 99})})
     assert component(other).exec_properties == component(config).exec_properties
+
+
+def test_the_examples_of_several_workers_are_in_several_files(config: Config) -> None:
+    assert "files" not in json.loads(component(config).exec_properties["custom_config"])
+    training = config.training.model_copy(update={"strategy": "multi_worker"})
+    divided = component(config.model_copy(update={"training": training}))
+    assert json.loads(divided.exec_properties["custom_config"])["files"] == 24
+    assert (divided.id, component(config).id) == ("Transform", "Transform")

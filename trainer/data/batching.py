@@ -23,6 +23,15 @@ class LabelStatistics:
     mean: float = 0.0
     deviation: float = 1.0
 
+    @classmethod
+    def of_sums(cls, weight: float, total: float, squares: float) -> "LabelStatistics":
+        """Returns the statistics of labels from the sums of weights, weighted labels and weighted squared labels."""
+        if weight == 0:
+            return cls()
+        mean = total / weight
+        variance = max(squares / weight - mean**2, 0.0)
+        return cls(mean, variance**0.5 or 1.0)
+
 
 @dataclass(frozen=True)
 class DataSummary:

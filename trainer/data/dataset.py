@@ -6,11 +6,14 @@ from typing import Any
 
 import numpy as np
 import tensorflow as tf
+from numpy.typing import NDArray
 
 from config import feature_names
 from trainer.data.batching import BatchPlan, DataSummary, LabelStatistics
+from trainer.data.ragged import newest_values, values_at
+from trainer.data.shared_records import SharedRecords, interleaved
 from trainer.data.windows import MASK, Window, WindowSpec, dense_windows
-from trainer.distributed.sharding import BatchShard
+from trainer.distributed.sharding import WorkerShare
 
 _CACHED_BYTES = 1 << 30
 """Files that are together smaller than this on disk are read once and kept in memory, still serialized."""
@@ -34,6 +37,8 @@ class WindowData:
     Args:
         patterns: globs of gzipped TFRecord files of transformed examples.
         spec: the model's features and sizes.
+        share: where several workers train, which of them this is: `training_batches` and `summary` then read its own
+            files alone, and the others the rest. All call both at the same points.
 
     Attributes:
         files: the paths of the files that match.
@@ -47,18 +52,23 @@ class WindowData:
     ROW = "row"
     """The feature of `event_batches` that counts the windows of a batch."""
 
-    def __init__(self, patterns: Sequence[str], spec: WindowSpec) -> None:
+    def __init__(self, patterns: Sequence[str], spec: WindowSpec, share: WorkerShare | None = None) -> None:
         self.files = sorted(f for pattern in patterns for f in tf.io.gfile.glob(pattern))
         if not self.files:
             raise FileNotFoundError(f"transformed examples should be at {', '.join(patterns)}: no file matches")
         self._spec = spec
         self.item_count = spec.item_count
-        self.records = tf.data.TFRecordDataset(self.files, "GZIP", num_parallel_reads=min(4, len(self.files)))
-        if sum(tf.io.gfile.stat(f).length for f in self.files) < _CACHED_BYTES:
+        self.records = interleaved(
+            tf.data.Dataset.from_tensor_slices(self.files), lambda file: tf.data.TFRecordDataset(file, "GZIP")
+        )
+        size = sum(tf.io.gfile.stat(f).length for f in self.files)
+        if size < _CACHED_BYTES:
             self.records = self.records.cache()
+        self._share = share
+        self._shared = SharedRecords(self.files, share, size // share.workers < _CACHED_BYTES) if share else None
 
     def training_batches(
-        self, plan: BatchPlan, seed: int, epoch: int, shard: BatchShard | None = None
+        self, plan: BatchPlan, seed: int, epoch: int, done: int = 0, steps: int = -1
     ) -> tf.data.Dataset:
         """Returns one epoch of window batches, in an order that depends on seed and epoch only.
 
@@ -66,14 +76,22 @@ class WindowData:
             plan: the groups and batch sizes.
             seed: the seed of all epochs.
             epoch: counted from 0.
-            shard: the shard of each batch that this process reads; None for whole batches.
+            done: the number of batches at the beginning of the epoch that are left out.
+            steps: the number of batches that follow; -1 for all.
+
+        Returns:
+            Windows [B]; with a share this worker's rows of them, in as many parts as it has replicas.
         """
-        records = self.records.shuffle(_SHUFFLED_WINDOWS, _epoch_seed(seed, epoch), reshuffle_each_iteration=False)
-        if not plan.bounds:
-            return self._own(records.batch(plan.sizes[0]), shard)
-        measured = records.batch(_READ_BATCH).map(self._with_lengths, num_parallel_calls=2).unbatch()
-        groups = measured.bucket_by_sequence_length(lambda _, length: length, plan.bounds, plan.sizes)
-        return self._own(groups.map(lambda record, _: record), shard)
+        records = self.records if self._shared is None else self._shared.dataset
+        records = records.shuffle(_SHUFFLED_WINDOWS, _epoch_seed(seed, epoch), reshuffle_each_iteration=False)
+        if plan.bounds and self._shared is None:
+            records = records.batch(_READ_BATCH).map(self._with_lengths, num_parallel_calls=2).unbatch()
+        if plan.bounds:
+            records = records.bucket_by_sequence_length(lambda _, length: length, plan.bounds, plan.sizes)
+        else:
+            records = records.batch(plan.sizes[0])
+        batches = records.map(lambda record, *_: record).skip(done).take(steps)
+        return self.windows_of(batches if self._share is None else self._share.split(batches))
 
     def evaluation_batches(self, batch_size: int) -> tf.data.Dataset:
         """Returns all window batches, always in the same order.
@@ -115,24 +133,31 @@ class WindowData:
         floats = {n: tf.io.RaggedFeature(tf.float32) for n in self._spec.config.label_features}
         found = tf.io.parse_example(serialized, integers | floats)
         length = {_LENGTH: tf.cast(found[feature_names.ITEM_ID].row_lengths(), tf.int64)}
-        return {name: _newest(values) for name, values in found.items()} | length
+        return {name: newest_values(values) for name, values in found.items()} | length
 
     def summary(self) -> DataSummary:
-        """Counts windows, targets and labels; reads everything once."""
-        sums = {name: [0.0, 0.0, 0.0] for name in self._spec.config.ranking}
+        """Counts windows, targets and labels; reads everything once, with a share this worker's part."""
+        tasks = list(self._spec.config.ranking)
+        sums = np.zeros([len(tasks), 3])
         windows, targets = np.zeros([2, self._spec.config.model.history.max_events + 1], np.int64)
-        for window in self.evaluation_batches(_READ_BATCH):
-            length = tf.math.count_nonzero(window[MASK], axis=1).numpy()
+        for window in self.evaluation_batches(_READ_BATCH) if self._shared is None else self._own_windows(self._shared):
+            length = _lengths(window)
             np.add.at(windows, length, 1)
             np.add.at(targets, length, tf.math.count_nonzero(window[feature_names.IS_TARGET], axis=1).numpy())
-            for name, total in sums.items():
-                for i, value in enumerate(_moments(window, name)):
-                    total[i] += float(value)
-        return DataSummary(windows, targets, {name: _statistics(*total) for name, total in sums.items()})
+            for total, name in zip(sums, tasks, strict=True):
+                total += [float(value) for value in _moments(window, name)]
+        if self._share is not None:
+            windows, targets, sums = (np.sum(self._share.gather(own.ravel()), 0) for own in (windows, targets, sums))
+        labels = zip(tasks, sums.reshape(-1, 3).tolist(), strict=True)
+        return DataSummary(windows, targets, {name: LabelStatistics.of_sums(*total) for name, total in labels})
 
-    def _own(self, batches: tf.data.Dataset, shard: BatchShard | None) -> tf.data.Dataset:
-        """Takes this process' shard before the records are parsed: a worker parses no other."""
-        return self.windows_of(batches if shard is None else shard.of(batches))
+    def _own_windows(self, shared: SharedRecords) -> Iterator[Window]:
+        """Reads this worker's windows, and tells the others their lengths."""
+        for file, records in shared.own_batches():
+            window = self._parse(records)
+            shared.keep(file, records, _lengths(window))
+            yield window
+        shared.exchange()
 
     @cached_property
     def _parse(self) -> Callable[[tf.Tensor], Window]:
@@ -176,12 +201,16 @@ class WindowData:
         return {
             self.ROW: row,
             feature_names.ITEM_ID: tf.gather(item.flat_values, kept),
-            feature_names.IS_POSITIVE: _values_at(found[feature_names.IS_POSITIVE], row, position, 0),
-            feature_names.IS_TARGET: _values_at(found[feature_names.IS_TARGET], row, position, 0),
-            feature_names.USER_ID: _values_at(
+            feature_names.IS_POSITIVE: values_at(found[feature_names.IS_POSITIVE], row, position, 0),
+            feature_names.IS_TARGET: values_at(found[feature_names.IS_TARGET], row, position, 0),
+            feature_names.USER_ID: values_at(
                 found[feature_names.USER_ID], tf.range(item.nrows()), tf.zeros([1], tf.int64), self._spec.user_count
             ),
         }
+
+
+def _lengths(window: Window) -> NDArray[np.int32]:
+    return tf.math.count_nonzero(window[MASK], axis=1, dtype=tf.int32).numpy()
 
 
 def _options() -> tf.data.Options:
@@ -190,14 +219,6 @@ def _options() -> tf.data.Options:
     # There is nothing left to tune, and an iterator that is dropped waits for its tuner: seconds, at times minutes.
     options.autotune.enabled = False
     return options
-
-
-def _values_at(values: tf.RaggedTensor, row: tf.Tensor, position: tf.Tensor, default: int) -> tf.Tensor:
-    """Looks up values: of [[4, 6], [9]], those at the positions [1, 1] of the rows [0, 1] are [6, default]."""
-    is_there = position < tf.gather(values.row_lengths(), row)
-    padded = tf.concat([values.flat_values, tf.constant([default], tf.int64)], axis=0)
-    index = tf.gather(values.row_starts(), row) + position
-    return tf.gather(padded, tf.where(is_there, index, tf.size(values.flat_values, tf.int64)))
 
 
 def _traced(function: Callable[[tf.Tensor], Any]) -> Callable[[tf.Tensor], Any]:
@@ -216,14 +237,6 @@ def _parsing_spec(spec: WindowSpec) -> Iterator[tuple[str, tf.io.VarLenFeature]]
             yield feature.name, tf.io.VarLenFeature(tf.float32 if feature.form == "number" else tf.int64)
 
 
-def _newest(values: tf.RaggedTensor) -> tf.Tensor:
-    """Returns the last value of each row, -1 where there is none: [[4, 6], [], [9]] -> int64 [6, -1, 9]."""
-    flat = values.flat_values
-    flat = tf.cast(tf.bitcast(flat, tf.int32) if flat.dtype == tf.float32 else flat, tf.int64)
-    padded = tf.concat([tf.constant([-1], tf.int64), flat], axis=0)
-    return tf.gather(padded, tf.where(values.row_lengths() > 0, values.row_limits(), 0))
-
-
 def _epoch_seed(seed: int, epoch: int) -> int:
     return (seed * 1_000_003 + epoch) & 0x7FFFFFFF
 
@@ -232,11 +245,3 @@ def _moments(window: Window, task: str) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor
     label = tf.cast(window[feature_names.label(task)], tf.float64)
     weight = tf.cast(tf.where(window[feature_names.IS_TARGET], window[feature_names.weight(task)], 0), tf.float64)
     return tuple(tf.reduce_sum(weight * label**power) for power in range(3))
-
-
-def _statistics(weight: float, total: float, squares: float) -> LabelStatistics:
-    if weight == 0:
-        return LabelStatistics()
-    mean = total / weight
-    variance = max(squares / weight - mean**2, 0.0)
-    return LabelStatistics(mean, variance**0.5 or 1.0)

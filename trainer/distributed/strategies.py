@@ -3,21 +3,30 @@
 import os
 
 import tensorflow as tf
+from absl import logging
 
 from config.cluster import Cluster
+from config.tpu import tpu_address
 from config.training import TrainingConfig
+from trainer.distributed.tpu import connected_tpu
 
 
 def prepare_devices(config: TrainingConfig) -> None:
     """Divides the cores among operations and, without a GPU, the CPU into the logical devices of `mirrored`.
 
+    A GPU's memory is taken as it is needed, for other processes use it too. A TPU is connected to.
+
     TensorFlow allows this only before its first operation, so a process that does other things with TensorFlow before
     training calls this first.
 
     Raises:
-        RuntimeError: If TensorFlow has started with too few devices.
+        ConfigError: If there is no address of a TPU for `tpu`.
+        RuntimeError: If TensorFlow has started with too few devices, or there is no TPU at the address.
     """
     _divide_cores()
+    _let_memory_grow()
+    if config.strategy == "tpu":
+        connected_tpu(tpu_address(config, os.environ))
     if config.strategy != "mirrored" or config.replicas is None or tf.config.list_physical_devices("GPU"):
         return
     try:
@@ -49,6 +58,15 @@ def _divide_cores() -> None:
         return
 
 
+def _let_memory_grow() -> None:
+    """Makes TensorFlow take a GPU's memory as it is needed instead of all at once."""
+    for gpu in tf.config.list_physical_devices("GPU"):
+        try:
+            tf.config.experimental.set_memory_growth(gpu, True)
+        except RuntimeError as error:
+            logging.warning("%s holds all of its memory, since TensorFlow has started before: %s", gpu.name, error)
+
+
 def make_strategy(config: TrainingConfig) -> tf.distribute.Strategy:
     """Makes the configured strategy; `multi_worker` waits until all workers of `TF_CONFIG` are there.
 
@@ -59,6 +77,8 @@ def make_strategy(config: TrainingConfig) -> tf.distribute.Strategy:
     prepare_devices(config)
     if config.strategy == "one_device":
         return tf.distribute.get_strategy()
+    if config.strategy == "tpu":
+        return tf.distribute.TPUStrategy(connected_tpu(tpu_address(config, os.environ)))
     if config.strategy == "multi_worker":
         Cluster.read(os.environ)
         strategy = tf.distribute.MultiWorkerMirroredStrategy()

@@ -109,6 +109,7 @@ class TrainingState:
         has_lost_best: Whether the best epoch's weights were damaged when all else was restored; `best` and `best_epoch`
             are then those of an earlier epoch whose weights are undamaged, or the initial values.
         warnings: About damaged files, in sentences.
+        epoch_losses: Restored with all else: the sums of the losses over the steps of the epoch that was under way.
     """
 
     def __init__(
@@ -124,10 +125,13 @@ class TrainingState:
         self.best_epoch = tf.Variable(0, dtype=tf.int64, trainable=False, name="best_epoch")
         self.has_lost_best = False
         self.warnings: list[str] = []
+        self.epoch_losses: Mapping[str, float] = {}
         self._folder, self._is_writer = folder, is_writer
         self._result = tf.Variable("", dtype=tf.string, trainable=False, name="result")
+        self._losses = tf.Variable("{}", dtype=tf.string, trainable=False, name="epoch_losses")
         best = {"best": self.best, "best_epoch": self.best_epoch}
-        last = tf.train.Checkpoint(model=model, optimizer=optimizer, epoch=self.epoch, **best, **extras)
+        counters = {"epoch": self.epoch, "epoch_losses": self._losses}
+        last = tf.train.Checkpoint(model=model, optimizer=optimizer, **counters, **best, **extras)
         self._last = self._files(last, "last")
         self._best = self._files(tf.train.Checkpoint(model=model, **best), "best")
         self._trained = self._files(tf.train.Checkpoint(model=model, result=self._result), "trained")
@@ -139,6 +143,7 @@ class TrainingState:
             if self._last.numbers():
                 self._warn(f"no checkpoint in {posixpath.join(self._folder, 'last')} is whole: training began anew")
             return False
+        self.epoch_losses = json.loads(self._losses.numpy())
         best_epoch = int(self.best_epoch)
         self.has_lost_best = best_epoch > 0 and not self._best.is_whole(best_epoch)
         if self.has_lost_best:
@@ -146,10 +151,16 @@ class TrainingState:
             self._best_metrics.restore(at_most=best_epoch - 1)
         return True
 
-    def save(self) -> None:
-        """Saves everything."""
+    def save(self, step: int, epoch_losses: Mapping[str, float] | None = None) -> None:
+        """Saves everything.
+
+        Args:
+            step: The number of finished steps.
+            epoch_losses: See the attribute; None after the last step of an epoch.
+        """
         if self._is_writer:
-            self._last.save(int(self.epoch))
+            self._losses.assign(json.dumps(epoch_losses or {}))
+            self._last.save(step)
 
     def save_best(self, metric: float) -> None:
         """Saves the weights as the best so far."""

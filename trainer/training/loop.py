@@ -5,8 +5,7 @@ import posixpath
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext
-from dataclasses import asdict, dataclass, field
-from functools import partial
+from dataclasses import asdict
 from typing import Final
 
 import tensorflow as tf
@@ -17,7 +16,6 @@ from trainer.data.batching import BatchPlan
 from trainer.data.dataset import WindowData
 from trainer.data.windows import Window
 from trainer.distributed.collectives import barrier, check_alike
-from trainer.distributed.sharding import BatchShard
 from trainer.distributed.strategies import is_chief, is_multi_worker
 from trainer.metrics.names import STANDARD_ERROR
 from trainer.model.recommender import RecommenderModel
@@ -30,47 +28,12 @@ from trainer.training.optimizers import Plateau, learning_rates, make_optimizer,
 from trainer.training.precision import LossScale, rewrite_of, rewritten
 from trainer.training.progress import Progress
 from trainer.training.pruning import Pruning
+from trainer.training.result import Metrics, TrainingResult
 from trainer.training.step import ReplicaStep
-
-Metrics = dict[str, float]
 
 _NOISE: Final = 0.25
 """The share of a standard error by which two equally good epochs' metrics of the same users differ. The later one is
 kept then: the learning rate has fallen further, so its weights have converged more."""
-
-
-@dataclass(frozen=True)
-class TrainingResult:
-    """The result of a training.
-
-    Attributes:
-        epochs: The number of epochs.
-        steps: Of the optimizer.
-        train: Losses of the last epoch.
-        evaluation: Metrics on the eval split, of the epoch whose weights the model holds.
-        best_epoch: Counted from 1, 0 without early stopping.
-        seconds: Of this process; a resumed run counts only its own.
-        weights: By task, the weights of the stacked parts that its scores are the sum of; none where the network's
-            scores are used alone.
-        left_out: By task, the configured parts that are left out, and why.
-        warnings: Shown to the user; see `pipeline.messages`.
-        errors: The standard errors, over users, of metrics in `evaluation`.
-        sample: What `evaluation` was measured on, see `trainer.data.user_sample.Coverage`; empty without an eval split.
-        choices: How the weights were chosen, in sentences.
-    """
-
-    epochs: int
-    steps: int
-    train: Metrics
-    evaluation: Metrics
-    best_epoch: int
-    seconds: float
-    weights: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
-    left_out: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
-    warnings: tuple[str, ...] = ()
-    errors: Metrics = field(default_factory=dict)
-    sample: Mapping[str, int] = field(default_factory=dict)
-    choices: tuple[str, ...] = ()
 
 
 class TrainingLoop:
@@ -89,6 +52,7 @@ class TrainingLoop:
         checkpoint_folder: For this training alone.
         log_folder: Of TensorBoard. None: nothing is logged, nor measured for it.
         distillation: The losses of a student. None: there is no teacher.
+        on_step: Called with the number of finished steps: before the first step of this process, and after each.
     """
 
     def __init__(
@@ -101,11 +65,13 @@ class TrainingLoop:
         checkpoint_folder: str,
         log_folder: str | None,
         distillation: Distillation | None = None,
+        on_step: Callable[[int], None] = lambda step: None,
     ) -> None:
         self._model = model
         self._strategy = strategy
         self._data = data
         self._evaluate = evaluate
+        self._on_step = on_step
         self._config: TrainingConfig = model.config.training
         self._stopping = None if evaluate is None else self._config.stopping
         self._plan = plan
@@ -137,6 +103,7 @@ class TrainingLoop:
         }
         kept = {name: extra for name, extra in extras.items() if extra is not None}
         self._is_chief = is_chief(strategy)
+        self._saved = time.monotonic()
         self._state = TrainingState(checkpoint_folder, model, self._optimizer, kept, self._is_chief)
         self._train_log, self._eval_log = (
             ScalarLog(posixpath.join(log_folder, part) if log_folder and self._is_chief else None)
@@ -165,6 +132,7 @@ class TrainingLoop:
             logging.info("Resumed after epoch %d, step %d.", int(self._state.epoch), self._steps_done())
         counts = {"windows": self._plan.windows, "steps": self._total, "steps done": self._steps_done()}
         check_alike(self._strategy, counts)
+        self._on_step(self._steps_done())
         if self._stopping and self._evaluate is not None and self._state.has_lost_best:
             with self._averaged():  # the restored weights may be the best that are left
                 self._keep_best(self._stopping, *self._measured())
@@ -224,8 +192,17 @@ class TrainingLoop:
         if self._task_stopping is not None:
             self._task_stopping.end_epoch(evaluation)
         if epoch % self._config.checkpoint_every_epochs == 0:
-            self._state.save()
+            self._save()
         return train, evaluation
+
+    def _save(self, epoch_losses: Mapping[str, tf.Tensor] | None = None) -> None:
+        losses = {name: float(total) for name, total in (epoch_losses or {}).items()}
+        self._state.save(self._steps_done(), losses)
+        self._saved = time.monotonic()
+
+    def _is_save_due(self) -> bool:
+        """Returns whether a checkpoint inside an epoch is due; of several workers the chief alone saves, when it is."""
+        return self._is_chief and time.monotonic() - self._saved >= 60 * self._config.checkpoint_every_minutes
 
     @contextmanager
     def _averaged(self) -> Iterator[None]:
@@ -239,11 +216,12 @@ class TrainingLoop:
             self._pruning.apply()
 
     def _train_epoch(self, progress: Progress) -> tuple[Metrics, Window]:
-        """Trains an epoch; returns the mean losses and the first batch."""
+        """Trains an epoch, or the rest of a resumed one; returns the epoch's mean losses and the first batch."""
         epoch = int(self._state.epoch)
-        sums: dict[str, tf.Tensor] = {}
+        count = done = self._steps_done() - epoch * self._plan.steps
+        sums: dict[str, tf.Tensor] = dict(self._state.epoch_losses) if done else {}
         sample: Window = {}
-        for count, window in enumerate(self._batches(epoch), start=1):
+        for count, window in enumerate(self._batches(epoch, done), start=done + 1):
             sample = sample or window
             self._model.refresh_negatives()
             if self._pruning is not None:
@@ -251,22 +229,25 @@ class TrainingLoop:
             with rewritten(self._rewrite):
                 losses = self._step(window)
             sums = {name: sums.get(name, 0.0) + loss for name, loss in losses.items()}
+            self._on_step(epoch * self._plan.steps + count)
+            if self._is_save_due() and count < self._plan.steps and self._steps_done() < self._total:
+                self._save(sums)
             if progress.is_due(self._plan.windows / self._plan.steps):
                 progress.show(epoch + 1, self._steps_done(), _checked({n: float(s) / count for n, s in sums.items()}))
         return _checked({name: float(total) / count for name, total in sums.items()}), sample
 
-    def _batches(self, epoch: int) -> tf.data.Dataset:
-        """Returns the batches of an epoch, at most the steps that are left, as the strategy distributes them."""
-        make = partial(self._data.training_batches, self._plan, self._config.seed, epoch)
-        steps = min(self._plan.steps, self._total - self._steps_done())
+    def _batches(self, epoch: int, done: int = 0) -> tf.data.Dataset:
+        """Returns the batches of an epoch, at most the steps that are left, as the strategy distributes them.
+
+        Args:
+            epoch: Counted from 0.
+            done: The number of its batches that a resumed training has taken already.
+        """
+        steps = min(self._plan.steps - done, self._total - self._steps_done())
+        batches = self._data.training_batches(self._plan, self._config.seed, epoch, done, steps)
         if not is_multi_worker(self._strategy):
-            return self._strategy.experimental_distribute_dataset(make().take(steps))
-
-        def make_own(context: tf.distribute.InputContext) -> tf.data.Dataset:
-            share = BatchShard.of_pipeline(context)
-            return make(share).take(steps * share.count)
-
-        return self._strategy.distribute_datasets_from_function(make_own)
+            return self._strategy.experimental_distribute_dataset(batches)
+        return self._strategy.distribute_datasets_from_function(lambda context: batches)
 
     def _global_step(self, window: Window) -> dict[str, tf.Tensor]:
         losses = self._strategy.run(self._replica_step, args=(window,))

@@ -239,6 +239,7 @@ def test_changed_key_is_one_problem(write, old, new, expected):
             "training: {strategy: multi_worker, replicas: 2}",
             "19: `training.replicas`: needs the strategy `mirrored`. Received: 'multi_worker'",
         ),
+        ("training: {tpu: local}", "19: `training.tpu`: needs the strategy `tpu`. Received: 'one_device'"),
         ("training: {replicas: 2}", "19: `training.replicas`: needs the strategy `mirrored`. Received: 'one_device'"),
         (
             "pipeline: {schema_file: none.pbtxt}",
@@ -334,10 +335,11 @@ def test_a_search_over_what_cannot_be_is_refused(write, key, values, message):
         checked_config(path)
 
 
-def test_a_search_trains_on_one_machine(write):
+@pytest.mark.parametrize("strategy", ["multi_worker", "tpu"])
+def test_a_search_trains_on_one_machine(write, strategy):
     search = "tuner: {parameters: {model.dimension: {choices: [8, 16]}}}\n"
-    (problem,) = problems(write(more=f"{search}training: {{strategy: multi_worker}}\n"))
-    allowed = "should be `one_device` or `mirrored` with `tuner`. Received: 'multi_worker'"
+    (problem,) = problems(write(more=f"{search}training: {{strategy: {strategy}}}\n"))
+    allowed = f"should be `one_device` or `mirrored` with `tuner`. Received: '{strategy}'"
     assert problem == f"20: `training.strategy`: {allowed}"
 
 

@@ -127,6 +127,7 @@ def test_wrong_configuration_exits_with_2_and_all_problems(shop):
         (["recommend", "--user", "1", "--k", "0"], "should be a positive integer. Received: '0'"),
         (["check", "none.yaml"], "none.yaml: cannot be read (No such file or directory)"),
         (["data", "--config", "shop.yaml"], "`data.dataset` names no public data set"),
+        (["run", "--config", "shop.yaml", "--workers", "2"], "`--workers` should be left out, or `training.strategy`"),
         (["worker"], "error: `TF_CONFIG` should name the workers where `training.strategy` is `multi_worker`: {"),
     ],
 )
@@ -143,6 +144,14 @@ def test_several_workers_are_looked_for_before_any_work(shop):
     assert run.returncode == 2
     assert "`TF_CONFIG.task.index` is required and missing" in run.stderr
     assert run.stdout == ""
+    assert not (shop / "runs").exists()
+
+
+def test_a_tpu_is_looked_for_before_any_work(shop):
+    (shop / "shop.yaml").write_text(SHOP + "training: {strategy: tpu}\n")
+    run = call(shop, "run", "--config", "shop.yaml")
+    assert run.returncode == 2
+    assert "`training.tpu` should be the TPU's name, its address" in run.stderr
     assert not (shop / "runs").exists()
 
 

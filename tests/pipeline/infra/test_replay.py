@@ -84,6 +84,15 @@ def test_a_binary_that_cannot_load_the_model_is_the_models_fault(tmp_path: Path)
         pass
 
 
+def test_a_candidates_server_sees_no_gpu(tmp_path: Path) -> None:
+    binary = _script(tmp_path / "server", 'echo "devices: $CUDA_VISIBLE_DEVICES"; exit 1')
+    with (
+        pytest.raises(CandidateError, match="devices: -1"),
+        serve_candidate(str(tmp_path), InfraConfig(binary=binary), 60.0),
+    ):
+        pass
+
+
 def test_a_server_that_is_not_there_is_named_with_its_key(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
     for infra, words in (

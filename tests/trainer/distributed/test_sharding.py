@@ -2,29 +2,40 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from trainer.distributed.sharding import BatchShard
+from trainer.distributed.sharding import SHARED, WorkerShare
 
 
-def parts(share, batch=4, count=9):
-    return [part.tolist() for part in share.of(tf.data.Dataset.range(count).batch(batch)).as_numpy_iterator()]
+def share(worker=0, workers=2, replicas=1):
+    return WorkerShare(worker, workers, replicas, gather=lambda values: [values] * workers)
 
 
-def test_every_worker_has_a_part_of_every_batch():
-    assert parts(BatchShard(0, 1, 2)) == [[0, 1], [4, 5], [8]]
-    assert parts(BatchShard(1, 1, 2)) == [[2, 3], [6, 7], []]
+@pytest.mark.parametrize(
+    ("sizes", "workers", "owners"),
+    [
+        ([5, 5], 2, [0, 1]),
+        ([2, 9, 4, 3], 2, [1, 0, 1, 1]),  # 9 and 9
+        ([1, 2, 3, 4], 3, [2, 2, 1, 0]),  # 4, 3 and 3
+        ([6, 5], 2, [0, 1]),
+        ([8, 4], 2, [SHARED, SHARED]),  # 67 % would be one worker's
+        ([7], 2, [SHARED]),
+        ([], 2, []),
+    ],
+)
+def test_files_are_divided_evenly_or_read_by_all(sizes, workers, owners):
+    assert share(workers=workers).owners(sizes).tolist() == owners
 
 
-def test_a_worker_with_two_replicas_has_two_parts():
-    assert parts(BatchShard(2, 2, 4), batch=8) == [[4, 5], [6, 7], [], []]
+def test_24_equal_files_are_divided_among_up_to_nine_workers():
+    for workers in range(2, 10):
+        counts = np.bincount(share(workers=workers).owners([100] * 24))
+        assert counts.max() <= 1.2 * 24 / workers
 
 
-@pytest.mark.parametrize("workers", [2, 3, 7])
-def test_all_shares_together_are_the_batches(workers):
-    shares = [parts(BatchShard(index, 1, workers)) for index in range(workers)]
-    whole = [np.concatenate(step).tolist() for step in zip(*shares, strict=True)]
-    assert whole == [[0, 1, 2, 3], [4, 5, 6, 7], [8]]
-
-
-def test_the_share_of_an_input_pipeline():
-    context = tf.distribute.InputContext(num_input_pipelines=3, input_pipeline_id=1, num_replicas_in_sync=6)
-    assert BatchShard.of_pipeline(context) == BatchShard(2, 2, 6)
+def test_a_worker_keeps_its_rows_of_every_batch_in_a_part_for_each_replica():
+    batches = tf.data.Dataset.from_tensor_slices([b"a", b"", b"b", b"c", b"", b""]).batch(4)
+    assert [part.tolist() for part in share(replicas=2).split(batches).as_numpy_iterator()] == [
+        [b"a", b"b"],
+        [b"c"],
+        [],
+        [],
+    ]

@@ -6,7 +6,7 @@ import pytest
 import tensorflow as tf
 
 from config.training import TrainingConfig
-from tests.trainer.replicas import LAZY, STEPPED, TRAINED, WINDOWS
+from tests.trainer.replicas import LAZY, REPLICAS, STEPPED, TRAINED, WINDOWS
 from tests.trainer.small import MANY_TASKS, draw_rows, write_rows
 from trainer.distributed.collectives import global_sum
 from trainer.distributed.strategies import make_strategy, prepare_devices
@@ -26,26 +26,26 @@ def folder(tmp_path_factory):
 
 
 def arrays(folder, negatives):
-    one, two = (dict(np.load(folder / f"{negatives}-{replicas}.npz")) for replicas in (1, 2))
-    assert set(one) == set(two)
-    return one, two
+    one, several = (dict(np.load(folder / f"{negatives}-{replicas}.npz")) for replicas in (1, REPLICAS))
+    assert set(one) == set(several)
+    return one, several
 
 
 @pytest.mark.parametrize("negatives", [*TRAINED, *STEPPED, "tasks", "generator"])
-def test_two_replicas_learn_what_one_does(negatives, folder):
-    one, two = arrays(folder, negatives)
+def test_several_replicas_learn_what_one_does(negatives, folder):
+    one, several = arrays(folder, negatives)
     by_default = {"retrieval", "rating", "like"} if negatives in TRAINED else {"retrieval"}
     tasks = MANY_TASKS if negatives == "tasks" else by_default
     assert set(one) >= {f"loss/{task}" for task in tasks}
     for name in one:
-        np.testing.assert_allclose(two[name], one[name], rtol=1e-4, atol=1e-6, err_msg=name)
+        np.testing.assert_allclose(several[name], one[name], rtol=1e-4, atol=1e-6, err_msg=name)
 
 
 @pytest.mark.parametrize("rule", LAZY)
-def test_two_replicas_update_the_rows_that_one_does(rule, folder):
-    one, two = arrays(folder, rule)
+def test_several_replicas_update_the_rows_that_one_does(rule, folder):
+    one, several = arrays(folder, rule)
     for name in one:
-        np.testing.assert_allclose(two[name], one[name], rtol=1e-4, atol=1e-6, err_msg=name)
+        np.testing.assert_allclose(several[name], one[name], rtol=1e-4, atol=1e-6, err_msg=name)
 
 
 @pytest.mark.parametrize("negatives", STEPPED)
@@ -88,3 +88,12 @@ def test_too_few_devices_say_what_to_do():
     tf.constant(1.0) + 1
     with pytest.raises(RuntimeError, match="asks for 64 CPU devices but TensorFlow has started with"):
         prepare_devices(TrainingConfig(strategy="mirrored", replicas=64))
+
+
+def test_the_memory_of_gpus_grows(monkeypatch):
+    grown = []
+    gpus = [tf.config.PhysicalDevice(f"/physical_device:GPU:{number}", "GPU") for number in range(2)]
+    monkeypatch.setattr(tf.config, "list_physical_devices", lambda kind=None: gpus if kind == "GPU" else [])
+    monkeypatch.setattr(tf.config.experimental, "set_memory_growth", lambda gpu, grows: grown.append((gpu, grows)))
+    prepare_devices(TrainingConfig())
+    assert grown == [(gpu, True) for gpu in gpus]

@@ -44,7 +44,7 @@ class Training:
             self.state.epoch.assign(epoch)
             if epoch in best:
                 self.state.save_best(epoch / 10)
-            self.state.save()
+            self.state.save(epoch)
 
     def values(self) -> tuple[float, float, int]:
         return self.model.get(), self.optimizer.get(), int(self.state.epoch)

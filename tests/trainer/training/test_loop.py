@@ -86,15 +86,30 @@ def whole(files, folder):
     return loop.run(), weights(model)
 
 
-def test_a_killed_training_ends_with_the_same_weights(files, tmp_path, whole):
+def test_a_training_that_is_killed_inside_an_epoch_goes_on_after_its_last_step(files, tmp_path, whole):
+    loop, model = make_loop(files, tmp_path, checkpoint_every_minutes=1e-9)
+    refresh, steps = model.refresh_negatives, iter(range(100))
+
+    def refresh_or_die():
+        if next(steps) == 5:
+            raise KilledError
+        refresh()
+
+    model.refresh_negatives = refresh_or_die
     with pytest.raises(KilledError):
-        make_loop(files, tmp_path, evaluate=kill_in_epoch(2))[0].run()
+        loop.run()
+    assert sorted(path.name for path in (tmp_path / "checkpoints" / "last").glob("*.index")) == [
+        "last-4.index",
+        "last-5.index",
+    ]
     loop, model = make_loop(files, tmp_path)
+    model.refresh_negatives = lambda: next(steps)
     result = loop.run()
+    assert next(steps) == 6 + 9 - 5  # no step was taken twice
     expected_result, expected = whole
-    assert (result.epochs, result.steps) == (expected_result.epochs, expected_result.steps) == (3, 9)
     for name, values in weights(model).items():
         np.testing.assert_allclose(values, expected[name], rtol=1e-5, atol=1e-7, err_msg=name)
+    assert (result.epochs, result.steps) == (expected_result.epochs, expected_result.steps) == (3, 9)
     assert result.train == pytest.approx(expected_result.train, rel=1e-5)
 
 

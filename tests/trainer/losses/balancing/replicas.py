@@ -1,4 +1,4 @@
-"""Three steps of every balancing on one replica and on two: run as a program of its own."""
+"""Three steps of every balancing on one replica and on four: run as a program of its own."""
 
 import sys
 from pathlib import Path
@@ -16,21 +16,21 @@ ROWS = 5
 
 def main(folder: Path) -> None:
     """Writes `<method>-<replicas>.npz` files."""
-    two = make_strategy(TrainingConfig(strategy="mirrored", replicas=2))
+    four = make_strategy(TrainingConfig(strategy="mirrored", replicas=4))
     for method in METHODS:
-        for strategy in (tf.distribute.get_strategy(), two):
+        for strategy in (tf.distribute.get_strategy(), four):
             np.savez(folder / f"{method}-{strategy.num_replicas_in_sync}.npz", **steps(method, strategy))
 
 
 def steps(method: str, strategy: tf.distribute.Strategy) -> dict[str, np.ndarray]:
-    """Gradients and weights after each step; of five rows the second replica gets two."""
+    """Gradients and weights after each step; of five rows the first replica gets two."""
     with strategy.scope():
         toy = Toy(method)
     gradients_of = tf.function(toy.gradients)
     found = {}
     for step in range(3):
         rows = tf.random.stateless_normal([ROWS, 4], [step, 2])
-        parts = tf.split(rows, [3, 2]) if strategy.num_replicas_in_sync == 2 else [rows]
+        parts = tf.split(rows, [2, 1, 1, 1]) if strategy.num_replicas_in_sync == 4 else [rows]
         own = strategy.experimental_distribute_values_from_function(
             lambda context, parts=parts: parts[context.replica_id_in_sync_group]
         )

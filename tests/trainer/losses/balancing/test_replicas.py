@@ -18,9 +18,9 @@ def folder(tmp_path_factory):
 
 
 @pytest.mark.parametrize("method", METHODS)
-def test_two_replicas_balance_as_one_does(method, folder):
-    one, two = (np.load(folder / f"{method}-{replicas}.npz") for replicas in (1, 2))
+def test_four_replicas_balance_as_one_does(method, folder):
+    one, four = (np.load(folder / f"{method}-{replicas}.npz") for replicas in (1, 4))
     assert len(one.files) >= 12
     for name in one.files:
-        np.testing.assert_allclose(two[name], one[name], rtol=1e-4, atol=1e-6, err_msg=name)
+        np.testing.assert_allclose(four[name], one[name], rtol=1e-4, atol=1e-6, err_msg=name)
     assert np.abs(one["gradient/0/0"]).max() > 0.1
