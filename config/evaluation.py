@@ -53,7 +53,8 @@ class Gate(Section):
     """The maximum value."""
     max_regression: float | None = Field(default=None, ge=0)
     """By how much the metric may be worse than the latest blessed model's. Models with other tasks, `ks`, `mask_seen`
-    or kinds of features are not compared. The gate holds if there is none to compare with."""
+    or kinds of features are not compared; see `incomparable_baseline`. The gate holds where no model was blessed
+    before."""
 
     @model_validator(mode="after")
     def _bounds_something(self) -> "Gate":
@@ -93,6 +94,10 @@ class EvaluationConfig(Section):
     `everything_...` for the same users; for tasks `<task>/ids_alone_rmse`, `<task>/ids_alone_auc`, ... 0: none."""
     splits: tuple[Literal["eval", "test"], ...] = ("eval", "test")
     """The splits that are evaluated."""
+    incomparable_baseline: Literal["fail", "ignore"] = "fail"
+    """What happens if a gate has a `max_regression`, models were blessed before, and none of them can be compared.
+    `fail`: the run stops before the evaluation, and a later one goes on from there. `ignore`: the gates hold as on a
+    first run."""
     max_users: int | None = Field(default=None, ge=2)
     """The number of users of each split that are evaluated at most: a random sample, the same for every model and gate
     (seed: `split.seed`). All their windows count, and the metrics' standard errors (`stderr_...`) say how exact the

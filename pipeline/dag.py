@@ -21,7 +21,7 @@ from transform.component import make_transform
 def create_pipeline(
     config: Config,
     pipeline_root: str | None = None,
-    make_resolver: Callable[[BaseChannel], tfx.dsl.Resolver] = blessed_before,
+    make_resolver: Callable[[Config, BaseChannel], tfx.dsl.Resolver] = blessed_before,
     make_reference: Callable[[BaseChannel], tfx.dsl.Resolver] = statistics_before,
 ) -> tfx.dsl.Pipeline:
     """Builds the pipeline of a configuration. Pure: reads and writes nothing.
@@ -29,7 +29,7 @@ def create_pipeline(
     Args:
       config: The validated configuration.
       pipeline_root: Where artifacts go; `paths.artifacts(config)` when missing.
-      make_resolver: From the candidate model to the resolver of the model that it is compared with.
+      make_resolver: From configuration and candidate model to the resolver of the model that it is compared with.
       make_reference: From this run's statistics to the resolver of those that they are compared with.
 
     Returns:
@@ -45,7 +45,7 @@ def create_pipeline(
     hyperparameters = tuner.outputs["best_hyperparameters"] if tuner else None
     trainer = make_trainer(config, transformed, graph, examples, hyperparameters)
     model = trainer.outputs["model"]
-    resolver = make_resolver(model)
+    resolver = make_resolver(config, model)
     evaluator = make_evaluator(config, examples, model, resolver.outputs["model"])
     infra_validator = make_infra_validator(config, model, trainer.outputs["model_run"], examples)
     pusher = make_pusher(config, model, evaluator.outputs["blessing"], infra_validator.outputs["blessing"])

@@ -25,6 +25,10 @@ CANDIDATE = "candidate"
 _SIGNATURES = ("evaluate", "evaluation_labels")
 
 
+class BaselineError(Exception):
+    """A model has to be compared with the blessed one before it, and cannot be."""
+
+
 class BlessedBeforeCandidate(ResolverStrategy):
     """Resolves the latest blessed model that is older than the candidate and can be measured as the candidate is.
 
@@ -34,19 +38,40 @@ class BlessedBeforeCandidate(ResolverStrategy):
 
     TFX's LatestBlessedModelStrategy resolves the candidate itself once it is blessed, so a run from the cache would
     evaluate it again, against itself, and push it again.
+
+    Args:
+        is_required: Whether a candidate has to be compared where any older model is blessed.
     """
+
+    def __init__(self, is_required: bool = False) -> None:
+        super().__init__()
+        self._is_required = is_required
 
     def resolve_artifacts(
         self, store: Any, input_dict: dict[str, list[types.Artifact]]
     ) -> dict[str, list[types.Artifact]]:
-        """Keeps at most one model, and its blessing; see the base class."""
+        """Keeps at most one model, and its blessing; see the base class.
+
+        Raises:
+            BaselineError: A comparison is required, and no blessed model can be measured as the candidate is.
+        """
         candidates, lineage = input_dict[CANDIDATE], Lineage(store)
         first = min((model.id for model in candidates), default=0)
         older = [model for model in input_dict[MODEL] if model.id < first]
         found = _latest_blessed(store, older, input_dict[BLESSING])
-        while found and found[MODEL] and not _is_comparable(lineage, found[MODEL][0], candidates):
-            older = [model for model in older if model.id < found[MODEL][0].id]
+        reasons = []
+        while found and found[MODEL] and (reason := _why_incomparable(lineage, found[MODEL][0], candidates)):
+            passed_over = found[MODEL][0].id
+            logging.warning("Model %d is no baseline: %s", passed_over, reason)
+            reasons.append(f"model {passed_over}: {reason}")
+            older = [model for model in older if model.id < passed_over]
             found = _latest_blessed(store, older, input_dict[BLESSING])
+        if self._is_required and reasons and not (found and found[MODEL]):
+            raise BaselineError(
+                "a gate has a `max_regression`, and no blessed model can be compared with this one; the newest is "
+                f"{reasons[0]}. If the change is meant, `evaluation.incomparable_baseline: ignore` measures this model "
+                "as a first one, without training again"
+            )
         return {**(found or {MODEL: [], BLESSING: []}), CANDIDATE: candidates}
 
 
@@ -56,12 +81,9 @@ def _latest_blessed(
     return LatestBlessedModelStrategy().resolve_artifacts(store, {MODEL: list(models), BLESSING: list(blessings)})
 
 
-def _is_comparable(lineage: Lineage, model: types.Artifact, candidates: list[types.Artifact]) -> bool:
-    """Returns whether the model can be measured as every candidate; logs why not."""
-    reason = next(filter(None, (_difference(lineage, model, candidate) for candidate in candidates)), "")
-    if reason:
-        logging.warning("Model %d is no baseline: %s", model.id, reason)
-    return not reason
+def _why_incomparable(lineage: Lineage, model: types.Artifact, candidates: list[types.Artifact]) -> str:
+    """Returns why the model cannot be measured as every candidate; "" where it can."""
+    return next(filter(None, (_difference(lineage, model, candidate) for candidate in candidates)), "")
 
 
 def _difference(lineage: Lineage, model: types.Artifact, candidate: types.Artifact) -> str:
@@ -107,19 +129,23 @@ def _outputs(model: types.Artifact) -> set[tuple[str, str]]:
     return {(name, output) for name in _SIGNATURES if name in signatures for output in signatures[name].outputs}
 
 
-def blessed_before(candidate: types.BaseChannel) -> tfx.dsl.Resolver:
+def blessed_before(config: Config, candidate: types.BaseChannel) -> tfx.dsl.Resolver:
     """Resolves the model that `candidate`, a Model of this run, is compared with. For the local runner."""
+    evaluation = config.evaluation
+    compares = any(gate.max_regression is not None for gate in evaluation.gates)
     return tfx.dsl.Resolver(
         strategy_class=BlessedBeforeCandidate,
+        config={"is_required": compares and evaluation.incomparable_baseline == "fail"},
         candidate=candidate,
         model=tfx.dsl.Channel(type=standard_artifacts.Model),
         model_blessing=tfx.dsl.Channel(type=standard_artifacts.ModelBlessing),
     ).with_id("latest_blessed_model")
 
 
-def latest_blessed(candidate: types.BaseChannel) -> tfx.dsl.Resolver:
-    """Does so by TFX's own strategy, the only one of the kind that Kubeflow and Vertex support; ignores `candidate`."""
-    del candidate
+def latest_blessed(config: Config, candidate: types.BaseChannel) -> tfx.dsl.Resolver:
+    """Does so by TFX's own strategy, the only one of the kind that Kubeflow and Vertex support; ignores both arguments,
+    so that a model there may be one that cannot be compared."""
+    del config, candidate
     return tfx.dsl.Resolver(
         strategy_class=LatestBlessedModelStrategy,
         model=tfx.dsl.Channel(type=standard_artifacts.Model),

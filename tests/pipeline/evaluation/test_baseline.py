@@ -6,9 +6,19 @@ import pytest
 from ml_metadata import MetadataStore
 from ml_metadata.proto import metadata_store_pb2 as mlmd
 from tensorflow.core.protobuf import saved_model_pb2
+from tfx import v1 as tfx
+from tfx.dsl.components.common.resolver import RESOLVER_CONFIG
 from tfx.types import standard_artifacts
 
-from pipeline.evaluation.baseline import BLESSING, CANDIDATE, MODEL, BlessedBeforeCandidate
+from config import parse_config
+from pipeline.evaluation.baseline import (
+    BLESSING,
+    CANDIDATE,
+    MODEL,
+    BaselineError,
+    BlessedBeforeCandidate,
+    blessed_before,
+)
 
 CONFIG: dict[str, Any] = {"name": "shop", "data": {"folder": "shop", "interactions": {"path": "events.csv"}}}
 
@@ -82,9 +92,9 @@ def _saved(folder: Path, **signatures: list[str]) -> str:
     return str(folder)
 
 
-def _baseline(trainings: Trainings, models: list[standard_artifacts.Model]) -> list[int]:
+def _baseline(trainings: Trainings, models: list[standard_artifacts.Model], is_required: bool = False) -> list[int]:
     """The id of what the last of the models is compared with, where all are blessed."""
-    found = BlessedBeforeCandidate().resolve_artifacts(
+    found = BlessedBeforeCandidate(is_required).resolve_artifacts(
         trainings.store,
         {CANDIDATE: models[-1:], MODEL: models, BLESSING: [_blessing(model.id, True) for model in models]},
     )
@@ -156,3 +166,29 @@ def test_a_model_of_which_nothing_is_known_is_no_baseline(caplog: pytest.LogCapt
     models = [trainings.model(gone={"key": 1}), trainings.model()]
     assert _baseline(trainings, models) == []
     assert "what a model was trained with cannot be read: Trainer of model 1" in caplog.text
+
+
+def test_a_comparison_that_is_required_and_impossible_is_an_error() -> None:
+    trainings = Trainings()
+    first = trainings.model(evaluation={"ks": [10, 100]})
+    assert _baseline(trainings, [first], is_required=True) == []  # a first model
+    changed = trainings.model(evaluation={"ks": [5]})
+    with pytest.raises(BaselineError, match=r"the newest is model 1: it was trained with evaluation\.ks \[10, 100\]"):
+        _baseline(trainings, [first, changed], is_required=True)
+    again = trainings.model(evaluation={"ks": [10, 100]})
+    assert _baseline(trainings, [first, changed, again], is_required=True) == [first.id]
+
+
+@pytest.mark.parametrize(
+    ("evaluation", "is_required"),
+    [
+        ("{gates: [{metric: mrr, max_regression: 0.1}]}", True),
+        ("{gates: [{metric: mrr, max_regression: 0.1}], incomparable_baseline: ignore}", False),
+        ("{gates: [{metric: mrr, min: 0.1}]}", False),
+    ],
+)
+def test_gates_on_regressions_require_a_comparison(evaluation: str, is_required: bool) -> None:
+    data = "data: {folder: t, interactions: {path: e.csv}}"
+    config = parse_config(f"name: a\n{data}\nevaluation: {evaluation}\n")
+    resolver = blessed_before(config, tfx.dsl.Channel(type=standard_artifacts.Model))
+    assert resolver.exec_properties[RESOLVER_CONFIG] == {"is_required": is_required}
