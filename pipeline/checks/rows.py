@@ -27,7 +27,7 @@ from pipeline.ingest.findings import Findings
 from pipeline.ingest.reading import read_batches
 from pipeline.ingest.report import TABLES, as_report, file_name, of_spans
 from pipeline.ingest.spans import SpanFiles
-from pipeline.ingest.tables import table_files, table_spans
+from pipeline.ingest.tables import table_source
 
 FIRST_ROWS: Final = 1000
 MAX_IDS: Final = 1_000_000
@@ -122,7 +122,7 @@ class _Reader:
         self.findings = Findings()
         self.profiles: dict[str, list[Profile]] = {}
         self.files: dict[str, list[str]] = {}
-        self.spans: dict[str, SpanFiles] = {}
+        self.spans: dict[str, SpanFiles | None] = {}
         self.whole: set[str] = set()
         self.whole_ids: set[str] = set()
         self._sizes = SizeCounts(config)
@@ -149,9 +149,7 @@ class _Reader:
     def _read(self, name: str, table: Table, columns: tuple[str, ...], clean: Clean) -> None:
         profiles = self.profiles[name] = profiles_of(self.plan, name)
         data = self.plan.config.data
-        self.files[name] = table_files(data.folder, table, data.span)
-        if (spans := table_spans(data.folder, table, data.span)) is not None:
-            self.spans[name] = spans
+        self.files[name], self.spans[name] = table_source(data.folder, table, data.span)
         left = self._limit
         for file, path, batch, first in self._batches(name, table, list(columns)):
             taken = batch if left is None else head(batch, left)

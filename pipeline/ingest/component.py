@@ -18,10 +18,9 @@ from config.data import Table
 from config.dump import INGEST
 from config.fingerprint import code_fingerprint
 from pipeline.ingest import driver_files
-from pipeline.ingest.executor import SPLITS, IngestExecutor, find_files, find_spans, read_config, read_input, tables
+from pipeline.ingest.executor import SPLITS, IngestExecutor, find_sources, read_config, read_input, tables
 from pipeline.ingest.graph import Files
 from pipeline.ingest.spans import PLACEHOLDER, SpanPattern
-from pipeline.ingest.tables import table_spans
 
 _CODE: Final = ("pipeline/ingest", "config")
 
@@ -44,19 +43,19 @@ class IngestDriver(driver.FileBasedDriver):
         driver_files.register()
         resolved = super().resolve_exec_properties(exec_properties, pipeline_info, component_info)
         config, inputs, folder = read_config(resolved), read_input(resolved), resolved[specs.INPUT_BASE_KEY]
+        sources = find_sources(config, resolved)
         fingerprints = [resolved[utils.FINGERPRINT_PROPERTY_NAME]]
         for name, table in tables(config):
             if not _is_tfx_split(config, name, table):
                 split = proto.Input.Split(name=name, pattern=table.path)
-                spans = table_spans(folder, table, config.data.span)
+                spans = sources[name].spans
                 last = spans.read[-1] if spans is not None and spans.read else None
                 # Fills the span into the split's pattern.
                 fingerprint, _, _ = utils.calculate_splits_fingerprint_span_and_version(folder, [split], _range(last))
                 fingerprints.append(str(fingerprint))
                 inputs.splits.append(split)
         resolved[specs.INPUT_CONFIG_KEY] = proto_utils.proto_to_json(inputs)
-        files = find_files(config, resolved, find_spans(config, resolved))
-        fingerprints.append(_fingerprint(files))
+        fingerprints.append(_fingerprint({name: source.files for name, source in sources.items()}))
         resolved[utils.FINGERPRINT_PROPERTY_NAME] = "\n".join(fingerprints)
         return resolved
 

@@ -27,12 +27,14 @@ from pipeline.ingest import report, verdicts
 from pipeline.ingest.columns import Plan
 from pipeline.ingest.graph import Files, Ingest
 from pipeline.ingest.headers import check_columns, check_has_rows, file_columns
-from pipeline.ingest.spans import SpanFiles, SpanPattern
-from pipeline.ingest.tables import table_files, table_spans
+from pipeline.ingest.spans import SpanPattern
+from pipeline.ingest.tables import TableSource, table_source
 from pipeline.ingest.writing import WriteExamples
 from pipeline.messages import KEY as WARNINGS
 
 SPLITS: Final = (*feature_names.WINDOW_SPLITS, feature_names.ITEMS_SPLIT)
+_SOURCES: Final = "sources"
+"""The execution property with the result of `find_sources`: the report names the spans that were read."""
 
 
 class IngestExecutor(BaseExampleGenExecutor):
@@ -48,10 +50,10 @@ class IngestExecutor(BaseExampleGenExecutor):
         """Returns serialized tf.Examples by split.
 
         Raises:
-          TableError: If a table has no file or lacks a column.
+          TableError: If a table lacks a column.
         """
         plan = Plan(read_config(exec_properties))
-        files = find_files(plan.config, exec_properties, find_spans(plan.config, exec_properties))
+        files = {name: source.files for name, source in exec_properties[_SOURCES].items()}
         check_tables(plan, files)
         return pipeline | "Ingest" >> Ingest(plan, files, exec_properties[report.FILE])
 
@@ -70,16 +72,16 @@ class IngestExecutor(BaseExampleGenExecutor):
         self._log_startup(input_dict, output_dict, exec_properties)
         artifact = artifact_utils.get_single_instance(output_dict[specs.EXAMPLES_KEY])
         artifact.split_names = artifact_utils.encode_split_names(list(SPLITS))
-        path = posixpath.join(artifact.uri, report.FILE)
+        path, config = posixpath.join(artifact.uri, report.FILE), read_config(exec_properties)
+        sources = find_sources(config, exec_properties)
         with self._make_beam_pipeline() as pipeline:
-            splits = self.GenerateExamplesByBeam(pipeline, exec_properties | {report.FILE: path})
+            splits = self.GenerateExamplesByBeam(pipeline, exec_properties | {report.FILE: path, _SOURCES: sources})
             for split, examples in splits.items():
                 prefix = posixpath.join(artifact_utils.get_split_uri([artifact], split), DEFAULT_FILE_NAME)
                 _ = examples | f"Write[{split}]" >> WriteExamples(prefix)
         examples_utils.set_payload_format(artifact, proto.PayloadFormat.Value("FORMAT_TF_EXAMPLE"))
         examples_utils.set_file_format(artifact, "tfrecords_gzip")
-        config = read_config(exec_properties)
-        _check_report(path, config, find_spans(config, exec_properties))
+        _check_report(path, config, sources)
 
 
 def read_config(exec_properties: Mapping[str, Any]) -> Config:
@@ -106,30 +108,22 @@ def tables(config: Config) -> Iterator[tuple[str, Table]]:
             yield name, table
 
 
-def find_spans(config: Config, exec_properties: Mapping[str, Any]) -> dict[str, SpanFiles]:
-    """Returns the spans of each table that has some, up to the last one that the driver found.
+def find_sources(config: Config, exec_properties: Mapping[str, Any]) -> dict[str, TableSource]:
+    """Finds the files and spans of each configured table, up to the last span that the driver found.
 
     Where no driver of this project ran, as on Kubeflow, the patterns are those of the configuration.
 
     Raises:
-      TableError: If there are no such spans.
+      TableError: If a table has no file, or not the span.
     """
     patterns = {split.name: split.pattern for split in read_input(exec_properties).splits}
     found = {}
     for name, table in tables(config):
-        numbers = SpanPattern(table.path).numbers(patterns.get(name, table.path))
-        last = config.data.span if numbers is None else SpanPattern(table.path).span_of(numbers[0])
-        spans = table_spans(exec_properties[specs.INPUT_BASE_KEY], table, last)
-        if spans is not None:
-            found[name] = spans
+        form = SpanPattern(table.path)
+        numbers = form.numbers(patterns.get(name, table.path))
+        last = config.data.span if numbers is None else form.span_of(numbers[0])
+        found[name] = table_source(exec_properties[specs.INPUT_BASE_KEY], table, last)
     return found
-
-
-def find_files(config: Config, exec_properties: Mapping[str, Any], spans: Mapping[str, SpanFiles]) -> Files:
-    """Returns the files of each configured table. Raises `TableError`."""
-    folder = exec_properties[specs.INPUT_BASE_KEY]
-    last = {name: own.last for name, own in spans.items()}
-    return {name: table_files(folder, table, last.get(name)) for name, table in tables(config)}
 
 
 def check_tables(plan: Plan, files: Files) -> None:
@@ -146,11 +140,11 @@ def check_tables(plan: Plan, files: Files) -> None:
         check_has_rows(files[name], table)
 
 
-def _check_report(path: str, config: Config, spans: Mapping[str, SpanFiles]) -> None:
+def _check_report(path: str, config: Config, sources: Mapping[str, TableSource]) -> None:
     """Adds the spans and warnings to the report, logs it, and raises `IngestError` where the data cannot be used."""
     with FileSystems.open(path) as file:
         found = json.load(file)
-    found |= report.of_spans(spans)
+    found |= report.of_spans({name: source.spans for name, source in sources.items()})
     found[WARNINGS] = verdicts.warnings(found, config, time.time())
     with FileSystems.create(path, compression_type=CompressionTypes.UNCOMPRESSED) as file:
         file.write(report.as_json(found).encode())

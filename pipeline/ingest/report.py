@@ -63,9 +63,10 @@ def as_report(findings: Findings, files: Mapping[str, Sequence[str]]) -> dict[st
     return report | ({"samples": samples} if samples else {})
 
 
-def of_spans(spans: Mapping[str, SpanFiles]) -> dict[str, Any]:
-    """Returns the section `read_spans` of a report: by table the first and the last span, and those left out."""
-    found = {name: own.as_json() for name, own in spans.items() if own.pattern.has_span}
+def of_spans(spans: Mapping[str, SpanFiles | None]) -> dict[str, Any]:
+    """Returns the section `read_spans` of a report: by table the first and the last span, and those left out; nothing
+    of tables without spans."""
+    found = {name: own.as_json() for name, own in spans.items() if own is not None and own.pattern.has_span}
     return {"read_spans": found} if found else {}
 
 

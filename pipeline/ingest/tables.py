@@ -8,7 +8,7 @@ import posixpath
 import re
 from collections.abc import Iterator
 from datetime import date
-from typing import BinaryIO, Final, cast, get_args
+from typing import BinaryIO, Final, NamedTuple, cast, get_args
 from urllib.parse import unquote
 
 from config.data import InteractionTable, Table, TableFormat
@@ -76,16 +76,30 @@ def _extension(path: str) -> str:
     return posixpath.splitext(path.rstrip("/").lower().removesuffix(".gz"))[1]
 
 
+class TableSource(NamedTuple):
+    """Where the rows of a table are.
+
+    Attributes:
+      files: At least one path, in the order of the rows, that is by span and name.
+      spans: As `table_spans` returns them.
+    """
+
+    files: list[str]
+    spans: SpanFiles | None
+
+
 def table_files(folder: str, table: Table, span: Span | None = None) -> list[str]:
-    """Returns the table's files in the order of their rows, that is by span and name.
+    """Returns the files of `table_source`."""
+    return table_source(folder, table, span).files
+
+
+def table_source(folder: str, table: Table, span: Span | None = None) -> TableSource:
+    """Finds the table's files.
 
     Args:
       folder: `data.folder`, local or a URI of a file system that Beam knows.
       table: The table; its path may be a file, a folder of parts or a glob of either.
       span: The last span to read, `data.span`. None: the newest.
-
-    Returns:
-      At least one path.
 
     Raises:
       TableError: If no file matches.
@@ -101,7 +115,7 @@ def table_files(folder: str, table: Table, span: Span | None = None) -> list[str
     files = [file for path in paths for file in _parts(path)]
     if not files:
         raise TableError(f"{pattern}: {'holds no files' if paths else 'no such file'}. {_neighbours(folder, table)}")
-    return files
+    return TableSource(files, spans)
 
 
 def table_spans(folder: str, table: Table, span: Span | None = None) -> SpanFiles | None:
@@ -111,9 +125,9 @@ def table_spans(folder: str, table: Table, span: Span | None = None) -> SpanFile
     written as often as a log.
 
     Args:
-      folder: As in `table_files`.
-      table: As in `table_files`.
-      span: As in `table_files`.
+      folder: As in `table_source`.
+      table: As in `table_source`.
+      span: As in `table_source`.
 
     Raises:
       TableError: If there are no such spans.
