@@ -81,8 +81,7 @@ class UserSample:
 
     def batches(self, size: int) -> tf.data.Dataset:
         """Returns window batches as those of `WindowData.evaluation_batches`, in the order of `user`."""
-        records = tf.data.Dataset.from_tensor_slices(tf.constant(self._records, tf.string, [len(self._records)]))
-        windows = self._data.windows_of(records.batch(size))
+        windows = self._data.windows_of(self._serialized().batch(size))
         if self._lists is None or not len(self._lists.items):
             return windows
         of_lists = tf.data.Dataset.from_tensor_slices((self.user, self._count)).batch(size)
@@ -96,25 +95,22 @@ class UserSample:
             return self
         users = max(int(self.user[windows]), 1)
         kept = int(np.searchsorted(self.user, users))
-        coverage = replace(self.coverage, windows=kept)
-        return UserSample(
-            self._data,
-            self._records[:kept],
-            self.user[:kept],
-            self.positives[:users],
-            coverage,
-            self._lists,
-            self._count[:kept],
-        )
+        return self._taken(np.arange(kept), self.positives[:users], replace(self.coverage, windows=kept))
 
     def by_time(self) -> "UserSample":
         """Returns the same windows in the order of their newest events' times."""
-        records = tf.data.Dataset.from_tensor_slices(tf.constant(self._records, tf.string, [len(self._records)]))
-        parts = [self._data.sampling_features(batch)[feature_names.TIME] for batch in records.batch(_SCAN_BATCH)]
+        batches = self._serialized().batch(_SCAN_BATCH)
+        parts = [self._data.sampling_features(batch)[feature_names.TIME] for batch in batches]
         order = np.argsort(np.concatenate([np.zeros(0, np.int64), *parts]), kind="stable")
-        own = [self._records[position] for position in order]
-        user, count = self.user[order], self._count[order]
-        return UserSample(self._data, own, user, self.positives, self.coverage, self._lists, count)
+        return self._taken(order, self.positives, self.coverage)
+
+    def _serialized(self) -> tf.data.Dataset:
+        return tf.data.Dataset.from_tensor_slices(tf.constant(self._records, tf.string, [len(self._records)]))
+
+    def _taken(self, rows: NDArray[np.int64], positives: NDArray[np.float64], coverage: Coverage) -> "UserSample":
+        """Returns the windows at these positions, in their order."""
+        records = [self._records[row] for row in rows]
+        return UserSample(self._data, records, self.user[rows], positives, coverage, self._lists, self._count[rows])
 
 
 def eval_sample(data: WindowData, config: Config) -> UserSample:
