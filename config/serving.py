@@ -8,6 +8,7 @@ from pydantic import Field, field_validator, model_validator
 from config.base import LONGEST_NAME, Section
 from config.beam import BeamConfig
 from config.evaluation import DriftConfig, SkewConfig
+from config.metadata import Database
 
 
 class InfraConfig(Section):
@@ -168,6 +169,10 @@ class PipelineConfig(Section):
 
     root: str = "runs"
     """Artifacts, metadata, logs and pushed models are written to `<root>/<name>/`."""
+    metadata: str | None = None
+    """The database of ML Metadata, `postgresql://user@host:port/name` or `mysql://...`, for pipelines that several
+    machines run; the password is in the environment variable `PGPASSWORD` or `MYSQL_PWD`. Defaults to the SQLite file
+    `<root>/<name>/metadata.sqlite`."""
     beam: BeamConfig = BeamConfig()
     """On what Beam runs: a preset's name, a section, or a list of Beam's own options."""
     cache: bool = True
@@ -180,3 +185,10 @@ class PipelineConfig(Section):
     """Defaults to no comparison."""
     skew: SkewConfig | None = None
     """Defaults to no comparison."""
+
+    @field_validator("metadata")
+    @classmethod
+    def _is_an_address(cls, address: str | None) -> str | None:
+        if address is not None:
+            Database.parse(address)
+        return address

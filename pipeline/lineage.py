@@ -4,8 +4,9 @@ import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
+
+from pipeline.metadata import pipeline_artifacts
 
 
 class Lineage:
@@ -52,18 +53,6 @@ class Lineage:
             yield event.path.steps[0].key, artifacts[event.artifact_id]
 
 
-def open_store(path: Path) -> Any:
-    """Opens the `ml_metadata.MetadataStore` of a SQLite file, read-only."""
-    from ml_metadata import MetadataStore
-    from ml_metadata.proto import metadata_store_pb2
-
-    proto: Any = metadata_store_pb2
-    connection = proto.ConnectionConfig()
-    connection.sqlite.filename_uri = str(path)
-    connection.sqlite.connection_mode = proto.SqliteMetadataSourceConfig.READONLY
-    return MetadataStore(connection)
-
-
 def value_of(node: Any, name: str) -> Any:
     """Returns a property of an artifact or execution, declared or custom; None where it is missing."""
     for properties in () if node is None else (node.custom_properties, node.properties):
@@ -103,13 +92,10 @@ class Pushed:
     """The Trainer's part of the configuration, as JSON."""
 
 
-def read_history(metadata_path: Path) -> list[Pushed]:
-    """Reads the versions that a pipeline pushed, oldest first; none where there are no metadata."""
-    if not metadata_path.exists():
-        return []
-    lineage = Lineage(open_store(metadata_path))
-    found = {artifact.id: artifact for artifact in lineage.store.get_artifacts_by_type("PushedModel")}
-    pushed = [a for _, a in sorted(found.items()) if "pushed_version" in a.custom_properties]
+def read_history(store: Any, pipeline: str) -> list[Pushed]:
+    """Reads the versions that a pipeline pushed from an `ml_metadata.MetadataStore`, oldest first."""
+    lineage = Lineage(store)
+    pushed = [a for a in pipeline_artifacts(store, pipeline) if "pushed_version" in a.custom_properties]
     return [_pushed(lineage, artifact) for artifact in pushed]
 
 

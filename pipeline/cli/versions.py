@@ -13,6 +13,7 @@ from config.dump import TRAINER
 from config.fingerprint import TRAINER_CODE, code_fingerprint
 from pipeline.cli.common import OK, CommandError, add_config, plain_console, plain_table, positive
 from pipeline.lineage import Pushed, read_history
+from pipeline.metadata import readable_store
 from pipeline.push.withdraw import WithdrawError, version_fault, version_numbers, withdraw, withdrawn_folder
 
 Metrics = Mapping[tuple[str, str], float]
@@ -102,14 +103,14 @@ def _file_notes(base_path: str, states: Mapping[int, str]) -> Iterator[str]:
 def _read(config: Config, log: Path) -> tuple[list[Pushed], dict[int, Metrics]]:
     """Reads the history, and each version's metrics where its evaluation still exists. TFMA prints to the log."""
     from pipeline.runners.capture import captured
-    from pipeline.runners.metadata import metadata_problem
+    from pipeline.runners.metadata import database_problem
 
-    metadata = Path(paths.home(config)) / "metadata.sqlite"
-    if problem := metadata_problem(metadata, is_written=False):
+    if problem := database_problem(Path(paths.home(config)), config.pipeline.metadata, is_written=False):
         raise CommandError(problem)
-    pushed = read_history(metadata)
     metrics: dict[int, Metrics] = {}
     with captured(log):
+        store = readable_store(config)
+        pushed = [] if store is None else read_history(store, config.name)
         for version in pushed:
             uri = version.evaluation
             if uri and ("://" in uri or Path(uri).is_dir()):

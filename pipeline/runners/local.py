@@ -20,10 +20,11 @@ from config.cluster import Cluster
 from config.local_cluster import LocalCluster
 from config.tpu import tpu_address
 from pipeline.messages import read_warnings
+from pipeline.metadata import connection
 from pipeline.push.withdraw import version_fault, version_numbers, withdrawn_folder
 from pipeline.runners.capture import LogFollower, captured
 from pipeline.runners.display import Display, State, headline
-from pipeline.runners.metadata import metadata_problem, remove_leftovers
+from pipeline.runners.metadata import database_problem, remove_leftovers
 from pipeline.runners.metrics import Outputs, blessing_problem, metric, pushed_version
 from pipeline.runners.workers import share_package
 
@@ -99,7 +100,7 @@ def run_local(config: Config, verbose: bool = False) -> Outcome:
         metrics[name] = metric(name, outputs, config)
         return metrics[name]
 
-    outcome = run_pipeline(build, Path(home), verbose, describe)
+    outcome = run_pipeline(build, Path(home), verbose, describe, config.pipeline.metadata)
     with captured(outcome.log, verbose):
         _judge(outcome)
         _report(config, outcome, metrics)
@@ -164,14 +165,16 @@ def run_pipeline(
     home: Path,
     verbose: bool = False,
     metric: DescribeMetric = lambda name, outputs: "",
+    database: str | None = None,
 ) -> Outcome:
     """Runs a `tfx.dsl.Pipeline` with its metadata, lock and logs in `home`.
 
     Args:
       build: Makes the pipeline; called when the log is open, for TFX is not silent when it is imported.
-      home: The folder of `metadata.sqlite` and `logs/`.
+      home: The folder of `logs/`, and of `metadata.sqlite` where no `database` is named.
       verbose: Show the whole log on the terminal.
       metric: The main metric of a finished component, from its id and its outputs.
+      database: The address of the metadata's database; see `pipeline.metadata` in the configuration.
 
     Raises:
       ConfigError: the folder cannot be written to.
@@ -180,13 +183,12 @@ def run_pipeline(
     run_id = datetime.now().strftime("%Y%m%d-%H%M%S-%f")[:-3]
     outcome = Outcome(run_id, home / "logs" / f"{run_id}.log")
     began = time.monotonic()
-    metadata = home / "metadata.sqlite"
-    with _only_run(home):
-        if problem := metadata_problem(metadata):
+    with only_run(home):
+        if problem := database_problem(home, database):
             raise RunError(problem)
         with captured(outcome.log, verbose) as terminal:
             with Display(terminal, ["starting"], not verbose) as display, _failing(outcome, display, "starting"):
-                nodes = _start(display, build, metadata, outcome)
+                nodes = _start(display, build, connection(home, database), outcome)
             if not outcome.failed:
                 with Display(terminal, [node.name for node in nodes], not verbose) as display:
                     for node in nodes:
@@ -199,7 +201,7 @@ def run_pipeline(
 
 
 @contextmanager
-def _only_run(home: Path) -> Iterator[None]:
+def only_run(home: Path) -> Iterator[None]:
     """Holds the folder's lock, which the system frees when the process ends."""
     try:
         home.mkdir(parents=True, exist_ok=True)
@@ -226,16 +228,16 @@ def _failing(outcome: Outcome, display: Display, name: str) -> Iterator[None]:
         display.finish("failed")
 
 
-def _start(display: Display, build: Callable[[], Any], metadata: Path, outcome: Outcome) -> list[Any]:
+def _start(display: Display, build: Callable[[], Any], database: Any, outcome: Outcome) -> list[Any]:
     """Builds and compiles the pipeline, and removes what killed runs left. Returns the nodes."""
     display.say(f"run {outcome.run_id}, log {outcome.log}", "dim")
     display.start("starting")
     from pipeline.runners.node import compile_nodes  # imports TFX, which prints: into the log
 
     pipeline = build()
-    nodes = compile_nodes(pipeline, metadata, outcome.run_id)
-    root = Path(pipeline.pipeline_info.pipeline_root)
-    for text in remove_leftovers(root, pipeline.metadata_connection_config, outcome.run_id):
+    nodes = compile_nodes(pipeline, database, outcome.run_id)
+    info = pipeline.pipeline_info
+    for text in remove_leftovers(info.pipeline_name, Path(info.pipeline_root), database, outcome.run_id):
         display.warn(text)
     return nodes
 

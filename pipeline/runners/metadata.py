@@ -1,7 +1,10 @@
-"""The metadata of a local pipeline: whether its SQLite file can be used, and what killed runs left."""
+"""The metadata of a local pipeline: whether their database can be used, and what killed runs left."""
 
+import os
+import re
 import shutil
 import sqlite3
+import tempfile
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
@@ -9,9 +12,18 @@ from typing import Any, Final
 
 from absl import logging
 
+from config.metadata import PASSWORDS, Database
+from pipeline.metadata import FILE, open_store, pipeline_context, server
+from pipeline.runners.capture import captured
+
 _PATIENCE: Final = 5.0
 """Seconds in which another program's short read or write ends."""
 _CODES: Final = {sqlite3.SQLITE_BUSY: "locked", sqlite3.SQLITE_LOCKED: "locked", sqlite3.SQLITE_READONLY: "closed"}
+
+
+def database_problem(home: Path, address: str | None, is_written: bool = True) -> str:
+    """Returns why the metadata of the pipeline in `home`, or at an address, cannot be used; "" where they can."""
+    return metadata_problem(home / FILE, is_written) if address is None else server_problem(address)
 
 
 def metadata_problem(path: Path, is_written: bool = True) -> str:
@@ -64,7 +76,30 @@ def _move(path: Path) -> str:
     return " && ".join(f"`mv {file} {file}.damaged`" for file in files)
 
 
-def remove_leftovers(root: Path, connection: Any, run_id: str) -> Iterator[str]:
+def server_problem(address: str) -> str:
+    """Returns why the metadata's database on a server cannot be used; "" where it can.
+
+    ML Metadata tells the reason to the standard error alone, so it is read from there.
+    """
+    database = Database.parse(address)
+    with tempfile.TemporaryDirectory() as folder:
+        log = Path(folder, "log")
+        with captured(log):
+            try:
+                open_store(server(database))
+            except Exception as error:  # ML Metadata has an exception of its own for every code of absl::Status
+                failure = f"{error}".strip()
+            else:
+                return ""
+        told = re.findall(r"error: (\S.*)", log.read_text(errors="replace"))
+    password = "is set" if os.environ.get(PASSWORDS[database.kind]) else "is not set"
+    return (
+        f"`pipeline.metadata`: {database} cannot be used ({told[0] if told else failure}). "
+        f"The password is that of the environment variable {PASSWORDS[database.kind]}, which {password}"
+    )
+
+
+def remove_leftovers(name: str, root: Path, connection: Any, run_id: str) -> Iterator[str]:
     """Removes what killed runs left among the artifacts; call it only while no other run is under way.
 
     Executions in the state NEW or RUNNING are marked as cancelled, and their folders are removed with half-written
@@ -72,6 +107,7 @@ def remove_leftovers(root: Path, connection: Any, run_id: str) -> Iterator[str]:
     aside: new executions are numbered from 1 again, and would write among the files of old ones.
 
     Args:
+      name: The pipeline's, whose runs alone are looked at: a database may hold others.
       root: The pipeline's root: `<root>/<component>/<output>/<execution>`.
       connection: To its metadata.
       run_id: Of the run that begins; names the folder that is moved aside.
@@ -84,7 +120,8 @@ def remove_leftovers(root: Path, connection: Any, run_id: str) -> Iterator[str]:
 
     execution_type: Any = metadata_store_pb2.Execution  # type: ignore[attr-defined]
     with metadata.Metadata(connection) as handle:
-        executions = handle.store.get_executions()
+        context = pipeline_context(handle.store, name)
+        executions = [] if context is None else handle.store.get_executions_by_context(context.id)
         killed = [
             execution
             for execution in executions

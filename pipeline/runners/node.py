@@ -1,7 +1,6 @@
 """A pipeline's nodes, ready to be launched one after the other in this process. Importing it imports TFX."""
 
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from absl import logging
@@ -50,19 +49,16 @@ class Node:
             return state, dict(execution_lib.get_output_artifacts(store, info.execution_id))
 
 
-def compile_nodes(pipeline: tfx.dsl.Pipeline, metadata_path: Path, run_id: str) -> list[Node]:
+def compile_nodes(pipeline: tfx.dsl.Pipeline, database: Any, run_id: str) -> list[Node]:
     """Compiles the pipeline to nodes in topological order.
 
     Args:
-      pipeline: The pipeline; its metadata go to `metadata_path`.
-      metadata_path: The SQLite file.
+      pipeline: The pipeline; its metadata go to `database`.
+      database: The `ConnectionConfig` of ML Metadata; the folder of a SQLite file exists.
       run_id: The run's name in the metadata.
     """
     logging.set_verbosity(logging.INFO)
-    metadata_path.parent.mkdir(parents=True, exist_ok=True)
-    pipeline.metadata_connection_config = tfx.orchestration.metadata.sqlite_metadata_connection_config(
-        str(metadata_path)
-    )
+    pipeline.metadata_connection_config = database
     plan = compiler.Compiler().compile(pipeline)
     runtime_parameter_utils.substitute_runtime_parameter(plan, {constants.PIPELINE_RUN_ID_PARAMETER_NAME: run_id})
     deployment = runner_utils.extract_local_deployment_config(plan)

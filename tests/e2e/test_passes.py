@@ -11,6 +11,7 @@ from config import dump_config, load_config
 from config.dump import TRAINER
 from config.fingerprint import TRAINER_CODE, code_fingerprint
 from pipeline.lineage import read_history
+from pipeline.metadata import readable_store
 from serving.manifest import MANIFEST
 from tests.e2e.conftest import Passes
 from tests.e2e.metadata import artifacts, states_by_component
@@ -105,12 +106,13 @@ def test_ingest_tells_what_it_dropped(passes: Passes) -> None:
 
 
 def test_the_history_leads_from_a_version_to_its_data_and_code(passes: Passes) -> None:
-    first, second = read_history(passes.home.runs / "metadata.sqlite")[:2]  # other tests push later ones
+    config = load_config(passes.home.config)
+    first, second = read_history(readable_store(config), config.name)[:2]  # other tests push later ones
     assert [first.version, second.version] == passes.versions[2]
     assert (first.span, second.span) == (1, 2)
     assert first.examples != second.examples
     assert first.code == second.code == code_fingerprint(*TRAINER_CODE)
-    assert first.config == dump_config(load_config(passes.home.config), *TRAINER)
+    assert first.config == dump_config(config, *TRAINER)
     assert first.run in passes.cold.output
     assert second.run in passes.new_span.output
     for pushed in (first, second):

@@ -14,6 +14,7 @@ from tfx.types import standard_artifacts
 from config import Config, parse_config, paths
 from pipeline.infra.component import make_infra_validator
 from pipeline.lineage import read_history
+from pipeline.metadata import open_store, sqlite_connection
 from pipeline.push.component import Executor, make_pusher
 from serving.manifest import manifest_fault
 from tests.pipeline.infra.conftest import CONFIG, window, write_model_and_answers, write_split
@@ -58,7 +59,7 @@ def test_a_local_run_validates_and_pushes(tmp_path: Path, config: Config) -> Non
     assert [path.name for path in Path(pushed.uri).iterdir()] == ["manifest.sha256"]
     assert Path(pushed.uri, "manifest.sha256").read_text() == (version / "manifest.sha256").read_text()
     assert manifest_fault(str(version)) == ""
-    (known,) = read_history(tmp_path / "db")
+    (known,) = read_history(open_store(sqlite_connection(tmp_path / "db")), "tiny")
     assert (known.version, known.evaluated, known.validated) == (int(version.name), True, True)
     assert (known.model, known.run) == (str(tmp_path / "model"), _run_id(tmp_path / "db"))
     assert (known.examples, known.span, known.code) == ("", None, "")  # imported, not made: nothing leads further back

@@ -11,7 +11,7 @@ from tfx.types import standard_artifacts
 
 from config import parse_config, paths
 from pipeline.cli import common, main
-from pipeline.lineage import open_store
+from pipeline.metadata import open_store, sqlite_connection
 from pipeline.runners import local
 from pipeline.runners.local import Outcome, RunError, run_local, run_pipeline
 from tests.pipeline.runners.tiny import run_tiny
@@ -72,7 +72,7 @@ def test_a_run_that_was_killed_goes_on_from_the_cache(tmp_path):
     assert run_tiny(tmp_path, "wait").states == {"count": "cached", "describe": "done"}
     assert _folders(tmp_path, "2") == []
     assert list(tmp_path.glob("artifacts/*/.system/stateful_working_dir/*")) == []
-    store = open_store(tmp_path / "metadata.sqlite")
+    store = open_store(sqlite_connection(tmp_path / "metadata.sqlite", is_written=False))
     states = [execution.last_known_state for execution in store.get_executions()]
     assert states == [
         metadata_store_pb2.Execution.State.Value(s) for s in ("COMPLETE", "CANCELED", "CACHED", "COMPLETE")
