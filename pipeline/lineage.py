@@ -39,6 +39,11 @@ class Lineage:
         """Returns the execution's output artifacts by key."""
         return dict(self._linked(execution, self._output))
 
+    def linked(self, execution: Any) -> Iterator[Any]:
+        """Yields the artifacts that the execution read and made."""
+        for kind in (self._input, self._output):
+            yield from (artifact for _, artifact in self._linked(execution, kind))
+
     def run(self, execution: Any) -> str:
         """Returns the id of the run that the execution belongs to."""
         contexts = [] if execution is None else self.store.get_contexts_by_execution(execution.id)

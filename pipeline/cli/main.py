@@ -7,7 +7,7 @@ import sys
 from collections.abc import Callable, Sequence
 
 from config import ConfigError
-from pipeline.cli import check, common, crossval, recommend, run, serve, versions
+from pipeline.cli import check, clean, common, crossval, recommend, run, serve, versions
 
 COMMANDS: dict[str, tuple[Callable[[argparse.ArgumentParser], None], Callable[[argparse.Namespace], int]]] = {
     "run": (run.add_run, run.run),
@@ -19,6 +19,7 @@ COMMANDS: dict[str, tuple[Callable[[argparse.ArgumentParser], None], Callable[[a
     "recommend": (recommend.add_recommend, recommend.recommend),
     "versions": (common.add_config, versions.versions),
     "rollback": (versions.add_rollback, versions.rollback),
+    "clean": (clean.add_clean, clean.clean),
     "compile": (run.add_compile, run.compile_),
 }
 """By name: a function that adds the arguments, and one that executes the command and returns its exit code. Its

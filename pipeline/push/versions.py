@@ -133,6 +133,9 @@ def next_version(base_path: str) -> int:
 def push_version(model_path: str, base_path: str, manifest: str | None = None) -> tuple[int, str]:
     """Copies a SavedModel to a new version. Earlier versions stay.
 
+    Files are hard links where the file system allows it: a version then takes no bytes beside the Trainer's artifact,
+    and outlives it.
+
     On a file system the copy is made under a name that servers ignore and then renamed, so that the version appears
     whole. An object store has no such rename: there `saved_model.pb` comes last, and a server retries until it is
     there.
@@ -162,10 +165,24 @@ def push_version(model_path: str, base_path: str, manifest: str | None = None) -
     with claimed_on_disk(base, lambda v: v not in _versions(base_path), lambda: next_version(base_path)) as claimed:
         version, part = claimed
         model, path = part / "model", posixpath.join(base_path, str(version))
-        io_utils.copy_dir(model_path, str(model))
+        if "://" in model_path:
+            io_utils.copy_dir(model_path, str(model))
+        else:
+            _link_files(Path(model_path), model)
         (model / MANIFEST).write_text(manifest, encoding="utf-8")
         model.rename(path)
         return version, path
+
+
+def _link_files(source: Path, target: Path) -> None:
+    """Gives the files of a folder second names in another, or copies them: to another file system, or without links."""
+    for file in sorted(path for path in source.rglob("*") if path.is_file()):
+        second = target / file.relative_to(source)
+        second.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            os.link(file, second)
+        except OSError:
+            shutil.copyfile(file, second)
 
 
 def _versions(base_path: str) -> set[int]:

@@ -1,5 +1,7 @@
 import errno
 import fcntl
+import os
+import shutil
 import time
 import uuid
 from concurrent.futures import ThreadPoolExecutor
@@ -57,17 +59,22 @@ def test_the_number_of_a_withdrawn_version_is_not_used_again(tmp_path: Path) -> 
     assert next_version(str(tmp_path / "serving")) == future + 1
 
 
+def other_file_system(source: Path, target: Path) -> None:
+    raise OSError(errno.EXDEV, "Invalid cross-device link")
+
+
 def test_a_push_that_fails_leaves_nothing_behind(tmp_path: Path, model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    copy = fileio.copy
-    copied: list[str] = []
+    copy = shutil.copyfile
+    copied: list[Path] = []
 
-    def full_disk(source: str, target: str, overwrite: bool = False) -> None:
+    def full_disk(source: Path, target: Path) -> None:
         if copied:
-            raise OSError(28, "No space left on device")
+            raise OSError(errno.ENOSPC, "No space left on device")
         copied.append(target)
-        copy(source, target, overwrite)
+        copy(source, target)
 
-    monkeypatch.setattr(fileio, "copy", full_disk)
+    monkeypatch.setattr(os, "link", other_file_system)
+    monkeypatch.setattr(shutil, "copyfile", full_disk)
     with pytest.raises(OSError, match="No space left"):
         push_version(str(model), str(tmp_path / "serving"))
     assert list((tmp_path / "serving").iterdir()) == []
@@ -130,13 +137,14 @@ def test_what_a_killed_push_left_on_an_object_store_goes_a_day_later(model: Path
 
 
 def test_the_manifest_is_of_what_was_copied(tmp_path: Path, model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    copy = fileio.copy
+    copy = shutil.copyfile
 
-    def cut(source: str, target: str, overwrite: bool = False) -> None:
-        copy(source, target, overwrite)
-        if source.endswith("variables.index"):
-            Path(target).write_text("wei")
+    def cut(source: Path, target: Path) -> None:
+        copy(source, target)
+        if source.name == "variables.index":
+            target.write_text("wei")
 
-    monkeypatch.setattr(fileio, "copy", cut)
+    monkeypatch.setattr(os, "link", other_file_system)
+    monkeypatch.setattr(shutil, "copyfile", cut)
     _, path = push_version(str(model), str(tmp_path / "serving"))
     assert "variables/variables.index is not what was pushed" in str(manifest_fault(path))

@@ -5,6 +5,8 @@ from pathlib import Path
 
 from tfx import v1 as tfx
 
+from pipeline.push.versions import push_version
+
 String = tfx.types.standard_artifacts.String
 
 
@@ -30,3 +32,37 @@ def describe(
         while not go.exists():
             time.sleep(0.1)
     Path(words.uri).write_text(Path(numbers.uri).read_text())
+
+
+@tfx.dsl.components.component
+def fit(
+    model: tfx.dsl.components.OutputArtifact[tfx.types.standard_artifacts.Model], day: tfx.dsl.components.Parameter[int]
+):
+    folder = Path(model.uri, "Format-Serving")
+    folder.mkdir(parents=True)
+    (folder / "saved_model.pb").write_bytes(bytes([day]) * 100_000)
+
+
+@tfx.dsl.components.component
+def bless(
+    model: tfx.dsl.components.InputArtifact[tfx.types.standard_artifacts.Model],
+    blessing: tfx.dsl.components.OutputArtifact[tfx.types.standard_artifacts.ModelBlessing],
+    is_blessed: tfx.dsl.components.Parameter[int],
+):
+    Path(blessing.uri, "BLESSED" if is_blessed else "NOT_BLESSED").touch()
+    blessing.set_int_custom_property("blessed", is_blessed)
+    blessing.set_int_custom_property("current_model_id", model.id)
+
+
+@tfx.dsl.components.component
+def push(
+    model: tfx.dsl.components.InputArtifact[tfx.types.standard_artifacts.Model],
+    model_blessing: tfx.dsl.components.InputArtifact[tfx.types.standard_artifacts.ModelBlessing],
+    pushed_model: tfx.dsl.components.OutputArtifact[tfx.types.standard_artifacts.PushedModel],
+    base: tfx.dsl.components.Parameter[str],
+):
+    pushed_model.set_int_custom_property("pushed", int(model_blessing.get_int_custom_property("blessed")))
+    if model_blessing.get_int_custom_property("blessed"):
+        version, path = push_version(f"{model.uri}/Format-Serving", base)
+        pushed_model.set_string_custom_property("pushed_version", str(version))
+        pushed_model.set_string_custom_property("pushed_destination", path)
