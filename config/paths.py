@@ -20,6 +20,11 @@ def checkpoints(config: Config) -> str:
     return posixpath.join(home(config), "checkpoints")
 
 
+def reports(config: Config) -> str:
+    """A folder for each run with its report, metrics and record."""
+    return posixpath.join(home(config), "reports")
+
+
 def report(config: Config) -> str:
     """The report of the newest run."""
     return posixpath.join(home(config), "report.html")

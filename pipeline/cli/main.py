@@ -7,7 +7,7 @@ import sys
 from collections.abc import Callable, Sequence
 
 from config import ConfigError
-from pipeline.cli import check, clean, common, crossval, recommend, run, serve, versions
+from pipeline.cli import check, clean, common, compare, crossval, recommend, run, serve, versions
 
 COMMANDS: dict[str, tuple[Callable[[argparse.ArgumentParser], None], Callable[[argparse.Namespace], int]]] = {
     "run": (run.add_run, run.run),
@@ -19,6 +19,7 @@ COMMANDS: dict[str, tuple[Callable[[argparse.ArgumentParser], None], Callable[[a
     "recommend": (recommend.add_recommend, recommend.recommend),
     "versions": (common.add_config, versions.versions),
     "rollback": (versions.add_rollback, versions.rollback),
+    "compare": (compare.add_compare, compare.compare),
     "clean": (clean.add_clean, clean.clean),
     "compile": (run.add_compile, run.compile_),
 }

@@ -108,7 +108,7 @@ def run_local(config: Config, verbose: bool = False) -> Outcome:
 
 
 def _report(config: Config, outcome: Outcome, metrics: dict[str, str]) -> None:
-    """Writes the run's page and metrics, unless they are of this run already.
+    """Writes the run's page, metrics and record, unless the newest ones are of this run already.
 
     An error does not fail the run: `report_problem` holds it.
     """
@@ -119,11 +119,17 @@ def _report(config: Config, outcome: Outcome, metrics: dict[str, str]) -> None:
         is_new = outcome.failed or not has_digest(page, run_digest(config, outcome.outputs, outcome.verdict))
         if is_new or not file.exists():
             from pipeline.report.metrics import write_metrics
+            from pipeline.report.record import METRICS, PAGE, RECORD, publish, write_record
             from pipeline.report.run import evaluation_of, report_run
 
+            kept = Path(paths.reports(config), outcome.run_id)
+            kept.mkdir(parents=True, exist_ok=True)
             evaluation = evaluation_of(outcome.outputs)
-            write_metrics(file, config, outcome.run_id, evaluation, outcome.failed, outcome.pushed)
-            report_run(page, config, outcome.states, outcome.outputs, metrics, outcome.verdict)
+            write_metrics(kept / METRICS, config, outcome.run_id, evaluation, outcome.failed, outcome.pushed)
+            publish(kept / METRICS, file)
+            write_record(kept / RECORD, config, outcome.run_id, outcome.states, outcome.outputs, outcome.verdict)
+            report_run(kept / PAGE, config, outcome.states, outcome.outputs, metrics, outcome.verdict)
+            publish(kept / PAGE, page)
     except Exception as error:
         print("the report could not be written:")
         traceback.print_exc()

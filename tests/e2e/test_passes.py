@@ -120,3 +120,13 @@ def test_the_history_leads_from_a_version_to_its_data_and_code(passes: Passes) -
         assert pushed.validated
         assert pushed.evaluation is not None
         assert Path(pushed.evaluation).is_dir()
+
+
+def test_every_run_leaves_a_report_and_two_are_compared(passes: Passes) -> None:
+    runs = sorted(folder.name for folder in (passes.home.runs / "reports").iterdir())
+    for run, finished in zip(runs[:2], (passes.cold, passes.new_span), strict=True):
+        assert run in finished.output
+    found = passes.home.command("compare", "--config", str(passes.home.config), *runs[:2])
+    assert found.code == 0, found.output
+    assert re.search(r"spans +span 1 +span 2", found.output)
+    assert re.search(r"test +ndcg@10 +0\.\d+ ± 0\.\d+ +0\.\d+ ± 0\.\d+ +[+-]", found.output)

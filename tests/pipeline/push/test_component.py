@@ -1,13 +1,14 @@
 """Infra validation and push as TFX runs and compiles them."""
 
 import json
+import os
+import shutil
 import sqlite3
 from pathlib import Path
 from typing import Any
 
 import pytest
 from tfx import v1 as tfx
-from tfx.dsl.io import fileio
 from tfx.orchestration import metadata
 from tfx.types import standard_artifacts
 
@@ -116,19 +117,20 @@ def test_a_push_that_fails_leaves_servers_as_they_were(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, copies: int
 ) -> None:
     _write_saved_model(tmp_path / "model" / "Format-Serving")
-    copied: list[str] = []
-    copy = fileio.copy
+    linked: list[Path] = []
+    link = os.link
 
-    def full_disk(source: str, target: str, overwrite: bool = False) -> None:
-        if len(copied) == copies:
+    def full_disk(source: Path, target: Path) -> None:
+        if len(linked) == copies:
             raise OSError(28, "No space left on device")
-        copied.append(target)
-        copy(source, target, overwrite)
+        linked.append(target)
+        link(source, target)
 
-    monkeypatch.setattr(fileio, "copy", full_disk)
+    monkeypatch.setattr(os, "link", full_disk)
+    monkeypatch.setattr(shutil, "copyfile", full_disk)
     with pytest.raises(OSError, match="No space left"):
         _push(tmp_path, evaluated=1, validated=1)
-    monkeypatch.setattr(fileio, "copy", copy)
+    monkeypatch.undo()
     assert not any((tmp_path / "serving").glob("*"))
     pushed = _push(tmp_path, evaluated=1, validated=1)
     (version,) = (tmp_path / "serving").iterdir()

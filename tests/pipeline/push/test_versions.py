@@ -10,7 +10,6 @@ from threading import Barrier
 
 import pytest
 import tensorflow as tf
-from tfx.dsl.io import fileio
 
 from pipeline.push.versions import next_version, push_version
 from serving.manifest import manifest_fault
