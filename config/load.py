@@ -1,5 +1,6 @@
 """Loads a YAML file as a `Config`, with errors that name file, line, key, value and allowed values."""
 
+import logging
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -7,6 +8,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from config.errors import Source, describe
+from config.migrations import VERSION, VersionError, migrate
 from config.schema import Config
 from config.yaml_text import MAX_BYTES, YamlTextError
 
@@ -41,18 +43,28 @@ def read_text(path: str | Path) -> str:
 
 
 def parse_config(text: str, source: str = "<text>") -> Config:
-    """Validates YAML text; `source` is the file's name in errors. Raises `ConfigError`."""
+    """Validates YAML text; `source` is the file's name in errors. Raises `ConfigError`.
+
+    Keys that were renamed since the file was written are read under their new names, and logged as warnings.
+    """
     try:
         positions = Source(text, source)
         if problems := positions.key_problems():
             raise ConfigError(_listed(problems))
-        values = positions.values()
+        values, notices = migrate(positions.values())
+    except VersionError as error:
+        raise ConfigError(positions.problem(["version"], str(error))) from error
     except YamlTextError as error:
         raise ConfigError(str(error)) from error
     try:
-        return Config.model_validate(values)
+        config = Config.model_validate(values)
     except ValidationError as error:
         raise ConfigError(_listed(describe(error, positions, _MOST_PROBLEMS), error.error_count())) from error
+    for notice in notices:
+        logging.getLogger(__name__).warning(
+            "warning: %s: %s; change it, and write `version: %d`", source, notice, VERSION
+        )
+    return config
 
 
 def _listed(problems: list[str], count: int | None = None) -> str:

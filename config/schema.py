@@ -1,6 +1,7 @@
 """The whole file, and the rules that hold between its sections."""
 
 from collections.abc import Iterator
+from typing import Literal
 
 from pydantic import Field, model_validator
 
@@ -31,6 +32,9 @@ def _default_tasks() -> dict[str, AnyTask]:
 class Config(Section):
     """A recommender: its data, features, tasks, model, training, gates and serving."""
 
+    version: Literal[1] = 1
+    """The version of the form of this file. A file without one may have keys of the form before it, which are renamed
+    with a notice."""
     name: str = Field(pattern=r"^[a-z][a-z0-9-]*$", max_length=LONGEST_NAME)
     """The name of the pipeline, and of its folder in `pipeline.root`."""
     data: DataConfig
