@@ -13,7 +13,8 @@ from config.local_cluster import OPTIONS, LocalCluster
 from pipeline.cli.common import NOT_PUSHED, OK, CommandError, add_config, add_verbose, positive, warn
 
 if TYPE_CHECKING:
-    from pipeline.runners.local import Outcome
+    from pipeline.runners.local import LogFormat
+    from pipeline.runners.outcome import Outcome
 
 
 def add_run(parser: argparse.ArgumentParser) -> None:
@@ -27,6 +28,12 @@ def add_run(parser: argparse.ArgumentParser) -> None:
         OPTIONS["worker"], type=positive, metavar="N", help="train with N processes on this machine (`multi_worker`)"
     )
     parser.add_argument("--no-cache", action="store_true", help="run every component again")
+    parser.add_argument(
+        "--log-format",
+        choices=["text", "json"],
+        default="text",
+        help="the lines on the terminal: text, or a JSON object each (default: %(default)s)",
+    )
     add_verbose(parser)
 
 
@@ -54,20 +61,31 @@ def run(arguments: argparse.Namespace) -> int:
         uncached = config.pipeline.model_copy(update={"cache": False})
         config = config.model_copy(update={"pipeline": uncached})
     cluster = LocalCluster.of_options(config.training.strategy, {"worker": arguments.workers}, os.environ)
+    is_json = arguments.log_format == "json"
+    if is_json and arguments.verbose:
+        raise ConfigError("`--verbose` shows the log, which is text. Leave it out, or `--log-format json`")
     with cluster.announced(os.environ) if cluster else nullcontext():
-        outcome = finished_run(config, arguments.verbose)
+        outcome = finished_run(config, arguments.verbose, arguments.log_format)
+    if is_json:
+        from pipeline.runners.json_lines import JsonLines
+
+        report, pushed = (str(path or "") for path in (outcome.report, outcome.pushed))
+        lines = JsonLines(sys.stdout, outcome.run_id)
+        lines.write("finished", seconds=outcome.seconds, message=outcome.verdict, report=report, pushed=pushed)
+        return OK if outcome.pushed else NOT_PUSHED
     print(f"finished in {outcome.seconds:.0f} s: {outcome.verdict}")
     if outcome.report:
         print(f"report: {outcome.report}; its metrics: {outcome.metrics}")
     return OK if outcome.pushed else NOT_PUSHED
 
 
-def finished_run(config: Config, verbose: bool) -> "Outcome":
+def finished_run(config: Config, verbose: bool, log_format: "LogFormat" = "text") -> "Outcome":
     """Runs the pipeline here. A report that could not be written is a warning, no error.
 
     Args:
       config: The checked configuration.
       verbose: Show the whole log on the terminal, too.
+      log_format: Of the lines on the terminal.
 
     Raises:
       CommandError: The run could not start, or a component failed.
@@ -76,7 +94,7 @@ def finished_run(config: Config, verbose: bool) -> "Outcome":
     from pipeline.runners.local import RunError, run_local
 
     try:
-        outcome = run_local(config, verbose)
+        outcome = run_local(config, verbose, log_format)
     except RunError as error:
         raise CommandError(str(error)) from error
     if outcome.report_problem:

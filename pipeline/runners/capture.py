@@ -10,7 +10,7 @@ from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from pathlib import Path
 from typing import TextIO
 
-from config.progress import LASTING, LINE
+from config.progress import ProgressLine
 
 POLL_SECONDS = 0.1
 
@@ -113,17 +113,17 @@ class LogFollower:
         self._log = log
         self._position = log.stat().st_size
         self._rest = b""
-        self._lasting: list[str] = []
+        self._lines: list[ProgressLine] = []
         self._newest = ""
 
-    def news(self) -> list[str]:
-        """Returns the lasting lines that were appended since the last call."""
+    def news(self) -> list[ProgressLine]:
+        """Returns the lines that were appended since the last call."""
         self._read()
-        lasting, self._lasting = self._lasting, []
-        return lasting
+        lines, self._lines = self._lines, []
+        return lines
 
     def newest(self) -> str:
-        """Returns the newest line, lasting or not; empty before there is one."""
+        """Returns the text of the newest line, lasting or not; empty before there is one."""
         self._read()
         return self._newest
 
@@ -134,6 +134,6 @@ class LogFollower:
         self._position += len(content)
         *lines, self._rest = (self._rest + content).split(b"\n")
         for line in lines:
-            if found := LINE.match(line.decode(errors="replace")):
-                self._newest = found[2]
-                self._lasting += [found[2]] if found[1] == LASTING else []
+            if found := ProgressLine.parse(line.decode(errors="replace")):
+                self._newest = found.text
+                self._lines.append(found)

@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.live import Live
 from rich.text import Text
 
+from config.progress import ProgressLine
 from pipeline.messages import visible
 
 _TRACEBACK: Final = "Traceback (most recent call last):"
@@ -84,7 +85,7 @@ class Display:
         self._name = ""
         self._started = self._last = 0.0
         self._detail: Callable[[], str] = str
-        self._news: Callable[[], list[str]] = list
+        self._news: Callable[[], list[ProgressLine]] = list
         self._is_live = live and self._is_terminal
         self._follows = live and not self._is_terminal
         self._heartbeat = heartbeat
@@ -122,7 +123,7 @@ class Display:
         """Prints a warning of the component whose line is the last."""
         self.say(f"{'':<{self._width}}  warning: {text}", "yellow")
 
-    def start(self, name: str, detail: Callable[[], str] = str, news: Callable[[], list[str]] = list) -> None:
+    def start(self, name: str, detail: Callable[[], str] = str, news: Callable[[], list[ProgressLine]] = list) -> None:
         """Starts a component.
 
         Args:
@@ -151,8 +152,9 @@ class Display:
                     self._print_running(self._detail())
 
     def _print_news(self) -> None:
-        for text in self._news() if self._name and self._follows else ():
-            self._print_running(text)
+        for line in self._news() if self._name and self._follows else ():
+            if line.is_lasting:
+                self._print_running(line.text)
 
     def _print_running(self, text: str) -> None:
         self._last = time.monotonic()

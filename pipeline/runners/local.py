@@ -10,10 +10,9 @@ import time
 import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from config import Config, ConfigError, paths
 from config.cluster import Cluster
@@ -23,53 +22,29 @@ from pipeline.messages import read_warnings
 from pipeline.metadata import connection
 from pipeline.push.withdraw import version_fault, version_numbers, withdrawn_folder
 from pipeline.runners.capture import LogFollower, captured
-from pipeline.runners.display import Display, State, headline
+from pipeline.runners.display import Display, headline
+from pipeline.runners.json_lines import JsonLines
 from pipeline.runners.metadata import database_problem, remove_leftovers
 from pipeline.runners.metrics import Outputs, blessing_problem, metric, pushed_version
+from pipeline.runners.outcome import Outcome
+from pipeline.runners.reporting import write_report_files
 from pipeline.runners.workers import share_package
 
 DescribeMetric = Callable[[str, Outputs], str]
+LogFormat = Literal["text", "json"]
 
 
 class RunError(Exception):
     """The run could not start. The message is the whole of what the user sees."""
 
 
-@dataclass
-class Outcome:
-    """The outcome of a run."""
-
-    run_id: str
-    log: Path
-    states: dict[str, State] = field(default_factory=dict)
-    outputs: dict[str, Outputs] = field(default_factory=dict)
-    """By component."""
-    warnings: dict[str, list[str]] = field(default_factory=dict)
-    """By component; see `pipeline.messages`."""
-    seconds: float = 0.0
-    failed: str | None = None
-    """The component that failed."""
-    message: str = ""
-    is_refused: bool = False
-    """Whether it failed by a `ConfigError`: the configuration does not suit the data."""
-    pushed: str | None = None
-    """The folder of the pushed version, where servers answer from it."""
-    verdict: str = ""
-    """The version that was pushed, or why servers do not answer from one of this run."""
-    report: Path | None = None
-    """The run's page, when it was written, now or before."""
-    metrics: Path | None = None
-    """The run's metrics as JSON, likewise."""
-    report_problem: str = ""
-    """Why page and metrics could not be written."""
-
-
-def run_local(config: Config, verbose: bool = False) -> Outcome:
+def run_local(config: Config, verbose: bool = False, log_format: LogFormat = "text") -> Outcome:
     """Runs the configuration's pipeline.
 
     Args:
       config: The validated configuration; `pipeline.cache` decides about the cache.
       verbose: Show the whole log on the terminal.
+      log_format: Of the lines on the terminal.
 
     Raises:
       ConfigError: the folder cannot be written to; for `multi_worker` `TF_CONFIG` does not name this process as the
@@ -100,42 +75,11 @@ def run_local(config: Config, verbose: bool = False) -> Outcome:
         metrics[name] = metric(name, outputs, config)
         return metrics[name]
 
-    outcome = run_pipeline(build, Path(home), verbose, describe, config.pipeline.metadata)
+    outcome = run_pipeline(build, Path(home), verbose, describe, config.pipeline.metadata, log_format)
     with captured(outcome.log, verbose):
         _judge(outcome)
-        _report(config, outcome, metrics)
+        write_report_files(config, outcome, metrics)
     return outcome
-
-
-def _report(config: Config, outcome: Outcome, metrics: dict[str, str]) -> None:
-    """Writes the run's page, metrics and record, unless the newest ones are of this run already.
-
-    An error does not fail the run: `report_problem` holds it.
-    """
-    page, file = Path(paths.report(config)), Path(paths.metrics(config))
-    try:
-        from pipeline.report.run import has_digest, run_digest
-
-        is_new = outcome.failed or not has_digest(page, run_digest(config, outcome.outputs, outcome.verdict))
-        if is_new or not file.exists():
-            from pipeline.report.metrics import write_metrics
-            from pipeline.report.record import METRICS, PAGE, RECORD, publish, write_record
-            from pipeline.report.run import evaluation_of, report_run
-
-            kept = Path(paths.reports(config), outcome.run_id)
-            kept.mkdir(parents=True, exist_ok=True)
-            evaluation = evaluation_of(outcome.outputs)
-            write_metrics(kept / METRICS, config, outcome.run_id, evaluation, outcome.failed, outcome.pushed)
-            publish(kept / METRICS, file)
-            write_record(kept / RECORD, config, outcome.run_id, outcome.states, outcome.outputs, outcome.verdict)
-            report_run(kept / PAGE, config, outcome.states, outcome.outputs, metrics, outcome.verdict)
-            publish(kept / PAGE, page)
-    except Exception as error:
-        print("the report could not be written:")
-        traceback.print_exc()
-        outcome.report_problem = headline(error)
-    else:
-        outcome.report, outcome.metrics = page, file
 
 
 def _judge(outcome: Outcome) -> None:
@@ -172,6 +116,7 @@ def run_pipeline(
     verbose: bool = False,
     metric: DescribeMetric = lambda name, outputs: "",
     database: str | None = None,
+    log_format: LogFormat = "text",
 ) -> Outcome:
     """Runs a `tfx.dsl.Pipeline` with its metadata, lock and logs in `home`.
 
@@ -181,6 +126,7 @@ def run_pipeline(
       verbose: Show the whole log on the terminal.
       metric: The main metric of a finished component, from its id and its outputs.
       database: The address of the metadata's database; see `pipeline.metadata` in the configuration.
+      log_format: Of the lines on the terminal.
 
     Raises:
       ConfigError: the folder cannot be written to.
@@ -193,10 +139,16 @@ def run_pipeline(
         if problem := database_problem(home, database):
             raise RunError(problem)
         with captured(outcome.log, verbose) as terminal:
-            with Display(terminal, ["starting"], not verbose) as display, _failing(outcome, display, "starting"):
+
+            def lines(names: list[str]) -> Display | JsonLines:
+                if log_format == "json":
+                    return JsonLines(terminal, outcome.run_id)
+                return Display(terminal, names, not verbose)
+
+            with lines(["starting"]) as display, _failing(outcome, display, "starting"):
                 nodes = _start(display, build, connection(home, database), outcome)
             if not outcome.failed:
-                with Display(terminal, [node.name for node in nodes], not verbose) as display:
+                with lines([node.name for node in nodes]) as display:
                     for node in nodes:
                         with _failing(outcome, display, node.name):
                             _launch(display, node, outcome, metric)
@@ -223,7 +175,7 @@ def only_run(home: Path) -> Iterator[None]:
 
 
 @contextmanager
-def _failing(outcome: Outcome, display: Display, name: str) -> Iterator[None]:
+def _failing(outcome: Outcome, display: Display | JsonLines, name: str) -> Iterator[None]:
     """Records an exception as the failure of the component, and prints its stack trace to the log."""
     try:
         yield
@@ -231,10 +183,12 @@ def _failing(outcome: Outcome, display: Display, name: str) -> Iterator[None]:
         traceback.print_exc()
         outcome.states[name], outcome.failed, outcome.message = "failed", name, headline(error)
         outcome.is_refused = isinstance(error, ConfigError)
-        display.finish("failed")
+        outcome.component_seconds[name] = display.finish(
+            "failed", outcome.message if isinstance(display, JsonLines) else ""
+        )
 
 
-def _start(display: Display, build: Callable[[], Any], database: Any, outcome: Outcome) -> list[Any]:
+def _start(display: Display | JsonLines, build: Callable[[], Any], database: Any, outcome: Outcome) -> list[Any]:
     """Builds and compiles the pipeline, and removes what killed runs left. Returns the nodes."""
     display.say(f"run {outcome.run_id}, log {outcome.log}", "dim")
     display.start("starting")
@@ -248,14 +202,14 @@ def _start(display: Display, build: Callable[[], Any], database: Any, outcome: O
     return nodes
 
 
-def _launch(display: Display, node: Any, outcome: Outcome, metric: DescribeMetric) -> None:
+def _launch(display: Display | JsonLines, node: Any, outcome: Outcome, metric: DescribeMetric) -> None:
     """Runs a node, and prints its line and its warnings."""
     progress = LogFollower(outcome.log)
     display.start(node.name, progress.newest, progress.news)
     state, outputs = node.launch()
     outcome.states[node.name], outcome.outputs[node.name] = state, outputs
     if node.is_shown:
-        display.finish(state, metric(node.name, outputs))
+        outcome.component_seconds[node.name] = display.finish(state, metric(node.name, outputs))
     if warnings := read_warnings(node.name, outputs):
         outcome.warnings[node.name] = warnings
         for text in warnings:

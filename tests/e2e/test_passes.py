@@ -6,6 +6,7 @@ import re
 from pathlib import Path
 
 import pyarrow.parquet as pq
+from prometheus_client.parser import text_string_to_metric_families
 
 from config import dump_config, load_config
 from config.dump import TRAINER
@@ -130,3 +131,13 @@ def test_every_run_leaves_a_report_and_two_are_compared(passes: Passes) -> None:
     assert found.code == 0, found.output
     assert re.search(r"spans +span 1 +span 2", found.output)
     assert re.search(r"test +ndcg@10 +0\.\d+ ± 0\.\d+ +0\.\d+ ± 0\.\d+ +[+-]", found.output)
+
+
+def test_a_run_leaves_metrics_for_prometheus(passes: Passes) -> None:
+    families = text_string_to_metric_families((passes.home.runs / "metrics.prom").read_text())
+    found = {(s.name, *sorted(s.labels.values())): s.value for family in families for s in family.samples}
+    own = "end-to-end"
+    assert found["recommender_run_log_rows", own, "kept"] == found["recommender_run_log_rows", own, "rows"]
+    assert found["recommender_run_served_version_timestamp_seconds", own] >= passes.versions[2][-1]
+    assert found["recommender_run_metric", own, "ndcg@10", "test"] > 0
+    assert found["recommender_run_disk_bytes", own] > 1e6

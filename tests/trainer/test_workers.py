@@ -9,7 +9,7 @@ import pytest
 import tensorflow as tf
 
 from config.local_cluster import LocalCluster
-from config.progress import LASTING, LINE
+from config.progress import LASTING, ProgressLine
 from pipeline.runners.capture import captured
 from tests.trainer.replicas import WINDOWS
 from tests.trainer.small import draw_rows, write_rows
@@ -68,7 +68,8 @@ def test_both_hold_the_same_numbers(folder, log):
 
 
 def test_only_the_chief_prints_and_writes(folder, log):
-    progress = [found[2].split(": ")[0] for line in log if (found := LINE.match(line)) and found[1] == LASTING]
+    found = [line for line in map(ProgressLine.parse, log) if line and line.is_lasting]
+    progress = [line.text.split(": ")[0] for line in found]
     lost = "worker 1 was killed by SIGKILL"
     assert progress == ["epoch 2 of 6", lost, *(f"epoch {number} of 6" for number in (3, 4, 5))]
     assert not any(LASTING in line for line in log if "[worker 1]" in line)

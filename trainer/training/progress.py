@@ -6,7 +6,7 @@ import time
 from collections.abc import Mapping
 from typing import TextIO
 
-from config.progress import LASTING, PASSING
+from config.progress import ProgressLine
 
 
 class Progress:
@@ -50,9 +50,9 @@ class Progress:
         self._last = time.monotonic()
         speed = f"{self._events / self._seconds():.0f} examples/s"
         position = f"epoch {epoch} of {self._epochs}, step {step} of {self._total}"
-        text = f"{position}: {format_metrics(losses)}; {speed}, {self._left(step)}"
-        self._stream.write(f"\r\x1b[K{text}" if self._is_terminal else f"{PASSING}{text}\n")
-        self._stream.flush()
+        text = f"{position}: {format_metrics(losses)}"
+        fields = {"epoch": epoch, "step": step, "loss": _defined(losses)}
+        self._write(ProgressLine(f"{text}; {speed}, {self._left(step)}", is_lasting=False, fields=fields))
 
     def end_epoch(self, epoch: int, step: int, train: Mapping[str, float], evaluation: Mapping[str, float]) -> None:
         """Prints an epoch's losses and metrics after its last step, on a line that stays."""
@@ -60,7 +60,12 @@ class Progress:
             return
         parts = [f"{name} {format_metrics(found)}" for name, found in (("train", train), ("eval", evaluation)) if found]
         text = f"epoch {epoch} of {self._epochs}: {'; '.join([*parts, self._left(step)])}"
-        self._stream.write(f"\r\x1b[K{text}\n" if self._is_terminal else f"{LASTING}{text}\n")
+        fields = {"epoch": epoch, "step": step, "loss": _defined(train), "metrics": _defined(evaluation)}
+        self._write(ProgressLine(text, fields=fields))
+
+    def _write(self, line: ProgressLine) -> None:
+        end = "\n" if line.is_lasting else ""
+        self._stream.write(f"\r\x1b[K{line.text}{end}" if self._is_terminal else f"{line}\n")
         self._stream.flush()
 
     def _seconds(self) -> float:
@@ -71,6 +76,11 @@ class Progress:
         left = int((self._total - step) * self._seconds() / max(1, step - self._first))
         hours = f"{left // 3600}:{left // 60 % 60:02d}" if left >= 3600 else str(left // 60)
         return f"{hours}:{left % 60:02d} left"
+
+
+def _defined(metrics: Mapping[str, float]) -> dict[str, float | None]:
+    """Replaces what is not finite by None: JSON has no NaN."""
+    return {name: float(value) if math.isfinite(value) else None for name, value in metrics.items()}
 
 
 def format_metrics(metrics: Mapping[str, float]) -> str:

@@ -100,7 +100,7 @@ def test_a_component_that_refuses_the_configuration_exits_with_2(shop, monkeypat
 
     outcome = run_pipeline(build, shop / "runs")
     assert outcome.is_refused
-    monkeypatch.setattr("pipeline.runners.local.run_local", lambda config, verbose: outcome)
+    monkeypatch.setattr("pipeline.runners.local.run_local", lambda config, verbose, log_format: outcome)
     assert main(["run", "--config", "shop.yaml"]) == 2
     assert "error: starting failed: `training.memory_limit`: too small" in capsys.readouterr().err
 

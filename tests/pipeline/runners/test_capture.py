@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-from config.progress import say
+from config.progress import ProgressLine, say
 from pipeline.runners.capture import LogFollower, captured
 
 
@@ -44,13 +44,16 @@ def test_what_components_say_is_read_in_the_log(tmp_path, capfd):
         say("epoch 1 of 2")
         print("now: epoch 2 of 2, step 5\nnothing of progress: here")
     assert said.newest() == "epoch 2 of 2, step 5"
-    assert said.news() == ["epoch 1 of 2"]
+    assert [(line.text, line.is_lasting) for line in said.news()] == [
+        ("epoch 1 of 2", True),
+        ("epoch 2 of 2, step 5", False),
+    ]
     with log.open("ab") as file:
         file.write(b"progress: of a ch")
     assert said.news() == []
     with log.open("ab") as file:
         file.write(b"ild\n")
-    assert (said.news(), said.news()) == (["of a child"], [])
+    assert (said.news(), said.news()) == ([ProgressLine("of a child")], [])
 
 
 def test_verbose_shows_the_file_on_the_terminal_too(tmp_path, capfd):

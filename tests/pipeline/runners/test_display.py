@@ -5,6 +5,7 @@ import re
 import select
 import time
 
+from config.progress import ProgressLine
 from pipeline.runners.display import Display, headline
 
 BEAM = """Traceback (most recent call last):
@@ -69,9 +70,10 @@ def without_clock(stream: io.StringIO) -> list[str]:
 
 
 def test_without_a_terminal_what_a_component_says_is_a_line_and_silence_has_a_heartbeat():
-    stream, said = io.StringIO(), [["epoch 1 of 2"], *[[]] * 20]
+    stream, last = io.StringIO(), [ProgressLine("the last words")]
+    said = [[ProgressLine("epoch 1 of 2"), ProgressLine("step 1", is_lasting=False)], *[[]] * 20]
     with Display(stream, ["Trainer"], heartbeat=0.2) as display:
-        display.start("Trainer", lambda: "step 5", lambda: said.pop(0) if said else ["the last words"])
+        display.start("Trainer", lambda: "step 5", lambda: said.pop(0) if said else last)
         end = time.monotonic() + 30
         while "the last words" not in stream.getvalue():
             assert time.monotonic() < end

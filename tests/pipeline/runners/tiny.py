@@ -6,7 +6,7 @@ from pathlib import Path
 from pipeline.runners.local import Outcome, run_pipeline
 
 
-def run_tiny(home: Path, mode: str, verbose: bool = False, name: str = "tiny", database: str | None = None) -> Outcome:
+def run_tiny(home: Path, mode: str, verbose: bool = False, name: str = "tiny", **options: str) -> Outcome:
     def build():
         from tfx import v1 as tfx
 
@@ -16,9 +16,7 @@ def run_tiny(home: Path, mode: str, verbose: bool = False, name: str = "tiny", d
         words = describe(numbers=numbers.outputs["numbers"], mode=mode)
         return tfx.dsl.Pipeline(name, str(home / "artifacts"), components=[numbers, words], enable_cache=True)
 
-    return run_pipeline(
-        build, home, verbose, metric=lambda name, outputs: f"{len(outputs)} output of {name}", database=database
-    )
+    return run_pipeline(build, home, verbose, lambda name, outputs: f"{len(outputs)} output of {name}", **options)
 
 
 if __name__ == "__main__":

@@ -1,5 +1,7 @@
 import io
+import json
 
+from config.progress import ProgressLine
 from trainer.training.progress import Progress, format_metrics
 
 
@@ -26,8 +28,19 @@ def test_the_time_left_is_that_of_the_steps_left():
 def test_a_file_gets_plain_lines():
     first, second = shown(io.StringIO()).splitlines()
     assert first.startswith("now: epoch 2 of 4, step 150 of 200: retrieval 6.2500; ")
-    assert first.endswith("examples/s, 0:00 left")
-    assert second == "progress: epoch 3 of 4: train retrieval 6.2500; eval loss 0.5000; 0:00 left"
+    text, fields = first.split("\t")
+    assert text.endswith("examples/s, 0:00 left")
+    assert json.loads(fields) == {"epoch": 2, "step": 150, "loss": {"retrieval": 6.25}}
+    text, fields = second.split("\t")
+    assert text == "progress: epoch 3 of 4: train retrieval 6.2500; eval loss 0.5000; 0:00 left"
+    assert json.loads(fields) == {"epoch": 3, "step": 150, "loss": {"retrieval": 6.25}, "metrics": {"loss": 0.5}}
+
+
+def test_a_loss_that_is_not_finite_is_null_for_programs():
+    stream = io.StringIO()
+    progress = Progress(10, 1, stream=stream, interval=0)
+    progress.end_epoch(1, 5, {"loss": float("nan")}, {})
+    assert ProgressLine.parse(stream.getvalue().rstrip("\n")).fields["loss"] == {"loss": None}
 
 
 def test_a_terminal_has_its_line_written_over():
