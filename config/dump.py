@@ -12,12 +12,13 @@ INGEST = (*_EVENTS, "model.history.max_events", "model.history.min_context")
 DISTRIBUTIONS = ("data", "features", *_LABELS, "pipeline.drift", "pipeline.skew")
 TRANSFORM = ("data", "features", *_LABELS, "model.user_min_count")
 _FITTED = (*INGEST, "features", "tasks", "model", "training", "evaluation.ks", "evaluation.mask_seen")
-TRAINER = (*_FITTED, "evaluation.cold_items", "evaluation.requests", "serving", "-serving.infra", "-serving.embeddings")
+_NOT_IN_THE_MODEL = ("-serving.infra", "-serving.embeddings", "-serving.log_requests")
+TRAINER = (*_FITTED, "evaluation.cold_items", "evaluation.requests", "serving", *_NOT_IN_THE_MODEL)
 _STACKED_AFTERWARDS = ("-tasks.*.baseline", "-model.neighbours")
 _OTHER_TRAINING = ("tpu", "checkpoint_every_epochs", "checkpoint_every_minutes", "memory_limit")
 TRAINING = (*_FITTED, *_STACKED_AFTERWARDS, *(f"-training.{key}" for key in _OTHER_TRAINING))
 TUNER = (*_FITTED, *_STACKED_AFTERWARDS, "tuner")
-INFRA = ("data", "features", *_LABELS, "serving", "-serving.embeddings")
+INFRA = ("data", "features", *_LABELS, "serving", "-serving.embeddings", "-serving.log_requests")
 """The keys that a component depends on, except those after a minus: a change of other keys does not run it again.
 `TRAINING` are the keys that the Trainer's epochs depend on: a change of other keys leaves trained weights as they
 are."""

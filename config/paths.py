@@ -35,6 +35,11 @@ def metrics(config: Config) -> str:
     return posixpath.join(home(config), "metrics.json")
 
 
+def online(config: Config) -> str:
+    """The folder of what `online` measured: a page, JSON, and metrics for Prometheus."""
+    return posixpath.join(home(config), "online")
+
+
 def serving(config: Config) -> str:
     """The model base path, with one numbered folder per pushed version."""
     return config.serving.folder or posixpath.join(home(config), "serving", config.serving.model_name)

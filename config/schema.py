@@ -11,6 +11,7 @@ from config.data import CleaningConfig, DataConfig, SplitConfig
 from config.evaluation import EvaluationConfig
 from config.features import FeaturesConfig, Trend
 from config.model import ModelConfig
+from config.online import OnlineConfig
 from config.serving import PipelineConfig, ServingConfig
 from config.tasks import (
     AnyEventTask,
@@ -60,6 +61,8 @@ class Config(Section):
     """The metrics and gates."""
     serving: ServingConfig = ServingConfig()
     """The answers of the exported model."""
+    online: OnlineConfig = OnlineConfig()
+    """The evaluation of the served model on the requests that it answered."""
     pipeline: PipelineConfig = PipelineConfig()
     """The pipeline's folders and checks."""
 

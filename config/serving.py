@@ -9,6 +9,7 @@ from config.base import LONGEST_NAME, Section
 from config.beam import BeamConfig
 from config.evaluation import DriftConfig, SkewConfig
 from config.metadata import Database
+from config.online import RequestLogConfig
 
 
 class InfraConfig(Section):
@@ -128,6 +129,8 @@ class ServingConfig(Section):
     Vector Search."""
     infra: InfraConfig = InfraConfig()
     """Infra validation."""
+    log_requests: RequestLogConfig | None = None
+    """A sample of the requests that `tfx_runner.py serve` answers is logged. Defaults to none."""
 
     @field_validator("model_name")
     @classmethod

@@ -1,13 +1,15 @@
 """The command `serve`, and the embedded server for a single call of `recommend`."""
 
 import argparse
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
 from config import Config, paths
-from pipeline.cli.common import CommandError, add_config
+from config.online import RequestLogConfig
+from pipeline.cli.common import OK, CommandError, add_config
 
 _START_SECONDS: Final = 300.0
 
@@ -17,21 +19,51 @@ def add_serve(parser: argparse.ArgumentParser) -> None:
     add_config(parser)
     parser.add_argument("--host", default="127.0.0.1", help="0.0.0.0: every interface (default: %(default)s)")
     parser.add_argument("--port", type=int, default=8500, help="TCP port; 0: any free one (default: %(default)s)")
+    parser.add_argument(
+        "--print-models",
+        action="store_true",
+        help="print the model config file for TensorFlow Serving, and do not serve",
+    )
 
 
 def serve(arguments: argparse.Namespace) -> int:
     """Serve the pushed models over gRPC with the embedded model server.
 
     Newer versions are picked up while it serves. It speaks TensorFlow Serving's interface and takes its directory
-    layout.
+    layout. With `serving.log_requests` a sample of the requests is logged, for `online`.
     """
     from pipeline.checks.configuration import checked_config
 
     config = checked_config(arguments.config, with_data=False)
+    if arguments.print_models:
+        print(models_config(config), end="")
+        return OK
     require_pushed(config, arguments.config)
     from serving.server.__main__ import main
 
-    return main([*_server_flags(config), f"--host={arguments.host}", f"--port={arguments.port}"])
+    listening = [f"--host={arguments.host}", f"--port={arguments.port}"]
+    if config.serving.log_requests is None:
+        return main([*_server_flags(config), *listening])
+    with tempfile.NamedTemporaryFile("w", prefix="models-", suffix=".config") as file:
+        file.write(models_config(config))
+        file.flush()
+        return main([f"--model_config_file={file.name}", *_log_flags(config.serving.log_requests), *listening])
+
+
+def models_config(config: Config) -> str:
+    """Returns the model config file of both servers, TensorFlow Serving's ModelServerConfig in text form."""
+    from google.protobuf import text_format
+    from tensorflow_serving.config import model_server_config_pb2
+
+    models = model_server_config_pb2.ModelServerConfig()
+    name = config.serving.model_name
+    model = models.model_config_list.config.add(name=name, base_path=_base_path(config), model_platform="tensorflow")
+    if (log := config.serving.log_requests) is not None:
+        prefix = str(Path(log.folder).absolute() / name)
+        model.logging_config.log_collector_config.type = "tfrecord"
+        model.logging_config.log_collector_config.filename_prefix = prefix
+        model.logging_config.sampling_config.sampling_rate = log.sampling_rate
+    return text_format.MessageToString(models)
 
 
 def require_pushed(config: Config, path: str) -> None:
@@ -78,6 +110,17 @@ def embedded_server(config: Config) -> Iterator[str]:
 
 
 def _server_flags(config: Config) -> list[str]:
+    return [f"--model_name={config.serving.model_name}", f"--model_base_path={_base_path(config)}"]
+
+
+def _base_path(config: Config) -> str:
     folder = paths.serving(config)
-    base = folder if "://" in folder else str(Path(folder).absolute())
-    return [f"--model_name={config.serving.model_name}", f"--model_base_path={base}"]
+    return folder if "://" in folder else str(Path(folder).absolute())
+
+
+def _log_flags(log: RequestLogConfig) -> list[str]:
+    return [
+        f"--request_log_max_bytes={int(log.max_file_mb * 1e6)}",
+        f"--request_log_max_seconds={60 * log.max_file_minutes}",
+        f"--request_log_max_files={log.max_files}",
+    ]

@@ -102,6 +102,8 @@ class Metrics:
         self._latency = Histogram(name("request_latency"), help_, labels, buckets=buckets, registry=registry)
         labels, help_ = ["model_name", "version"], "1 for a version that answers."
         self._versions = Gauge(name("loaded_version"), help_, labels, registry=registry)
+        labels, help_ = ["model_name", "status_code"], "Requests of the sample that is logged."
+        self._logged = Counter(name("request_log_count"), help_, labels, registry=registry)
 
     @contextmanager
     def measured(self, model: str, entrypoint: str) -> Iterator[None]:
@@ -122,6 +124,10 @@ class Metrics:
         finally:
             self._requests.labels(model, code.name).inc()
         self._latency.labels(model, "Predict", entrypoint).observe((time.perf_counter() - started) * 1e6)
+
+    def logged(self, model: str, code: grpc.StatusCode) -> None:
+        """Counts a request of the sample that is logged; a code other than OK says why it was not."""
+        self._logged.labels(model, code.name).inc()
 
     def answered(self) -> int:
         """Returns the number of requests that were answered with OK."""

@@ -30,7 +30,8 @@ class UsageError(ValueError):
 def parse_flags(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     """Returns the flags as attributes; ends the process with 2 for a flag that cannot be read."""
     flags = make_parser().parse_args(arguments)
-    for name in ("max_rows", "max_message_bytes", "grpc_max_threads", "rest_max_connections"):
+    counts = ("max_rows", "max_message_bytes", "grpc_max_threads", "rest_max_connections")
+    for name in (*counts, "request_log_max_bytes", "request_log_max_files"):
         if getattr(flags, name) < 1:
             make_parser().error(f"--{name} should be a positive integer. Received: {getattr(flags, name)}")
     return flags
@@ -55,6 +56,10 @@ def make_parser() -> argparse.ArgumentParser:
     listening.add_argument("--rest_api_port", type=int, default=0, help="of REST; 0: no REST API")
     listening.add_argument("--ssl_config_file", default="", help="SSLConfig in text form: (mutual) TLS for gRPC")
     listening.add_argument("--monitoring_config_file", default="", help="MonitoringConfig: a Prometheus page over REST")
+    log = parser.add_argument_group("logged requests, of models with a `logging_config`")
+    log.add_argument("--request_log_max_bytes", type=int, default=64 << 20, help="of a file (default: %(default)s)")
+    log.add_argument("--request_log_max_seconds", type=float, default=3600, help="of a file (default: %(default)s)")
+    log.add_argument("--request_log_max_files", type=int, default=48, help="that are kept (default: %(default)s)")
     bounds = parser.add_argument_group("bounds")
     bounds.add_argument("--grpc_max_threads", type=int, default=4 * (os.cpu_count() or 1), help="calls at once")
     bounds.add_argument("--max_queued_calls", type=int, default=256, help="that wait; more are RESOURCE_EXHAUSTED")
@@ -87,7 +92,22 @@ def read_models(flags: argparse.Namespace) -> list[model_server_config_pb2.Model
             raise UsageError(f"model {model.name!r}: base_path should be absolute or a URI. Received: {path!r}")
         if platform not in ("", "tensorflow"):
             raise UsageError(f"model {model.name!r}: model_platform should be 'tensorflow'. Received: {platform!r}")
+        if model.HasField("logging_config"):
+            _check_logging(model.name, model.logging_config)
     return models
+
+
+def _check_logging(name: str, config: Any) -> None:
+    collector, rate = config.log_collector_config, config.sampling_config.sampling_rate
+    if collector.type != "tfrecord":
+        raise UsageError(
+            f"model {name!r}: log_collector_config.type should be 'tfrecord'. Received: {collector.type!r}"
+        )
+    if not collector.filename_prefix.startswith("/"):
+        found = collector.filename_prefix
+        raise UsageError(f"model {name!r}: filename_prefix should be an absolute path. Received: {found!r}")
+    if not 0 <= rate <= 1:
+        raise UsageError(f"model {name!r}: sampling_rate should be from 0 to 1. Received: {rate:g}")
 
 
 def read_credentials(flags: argparse.Namespace) -> grpc.ServerCredentials | None:

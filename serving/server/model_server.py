@@ -11,7 +11,7 @@ import grpc
 import tensorflow as tf
 from google.protobuf.message import DecodeError
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
-from tensorflow_serving.apis import get_model_metadata_pb2, get_model_status_pb2, predict_pb2
+from tensorflow_serving.apis import get_model_metadata_pb2, get_model_status_pb2, predict_pb2, prediction_log_pb2
 from tensorflow_serving.config import model_server_config_pb2
 
 from serving.manifest import MANIFEST, manifest_fault
@@ -19,6 +19,7 @@ from serving.server.calls import Admission, Metrics, ServingError
 from serving.server.flags import UsageError, read_models
 from serving.server.predict import model_metadata, model_status, predict
 from serving.server.repository import Loader, Repository
+from serving.server.request_log import RequestLog
 from serving.server.rest_api import RestApi
 from serving.server.servable import SMALL, Servable, load, session_config, warmup_requests
 
@@ -59,14 +60,16 @@ class ModelServer:
         loader, retry_seconds = _loader(flags, is_alone=len(models) == 1), flags.load_retry_interval_micros / 1e6
         self.repository = Repository(loader, flags.max_num_load_retries, retry_seconds)
         self.repository.configure(models)
+        self._log = RequestLog(flags, self.metrics)
+        self._log.configure(models)
         self._admission = Admission(flags.grpc_max_threads, flags.max_queued_calls)
         self._health = health.HealthServicer()
         self.is_serving = False
         """Whether every model answers."""
         self._set_health(False)
         self._grpc = self._grpc_server()
-        has_rest = flags.rest_api_port > 0
-        self._rest = RestApi(self.repository, self._admission, self.metrics, flags, metrics_path) if has_rest else None
+        calls = (self.repository, self._admission, self.metrics, self._log)
+        self._rest = RestApi(*calls, flags, metrics_path) if flags.rest_api_port > 0 else None
         self._poller = threading.Thread(target=self._poll_until_stopped, name="versions", daemon=True)
         self._is_stopped = threading.Event()
 
@@ -100,12 +103,15 @@ class ModelServer:
         if self._rest is not None:
             self._rest.stop()
         ended.wait()
+        self._log.stop()
         LOG.info("Stopped. Requests answered: %d", self.metrics.answered())
 
     def configure_again(self) -> None:
         """Serves the models that the model config file lists now; a file that cannot be read changes nothing."""
         try:
-            self.repository.configure(read_models(self._flags))
+            models = read_models(self._flags)
+            self.repository.configure(models)
+            self._log.configure(models)
         except UsageError as error:
             LOG.error("The model config file is not applied: %s", error)
 
@@ -165,7 +171,11 @@ class ModelServer:
         name = request.model_spec.name
         measured = self.metrics.measured(name if self.repository.is_served(name) else "", "GRPC")
         with measured, self._admission.slot(context.is_active):
-            return predict(self.repository.servable(request.model_spec), request, self._flags.max_rows)
+            servable = self.repository.servable(request.model_spec)
+            response = predict(servable, request, self._flags.max_rows)
+        signature, make_log = response.model_spec.signature_name, prediction_log_pb2.PredictLog
+        self._log.add(servable, signature, lambda: make_log(request=request, response=response))
+        return response
 
 
 def _handler(message: Any, function: Callable[[Any, Any], Any]) -> grpc.RpcMethodHandler:

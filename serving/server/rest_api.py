@@ -14,7 +14,7 @@ from aiohttp import web
 from google.protobuf import json_format
 from google.protobuf.message import Message
 from prometheus_client import CONTENT_TYPE_LATEST
-from tensorflow_serving.apis import get_model_metadata_pb2, get_model_status_pb2, model_pb2
+from tensorflow_serving.apis import get_model_metadata_pb2, get_model_status_pb2, model_pb2, prediction_log_pb2
 
 from serving.server.calls import Admission, Metrics, ServingError, invalid_argument
 from serving.server.predict import (
@@ -26,7 +26,8 @@ from serving.server.predict import (
     model_status,
 )
 from serving.server.repository import Repository
-from serving.server.tensors import inputs_from_json, outputs_to_json, parse_body
+from serving.server.request_log import RequestLog
+from serving.server.tensors import Tensors, fill_proto, inputs_from_json, outputs_to_json, parse_body
 
 LOG = logging.getLogger("serving")
 
@@ -53,6 +54,7 @@ class RestApi:
       repository: The models.
       admission: The slots of calls that run a graph.
       metrics: Counts the calls.
+      log: Writes a sample of them.
       flags: The server's flags: where it listens and its bounds.
       metrics_path: The path of the Prometheus page; None for no such page.
     """
@@ -62,12 +64,14 @@ class RestApi:
         repository: Repository,
         admission: Admission,
         metrics: Metrics,
+        log: RequestLog,
         flags: argparse.Namespace,
         metrics_path: str | None,
     ) -> None:
         self._repository = repository
         self._admission = admission
         self._metrics = metrics
+        self._log = log
         self._flags = flags
         self._timeout = flags.rest_api_timeout_in_ms / 1000
         self._threads = ThreadPoolExecutor(flags.rest_max_connections, thread_name_prefix="rest")
@@ -144,7 +148,10 @@ class RestApi:
             servable = self._repository.servable(spec)
             signature = find_signature(servable, signature_name)
             inputs, by_row = inputs_from_json(values, signature.dtypes)
-            return outputs_to_json(answer(servable, signature, inputs, (), self._flags.max_rows), by_row)
+            outputs = answer(servable, signature, inputs, (), self._flags.max_rows)
+            text = outputs_to_json(outputs, by_row)
+        self._log.add(servable, signature_name, lambda: _log_of(inputs, outputs))
+        return text
 
     async def _status(self, request: web.Request) -> web.Response:
         status = get_model_status_pb2.GetModelStatusRequest(model_spec=_spec(request))
@@ -172,6 +179,14 @@ def _bound_connections(server: Any, limit: int) -> None:
             transport.close()
 
     server.connection_made = bounded
+
+
+def _log_of(inputs: Tensors, outputs: Tensors) -> prediction_log_pb2.PredictLog:
+    log = prediction_log_pb2.PredictLog()
+    for arrays, protos in ((inputs, log.request.inputs), (outputs, log.response.outputs)):
+        for name, array in arrays.items():
+            fill_proto(array, protos[name])
+    return log
 
 
 def _spec(request: web.Request) -> model_pb2.ModelSpec:
