@@ -19,9 +19,9 @@ PIPELINE = [
     "tensorflow-serving-api==2.19.1",  # the protos of the model server
     "grpcio-health-checking",  # the standard health service of the embedded server
     "aiohttp>=3.10",  # the embedded server's REST API
-    "prometheus_client>=0.20",  # the embedded server's metrics page
+    "prometheus_client>=0.20",  # the embedded server's metrics page, the metrics file of `online`
     "numpy",
-    "scipy",  # sparse matrices of pairs of items
+    "scipy",  # sparse matrices of pairs of items, distributions of test statistics
     "pandas",  # reading CSV and JSON lines in batches
     "pyarrow",  # reading Parquet in batches, writing embeddings
     "pydantic>=2.6",  # the configuration as typed, validated objects
@@ -58,7 +58,7 @@ setup(
     description="A TFX pipeline from an interaction log to a TensorFlow Recommenders model behind gRPC",
     python_requires=">=3.11,<3.14",
     packages=find_packages(include=["config*", "pipeline*", "transform*", "trainer*", "serving*"]),
-    package_data={"pipeline": ["report/*.html"]},
+    package_data={"pipeline": ["report/*.html", "report/*.css", "online/*.html"]},
     py_modules=["tfx_runner"],
     install_requires=CLIENT,  # `serving.client` runs wherever the package is installed; all else is an extra
     extras_require={

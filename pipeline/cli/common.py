@@ -18,7 +18,7 @@ EXIT_CODES: Final = """exit codes:
   0  done
   1  the run, the download or the call failed
   2  the configuration or the command line is wrong
-  3  the run finished, but its model was not blessed or not pushed, or a newer version answers
+  3  the run finished, but its model was not blessed or not pushed, or a newer version answers; a gate of `online` fails
 A report that cannot be written is a warning and changes no exit code.
 """
 DEFAULT_CONFIG: Final = "examples/movielens-100k.yaml"

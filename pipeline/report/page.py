@@ -10,16 +10,16 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from config import Config, dump_config
 from config.fingerprint import code_fingerprint
 from pipeline.evaluation.results import Verdict, blessing_reasons, metric_text, read_metrics, read_verdicts
 from pipeline.ingest.report import TABLES, describe
-from pipeline.messages import label, visible
+from pipeline.messages import label
 from pipeline.report import plots, tables
 from pipeline.report.plots import Curve, read_curves
+from pipeline.report.templates import template
 from pipeline.validation.distances import read_comparisons
 from trainer.metrics.names import EXAMPLES, USERS, main_metric
 
@@ -82,14 +82,7 @@ def write_report(
     Raises:
       OSError: the file cannot be written, or an artifact lacks its file.
     """
-    environment = Environment(
-        loader=PackageLoader("pipeline.report", "."),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        finalize=_seen,
-    )
-    page = environment.get_template("page.html").render(
+    page = template("pipeline.report").render(
         name=config.name,
         digest=digest,
         verdict=verdict,
@@ -102,11 +95,6 @@ def write_report(
         config=yaml.safe_dump(json.loads(dump_config(config)), sort_keys=False, allow_unicode=True),
     )
     Path(path).write_text(page, encoding="utf-8")
-
-
-def _seen(value: Any) -> Any:
-    """Escapes the control characters of text from data, and returns plots as they are."""
-    return visible(value) if isinstance(value, str) and not isinstance(value, Markup) else value
 
 
 def _evaluation(config: Config, uri: str | None) -> dict[str, Any]:

@@ -114,21 +114,21 @@ def slices(metric: str, pairs: Sequence[Pair]) -> str:
         return _svg(figure)
 
 
-def curves(panels: Mapping[str, Mapping[str, Sequence[tuple[int, float]]]]) -> str:
-    """Draws lines over training steps, two panels in a row, each with a legend beside it."""
+def curves(panels: Mapping[str, Mapping[str, Sequence[tuple[float, float]]]], over: str = "step") -> str:
+    """Draws lines over training steps or what `over` names, two panels in a row, each with a legend beside it."""
     with rc_context(_STYLE):
         rows = math.ceil(len(panels) / 2)
         figure = Figure(figsize=(_WIDTH, 2.5 * rows), layout="constrained")
         panes = list(figure.subplots(rows, 2, squeeze=False).flat)
         for axes, (title, lines) in zip(panes, panels.items(), strict=False):
-            _lines(axes, lines)
+            _lines(axes, lines, over)
             axes.set_title(label(title))
         for axes in panes[len(panels) :]:
             axes.set_axis_off()
         return _svg(figure)
 
 
-def _lines(axes: Axes, lines: Mapping[str, Sequence[tuple[int, float]]]) -> None:
+def _lines(axes: Axes, lines: Mapping[str, Sequence[tuple[float, float]]], over: str) -> None:
     for index, (name, points) in enumerate(lines.items()):
         steps, values = zip(*points, strict=True)
         marker = "o" if len(points) == 1 else ""
@@ -136,7 +136,7 @@ def _lines(axes: Axes, lines: Mapping[str, Sequence[tuple[int, float]]]) -> None
         axes.plot(
             steps, values, style, color=_LINES[index % len(_LINES)], label=label(name), linewidth=1.5, marker=marker
         )
-    axes.set_xlabel("step")
+    axes.set_xlabel(over)
     axes.legend(fontsize=8, loc="center left", bbox_to_anchor=(1, 0.5))
 
 

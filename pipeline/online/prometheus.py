@@ -1,0 +1,84 @@
+"""What was measured, as a file of Prometheus metrics for the node exporter's textfile collector."""
+
+import time
+from collections.abc import Iterator, Sequence
+from typing import Final
+
+from prometheus_client import CollectorRegistry, Gauge, write_to_textfile
+
+from pipeline.online.gates import Verdict
+from pipeline.online.measures import Measured
+
+PREFIX: Final = "recommender_online_"
+METRICS: Final = {
+    "requests": (("version",), "Logged requests."),
+    "judged_requests": (("version",), "Logged requests whose window for outcomes is over."),
+    "ctr": (("version",), "Clicked items of all that were shown."),
+    "ctr_standard_error": (("version",), "The standard error of ctr, over users."),
+    "ctr_at_rank": (("version", "rank"), "Clicked items of those shown at a rank, from 1."),
+    "coverage": (("version",), "The share of the catalogue that was recommended."),
+    "unknown_user_share": (("version",), "The share of requests whose user the model does not know."),
+    "unknown_item_share": (("version",), "The share of items in histories that the model does not know."),
+    "prediction_mean": (("version", "task"), "The mean prediction of items that got a label."),
+    "label_mean": (("version", "task"), "The mean label of items that got one."),
+    "calibration_error": (("version", "task"), "The expected calibration error."),
+    "skew_distance": (("version", "feature"), "The distance of a feature from the training examples."),
+    "skew_is_significant": (("version", "feature"), "1 where that distance is more than chance explains."),
+    "gate_passed": (
+        ("version", "gate"),
+        "1 for a gate that holds, 0 for one that fails; none where it was not judged.",
+    ),
+    "last_run_timestamp_seconds": ((), "When this was measured."),
+}
+"""By name without `PREFIX`: the labels beside `pipeline`, and the help. All are gauges."""
+
+Point = tuple[str, tuple[str, ...], float | None]
+"""A metric's name, the values of its labels, and its value; None: it is not known."""
+
+
+def write_metrics(
+    path: str, pipeline: str, measured: Sequence[Measured], version: int, verdicts: Sequence[Verdict]
+) -> None:
+    """Writes the file in one step, as the collector may read it at any time.
+
+    Args:
+      path: A local file, whose name should end with `.prom`.
+      pipeline: The configuration's name, the label `pipeline` of each metric.
+      measured: All versions in the logs.
+      version: The version that the verdicts are of.
+      verdicts: Of the gates.
+
+    Raises:
+      OSError: The file cannot be written.
+    """
+    registry = CollectorRegistry()
+    gauges = {
+        name: Gauge(PREFIX + name, text, ["pipeline", *labels], registry=registry)
+        for name, (labels, text) in METRICS.items()
+    }
+    points = [point for found in measured for point in _points(found)]
+    points += [("gate_passed", (str(version), v.gate), None if v.passed is None else float(v.passed)) for v in verdicts]
+    for name, labels, value in [*points, ("last_run_timestamp_seconds", (), time.time())]:
+        if value is not None:
+            gauges[name].labels(pipeline, *labels).set(value)
+    write_to_textfile(path, registry)
+
+
+def _points(found: Measured) -> Iterator[Point]:
+    v = str(found.version)
+    yield "requests", (v,), found.requests
+    yield "judged_requests", (v,), found.judged
+    yield "ctr", (v,), found.ctr
+    yield "ctr_standard_error", (v,), found.ctr_error
+    yield "coverage", (v,), found.coverage
+    yield "unknown_user_share", (v,), found.unknown_users
+    yield "unknown_item_share", (v,), found.unknown_items
+    for rank in found.ranks:
+        yield "ctr_at_rank", (v, str(rank.rank)), rank.ctr
+    for calibration in found.calibrations:
+        yield "prediction_mean", (v, calibration.task), calibration.predicted
+        yield "label_mean", (v, calibration.task), calibration.label
+        yield "calibration_error", (v, calibration.task), calibration.error
+    for skew in found.skews:
+        yield "skew_distance", (v, skew.feature), skew.found
+        yield "skew_is_significant", (v, skew.feature), float(skew.is_significant)
