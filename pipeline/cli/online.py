@@ -143,9 +143,8 @@ def _write_json(
 
 def _lines(measured: Sequence["Measured"], verdicts: Sequence["Verdict"], version: int) -> Iterator[str]:
     for m in measured:
-        rate = "unknown" if m.ctr is None else f"{m.ctr:.4f} ± {m.ctr_error:.4f}"
         waiting = f", the window of {m.pending:,} is not over" if m.pending else ""
-        yield f"version {m.version}: {m.requests:,} requests{waiting}; click-through rate {rate}"
+        yield f"version {m.version}: {m.requests:,} requests{waiting}; click-through rate {m.ctr_text}"
         for skew in m.shifted:
             yield f"  shifted: `{skew.feature}`: {skew.measure} {skew.found:.3g}, most of it by {skew.value!r}"
         if not m.skews:

@@ -82,7 +82,8 @@ def _ctr(bound: float, min_requests: int, found: Measured, before: Measured | No
         return Verdict(name, wanted, f"no click on version {before.version}", True)
     ratio = found.ctr / before.ctr
     # The error of the ratio, to first order: exact enough where the rate before is not near 0.
-    error = math.hypot(found.ctr_error or 0, ratio * (before.ctr_error or 0)) / before.ctr
+    errors = [math.inf if m.ctr_error is None else m.ctr_error for m in (found, before)]
+    error = math.hypot(errors[0], ratio * errors[1]) / before.ctr
     highest = ratio + _NORMAL * error
     text = f"{ratio:.3f} of version {before.version}, up to {highest:.3f} with 95 % confidence"
     return Verdict(name, wanted, text, highest >= bound)

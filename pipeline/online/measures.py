@@ -79,7 +79,7 @@ class Measured:
       pending: The requests of known users whose window is not over.
       ranks: The ranks that were shown.
       ctr: Clicked items of all that were shown.
-      ctr_error: Its standard error, with users as the sampled units.
+      ctr_error: Its standard error, with users as the sampled units; None for one user.
       coverage: The share of the catalogue that was recommended at least once.
       unknown_users: The share of the requests with a user id whose user the model does not know.
       unknown_items: The share of the items in histories that the model does not know.
@@ -99,6 +99,12 @@ class Measured:
     unknown_items: float | None
     calibrations: tuple[Calibration, ...]
     skews: tuple[Skew, ...]
+
+    @property
+    def ctr_text(self) -> str:
+        """The click-through rate with its standard error, as far as they are known."""
+        error = "" if self.ctr_error is None else f" ± {self.ctr_error:.4f}"
+        return "unknown" if self.ctr is None else f"{self.ctr:.4f}{error}"
 
     @property
     def shifted(self) -> tuple[Skew, ...]:
@@ -142,11 +148,11 @@ def _share(part: float, whole: float) -> float | None:
     return part / whole if whole else None
 
 
-def _ratio_error(sums: Sums, v: int, ctr: float, shown: float) -> float:
-    """Returns the standard error of clicks / shown items over users, by linearisation; infinite for one user."""
+def _ratio_error(sums: Sums, v: int, ctr: float, shown: float) -> float | None:
+    """Returns the standard error of clicks / shown items over users, by linearisation."""
     users = sums[v, "ctr", "users"]
     squares = sums[v, "ctr", "cc"] - 2 * ctr * sums[v, "ctr", "cs"] + ctr**2 * sums[v, "ctr", "ss"]
-    return math.sqrt(max(squares, 0) * users / (users - 1)) / shown if users > 1 else math.inf
+    return math.sqrt(max(squares, 0) * users / (users - 1)) / shown if users > 1 else None
 
 
 def _calibration(v: int, task: str, sums: Sums) -> Calibration:

@@ -3,6 +3,7 @@
 import json
 import re
 import socket
+import time
 from collections.abc import Iterator
 from contextlib import ExitStack
 from typing import Any
@@ -11,6 +12,8 @@ from urllib.request import Request, urlopen
 
 import grpc
 import pytest
+import tensorflow as tf
+from tensorflow_serving.apis import prediction_log_pb2
 
 from serving.client import RecommenderClient, RecommenderError
 from serving.client import Request as Recommend
@@ -29,7 +32,9 @@ def rest(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[RunningServ
     save_model(root / "one" / "2", offset=2.0)
     config = f"""model_config_list {{
       config {{ name: "one" base_path: "{root}/one" model_version_policy {{ all {{ }} }}
-               version_labels {{ key: "stable" value: 1 }} }}
+               version_labels {{ key: "stable" value: 1 }}
+               logging_config {{ sampling_config {{ sampling_rate: 1 }}
+                 log_collector_config {{ type: "tfrecord" filename_prefix: "{root}/logs/one" }} }} }}
       config {{ name: "two" base_path: "{root}/one" }} }}"""
     (root / "models").write_text(config)
     (root / "monitoring").write_text("prometheus_config { enable: true }")
@@ -149,3 +154,24 @@ def test_metrics(rest: Rest) -> None:
     assert re.search(rf":tensorflow:serving:request_count_total{{{labels}}} [1-9]", page)
     assert ':tensorflow:serving:loaded_version{model_name="one",version="1"} 1.0' in page
     assert ':tensorflow:serving:request_latency_count{API="Predict",entrypoint="REST",model_name="two"}' in page
+
+
+def test_requests_over_rest_are_logged(rest: Rest) -> None:
+    inputs = {"user_id": ["logged"], "item_id": [["a"]], "k": [2]}
+    ask(rest, "/v1/models/one/versions/1:predict", {"signature_name": "recommend_tensors", "inputs": inputs})
+    ask(rest, "/v1/models/one:predict", {"signature_name": "recommend_tensors", "inputs": {"user_id": ["logged"]}})
+    eventually(lambda: len(_logged(rest, b"logged")) == 1)
+    (log,) = _logged(rest, b"logged")
+    spec = log.log_metadata.model_spec
+    assert (spec.name, spec.version.value, spec.signature_name) == ("one", 1, "recommend_tensors")
+    assert log.log_metadata.sampling_config.sampling_rate == 1
+    assert 0 <= time.time() - log.log_metadata.timestamp_secs < 60
+    assert log.predict_log.response.outputs["item_id"].string_val == [b"b", b"c"]
+
+
+def _logged(rest: Rest, user: bytes) -> list[prediction_log_pb2.PredictionLog]:
+    """The records of a user in the log of model `one`."""
+    files = [str(file) for file in (rest[0].log.parent / "logs").glob("one-*.tfrecord")]
+    records = tf.data.TFRecordDataset(files).as_numpy_iterator() if files else ()
+    logs = [prediction_log_pb2.PredictionLog.FromString(record) for record in records]
+    return [log for log in logs if user in log.predict_log.request.inputs["user_id"].string_val]
