@@ -24,7 +24,7 @@ ERROR: Final = 0.001
 _MOST_VALUES: Final = 1000
 """The most frequent values of a category, as TFDV counts them; all others are one."""
 _OTHER: Final = "(other values)"
-_LEAST_EXPECTED: Final = 5.0
+_LEAST_EXPECTED: Final = 10.0
 """Independent values that a bin should be expected to hold; rarer ones are one bin."""
 
 

@@ -104,10 +104,16 @@ def _of_users(windows: Iterable[tf.train.Example], name: str) -> Iterator[tuple[
 
 
 def _reference(measure: Measure, rows: list[tuple[bytes, tuple[str | float, ...]]]) -> Reference:
-    bins = make_bins(measure, Counter(value for _, values in rows for value in values))
+    """Returns the distribution of the values, in bins of half of the users' and counted on the other half's.
+
+    Counts of the values that the bins were chosen by would be biased: none of them is in no bin.
+    """
+    half = {user for index, user in enumerate(dict.fromkeys(user for user, _ in rows)) if index % 2}
+    bins = make_bins(measure, Counter(value for user, values in rows if user in half for value in values))
     by_user: dict[bytes, Counter[int]] = {}
     for user, values in rows:
-        by_user.setdefault(user, Counter()).update(bins.counts(values))
+        if user not in half:
+            by_user.setdefault(user, Counter()).update(bins.counts(values))
     sums: SkewSums = Counter()
     for counts in by_user.values():
         sums.update(user_sums(counts))
