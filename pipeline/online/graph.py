@@ -55,9 +55,9 @@ def write_sums(
             | "SpreadLogs" >> beam.Reshuffle()
             | "ReadLogs" >> beam.FlatMap(_read_log, tasks, features).with_outputs(SKIPPED, main="answers")
         )
-        served = _times(answers.answers | "TimesServed" >> beam.Map(lambda pair: _point(pair[1].time)), "Served")
+        served = _times(answers.answers | "Times[answers]" >> beam.Map(lambda pair: _point(pair[1].time)), "answers")
         tables, errors = _read_interactions(pipeline, plan, interactions)
-        ended = _times(tables | "TimesOfEvents" >> beam.Map(_table_times), "Events")
+        ended = _times(tables | "Times[events]" >> beam.Map(_table_times), "events")
         events = tables | "Events" >> beam.FlatMap(_events, tasks, AsSingleton(served), joining.window)
         by_user = {"answers": answers.answers, "events": events} | "Join" >> beam.CoGroupByKey()
         sums = by_user | "SumsOfUsers" >> beam.FlatMap(_sums_of_user, AsSingleton(ended), joining)
@@ -68,7 +68,7 @@ def write_sums(
             | "CountItems" >> beam.Map(lambda found: Counter({(found[0], "items"): 1}))
         )
         parts = [sums, items, answers[SKIPPED], errors]
-        total = parts | "AllSums" >> beam.Flatten() | "Sum" >> beam.CombineGlobally(add)
+        total = parts | "AllSums" >> beam.Flatten() | "Sum" >> beam.CombineGlobally(_add)
         _ = total | "Write" >> beam.Map(_write, path)
 
 
@@ -106,13 +106,18 @@ def _read_interactions(pipeline: Any, plan: Plan, paths: Sequence[str]) -> tuple
     return read.tables | "Bytes" >> beam.Values(), errors
 
 
-def _errors(findings: Any) -> Sums:
+def _errors(findings: Any) -> Any:
     counts = findings.counts if isinstance(findings, Findings) else findings
     return Counter({key: number for key, number in counts.items() if key[0] == ERRORS})
 
 
+def _add(parts: Iterable[Any]) -> Any:
+    """Adds sums. Beam would take a `Counter` for a mapping to integers, and encode it so."""
+    return add(parts)
+
+
 def _times(points: Any, name: str) -> Any:
-    return points | f"Times{name}" >> beam.CombineGlobally(_all_times)
+    return points | f"AllTimes[{name}]" >> beam.CombineGlobally(_all_times)
 
 
 def _point(time: int) -> Times:
@@ -141,7 +146,7 @@ def _events(table: bytes, tasks: Sequence[str], served: Times, window: float) ->
         yield (user, ""), Event(time, item, is_positive, known)
 
 
-def _sums_of_user(group: tuple[User, Mapping[str, Iterable[Any]]], ended: Times, joining: Joining) -> Iterator[Sums]:
+def _sums_of_user(group: tuple[User, Mapping[str, Iterable[Any]]], ended: Times, joining: Joining) -> Iterator[Any]:
     user, found = group
     answers: list[Answer] = list(found["answers"])
     if answers:
