@@ -25,7 +25,7 @@ from rich.progress import Progress
 
 from benchmarks.apart import megabytes
 from benchmarks.console import wide_console
-from benchmarks.serving import processes
+from benchmarks.serving import processes, request_log
 from benchmarks.serving.load import EMBEDDED, STOCK, Load, Row, row_of, table
 
 _MODELS: Final = {
@@ -33,6 +33,8 @@ _MODELS: Final = {
     "million": ("10^6 items, exact", "--items=1000000", "--index=exact"),
     "ivf": ("10^6 items, ivf", "--items=1000000", "--index=ivf"),
 }
+_LOGGING: Final = "logging"
+"""Not a catalogue: the cost of the request log, on the small one."""
 _WIDTH: Final = 110
 
 
@@ -42,7 +44,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     run = [(str(options.model), f"--model={options.model}")] if options.model else []
     console = wide_console(_WIDTH)
     results = {}
-    for name, *flags in [*run, *(_MODELS[key] for key in options.only)]:
+    for name, *flags in [*run, *(_MODELS[key] for key in options.only if key in _MODELS)]:
         progress = Progress(console=console, transient=True)
         with tempfile.TemporaryDirectory(prefix="bench-serving-") as folder, progress:
             loads = (len(options.callers) + 1) * (2 if options.server_binary else 1)
@@ -57,6 +59,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
                 progress.update(task, advance=1, description=f"{name}: {row.load}")
         console.print(table(name, bare, rows))
         results[name] = {"bare_p50_ms": bare, "rows": [asdict(row) for row in rows]}
+    if _LOGGING in options.only:
+        with tempfile.TemporaryDirectory(prefix="bench-serving-") as folder:
+            processes.prepare(Path(folder), *_MODELS["small"][1:])
+            costs = request_log.measure(Path(folder), options.repeat, options.seconds)
+        console.print(request_log.table(costs))
+        results[_LOGGING] = {"rows": [asdict(cost) for cost in costs]}
     _write(options.output, results)
 
 
@@ -103,7 +111,9 @@ def _write(path: Path, results: Mapping[str, Any]) -> None:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--model", type=Path, help="a pushed version, before the synthetic catalogues")
-    parser.add_argument("--only", nargs="*", choices=_MODELS, default=list(_MODELS), help="of the synthetic catalogues")
+    parser.add_argument(
+        "--only", nargs="*", choices=[*_MODELS, _LOGGING], default=list(_MODELS), help="which measurements"
+    )
     parser.add_argument("--server-binary", metavar="FILE", help="TensorFlow Serving, to be measured too")
     parser.add_argument("--callers", type=int, nargs="+", default=[1, 8, 64], help="of the closed loops")
     parser.add_argument("--seconds", type=float, default=2.0, help="of each load")

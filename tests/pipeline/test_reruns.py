@@ -53,6 +53,8 @@ def before() -> Mapping[str, Any]:
         ("serving.default_k", 7, {"Trainer", "InfraValidator"}),
         ("serving.infra", {"max_p99_ms": 500}, {"InfraValidator"}),
         ("serving.embeddings", True, set()),
+        ("serving.log_requests", {"folder": "logs"}, set()),
+        ("online.gates", {"max_skew": 0.1}, set()),
         ("tasks.rating.label", "rating * 2", {"InteractionExampleGen", *READ}),
         ("tasks.rating.where", "rating > 1", {"InteractionExampleGen", *READ}),
         ("model.user_min_count", 2, {"Transform", *TRAINED}),

@@ -7,6 +7,7 @@ from pipeline.cli import common, main
 from pipeline.cli.common import plain_console
 from pipeline.cli.versions import outcomes, version_states
 from serving.manifest import MANIFEST, make_manifest
+from serving.server.flags import parse_flags, read_models
 
 CONFIG = """
 name: shop
@@ -73,6 +74,21 @@ def test_metrics_of_eval_and_test_stand_side_by_side(config: str, capsys: pytest
     plain_console().print(table)
     first, second = (line.split() for line in capsys.readouterr().out.splitlines() if "not in the metadata" in line)
     assert (first[-3:], second[-1]) == (["0.170", "0.150", "0.900"], "metadata")
+
+
+def test_the_model_config_file_is_printed(config: str, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    path = Path(config)
+    log = "log_requests: {folder: " + str(tmp_path) + "/logs, sampling_rate: 0.25}"
+    path.write_text(path.read_text().replace("serving: {", "serving: {" + log + ", "))
+    assert main(["serve", "--config", config, "--print-models"]) == common.OK
+    (tmp_path / "models.config").write_text(capfd.readouterr().out)
+    (model,) = read_models(parse_flags([f"--model_config_file={tmp_path}/models.config"]))
+    assert (model.name, model.base_path) == ("recommender", f"{tmp_path}/models")
+    assert model.logging_config.log_collector_config.filename_prefix == f"{tmp_path}/logs/recommender"
+    assert model.logging_config.sampling_config.sampling_rate == 0.25
+    path.write_text(path.read_text().replace(str(tmp_path) + "/logs", "gs://bucket/logs"))
+    assert main(["serve", "--config", config]) == common.USAGE
+    assert "`serving.log_requests.folder`: should be a folder of a file system" in capfd.readouterr().err
 
 
 def test_versions_of_nothing(config: str, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
