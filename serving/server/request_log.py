@@ -8,11 +8,10 @@ import argparse
 import glob
 import logging
 import os
-import queue
 import random
 import threading
 import time
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Callable, Iterable
 from itertools import count
 from pathlib import Path
@@ -28,6 +27,8 @@ from serving.server.servable import Servable
 LOG = logging.getLogger("serving")
 
 _QUEUED: Final = 1024
+_POLL_SECONDS: Final = 0.05
+"""Between two looks at the queue: a thread that each request wakes takes more from the answers than it writes."""
 _FLUSH_SECONDS: Final = 1.0
 _PAUSE_SECONDS: Final = 60.0
 """After a file could not be written: else a full disk would take a new file, and the oldest one, for each request."""
@@ -48,7 +49,8 @@ class RequestLog:
     def __init__(self, flags: argparse.Namespace, metrics: Metrics) -> None:
         self._flags, self._metrics = flags, metrics
         self._configs: dict[str, Any] = {}  # replaced, never changed: `add` takes no lock
-        self._queue: queue.Queue[tuple[logging_pb2.LogMetadata, str, MakeLog] | None] = queue.Queue(_QUEUED)
+        self._queue: deque[tuple[logging_pb2.LogMetadata, str, MakeLog]] = deque()
+        self._is_stopped = threading.Event()
         self._files: dict[str, tuple[tf.io.TFRecordWriter, float]] = {}
         self._bytes: Counter[str] = Counter()
         self._numbers, self._resume_at = count(), 0.0
@@ -63,8 +65,8 @@ class RequestLog:
 
     def stop(self) -> None:
         """Writes what is queued and closes the files; gives up after some seconds."""
-        if self._thread.is_alive():
-            self._queue.put(None)
+        self._is_stopped.set()
+        if self._thread.ident:
             self._thread.join(_STOP_SECONDS)
 
     def add(self, servable: Servable, signature: str, make_log: MakeLog) -> None:
@@ -75,25 +77,25 @@ class RequestLog:
         metadata = logging_pb2.LogMetadata(sampling_config=sampling, timestamp_secs=int(time.time()))
         metadata.model_spec.name, metadata.model_spec.signature_name = servable.name, signature
         metadata.model_spec.version.value = servable.version
-        try:
-            self._queue.put_nowait((metadata, prefix, make_log))
-        except queue.Full:
+        if len(self._queue) < _QUEUED:
+            self._queue.append((metadata, prefix, make_log))
+        else:
             self._metrics.logged(servable.name, grpc.StatusCode.RESOURCE_EXHAUSTED)
 
     def _run(self) -> None:
         is_stopped, flush_at = False, 0.0
         while not is_stopped:
-            try:
-                entry = self._queue.get(timeout=_FLUSH_SECONDS)
-                is_stopped = entry is None
-                if entry is not None:
-                    self._metrics.logged(entry[0].model_spec.name, self._tried(self._write, *entry[1:], entry[0]))
-            except queue.Empty:
-                pass
-            is_due = is_stopped or time.monotonic() >= flush_at
-            flush_at = time.monotonic() + _FLUSH_SECONDS if is_due else flush_at
-            for prefix in [p for p in self._files if is_due or self._bytes[p] >= self._flags.request_log_max_bytes]:
-                self._tried(self._close_or_flush, prefix, is_stopped)
+            is_stopped = self._is_stopped.wait(_POLL_SECONDS)
+            while self._queue:
+                metadata, prefix, make_log = self._queue.popleft()
+                code = self._tried(self._write, prefix, make_log, metadata)
+                self._metrics.logged(metadata.model_spec.name, code)
+                if self._bytes[prefix] >= self._flags.request_log_max_bytes and prefix in self._files:
+                    self._tried(self._close_or_flush, prefix, is_stopped)
+            if is_stopped or time.monotonic() >= flush_at:
+                flush_at = time.monotonic() + _FLUSH_SECONDS
+                for prefix in list(self._files):
+                    self._tried(self._close_or_flush, prefix, is_stopped)
 
     def _tried(self, write: Callable[..., None], prefix: str, *arguments: Any) -> grpc.StatusCode:
         if time.monotonic() < self._resume_at:
