@@ -70,9 +70,9 @@ def _measure(
 ) -> tuple[list["Measured"], list["Verdict"], int]:
     """Measures all versions, judges one and writes the files."""
     from pipeline.runners.capture import captured
-    from pipeline.runners.metadata import metadata_problem
+    from pipeline.runners.metadata import database_problem
 
-    if problem := metadata_problem(Path(paths.home(config)) / "metadata.sqlite", is_written=False):
+    if problem := database_problem(Path(paths.home(config)), config.pipeline.metadata, is_written=False):
         raise CommandError(problem)
     config = _with_interactions(config, arguments.interactions)
     with captured(folder / "online.log", arguments.verbose):
@@ -94,7 +94,7 @@ def _measure(
         skipped = {str(key[1]): int(number) for key, number in sums.items() if key[0] == graph.SKIPPED}
         hours = config.online.window_hours
         page.write_page(folder / PAGE, config.name, measured, version, verdicts, skipped, hours)
-        prometheus.write_metrics(str(folder / METRICS), config.name, measured, version, verdicts)
+        prometheus.write_metrics(folder / METRICS, config.name, measured, version, verdicts)
         _write_json(folder / MEASURES, measured, version, verdicts, skipped)
     return measured, verdicts, version
 

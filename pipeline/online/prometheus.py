@@ -2,15 +2,15 @@
 
 import time
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import Final
-
-from prometheus_client import CollectorRegistry, Gauge, write_to_textfile
 
 from pipeline.online.gates import Verdict
 from pipeline.online.measures import Measured
+from pipeline.report.prometheus import Metrics, Point, write_prometheus
 
 PREFIX: Final = "recommender_online_"
-METRICS: Final = {
+METRICS: Final[Metrics] = {
     "requests": (("version",), "Logged requests."),
     "judged_requests": (("version",), "Logged requests whose window for outcomes is over."),
     "ctr": (("version",), "Clicked items of all that were shown."),
@@ -30,14 +30,10 @@ METRICS: Final = {
     ),
     "last_run_timestamp_seconds": ((), "When this was measured."),
 }
-"""By name without `PREFIX`: the labels beside `pipeline`, and the help. All are gauges."""
-
-Point = tuple[str, tuple[str, ...], float | None]
-"""A metric's name, the values of its labels, and its value; None: it is not known."""
 
 
 def write_metrics(
-    path: str, pipeline: str, measured: Sequence[Measured], version: int, verdicts: Sequence[Verdict]
+    path: Path, pipeline: str, measured: Sequence[Measured], version: int, verdicts: Sequence[Verdict]
 ) -> None:
     """Writes the file in one step, as the collector may read it at any time.
 
@@ -51,17 +47,11 @@ def write_metrics(
     Raises:
       OSError: The file cannot be written.
     """
-    registry = CollectorRegistry()
-    gauges = {
-        name: Gauge(PREFIX + name, text, ["pipeline", *labels], registry=registry)
-        for name, (labels, text) in METRICS.items()
-    }
     points = [point for found in measured for point in _points(found)]
-    points += [("gate_passed", (str(version), v.gate), None if v.passed is None else float(v.passed)) for v in verdicts]
-    for name, labels, value in [*points, ("last_run_timestamp_seconds", (), time.time())]:
-        if value is not None:
-            gauges[name].labels(pipeline, *labels).set(value)
-    write_to_textfile(path, registry)
+    passed = [(v.gate, None if v.passed is None else float(v.passed)) for v in verdicts]
+    points += [("gate_passed", (str(version), gate), value) for gate, value in passed]
+    points.append(("last_run_timestamp_seconds", (), time.time()))
+    write_prometheus(path, pipeline, points, PREFIX, METRICS)
 
 
 def _points(found: Measured) -> Iterator[Point]:

@@ -5,13 +5,13 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import islice
-from pathlib import Path
 from typing import Final
 
 import tensorflow as tf
 
-from config import Config, feature_names, paths
+from config import Config, feature_names
 from pipeline.lineage import read_history
+from pipeline.metadata import readable_store
 from pipeline.online.answers import feature_values
 from pipeline.online.skew import Bins, SkewSums, make_bins, user_sums
 from pipeline.validation.measures import Measure, window_measures
@@ -61,7 +61,8 @@ def measured_features(config: Config) -> dict[str, Measure]:
 
 def read_trainings(config: Config) -> dict[int, Training]:
     """Returns by version what it was trained on, of the pushed versions whose artifacts still exist."""
-    history = read_history(Path(paths.home(config)) / "metadata.sqlite")
+    store = readable_store(config)
+    history = [] if store is None else read_history(store, config.name)
     measures = measured_features(config)
     return {
         pushed.version: Training(pushed.transform_graph, read_references(f"{pushed.examples}/Split-train", measures))

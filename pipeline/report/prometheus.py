@@ -2,15 +2,18 @@
 
 import math
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final
 
 from prometheus_client import CollectorRegistry, Gauge, write_to_textfile
 
+Metrics = Mapping[str, tuple[tuple[str, ...], str]]
+"""By name without a prefix: the labels beside `pipeline`, and the help. All are gauges."""
+
 FILE: Final = "metrics.prom"
 PREFIX: Final = "recommender_run_"
-METRICS: Final = {
+METRICS: Final[Metrics] = {
     "timestamp_seconds": ((), "When the newest run ended."),
     "duration_seconds": ((), "The seconds of the run."),
     "failed": ((), "1 if a component failed, else 0."),
@@ -25,16 +28,17 @@ METRICS: Final = {
     "served_version_timestamp_seconds": ((), "When the version that servers answer from was pushed."),
     "served_version_age_seconds": ((), "Its age when the run ended."),
 }
-"""By name without `PREFIX`: the labels beside `pipeline`, and the help. All are gauges."""
 
 Point = tuple[str, tuple[str, ...], float | None]
 """A metric's name, the values of its labels, and its value; None: it is not known."""
 
 
-def write_prometheus(path: Path, pipeline: str, points: list[Point]) -> None:
+def write_prometheus(
+    path: Path, pipeline: str, points: Iterable[Point], prefix: str = PREFIX, metrics: Metrics = METRICS
+) -> None:
     """Writes the file in one step, as the collector may read it at any time. Raises `OSError`."""
     registry = CollectorRegistry()
-    gauges = {n: Gauge(PREFIX + n, text, ["pipeline", *of], registry=registry) for n, (of, text) in METRICS.items()}
+    gauges = {n: Gauge(prefix + n, text, ["pipeline", *of], registry=registry) for n, (of, text) in metrics.items()}
     for name, labels, value in points:
         if value is not None and math.isfinite(value):
             gauges[name].labels(pipeline, *labels).set(value)
