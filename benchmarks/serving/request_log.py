@@ -1,14 +1,14 @@
-"""What the log of requests costs: servers without, with a sample of 10 % and with all requests, in turns.
+"""What the log of requests costs: one server without it, with a sample of 10 % and with all requests, in turns.
 
     python -m benchmarks.serving --only logging --repeat 12 --seconds 1
 
-The machine's other work differs from turn to turn, so each turn's rate is compared with that of the server without a
-log in the same turn; the CPU time of the server for a request does not depend on other work as much.
+It is one process, whose model config file changes between the loads, because two servers with the same flags differ by
+more than the log costs. The machine's other work differs from turn to turn, so each rate is compared with that without
+a log in the same turn.
 """
 
 import os
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -22,11 +22,12 @@ from benchmarks.serving.load import MODEL_NAME, Load
 
 RATES: Final = (0.0, 0.1, 1.0)
 _CALLERS: Final = 8
+_POLL_SECONDS: Final = 0.2
 
 
 @dataclass(frozen=True)
 class Cost:
-    """One server: its requests a second and its CPU milliseconds for a request, by turn."""
+    """A sampling rate: the requests a second and the server's CPU milliseconds for a request, by turn."""
 
     rate: float
     per_second: tuple[float, ...]
@@ -34,12 +35,18 @@ class Cost:
 
 
 def measure(folder: Path, turns: int, seconds: float) -> list[Cost]:
-    """Sends a closed loop of 8 callers to each server in each turn, the servers in another order each time."""
+    """Sends a closed loop of 8 callers at each sampling rate in each turn, the rates in another order each time."""
     found: dict[float, list[tuple[float, float]]] = {rate: [] for rate in RATES}
-    with _servers(folder) as servers:
+    config = folder / "models.config"
+    _configure(config, folder, 0.0)
+    flags = ["--model_base_path=", f"--model_config_file={config}", "--request_log_max_files=4"]
+    flags.append(f"--model_config_file_poll_wait_seconds={_POLL_SECONDS}")
+    with (folder / "server.log").open("w+") as log, processes.embedded(folder, log, flags) as server:
         for turn in range(turns):
             for rate in np.roll(RATES, turn).tolist():
-                server, before = servers[rate], _cpu_seconds(servers[rate].pid)
+                _configure(config, folder, rate)
+                time.sleep(3 * _POLL_SECONDS)
+                before = _cpu_seconds(server.pid)
                 sample = processes.sample(Load(server.address, str(folder), seconds, _CALLERS))
                 count = len(sample.milliseconds)
                 found[rate].append((count / sample.seconds, 1e3 * (_cpu_seconds(server.pid) - before) / count))
@@ -47,7 +54,7 @@ def measure(folder: Path, turns: int, seconds: float) -> list[Cost]:
 
 
 def table(costs: list[Cost]) -> Table:
-    """A row for each server; the ratio is the median over the turns."""
+    """A row for each rate; the ratio is the median over the turns."""
     made = plain_table(("logged",), ("req/s", "of unlogged", "CPU ms a request"), f"{_CALLERS} callers")
     for cost in costs:
         ratio = np.median(np.array(cost.per_second) / costs[0].per_second)
@@ -56,24 +63,16 @@ def table(costs: list[Cost]) -> Table:
     return made
 
 
-@contextmanager
-def _servers(folder: Path) -> Iterator[dict[float, processes.Server]]:
-    with ExitStack() as stack:
-        log = stack.enter_context((folder / "servers.log").open("w+"))
-        yield {
-            rate: stack.enter_context(processes.embedded(folder, log, _flags(folder, rate) if rate else ()))
-            for rate in RATES
-        }
-
-
-def _flags(folder: Path, rate: float) -> list[str]:
-    config = folder / f"models-{rate}.config"
-    config.write_text(
-        f'model_config_list {{ config {{ name: "{MODEL_NAME}" base_path: "{folder / MODEL_NAME}" logging_config {{ '
-        f'log_collector_config {{ type: "tfrecord" filename_prefix: "{folder}/logs-{rate}/log" }} '
-        f"sampling_config {{ sampling_rate: {rate} }} }} }} }}"
+def _configure(config: Path, folder: Path, rate: float) -> None:
+    """Writes the model config file, in one step, as the server may read it at any time."""
+    logging = (
+        f'logging_config {{ log_collector_config {{ type: "tfrecord" filename_prefix: "{folder}/logs/{rate}" }} '
+        f"sampling_config {{ sampling_rate: {rate} }} }}"
     )
-    return ["--model_base_path=", f"--model_config_file={config}", "--request_log_max_files=4"]
+    part = config.with_suffix(".part")
+    model = f'name: "{MODEL_NAME}" base_path: "{folder / MODEL_NAME}" {logging if rate else ""}'
+    part.write_text(f"model_config_list {{ config {{ {model} }} }}")
+    part.rename(config)
 
 
 def _cpu_seconds(pid: int) -> float:

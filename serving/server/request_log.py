@@ -28,7 +28,7 @@ LOG = logging.getLogger("serving")
 
 _QUEUED: Final = 1024
 _POLL_SECONDS: Final = 0.05
-"""Between two looks at the queue: a thread that each request wakes takes more from the answers than it writes."""
+"""Between two looks at the queue, so that requests wake no thread."""
 _FLUSH_SECONDS: Final = 1.0
 _PAUSE_SECONDS: Final = 60.0
 """After a file could not be written: else a full disk would take a new file, and the oldest one, for each request."""
