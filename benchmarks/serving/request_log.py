@@ -63,15 +63,20 @@ def table(costs: list[Cost]) -> Table:
     return made
 
 
-def _configure(config: Path, folder: Path, rate: float) -> None:
-    """Writes the model config file, in one step, as the server may read it at any time."""
+def model_config(folder: Path, rate: float) -> str:
+    """Returns the model config file of the model in `folder`, logged at a rate."""
     logging = (
         f'logging_config {{ log_collector_config {{ type: "tfrecord" filename_prefix: "{folder}/logs/{rate}" }} '
         f"sampling_config {{ sampling_rate: {rate} }} }}"
     )
-    part = config.with_suffix(".part")
     model = f'name: "{MODEL_NAME}" base_path: "{folder / MODEL_NAME}" {logging if rate else ""}'
-    part.write_text(f"model_config_list {{ config {{ {model} }} }}")
+    return f"model_config_list {{ config {{ {model} }} }}"
+
+
+def _configure(config: Path, folder: Path, rate: float) -> None:
+    """Writes the model config file in one step, as the server may read it at any time."""
+    part = config.with_suffix(".part")
+    part.write_text(model_config(folder, rate))
     part.rename(config)
 
 

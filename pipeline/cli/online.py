@@ -47,9 +47,10 @@ def online(arguments: argparse.Namespace) -> int:
     config = checked_config(arguments.config, with_data=False)
     if config.data.interactions.time is None:
         raise ConfigError(f"{arguments.config}: `data.interactions.time` is null, and `online` needs times of events")
-    folder = Path(arguments.output or paths.online(config))
-    if "://" in str(arguments.output or paths.online(config)):
-        raise CommandError(f"`--output` should be a folder of this machine. Received: {paths.online(config)}")
+    output = arguments.output or paths.online(config)
+    if "://" in output:
+        raise CommandError(f"`--output` should be a folder of this machine. Received: {output}")
+    folder = Path(output)
     try:
         folder.mkdir(parents=True, exist_ok=True)
         measured, verdicts, version = _measure(config, arguments, folder)
@@ -80,7 +81,8 @@ def _measure(
         from pipeline.online import gates, graph, measures, page, prometheus, training
 
         try:
-            logs = table_files("", Table(path=arguments.logs, format="tfrecord"))
+            place, path = _place(arguments.logs)
+            logs = table_files(place, Table(path=path, format="tfrecord"))
             interactions = table_files(config.data.folder, config.data.interactions, config.data.span)
         except TableError as error:
             raise CommandError(str(error)) from error
@@ -102,8 +104,19 @@ def _measure(
 def _with_interactions(config: Config, path: str | None) -> Config:
     if path is None:
         return config
-    table = config.data.interactions.model_copy(update={"path": str(Path(path).absolute()), "window": None})
-    return config.model_copy(update={"data": config.data.model_copy(update={"interactions": table, "span": None})})
+    folder, name = _place(path)
+    table = config.data.interactions.model_copy(update={"path": name, "window": None})
+    data = config.data.model_copy(update={"folder": folder, "interactions": table, "span": None})
+    return config.model_copy(update={"data": data})
+
+
+def _place(path: str) -> tuple[str, str]:
+    """Returns a bucket and the path in it; of a local path "" and the absolute one."""
+    if "://" not in path:
+        return "", str(Path(path).absolute())
+    scheme, _, rest = path.partition("://")
+    bucket, _, name = rest.partition("/")
+    return f"{scheme}://{bucket}", name
 
 
 def _check(sums: "Sums") -> None:
