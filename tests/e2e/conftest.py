@@ -1,10 +1,13 @@
-"""One pipeline on the small data set, run three times: cold, fully cached, with a new span. All tests here share it."""
+"""One pipeline on the small data set, run three times: cold, fully cached, and with a new span on two replicas, killed
+amid its training and started again. All tests here share it."""
 
 import os
 import shutil
+import signal
 import subprocess
 import sys
-from dataclasses import dataclass
+import time
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +33,8 @@ class Home:
     """The folder of the pipeline's tables, configuration and outputs."""
 
     folder: Path
+    training: dict[str, Any] = field(default_factory=dict)
+    """Changes of the training in every configuration from now on."""
 
     @property
     def config(self) -> Path:
@@ -53,7 +58,7 @@ class Home:
         values["name"] = NAME
         values["data"]["interactions"]["path"] = "span-{SPAN}/interactions.csv"
         values["pipeline"] = {"root": str(self.folder / "runs")}
-        values["training"] = {"epochs": 12, "batch_size": 8}
+        values["training"] = {"epochs": 12, "batch_size": 8, **self.training}
         values["tasks"]["genre"] = {"kind": "multiclass", "attribute": "genres", "weight": 0.1}
         values["tasks"]["order"] = {"kind": "pairwise", "label": "rating", "weight": 0.1}
         values["model"]["tables"] = {"user_id": {"method": "hash", "rows": 40}, "default": "unified", "item_id": "full"}
@@ -82,6 +87,25 @@ class Home:
         )
         return Finished(done.returncode, done.stdout + done.stderr)
 
+    def kill_after_a_checkpoint(self) -> None:
+        """Starts the pipeline, and kills it and its children once the training has written a checkpoint."""
+        process = subprocess.Popen(
+            [sys.executable, str(ROOT / "tfx_runner.py"), "run", "--config", str(self.config)],
+            cwd=self.folder,
+            env={**os.environ, "PYTHONPATH": str(ROOT)},
+            stdout=subprocess.DEVNULL,
+            start_new_session=True,
+        )
+        try:
+            limit = time.monotonic() + 600
+            while not list((self.runs / "checkpoints").glob("*/last/*.index")):
+                assert process.poll() is None, "the run ended before its first checkpoint"
+                assert time.monotonic() < limit, "no checkpoint appeared"
+                time.sleep(0.1)
+        finally:
+            os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+
     def run(self, config: Path | None = None) -> Finished:
         """Runs the pipeline."""
         return self.command("run", "--config", str(config or self.config))
@@ -89,7 +113,8 @@ class Home:
 
 @dataclass(frozen=True)
 class Passes:
-    """The three passes, what stood in the serving folder after each, and metrics.json after the first."""
+    """The three passes, what stood in the serving folder after each, metrics.json after the first, and metrics.prom and
+    the log of the last."""
 
     home: Home
     cold: Finished
@@ -97,6 +122,8 @@ class Passes:
     new_span: Finished
     versions: tuple[list[int], list[int], list[int]]
     metrics: str
+    prometheus: str
+    log: str
 
 
 @pytest.fixture(scope="session")
@@ -108,7 +135,11 @@ def passes(tmp_path_factory: pytest.TempPathFactory) -> Passes:
     assert cold.code == 0, cold.output
     metrics = (home.runs / "metrics.json").read_text()
     cached, after_cached = home.run(), home.versions()
+    home.training.update(epochs=4, strategy="mirrored", replicas=2)
     home.configure()
     home.add_span(2, events=4200, seed=1)
+    home.kill_after_a_checkpoint()
     new_span, after_new_span = home.run(), home.versions()
-    return Passes(home, cold, cached, new_span, (after_cold, after_cached, after_new_span), metrics)
+    prometheus = (home.runs / "metrics.prom").read_text()
+    log = max((home.runs / "logs").glob("*.log")).read_text()
+    return Passes(home, cold, cached, new_span, (after_cold, after_cached, after_new_span), metrics, prometheus, log)
