@@ -1,5 +1,6 @@
 """What every call passes through: its error status, its admission and its metrics."""
 
+import re
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -142,5 +143,8 @@ class Metrics:
                 self._versions.labels(model, str(version)).set(1)
 
     def page(self) -> bytes:
-        """Returns the metrics in Prometheus' text format."""
-        return generate_latest(self._registry)
+        """Returns the metrics in Prometheus' text format.
+
+        prometheus_client ends counters' names in `_total`, and TensorFlow Serving does not.
+        """
+        return re.sub(rb"(:tensorflow:serving:\w+)_total\b", rb"\1", generate_latest(self._registry))

@@ -41,7 +41,7 @@ def started(prefix: Path, *flags: str, rate: float = 1.0) -> tuple[RequestLog, M
 
 def counted(metrics: Metrics, code: str) -> int:
     """The number of records with a code on the metrics page."""
-    start = f':tensorflow:serving:request_log_count_total{{model_name="m",status_code="{code}"}} '
+    start = f':tensorflow:serving:request_log_count{{model_name="m",status_code="{code}"}} '
     lines = [line for line in metrics.page().decode().splitlines() if line.startswith(start)]
     return int(float(lines[0].removeprefix(start))) if lines else 0
 

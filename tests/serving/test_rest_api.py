@@ -151,7 +151,7 @@ def test_metrics(rest: Rest) -> None:
     with urlopen(rest[1] + "/monitoring/prometheus/metrics", timeout=20) as response:
         page = response.read().decode()
     labels = 'model_name="two",status="INVALID_ARGUMENT"'
-    assert re.search(rf":tensorflow:serving:request_count_total{{{labels}}} [1-9]", page)
+    assert re.search(rf":tensorflow:serving:request_count{{{labels}}} [1-9]", page)
     assert ':tensorflow:serving:loaded_version{model_name="one",version="1"} 1.0' in page
     assert ':tensorflow:serving:request_latency_count{API="Predict",entrypoint="REST",model_name="two"}' in page
 
