@@ -71,6 +71,17 @@ def test_the_second_pass_runs_nothing_and_the_third_everything_that_reads_the_sp
         assert states[component][:3] == ["COMPLETE", "CACHED", "COMPLETE"], component
 
 
+def test_the_new_span_starts_from_the_model_of_the_first(passes: Passes) -> None:
+    first = read_history(passes.home.runs / "metadata.sqlite")[0]
+    assert "older than this run's data was blessed yet: training starts from random weights" in passes.cold.output
+    assert f"training starts from the weights of {first.model}\n" in passes.new_span.output
+    assert "`shared rows of user_id`: none of " in passes.new_span.output
+    assert (Path(first.model) / "Format-Training" / "state.index").is_file()
+    assert not list(passes.home.serving.rglob("Format-Training"))
+    report = (passes.home.runs / "report.html").read_text()
+    assert f"training starts from the weights of {first.model}" in report
+
+
 def test_the_embeddings_of_the_pushed_version_are_exported(passes: Passes) -> None:
     version, states = passes.versions[0][0], states_by_component(passes.home.runs)
     assert states["EmbeddingExporter"] == ["COMPLETE", "CACHED"]
