@@ -6,7 +6,7 @@ RUNNER := $(PYTHON) tfx_runner.py
 TIMED = begin=$$(date +%s); $(1); code=$$?; echo "-- $(2): $$(( $$(date +%s) - begin )) s"; echo; exit $$code
 
 .PHONY: bootstrap demo test lint bench-quality bench-index bench-serving bench-neighbours bench-tables bench-evaluation \
-	bench-beam
+	bench-beam bench-warm-start
 
 bootstrap:
 	@./bootstrap
@@ -48,3 +48,6 @@ bench-evaluation: bootstrap
 
 bench-beam: bootstrap
 	$(PYTHON) -m benchmarks.beam
+
+bench-warm-start: bootstrap
+	$(PYTHON) -m benchmarks.warm_start

@@ -54,6 +54,14 @@ def total_memory(tables: Sequence[TableBytes]) -> int:
     return sum(table.memory for table in tables if not table.is_bound)
 
 
+def kept_bytes(config: Config, sizes: Sizes) -> int:
+    """Returns the most bytes of what is kept beside each model for a later one to start from: 0 without
+    `training.warm_start`."""
+    if config.training.warm_start is None:
+        return 0
+    return sum(table.checkpoint for table in _trained(config, sizes))
+
+
 def growth(config: Config, sizes: Sizes, count: int = MILLION) -> dict[str, int]:
     """Returns the bytes of memory that more items, users and events add, each by itself.
 

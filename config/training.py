@@ -175,6 +175,28 @@ class DistillationConfig(Section):
     """The number of items drawn by train frequency, beside the batch's targets."""
 
 
+class WarmStartConfig(Section):
+    """Starts training from the weights and the optimizer's slots of an earlier model, and keeps this model's own for a
+    later training, in a folder beside the model that servers do not read.
+
+    Rows of tables that ids or categories number are moved by id, everything else by name. What has another shape, or is
+    new, starts as without this key; the run's log and report name it. The base is the newest blessed model of this
+    pipeline that is older than this run's data, so that a run again of the same data starts from the same model.
+    """
+
+    model: str | None = None
+    """The folder of another model to start from, `<root>/<name>/artifacts/Trainer/model/<number>`: an older one, or one
+    of another data set with features in common. It has to be trained with `warm_start` too. Defaults to the newest
+    blessed model."""
+    ids: bool | None = None
+    """Whether the rows of users' and items' ids move. Defaults to true for a model of a pipeline of the same `name`,
+    and to false for others, whose ids may mean something else."""
+    epochs: int | None = Field(default=1, gt=0)
+    """The number of epochs of a training that starts warm, in place of `training.epochs`. `null`: the same number."""
+    learning_rate_factor: float = Field(default=1.0, gt=0)
+    """The factor of the optimizer's peak learning rates in a training that starts warm."""
+
+
 Precision = Literal["float32", "mixed_bfloat16", "mixed_float16"]
 
 
@@ -227,6 +249,9 @@ class TrainingConfig(Section):
     """The balancing of the tasks' losses."""
     averaging: AveragingConfig | None = None
     """The averaging of weights. Defaults to none."""
+    warm_start: WarmStartConfig | None = None
+    """The start from an earlier model's weights: `{}` turns it on. Defaults to none: training starts from random
+    weights."""
     hide: HidingConfig | None = HidingConfig()
     """The inputs that are hidden at random, so that requests may omit them. `null`: none."""
     early_stopping: EarlyStopping | None = EarlyStopping()

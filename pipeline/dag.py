@@ -6,6 +6,7 @@ from tfx import v1 as tfx
 from tfx.types import BaseChannel
 
 from config import Config, paths
+from pipeline.base_model import blessed_before_data, starts_from_blessed
 from pipeline.embeddings.component import make_embedding_exporter
 from pipeline.evaluation.baseline import blessed_before
 from pipeline.evaluation.eval_config import make_evaluator
@@ -23,6 +24,7 @@ def create_pipeline(
     pipeline_root: str | None = None,
     make_resolver: Callable[[Config, BaseChannel], tfx.dsl.Resolver] = blessed_before,
     make_reference: Callable[[BaseChannel], tfx.dsl.Resolver] = statistics_before,
+    make_base: Callable[[BaseChannel], tfx.dsl.Resolver] = blessed_before_data,
 ) -> tfx.dsl.Pipeline:
     """Builds the pipeline of a configuration. Pure: reads and writes nothing.
 
@@ -31,6 +33,7 @@ def create_pipeline(
       pipeline_root: Where artifacts go; `paths.artifacts(config)` when missing.
       make_resolver: From configuration and candidate model to the resolver of the model that it is compared with.
       make_reference: From this run's statistics to the resolver of those that they are compared with.
+      make_base: From this run's transform graph to the resolver of the model that training starts from.
 
     Returns:
       The pipeline, for any TFX runner.
@@ -41,9 +44,11 @@ def create_pipeline(
     transform = make_transform(config, examples, validation.schema)
     transform.add_upstream_node(validation.gate)
     transformed, graph = transform.outputs["transformed_examples"], transform.outputs["transform_graph"]
-    tuner = make_tuner(config, transformed, graph)
+    base = make_base(graph) if starts_from_blessed(config) else None
+    base_model = base.outputs["model"] if base else None
+    tuner = make_tuner(config, transformed, graph, base_model)
     hyperparameters = tuner.outputs["best_hyperparameters"] if tuner else None
-    trainer = make_trainer(config, transformed, graph, examples, hyperparameters)
+    trainer = make_trainer(config, transformed, graph, examples, hyperparameters, base_model)
     model = trainer.outputs["model"]
     resolver = make_resolver(config, model)
     evaluator = make_evaluator(config, examples, model, resolver.outputs["model"])
@@ -58,6 +63,7 @@ def create_pipeline(
             ingest,
             *validation.components,
             transform,
+            *([base] if base else []),
             *([tuner] if tuner else []),
             trainer,
             resolver,

@@ -21,6 +21,7 @@ class RunArguments:
     serving_model_dir: str
     model_run_dir: str
     hyperparameters: dict[str, Any] | None
+    base_model: str | None
     custom_config: dict[str, Any]
 
     @classmethod

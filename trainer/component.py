@@ -36,6 +36,7 @@ def make_trainer(
     transform_graph: types.BaseChannel,
     raw_examples: types.BaseChannel,
     hyperparameters: types.BaseChannel | None = None,
+    base_model: types.BaseChannel | None = None,
 ) -> Trainer:
     """Builds the Trainer.
 
@@ -45,6 +46,7 @@ def make_trainer(
         transform_graph: The transform graph.
         raw_examples: The examples before Transform.
         hyperparameters: The Tuner's best values, if there is a Tuner.
+        base_model: The model that training starts from, if any was found.
     """
     spec = TrainerSpec(
         run_fn="trainer.chief.run_fn" if config.training.strategy == "multi_worker" else "trainer.run.run_fn",
@@ -52,6 +54,7 @@ def make_trainer(
         transform_graph=transform_graph,
         raw_examples=raw_examples,
         hyperparameters=hyperparameters,
+        base_model=base_model,
         train_args=tfx.proto.TrainArgs(splits=["train"]),
         eval_args=tfx.proto.EvalArgs(splits=["eval"]),
         custom_config=json.dumps(_custom_config(config, *TRAINER)),
@@ -62,15 +65,20 @@ def make_trainer(
 
 
 def make_tuner(
-    config: Config, examples: types.BaseChannel, transform_graph: types.BaseChannel
+    config: Config,
+    examples: types.BaseChannel,
+    transform_graph: types.BaseChannel,
+    base_model: types.BaseChannel | None = None,
 ) -> tfx.components.Tuner | None:
-    """Builds the Tuner on transformed examples; None if `tuner` is not configured."""
+    """Builds the Tuner on transformed examples; None if `tuner` is not configured. Its trials start from `base_model`
+    as the Trainer does."""
     if config.tuner is None:
         return None
     return tfx.components.Tuner(
         tuner_fn="trainer.tuning.tuner_fn",
         examples=examples,
         transform_graph=transform_graph,
+        base_model=base_model,
         train_args=tfx.proto.TrainArgs(splits=["train"]),
         eval_args=tfx.proto.EvalArgs(splits=["eval"]),
         custom_config=_custom_config(config, *TUNER),

@@ -35,14 +35,17 @@ from trainer.export.quantised_tables import quantise_tables
 from trainer.export.saved_model import Exported, export_model
 from trainer.export.user_snapshot import load_snapshot
 from trainer.model.recommender import RecommenderModel
+from trainer.model.row_keys import weights_of
 from trainer.stacking.fit_baseline import fit_rating_baselines
 from trainer.stacking.fit_neighbours import fit_neighbours
 from trainer.stacking.recommender import LeftOut, StackedRecommender
+from trainer.training.base_model import BaseModel
 from trainer.training.distillation import Distillation, load_teacher
 from trainer.training.loop import TrainingLoop
 from trainer.training.result import TrainingResult
 from trainer.training.validation import Evaluator
-from transform.features import model_features, user_vocabulary_size
+from trainer.training.warm_start import WarmStart
+from transform.features import model_features, user_vocabulary_size, vocabularies
 
 RESULT_FILE = "training.json"
 """The `TrainingResult` as JSON in the `model_run` artifact; null for a metric that is undefined."""
@@ -71,6 +74,7 @@ def train_and_export(arguments: RunArguments, strategy: tf.distribute.Strategy) 
 
 def export_trained(job: "TrainingJob", result: TrainingResult, arguments: RunArguments) -> None:
     """Stacks, exports and records golden responses: all that follows the training of a job."""
+    job.keep_state()  # before the export, which may round the tables
     model, result = job.stack(job.exportable_model(), result)
     say("building the index and exporting the model")
     exported = job.export(model)
@@ -103,7 +107,8 @@ class TrainingJob:
         on_step: Callable[[int], None] = lambda step: None,
     ) -> None:
         self._arguments = arguments
-        self._config = config = arguments.config
+        self._base = base = BaseModel(arguments.config, arguments.base_model)
+        self._config = config = base.changed(arguments.config)
         self._tft_output = tft_output = tft.TFTransformOutput(arguments.transform_graph_path)
         self._catalogue = load_catalogue(items_pattern(arguments), tft_output, config)
         features, users = model_features(config, tft_output), user_vocabulary_size(tft_output)
@@ -119,6 +124,7 @@ class TrainingJob:
         self._labels = summary.labels
         with strategy.scope():
             self._model = self._new_model()
+        start = self._warm_start()
         evaluate = (lambda: self._epoch_evaluator.evaluate()) if self._eval_windows else None
         self.loop = TrainingLoop(
             self._model,
@@ -130,11 +136,21 @@ class TrainingJob:
             log_folder=arguments.model_run_dir,
             distillation=self._distillation(),
             on_step=on_step,
+            start=start,
         )
+        self._start = (*base.report, *(start.report if start else ()))
+        for sentence in self._start:
+            say(sentence)
 
     def train(self) -> TrainingResult:
         """Trains to the end."""
-        return self.loop.run()
+        return dataclasses.replace(self.loop.run(), start=self._start)
+
+    def keep_state(self) -> None:
+        """Writes what a later training can start from beside `serving_model_dir`, if `training.warm_start` is on."""
+        if self._config.training.warm_start is not None:
+            folder = posixpath.dirname(self._arguments.serving_model_dir)
+            self.loop.keep_state(folder, weights_of(self._model, vocabularies(self._config, self._tft_output)))
 
     def exportable_model(self) -> RecommenderModel:
         """Returns the trained model with its variables on one device."""
@@ -211,6 +227,16 @@ class TrainingJob:
         teacher = load_teacher(settings.teacher, self._catalogue.item_ids)
         return Distillation(settings, self._model, teacher, self._catalogue.frequencies)
 
+    def _warm_start(self) -> WarmStart | None:
+        """Moves the weights of the base model, if there is one."""
+        base, spec = self._base, self._spec
+        if base.state is None:
+            return None
+        weights = weights_of(self._model, vocabularies(self._config, self._tft_output))
+        start = WarmStart(base.state, weights, self._catalogue, spec.features, base.moves_ids(self._config))
+        start.move_weights()
+        return start
+
     def _new_model(self) -> RecommenderModel:
         tf.keras.utils.set_random_seed(self._config.training.seed)
         spec = self._spec
@@ -251,11 +277,11 @@ def items_beside(pattern: str) -> list[str]:
 
 
 def checkpoint_folder(arguments: RunArguments, files: list[str]) -> str:
-    """Returns the checkpoint folder of a training, by a digest of its data and of the configuration and code that its
-    epochs depend on.
+    """Returns the checkpoint folder of a training, by a digest of its data, of the model that it starts from, and of
+    the configuration and code that its epochs depend on.
 
     A run that failed after its epochs reuses their weights, even if what follows them has changed since.
     """
     code = code_fingerprint(*TRAINING_CODE)
-    key = json.dumps([dump_config(arguments.config, *TRAINING), code, files])
+    key = json.dumps([dump_config(arguments.config, *TRAINING), code, files, arguments.base_model])
     return posixpath.join(arguments.custom_config["checkpoint_folder"], hashlib.sha256(key.encode()).hexdigest()[:16])

@@ -88,7 +88,8 @@ class TrainingTuner(BaseTuner):
 
 def trial_config(config: Config, search: TunerConfig, values: dict[str, Any]) -> Config:
     """Returns the configuration of a trial, which is fitted on train only, since it is evaluated on eval."""
-    epochs = {} if search.epochs is None else {"training.epochs": search.epochs}
+    keys = ["training.epochs", *(["training.warm_start.epochs"] if config.training.warm_start else [])]
+    epochs = {} if search.epochs is None else dict.fromkeys(keys, search.epochs)
     return changed_config(config, {"training.fit_on": ["train"], **epochs, **values})
 
 
@@ -123,5 +124,6 @@ def _add(space: keras_tuner.HyperParameters, key: str, parameter: Parameter) -> 
 
 def _digest(fn_args: FnArgs) -> str:
     custom = fn_args.custom_config
-    key = json.dumps([custom["config"], custom["fingerprint"], fn_args.train_files, fn_args.eval_files])
+    files = [fn_args.train_files, fn_args.eval_files, fn_args.base_model]
+    key = json.dumps([custom["config"], custom["fingerprint"], *files])
     return hashlib.sha256(key.encode()).hexdigest()[:16]

@@ -90,6 +90,13 @@ def item_frequencies(tft_output: tft.TFTransformOutput) -> np.ndarray:
     return np.array([int(line.split(b" ", 1)[0]) for line in lines], dtype=np.int64)
 
 
+def vocabularies(config: Config, tft_output: tft.TFTransformOutput) -> dict[str, np.ndarray]:
+    """Returns the known ids and values by number: bytes, by `item_id`, `user_id` and the features' names in the
+    examples; those of features without a vocabulary are left out."""
+    names = [RAW_NAME[section](feature.name) for section, feature in configured(config) if feature.has_vocabulary]
+    return {name: feature_vocabulary(name, tft_output) for name in (ITEM_VOCABULARY, USER_VOCABULARY, *names)}
+
+
 def user_vocabulary_size(tft_output: tft.TFTransformOutput) -> int:
     """Returns the number U of known users; index U is that of every unknown one."""
     return tft_output.vocabulary_size_by_name(USER_VOCABULARY)

@@ -78,6 +78,7 @@ def _rules(config: Config) -> Iterator[Problem]:
     yield from _attributes(config)
     yield from _replicas(config)
     yield from _teacher(config)
+    yield from _base_model(config)
     yield from _tuner(config)
     yield from check_distances(config)
     yield from check_object_stores(config)
@@ -183,6 +184,19 @@ def _teacher(config: Config) -> Iterator[Problem]:
     if distillation and "://" not in distillation.teacher and not Path(distillation.teacher).is_dir():
         found = f"Received: {distillation.teacher!r}, which does not exist"
         yield ("training", "distillation", "teacher"), f"should be a folder. {found}"
+
+
+def _base_model(config: Config) -> Iterator[Problem]:
+    settings = config.training.warm_start
+    if settings is None or settings.model is None or "://" in settings.model:
+        return
+    if not Path(settings.model, "Format-Training").is_dir():
+        yield (
+            ("training", "warm_start", "model"),
+            "should be the folder of a model that was trained with `warm_start`, "
+            f"<root>/<name>/artifacts/Trainer/model/<number>. Received: {settings.model!r}, which holds no "
+            "Format-Training",
+        )
 
 
 def _tuner(config: Config) -> Iterator[Problem]:

@@ -15,12 +15,14 @@ _OF_TABLES: Final = ("gs", "s3")
 def check_object_stores(config: Config) -> Iterator[Problem]:
     """Returns the paths on an object store that cannot be used."""
     yield from table_folder_problems(config)
-    settings, distillation = config.pipeline, config.training.distillation
+    settings, training = config.pipeline, config.training
+    distillation, warm_start = training.distillation, training.warm_start
     others: list[tuple[Location, str | None]] = [
         (("pipeline", "root"), settings.root),
         (("pipeline", "schema_file"), settings.schema_file),
         (("serving", "folder"), config.serving.folder),
         (("training", "distillation", "teacher"), distillation.teacher if distillation else None),
+        (("training", "warm_start", "model"), warm_start.model if warm_start else None),
     ]
     for location, path in others:
         if path is not None and (scheme := _scheme(path)) not in ("", _OF_TENSORFLOW):

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from rich.table import Table
 
 from config import Config, ConfigError
-from config.table_bytes import MILLION, growth, model_tables, total_memory
+from config.table_bytes import MILLION, growth, kept_bytes, model_tables, total_memory
 from config.table_sizes import Sizes, readable
 from pipeline.cli.common import DEFAULT_CONFIG, OK, CommandError, plain_console, plain_table, warn
 
@@ -46,6 +46,8 @@ def check(arguments: argparse.Namespace) -> int:
     if found.sizes is not None:
         console.print(table_of_bytes(found.sizes, config, found.is_exact))
         console.print(_growth(found.sizes, config, found.is_exact), soft_wrap=True, highlight=False)
+        if kept := kept_bytes(config, found.sizes):
+            console.print(f"kept beside each model for a warm start: at most {readable(kept)}", highlight=False)
     for line in _lines(found, config):
         console.print(line, soft_wrap=True, highlight=False)
     for text in found.warnings:

@@ -55,12 +55,13 @@ def compile_pipeline(
 
 def local_paths(config: Config, pipeline_root: str | None) -> list[str]:
     """Returns the keys with local paths: the cluster has to mount them under the same path for every component."""
-    distillation = config.training.distillation
+    distillation, warm_start = config.training.distillation, config.training.warm_start
     found = {
         "data.folder": config.data.folder,
         "pipeline.root": config.pipeline.root,
         "pipeline.schema_file": config.pipeline.schema_file,
         "training.distillation.teacher": distillation and distillation.teacher,
+        "training.warm_start.model": warm_start and warm_start.model,
         "serving.folder": config.serving.folder,
         "--pipeline-root": pipeline_root,
     }
@@ -78,11 +79,12 @@ def _require_kfp() -> None:
 def _compile(config: Config, image: str | None, pipeline_root: str | None) -> tuple[Any, dict[str, Any]]:
     from tfx import v1 as tfx
 
+    from pipeline.base_model import latest_base
     from pipeline.dag import create_pipeline
     from pipeline.evaluation.baseline import latest_blessed
     from pipeline.validation.reference import latest_statistics
 
-    pipeline = create_pipeline(config, pipeline_root, latest_blessed, latest_statistics)
+    pipeline = create_pipeline(config, pipeline_root, latest_blessed, latest_statistics, latest_base)
     runner = tfx.orchestration.experimental.KubeflowV2DagRunner(
         tfx.orchestration.experimental.KubeflowV2DagRunnerConfig(default_image=image)
     )

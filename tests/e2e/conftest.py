@@ -58,7 +58,7 @@ class Home:
         values["name"] = NAME
         values["data"]["interactions"]["path"] = "span-{SPAN}/interactions.csv"
         values["pipeline"] = {"root": str(self.folder / "runs")}
-        values["training"] = {"epochs": 12, "batch_size": 8, **self.training}
+        values["training"] = {"epochs": 12, "batch_size": 8, "warm_start": {"epochs": None}, **self.training}
         values["tasks"]["genre"] = {"kind": "multiclass", "attribute": "genres", "weight": 0.1}
         values["tasks"]["order"] = {"kind": "pairwise", "label": "rating", "weight": 0.1}
         values["model"]["tables"] = {"user_id": {"method": "hash", "rows": 40}, "default": "unified", "item_id": "full"}

@@ -79,6 +79,17 @@ def test_a_killed_training_goes_on_from_its_checkpoint_and_leaves_none(passes: P
     assert not list((passes.home.runs / "checkpoints").glob("*/last/*.index"))
 
 
+def test_the_new_span_starts_from_the_model_of_the_first(passes: Passes) -> None:
+    first = read_history(passes.home.runs / "metadata.sqlite")[0]
+    assert "older than this run's data was blessed yet: training starts from random weights" in passes.cold.output
+    assert f"training starts from the weights of {first.model}\n" in passes.new_span.output
+    assert "`shared rows of user_id`: none of " in passes.new_span.output
+    assert (Path(first.model) / "Format-Training" / "state.index").is_file()
+    assert not list(passes.home.serving.rglob("Format-Training"))
+    report = (passes.home.runs / "report.html").read_text()
+    assert f"training starts from the weights of {first.model}" in report
+
+
 def test_the_embeddings_of_the_pushed_version_are_exported(passes: Passes) -> None:
     version, states = passes.versions[0][0], states_by_component(passes.home.runs)
     assert states["EmbeddingExporter"] == ["COMPLETE", "CACHED"]

@@ -1,3 +1,4 @@
+import dataclasses
 import json
 from types import SimpleNamespace
 
@@ -12,6 +13,7 @@ from tests.trainer.small import encoder_config, write_rows
 from trainer.arguments import RunArguments
 from trainer.export.prediction_log import GOLDEN_RESPONSES_FILE, read_prediction_log
 from trainer.run import TrainingJob, checkpoint_folder, run_fn
+from trainer.training.kept_state import KeptState
 
 TUNED = {"training.batch_size": 4}
 ITEM_PAIRS = [(n % 8, (n + 1) % 8) for n in range(12)]
@@ -48,7 +50,7 @@ def arguments(folder, checkpoints, tuned, code="f", **like):
         tasks={"retrieval": {"kind": "retrieval"}, "like": {"kind": "binary", "label": "rating >= 4", **like}},
         model=encoder_config("decay").model.model_dump(),
         serving={},
-        training={"epochs": 1, "batch_size": 8, "fit_on": ["train", "eval"]},
+        training={"epochs": 1, "batch_size": 8, "fit_on": ["train", "eval"], "warm_start": {}},
     )
     graph = folder / "graph"
     if not graph.exists():
@@ -60,6 +62,7 @@ def arguments(folder, checkpoints, tuned, code="f", **like):
         serving_model_dir=str(folder / "model"),
         model_run_dir=str(folder / "logs"),
         hyperparameters={"space": [], "values": tuned},
+        base_model=None,
         custom_config={
             "config": dump_config(config),
             "checkpoint_folder": str(checkpoints),
@@ -122,6 +125,23 @@ def test_a_run_that_failed_after_its_epochs_gives_the_same_result(job, tmp_path)
     }
 
 
+def test_a_training_starts_from_the_weights_and_slots_that_another_kept(job, tmp_path):
+    state, ids = KeptState(str(job)), "candidates.ids.embeddings"
+    exported = tf.saved_model.load(str(job / "model")).signatures["embed_candidate"]
+    assert state.slot("v", ids).any(), "also where a run that failed after its epochs went on"
+    based = arguments(job, tmp_path, TUNED)
+    based.base_model, based.serving_model_dir = str(job / "model"), str(tmp_path / "model")
+    training = TrainingJob(RunArguments.of(based), tf.distribute.get_strategy())
+    model = training.exportable_model()
+    np.testing.assert_array_equal(model.candidates.ids.embeddings, state.weight(ids))
+    item_ids = np.array([bytes(item) for item in state.rows(ids).keys[:8]])
+    vectors = exported(item_id=tf.constant(item_ids))["embedding"].numpy()
+    np.testing.assert_allclose(model.candidate_embeddings(), vectors, rtol=1e-5, atol=1e-6)
+    training.train()
+    training.keep_state()
+    assert KeptState(str(tmp_path)).iterations == state.iterations + 4
+
+
 def test_changed_keys_of_the_epochs_change_the_checkpoint_folder(job, tmp_path):
     def folder(tuned, **like):
         read = RunArguments.of(arguments(job, tmp_path, tuned, **like))
@@ -130,7 +150,8 @@ def test_changed_keys_of_the_epochs_change_the_checkpoint_folder(job, tmp_path):
     one = folder({})
     assert folder({}, baseline=None) == folder({}, code="g") == folder({"model.neighbours": None}) == one
     others = [folder({"model.dimension": 4}), folder({}, weight=2.0), folder({"training.seed": 1})]
-    assert len({one, *others}) == 4
+    based = dataclasses.replace(RunArguments.of(arguments(job, tmp_path, {})), base_model="models/3/Format-Serving")
+    assert len({one, *others, checkpoint_folder(based, ["train.gz"])}) == 5
 
 
 def test_every_signature_has_a_golden_response_that_the_export_reproduces(job):

@@ -19,13 +19,17 @@ class FeatureEncoder(tf.keras.layers.Layer):
         tables: Makes the embeddings.
         width: Of each feature's embedding.
         dimension: D, of the output.
+
+    Attributes:
+        features: In the order of the projection's inputs, of which a category has `width` and a number one.
     """
 
     def __init__(
         self, features: Sequence[ModelFeature], tables: EmbeddingTables, width: int, dimension: int, name: str
     ) -> None:
         super().__init__(name=name)
-        self._features = list(features)
+        self.features = list(features)
+        self.width = width
         self.tables = {
             f.name: tables.make(f.name, f.size, width, f"{f.name}_embedding") for f in features if f.size is not None
         }
@@ -33,7 +37,7 @@ class FeatureEncoder(tf.keras.layers.Layer):
 
     def call(self, values: Mapping[str, tf.Tensor]) -> tf.Tensor:
         """Encodes features by name, [...] or [..., M] for several values: float [..., D]."""
-        return self.project(tf.concat([self._encode(f, values[f.name]) for f in self._features], axis=-1))
+        return self.project(tf.concat([self._encode(f, values[f.name]) for f in self.features], axis=-1))
 
     def _encode(self, feature: ModelFeature, values: tf.Tensor) -> tf.Tensor:
         if feature.form == "number":

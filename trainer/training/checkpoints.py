@@ -134,7 +134,9 @@ class TrainingState:
         last = tf.train.Checkpoint(model=model, optimizer=optimizer, **counters, **best, **extras)
         self._last = self._files(last, "last")
         self._best = self._files(tf.train.Checkpoint(model=model, **best), "best")
-        self._trained = self._files(tf.train.Checkpoint(model=model, result=self._result), "trained")
+        self._trained = self._files(
+            tf.train.Checkpoint(model=model, optimizer=optimizer, result=self._result), "trained"
+        )
         self._best_metrics = self._files(tf.train.Checkpoint(**best), "best")
 
     def restore(self) -> bool:
@@ -177,7 +179,7 @@ class TrainingState:
             self._forget_best()
 
     def save_trained(self, result: Mapping[str, Any]) -> None:
-        """Saves the weights at the end of training, and its result: values that JSON holds."""
+        """Saves weights and slots at the end of training, and its result: values that JSON holds."""
         self._result.assign(json.dumps(result))
         if self._is_writer:
             self._trained.save(int(self.epoch))

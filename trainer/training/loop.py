@@ -19,17 +19,20 @@ from trainer.distributed.collectives import barrier, check_alike
 from trainer.distributed.strategies import is_chief, is_multi_worker
 from trainer.metrics.names import STANDARD_ERROR
 from trainer.model.recommender import RecommenderModel
+from trainer.model.row_keys import Weights
 from trainer.training.averaging import WeightAverage
 from trainer.training.checkpoints import TrainingState
 from trainer.training.diagnostics import Diagnostics, ScalarLog
 from trainer.training.distillation import Distillation
 from trainer.training.early_stopping import TaskStopping, default_metric, is_better, is_lower_better, metric_of
+from trainer.training.kept_state import keep_state
 from trainer.training.optimizers import Plateau, learning_rates, make_optimizer, updates_rows
 from trainer.training.precision import LossScale, rewrite_of, rewritten
 from trainer.training.progress import Progress
 from trainer.training.pruning import Pruning
 from trainer.training.result import Metrics, TrainingResult
 from trainer.training.step import ReplicaStep
+from trainer.training.warm_start import WarmStart
 
 _NOISE: Final = 0.25
 """The share of a standard error by which two equally good epochs' metrics of the same users differ. The later one is
@@ -53,6 +56,7 @@ class TrainingLoop:
         log_folder: Of TensorBoard. None: nothing is logged, nor measured for it.
         distillation: The losses of a student. None: there is no teacher.
         on_step: Called with the number of finished steps: before the first step of this process, and after each.
+        start: Moves the slots of an earlier training to the optimizer; the model has its weights. None: a cold start.
     """
 
     def __init__(
@@ -66,6 +70,7 @@ class TrainingLoop:
         log_folder: str | None,
         distillation: Distillation | None = None,
         on_step: Callable[[int], None] = lambda step: None,
+        start: WarmStart | None = None,
     ) -> None:
         self._model = model
         self._strategy = strategy
@@ -82,7 +87,10 @@ class TrainingLoop:
         is_lazy = updates_rows(optimizer, variables, model.reads_whole_catalogue)
         with strategy.scope():
             self._plateau = Plateau(optimizer.plateau) if optimizer.schedule == "plateau" else None
-            self._optimizer = make_optimizer(optimizer, self._total, variables, self._plateau, is_lazy)
+            begin = start.begin(optimizer) if start else 0
+            self._optimizer = make_optimizer(optimizer, self._total, variables, self._plateau, is_lazy, begin)
+        if start is not None:
+            start.move_slots(self._optimizer, optimizer)
         self._average = WeightAverage(variables, averaging.decay, strategy, is_lazy) if averaging else None
         pruning = self._config.pruning
         self._pruning = Pruning(pruning, self._total, variables, strategy) if pruning else None
@@ -122,7 +130,7 @@ class TrainingLoop:
             FloatingPointError: If a loss is not finite.
             RuntimeError: If the workers of a training do not read the same files.
         """
-        start = time.monotonic()
+        start, start_cpu = time.monotonic(), time.process_time()
         ended = self._state.restore_trained()
         check_alike(self._strategy, {"trained": int(ended is not None)})
         if ended is not None:
@@ -163,10 +171,15 @@ class TrainingLoop:
             evaluation=evaluation,
             best_epoch=best_epoch,
             seconds=time.monotonic() - start,
+            cpu_seconds=time.process_time() - start_cpu,
             warnings=tuple(self._state.warnings),
         )
         self._state.save_trained(asdict(result))
         return result
+
+    def keep_state(self, folder: str, weights: Weights) -> None:
+        """Writes what a later training can start from into the folder of the model's artifact."""
+        keep_state(folder, self._model.config, weights, self._optimizer)
 
     def remove_checkpoints(self) -> None:
         """Removes the checkpoints, which only a resumed run needs."""

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Iterable, Sequence
-from typing import TypeAlias
+from typing import Final, TypeAlias
 
 import tensorflow as tf
 import tensorflow_recommenders as tfrs
@@ -14,6 +14,8 @@ from trainer.training.lazy import LazyAdamW, LazySGD
 Optimizer: TypeAlias = tf.keras.optimizers.Optimizer | tfrs.experimental.optimizers.CompositeOptimizer
 GradientAndVariable = tuple[tf.Tensor | None, tf.Variable]
 
+_SLOTS: Final = {"m": "_momentums", "v": "_velocities", "momentum": "momentums", "accumulator": "_accumulators"}
+"""The attributes of tf_keras' optimizers that list the slots of all variables."""
 _FIRST_REPLICA = tf.VariableAggregation.ONLY_FIRST_REPLICA
 
 
@@ -67,19 +69,26 @@ class WarmupSchedule(tf.keras.optimizers.schedules.LearningRateSchedule):
         steps: n, of the whole training.
         peak: The rate after the warm-up. None: the configured one.
         plateau: For the schedule of this name.
+        begin: The optimizer's count of steps before the first of the training.
     """
 
     def __init__(
-        self, config: OptimizerConfig, steps: int, peak: float | None = None, plateau: Plateau | None = None
+        self,
+        config: OptimizerConfig,
+        steps: int,
+        peak: float | None = None,
+        plateau: Plateau | None = None,
+        begin: int = 0,
     ) -> None:
         self._config = config
+        self._begin = begin
         self._steps = steps
         self._peak = peak or config.learning_rate
         self._plateau = plateau
 
     def __call__(self, step: tf.Tensor) -> tf.Tensor:
-        """Computes the rate after `step` steps: float32 scalar."""
-        step = tf.cast(step, tf.float32)
+        """Computes the rate after `step` steps of the optimizer: float32 scalar."""
+        step = tf.cast(step - self._begin, tf.float32)
         warmup = min(self._config.warmup_steps, self._steps // 2)
         rise = (step + 1) / (warmup + 1)
         done = tf.clip_by_value((step - warmup) / max(1, self._steps - warmup), 0, 1)
@@ -95,7 +104,7 @@ class WarmupSchedule(tf.keras.optimizers.schedules.LearningRateSchedule):
 
     def get_config(self) -> dict[str, object]:
         """Returns the arguments, for Keras."""
-        return {"config": self._config.model_dump(), "steps": self._steps, "peak": self._peak}
+        return {"config": self._config.model_dump(), "steps": self._steps, "peak": self._peak, "begin": self._begin}
 
 
 class CompositeOptimizer(tfrs.experimental.optimizers.CompositeOptimizer):
@@ -149,6 +158,7 @@ def make_optimizer(
     variables: Sequence[tf.Variable],
     plateau: Plateau | None = None,
     is_lazy: bool = False,
+    begin: int = 0,
 ) -> Optimizer:
     """Makes the configured optimizer with its slots.
 
@@ -158,9 +168,10 @@ def make_optimizer(
         variables: All that it trains.
         plateau: For the schedule of this name.
         is_lazy: Whether sparse gradients update the touched rows only.
+        begin: See `WarmupSchedule`.
     """
     if config.embeddings is None and not config.dense_weight_decay:
-        rate = WarmupSchedule(config, steps, plateau=plateau)
+        rate = WarmupSchedule(config, steps, plateau=plateau, begin=begin)
         optimizer = _rule(config, rate, config.weight_decay, config.clip_norm, is_lazy)
         optimizer.exclude_from_weight_decay(var_list=[v for v in variables if not is_embedding(v)])
         optimizer.build(variables)
@@ -168,9 +179,10 @@ def make_optimizer(
     tables = [v for v in variables if is_embedding(v)]
     others = [v for v in variables if not is_embedding(v)]
     own = config.embeddings or config
-    dense = _rule(config, WarmupSchedule(config, steps, plateau=plateau), config.dense_weight_decay, is_lazy=is_lazy)
+    rate = WarmupSchedule(config, steps, plateau=plateau, begin=begin)
+    dense = _rule(config, rate, config.dense_weight_decay, is_lazy=is_lazy)
     dense.exclude_from_weight_decay(var_list=[v for v in others if v.shape.rank < 2])
-    rate = WarmupSchedule(config, steps, own.learning_rate, plateau)
+    rate = WarmupSchedule(config, steps, own.learning_rate, plateau, begin)
     embeddings = _rule(own, rate, config.weight_decay, is_lazy=is_lazy)
     return CompositeOptimizer([(dense, others), (embeddings, tables)], config.clip_norm)
 
@@ -181,6 +193,25 @@ def learning_rates(optimizer: Optimizer) -> dict[str, float]:
         return {"learning_rate": float(optimizer.learning_rate.numpy())}
     dense, embeddings = (float(part.learning_rate.numpy()) for part in optimizer.optimizers)
     return {"learning_rate": dense, "learning_rate/embeddings": embeddings}
+
+
+def parts_of(optimizer: Optimizer) -> list[tf.keras.optimizers.Optimizer]:
+    """Returns the optimizers that it is composed of, or itself."""
+    return list(optimizer.optimizers) if isinstance(optimizer, CompositeOptimizer) else [optimizer]
+
+
+def slots_of(optimizer: Optimizer, variable: tf.Variable) -> dict[str, tf.Variable]:
+    """Returns a variable's moments, momentum or accumulator, by name; each has the variable's shape.
+
+    The decay that lazy updates have to catch up is no slot: each training begins to count it anew.
+    """
+    found: dict[str, tf.Variable] = {}
+    for part in parts_of(optimizer):
+        index = part._index_dict.get(part._var_key(variable))
+        if index is not None:
+            lists = {name: getattr(part, attribute, None) for name, attribute in _SLOTS.items()}
+            found |= {name: slots[index] for name, slots in lists.items() if slots and slots[index] is not None}
+    return found
 
 
 def is_embedding(variable: tf.Variable) -> bool:

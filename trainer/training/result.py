@@ -17,6 +17,7 @@ class TrainingResult:
         evaluation: Metrics on the eval split, of the epoch whose weights the model holds.
         best_epoch: Counted from 1, 0 without early stopping.
         seconds: Of this process; a resumed run counts only its own.
+        cpu_seconds: The processors' time of this process, likewise.
         weights: By task, the weights of the stacked parts that its scores are the sum of; none where the network's
             scores are used alone.
         left_out: By task, the configured parts that are left out, and why.
@@ -24,6 +25,7 @@ class TrainingResult:
         errors: The standard errors, over users, of metrics in `evaluation`.
         sample: What `evaluation` was measured on, see `trainer.data.user_sample.Coverage`; empty without an eval split.
         choices: How the weights were chosen, in sentences.
+        start: What training started from, and what started cold, in sentences; empty without `training.warm_start`.
     """
 
     epochs: int
@@ -38,3 +40,5 @@ class TrainingResult:
     errors: Metrics = field(default_factory=dict)
     sample: Mapping[str, int] = field(default_factory=dict)
     choices: tuple[str, ...] = ()
+    start: tuple[str, ...] = ()
+    cpu_seconds: float = 0.0

@@ -368,3 +368,12 @@ def test_a_student_s_catalogue_is_not_normalised(write, tmp_path):
     sections = "{candidate_layers: [8], batch_norm: true}\ntraining: {distillation: {teacher: " + str(tmp_path) + "}}\n"
     wanted = "`training.distillation`: should be null with `model.batch_norm` of `model.candidate_layers`"
     assert any(wanted in problem for problem in problems(write(more=f"model: {sections}")))
+
+
+def test_the_model_to_start_from_has_a_kept_state(write, tmp_path):
+    more = f"training: {{warm_start: {{model: {tmp_path}}}}}\n"
+    (problem,) = problems(write(more=more))
+    assert "`training.warm_start.model`: should be the folder of a model that was trained with `warm_start`" in problem
+    assert f"Received: '{tmp_path}', which holds no Format-Training" in problem
+    (tmp_path / "Format-Training").mkdir()
+    assert checked_config(write(more=more)).training.warm_start.epochs == 1

@@ -26,6 +26,7 @@ def test_tables_may_be_on_s3_and_models_on_google_cloud_storage():
         ("pipeline", "{schema_file: 's3://b/schema.pbtxt'}", ("pipeline", "schema_file")),
         ("serving", "{folder: 's3://b/models'}", ("serving", "folder")),
         ("training", "{distillation: {teacher: 's3://b/t'}}", ("training", "distillation", "teacher")),
+        ("training", "{warm_start: {model: 's3://b/m'}}", ("training", "warm_start", "model")),
     ],
 )
 def test_what_tensorflow_opens_is_refused_on_s3(section, value, location):

@@ -76,7 +76,7 @@ def test_check_tells_what_the_rows_hold_and_exits_with_2_where_they_cannot_be_us
 
 def test_check_tells_the_bytes_of_the_tables_and_refuses_those_above_the_limit(shop, monkeypatch, capsys):
     monkeypatch.chdir(shop)
-    (shop / "shop.yaml").write_text(SHOP + "training: {memory_limit: 1MB}\n")
+    (shop / "shop.yaml").write_text(SHOP + "training: {memory_limit: 1MB, warm_start: {}}\n")
     rows = "".join(f"u{n},i{n % 2000},{1_600_000_000 + n},4\n" for n in range(3000))
     (shop / "shop" / "events.csv").write_text(f"user_id,item_id,time,rating\n{rows}")
     assert main(["check", "shop.yaml"]) == 0
@@ -88,6 +88,7 @@ def test_check_tells_the_bytes_of_the_tables_and_refuses_those_above_the_limit(s
     assert "tables of the model: 2,000 items, 3,000 users" in out
     assert "2,001 x 64 x 4 bytes" in out
     assert "512 kB" in out
+    assert "kept beside each model for a warm start: at most 1.56 MB" in out
     assert err.count("error:") == 1
     assert err.splitlines()[-1].startswith("error: shop.yaml: `training.memory_limit`: the tables of the model need ")
 

@@ -37,6 +37,13 @@ def test_every_optimizer_goes_downhill(name):
     assert (np.abs(weight) < 1).all()
 
 
+def test_the_rate_of_a_warm_start_begins_at_the_optimizer_s_count_of_steps():
+    config = OptimizerConfig(learning_rate=0.1, warmup_steps=0)
+    cold, warm = WarmupSchedule(config, 10), WarmupSchedule(config, 10, begin=70)
+    for step in (0, 3, 10):
+        assert float(warm(tf.constant(70 + step))) == pytest.approx(float(cold(tf.constant(step))))
+
+
 # Steps of a constant gradient 1 at the rate 0.1: the velocity is -0.1, then -0.15.
 @pytest.mark.parametrize(("nesterov", "expected"), [(False, [0.9, 0.75]), (True, [0.85, 0.675])])
 def test_momentum_keeps_a_share_of_the_last_step(nesterov, expected):
