@@ -47,7 +47,7 @@ def make_trainer(
         hyperparameters: The Tuner's best values, if there is a Tuner.
     """
     spec = TrainerSpec(
-        run_fn="trainer.chief.run_fn" if config.training.strategy == "multi_worker" else "trainer.run.run_fn",
+        run_fn="trainer.chief.run_fn" if config.training.has_cluster else "trainer.run.run_fn",
         examples=examples,
         transform_graph=transform_graph,
         raw_examples=raw_examples,
