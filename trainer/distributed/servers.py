@@ -17,8 +17,12 @@ beside what each lookup in one more server costs."""
 def server_strategy() -> tf.distribute.ParameterServerStrategy:
     """Connects to the workers and servers that `TF_CONFIG` names, and returns the strategy of the chief."""
     resolver = tf.distribute.cluster_resolver.TFConfigClusterResolver()
-    servers = resolver.cluster_spec().num_tasks("ps")
-    return tf.distribute.ParameterServerStrategy(resolver, variable_partitioner=partitioner(servers))
+    return tf.distribute.ParameterServerStrategy(resolver, variable_partitioner=partitioner(count_of("ps")))
+
+
+def count_of(role: str) -> int:
+    """Returns the number of processes of a role, `worker` or `ps`, in `TF_CONFIG`."""
+    return tf.distribute.cluster_resolver.TFConfigClusterResolver().cluster_spec().num_tasks(role)
 
 
 def has_servers(strategy: tf.distribute.Strategy) -> bool:

@@ -5,6 +5,7 @@ from typing import Any, Final
 
 import tensorflow as tf
 
+from trainer.distributed.servers import count_of
 from trainer.training.early_stopping import Metrics
 from trainer.training.loop import TrainingLoop, checked_losses
 from trainer.training.progress import Progress
@@ -25,8 +26,7 @@ class AsynchronousLoop(TrainingLoop):
     """
 
     def _prepare(self, has_diagnostics: bool) -> None:
-        cluster = self._strategy.cluster_resolver.cluster_spec()
-        self._workers: int = cluster.num_tasks("worker")
+        self._workers = count_of("worker")
         self._tasks = list(self._model.config.tasks)
         with self._strategy.scope():
             # By task, and the number of steps: a worker that is lost takes no part of the sums with it.
