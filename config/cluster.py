@@ -20,7 +20,10 @@ SERVERS_EXAMPLE = (
     ' "task": {"type": "chief", "index": 0}}'
 )
 _EXAMPLES = {"multi_worker": EXAMPLE, "parameter_server": SERVERS_EXAMPLE}
-_STARTED = {"multi_worker": "`run --workers` start them", "parameter_server": "`run --workers N --servers M` start them"}
+_STARTED = {
+    "multi_worker": "`run --workers` start them",
+    "parameter_server": "`run --workers N --servers M` start them",
+}
 
 
 @dataclass(frozen=True)

@@ -246,7 +246,8 @@ class TrainingConfig(Section):
     `tfx_runner.py worker`; or the processes that `run --workers` starts on this machine. The same global batches give
     the same losses and weights with each of these. `parameter_server`: tables of 1,000 rows and more are divided among
     the servers of `TF_CONFIG` (`ps`) or of `run --servers`, and workers train on batches of their own without waiting
-    for each other: the weights are not those of one device, nor the same twice. `tpu`: the TPU of the key `tpu`; it was not run on one."""
+    for each other: the weights are not those of one device, nor the same twice. `tpu`: the TPU of the key `tpu`; it was
+    not run on one."""
     tpu: str | None = None
     """The TPU of the strategy `tpu`: its name, `grpc://host:port`, or `local` on its own machine. Defaults to the
     environment variable `TPU_NAME`."""

@@ -74,7 +74,7 @@ def train_as_chief(arguments: RunArguments, progress: Progress) -> None:
 
 
 def coordinate(arguments: RunArguments, progress: Progress) -> None:
-    """Lets workers train on parameter servers and exports the model, in the process that `TF_CONFIG` names as the chief.
+    """Lets workers train on parameter servers and exports the model, as the chief that `TF_CONFIG` names.
 
     Raises:
         LostWorkerError: A server has ended: the variables that lay on it are lost.

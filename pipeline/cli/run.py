@@ -131,6 +131,7 @@ def worker(arguments: argparse.Namespace) -> int:
 
         print(f"{cluster} serves the chief, {cluster.addresses[0]}, until it is ended", flush=True)
         serve()
+        return OK
     print(f"{cluster} waits for the chief, {cluster.addresses[0]}", flush=True)
     cluster.wait_for_chief()
     from trainer.worker import train_with_chief

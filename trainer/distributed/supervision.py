@@ -81,8 +81,8 @@ def _attempt(train: Train, cluster: LocalCluster, programs: Mapping[str, Program
                 continue
             if lost := _first_lost(others):
                 return _failure_of(lost, training)
-            for process in replaced:
-                process.replace_if_lost(training.progress.step)
+            for replaceable in replaced:
+                replaceable.replace_if_lost(training.progress.step)
         try:
             training.check()
         except (LostWorkerError, KilledTrainingError) as error:

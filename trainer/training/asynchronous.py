@@ -5,10 +5,11 @@ from typing import Any, Final
 
 import tensorflow as tf
 
+from trainer.data.windows import Window
 from trainer.distributed.servers import count_of
-from trainer.training.early_stopping import Metrics
-from trainer.training.loop import TrainingLoop, checked_losses
+from trainer.training.loop import TrainingLoop, finite
 from trainer.training.progress import Progress
+from trainer.training.result import Metrics
 
 _ROUND: Final = 64
 """Steps of each worker after which all wait for the last one: then losses are read, and a checkpoint may be saved."""
@@ -35,7 +36,7 @@ class AsynchronousLoop(TrainingLoop):
         self._batches_of_worker: Any = None
         self._step = tf.function(self._worker_step, autograph=False)
 
-    def _train_epoch(self, progress: Progress) -> tuple[Metrics, dict[str, tf.Tensor]]:
+    def _train_epoch(self, progress: Progress) -> tuple[Metrics, Window]:
         """Trains an epoch, or the rest of a resumed one; returns the epoch's mean losses, and no batch."""
         epoch, done = int(self._state.epoch), self._steps_done()
         first, last = epoch * self._plan.steps, min((epoch + 1) * self._plan.steps, self._total)
@@ -46,7 +47,7 @@ class AsynchronousLoop(TrainingLoop):
             self._run(range(done, done + steps))
             done += steps
             self._model.step.assign(done)
-            losses = checked_losses(self._mean_losses())
+            losses = finite(self._mean_losses())
             self._on_step(done)
             if self._is_save_due() and done < last:
                 self._save({name: loss * (done - first) for name, loss in losses.items()})

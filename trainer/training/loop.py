@@ -239,8 +239,8 @@ class TrainingLoop:
             if self._is_save_due() and count < self._plan.steps and self._steps_done() < self._total:
                 self._save(sums)
             if progress.is_due(self._plan.windows / self._plan.steps):
-                progress.show(epoch + 1, self._steps_done(), checked_losses({n: float(s) / count for n, s in sums.items()}))
-        return checked_losses({name: float(total) / count for name, total in sums.items()}), sample
+                progress.show(epoch + 1, self._steps_done(), finite({n: float(s) / count for n, s in sums.items()}))
+        return finite({name: float(total) / count for name, total in sums.items()}), sample
 
     def _batches(self, epoch: int, done: int = 0) -> tf.data.Dataset:
         """Returns the batches of an epoch, at most the steps that are left, as the strategy distributes them.
@@ -295,7 +295,7 @@ class TrainingLoop:
         return waited >= self._stopping.patience_in(epochs)
 
 
-def checked_losses(losses: Metrics) -> Metrics:
+def finite(losses: Metrics) -> Metrics:
     """Returns the losses.
 
     Raises:
