@@ -11,11 +11,12 @@ from config.load import ConfigError
 
 VARIABLE: Final = "LOCAL_CLUSTER"
 """The environment variable by which `run` tells the Trainer, in the same process, what it starts."""
-OPTIONS: Final = {"worker": "--workers"}
+OPTIONS: Final = {"worker": "--workers", "ps": "--servers"}
 """By role of `TF_CONFIG`, the option of `run` with the number of its processes."""
-_ROLES: Final = {"multi_worker": ("worker",)}
-"""By strategy, the roles whose processes are started. Without a `chief` among them the first worker is the chief."""
-_MIN_PROCESSES: Final = {"multi_worker": 2}
+_ROLES: Final = {"multi_worker": {"worker": 2}, "parameter_server": {"worker": 1, "ps": 1}}
+"""By strategy, the roles whose processes options ask for, and the least number of each."""
+_CHIEFS: Final = {"parameter_server": {"chief": 1}}
+"""By strategy, the chief that trains nothing itself; elsewhere the first worker is the chief."""
 
 Task = tuple[str, int]
 """A role and an index."""
@@ -72,7 +73,7 @@ class LocalCluster:
         asked = {role: count for role, count in counts.items() if count is not None}
         if not asked:
             return None
-        roles = _ROLES.get(strategy, ())
+        roles = _ROLES.get(strategy, {})
         for role, count in asked.items():
             if role not in roles:
                 fitting = " or ".join(f"`{name}`" for name, own in _ROLES.items() if role in own)
@@ -80,13 +81,15 @@ class LocalCluster:
                     f"`{OPTIONS[role]}` should be left out, or `training.strategy` be {fitting}."
                     f" Received: {OPTIONS[role]} {count}, and the strategy {strategy!r}"
                 )
-        if sum(asked.values()) < _MIN_PROCESSES[strategy]:
-            least = f"should be at least {_MIN_PROCESSES[strategy]} with the strategy `{strategy}`"
-            raise ConfigError(f"`{OPTIONS['worker']}` {least}. Received: {sum(asked.values())}")
+        for role, least in roles.items():
+            if asked.get(role, 0) < least:
+                found = asked.get(role, "nothing")
+                allowed = f"should be at least {least} with the strategy `{strategy}`"
+                raise ConfigError(f"`{OPTIONS[role]}` {allowed}. Received: {found}")
         if TF_CONFIG in environment:
             given = " and ".join(f"`{OPTIONS[role]}`" for role in asked)
             raise ConfigError(
                 f"the environment variable `{TF_CONFIG}` should not be set with {given}: either it names the processes"
                 f" of a cluster, or they are started here. Received: {environment[TF_CONFIG]}"
             )
-        return cls(asked)
+        return cls({**_CHIEFS.get(strategy, {}), **asked})

@@ -265,11 +265,14 @@ class TrainingConfig(Section):
     """`mixed_bfloat16` (CPUs with AVX512-BF16 or AMX), `mixed_float16` (GPUs of compute capability 7.0, with loss
     scaling): 16-bit matrix products in training, with 32-bit weights (Micikevicius et al., "Mixed Precision Training",
     2018). On other devices training reports this and continues in float32. The exported model is float32."""
-    strategy: Literal["one_device", "mirrored", "multi_worker", "tpu"] = "one_device"
+    strategy: Literal["one_device", "mirrored", "multi_worker", "parameter_server", "tpu"] = "one_device"
     """`mirrored`: all GPUs of a machine, or `replicas` logical CPUs. `multi_worker`: the machines in the environment
     variable `TF_CONFIG`, with their GPUs, or their CPUs as one device each; the chief runs the pipeline, the others
     `tfx_runner.py worker`; or the processes that `run --workers` starts on this machine. The same global batches give
-    the same losses and weights with each of these. `tpu`: the TPU of the key `tpu`; it was not run on one."""
+    the same losses and weights with each of these. `parameter_server`: tables of 1,000 rows and more are divided among
+    the servers of `TF_CONFIG` (`ps`) or of `run --servers`, and workers train on batches of their own without waiting
+    for each other: the weights are not those of one device, nor the same twice. `tpu`: the TPU of the key `tpu`; it was
+    not run on one."""
     tpu: str | None = None
     """The TPU of the strategy `tpu`: its name, `grpc://host:port`, or `local` on its own machine. Defaults to the
     environment variable `TPU_NAME`."""
@@ -312,6 +315,11 @@ class TrainingConfig(Section):
         if self.optimizer.schedule == "plateau":
             raise ValueError("`optimizer.schedule` should not be `plateau` where `fit_on` holds `eval`")
         return self
+
+    @property
+    def has_cluster(self) -> bool:
+        """Whether several processes train: those of `TF_CONFIG`, or those that `run` starts."""
+        return self.strategy in ("multi_worker", "parameter_server")
 
     @property
     def stopping(self) -> EarlyStopping | None:

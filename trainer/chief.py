@@ -1,4 +1,4 @@
-"""The entry of TFX's Trainer for training with several workers: the chief's."""
+"""The entry of TFX's Trainer for training with several processes: the chief's."""
 
 import os
 import sys
@@ -15,19 +15,27 @@ from trainer.arguments import RunArguments
 from trainer.distributed.collectives import barrier, broadcast_from_chief, losses_explained
 from trainer.distributed.restarts import LostWorkerError
 from trainer.distributed.strategies import make_strategy
-from trainer.distributed.supervision import train_with_restarts
+from trainer.distributed.supervision import Program, train_with_restarts
 from trainer.distributed.training_process import Progress, TrainingProcess
 from trainer.run import TrainingJob, export_trained
 
-COMMANDS: Final = {"worker": (sys.executable, "-m", "trainer.worker")}
-"""By role, the program of the processes that are started for a local cluster."""
+_SERVER: Final = (sys.executable, "-m", "trainer.server")
+PROGRAMS: Final = {
+    "multi_worker": {"worker": Program((sys.executable, "-m", "trainer.worker"))},
+    "parameter_server": {
+        "worker": Program(_SERVER, is_server=True, is_replaceable=True),
+        "ps": Program(_SERVER, is_server=True),
+    },
+}
+"""By strategy and role, the programs of the processes that are started for a local cluster."""
 
 
 def run_fn(fn_args: FnArgs) -> None:
-    """Trains with the other workers and exports the model; see `trainer.run.run_fn`.
+    """Trains with the other processes and exports the model; see `trainer.run.run_fn`.
 
     The others are the processes that `TF_CONFIG` names, or those that `run --workers` asks for: these are started here,
-    and when one of them or the training is lost, all start again from the last checkpoint.
+    and when one of them or the training is lost, all start again from the last checkpoint. In place of a worker of
+    parameter servers, another one starts alone.
 
     Args:
         fn_args: The arguments of `trainer.run.run_fn`.
@@ -36,11 +44,13 @@ def run_fn(fn_args: FnArgs) -> None:
         ConfigError: `TF_CONFIG` does not name this process as a cluster's chief.
         RuntimeError: Another worker or the training process has ended.
     """
-    train = partial(train_as_chief, RunArguments.of(fn_args))
+    arguments = RunArguments.of(fn_args)
+    strategy = arguments.config.training.strategy
+    train = partial(coordinate if strategy == "parameter_server" else train_as_chief, arguments)
     if local := LocalCluster.read(os.environ):
-        train_with_restarts(train, local, COMMANDS)
+        train_with_restarts(train, local, PROGRAMS[strategy])
         return
-    Cluster.of_chief(os.environ)
+    Cluster.of_chief(os.environ, strategy)
     with TrainingProcess(train, os.environ[VARIABLE]) as training:
         training.check()
 
@@ -61,3 +71,16 @@ def train_as_chief(arguments: RunArguments, progress: Progress) -> None:
         export_trained(job, result, arguments)
         with suppress(LostWorkerError), losses_explained():
             barrier(strategy)  # the others end with success only after the export
+
+
+def coordinate(arguments: RunArguments, progress: Progress) -> None:
+    """Lets workers train on parameter servers and exports the model, as the chief that `TF_CONFIG` names.
+
+    Raises:
+        LostWorkerError: A server has ended: the variables that lay on it are lost.
+    """
+    logging.set_verbosity(logging.INFO)
+    with losses_explained():
+        job = TrainingJob(arguments, make_strategy(arguments.config.training), progress.report)
+        result = job.train()
+        export_trained(job, result, arguments)

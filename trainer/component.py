@@ -49,7 +49,7 @@ def make_trainer(
         base_model: The model that training starts from, if any was found.
     """
     spec = TrainerSpec(
-        run_fn="trainer.chief.run_fn" if config.training.strategy == "multi_worker" else "trainer.run.run_fn",
+        run_fn="trainer.chief.run_fn" if config.training.has_cluster else "trainer.run.run_fn",
         examples=examples,
         transform_graph=transform_graph,
         raw_examples=raw_examples,

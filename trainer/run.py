@@ -27,6 +27,7 @@ from trainer.data.table_sizes import check_memory
 from trainer.data.user_sample import UserSample, eval_sample
 from trainer.data.windows import WindowSpec
 from trainer.distributed.collectives import measured_by_chief, numbers_of_chief, worker_share
+from trainer.distributed.servers import copy_variables, has_servers
 from trainer.distributed.strategies import make_strategy
 from trainer.executor import RAW_EVAL_FILES
 from trainer.export.index.build import INDEX_FILE
@@ -39,6 +40,7 @@ from trainer.model.row_keys import weights_of
 from trainer.stacking.fit_baseline import fit_rating_baselines
 from trainer.stacking.fit_neighbours import fit_neighbours
 from trainer.stacking.recommender import LeftOut, StackedRecommender
+from trainer.training.asynchronous import AsynchronousLoop
 from trainer.training.base_model import BaseModel
 from trainer.training.distillation import Distillation, load_teacher
 from trainer.training.loop import TrainingLoop
@@ -125,8 +127,10 @@ class TrainingJob:
         with strategy.scope():
             self._model = self._new_model()
         start = self._warm_start()
-        evaluate = (lambda: self._epoch_evaluator.evaluate()) if self._eval_windows else None
-        self.loop = TrainingLoop(
+        self._strategy = strategy
+        evaluate = self._evaluate if self._eval_windows else None
+        make_loop = AsynchronousLoop if has_servers(strategy) else TrainingLoop
+        self.loop = make_loop(
             self._model,
             strategy,
             data,
@@ -156,10 +160,8 @@ class TrainingJob:
         """Returns the trained model with its variables on one device."""
         if self._config.training.strategy == "one_device":
             return self._model
-        model = self._new_model()
-        for target, source in zip(model.variables, self._model.variables, strict=True):
-            target.assign(source.read_value())
-        return model
+        copy_variables(self._model.variables, self._copy.variables)
+        return self._copy
 
     def stack(self, network: RecommenderModel, result: TrainingResult) -> tuple[StackedRecommender, TrainingResult]:
         """Stacks item neighbours and rating baselines on a trained network.
@@ -248,8 +250,19 @@ class TrainingJob:
         return eval_sample(self._eval_data, self._config)
 
     @cached_property
+    def _copy(self) -> RecommenderModel:
+        """The model on one device."""
+        return self._new_model()
+
+    def _evaluate(self) -> dict[str, float]:
+        """Returns the metrics of the present weights; those on servers are read once, not for every batch."""
+        if has_servers(self._strategy):
+            self.exportable_model()
+        return self._epoch_evaluator.evaluate()
+
+    @cached_property
     def _epoch_evaluator(self) -> Evaluator:
-        return Evaluator(self._model, self._sample)
+        return Evaluator(self._copy if has_servers(self._strategy) else self._model, self._sample)
 
 
 def _write_json(arguments: RunArguments, name: str, values: dict[str, Any]) -> None:

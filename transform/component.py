@@ -27,7 +27,7 @@ def make_transform(config: Config, examples: BaseChannel, schema: BaseChannel) -
     TFX's statistics before and after Transform are off: they cost as much as Transform itself, and the raw examples
     have theirs from StatisticsGen.
     """
-    is_divided = config.training.strategy == "multi_worker"
+    is_divided = config.training.has_cluster
     component = DividedTransform if is_divided else tfx.components.Transform
     return component(
         examples=examples,

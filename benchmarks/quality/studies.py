@@ -1,8 +1,10 @@
 """The studies of `studies.yaml`: configurations that differ in a few values, compared by a few metrics."""
 
 import json
+import os
 import sys
 from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
@@ -10,11 +12,14 @@ from typing import Any, Final
 import yaml
 
 from config import Config, parse_config
+from config.local_cluster import LocalCluster
 from trainer.metrics.request_forms import WORDS, of_form
 
 STUDIES: Final = Path(__file__).with_name("studies.yaml")
 ROOT: Final = "runs/quality"
 """Where the pipelines of all studies live: their ingest and their Transform are shared through TFX's cache."""
+SERVERS: Final = LocalCluster({"chief": 1, "worker": 2, "ps": 2})
+"""What trains a variant with the strategy `parameter_server`."""
 
 Changes = Mapping[str, Any]
 """Values by dotted key; None takes the key away."""
@@ -82,7 +87,9 @@ def main(study: str, variant: str, seed: str, output: str) -> int:
     from pipeline.runners.local import run_local
 
     config = read_studies()[study].configuration(variant, int(seed))
-    outcome = run_local(config)
+    has_servers = config.training.strategy == "parameter_server"
+    with SERVERS.announced(os.environ) if has_servers else nullcontext():
+        outcome = run_local(config)
     if outcome.failed:
         print(f"{outcome.failed} failed: {outcome.message}; the whole log: {outcome.log}", file=sys.stderr)
         return 1

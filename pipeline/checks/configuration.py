@@ -20,6 +20,7 @@ from pipeline.checks.beam import check_beam
 from pipeline.checks.embeddings import check_embeddings
 from pipeline.checks.files import check_folders, check_tables
 from pipeline.checks.object_stores import check_object_stores, table_folder_problems
+from pipeline.checks.parameter_servers import check_parameter_servers
 from pipeline.checks.tasks import check_tasks
 from pipeline.validation.measures import measures, window_measures
 from trainer.metrics.names import check_gates
@@ -77,6 +78,7 @@ def _rules(config: Config) -> Iterator[Problem]:
     yield from _lengths(config)
     yield from _attributes(config)
     yield from _replicas(config)
+    yield from check_parameter_servers(config)
     yield from _teacher(config)
     yield from _base_model(config)
     yield from _tuner(config)

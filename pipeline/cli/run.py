@@ -25,7 +25,13 @@ def add_run(parser: argparse.ArgumentParser) -> None:
         "--span", type=_span, help="the last span to read, a number or a date (default: `data.span`, or the newest)"
     )
     parser.add_argument(
-        OPTIONS["worker"], type=positive, metavar="N", help="train with N processes on this machine (`multi_worker`)"
+        OPTIONS["worker"],
+        type=positive,
+        metavar="N",
+        help="train with N processes on this machine (`multi_worker`, `parameter_server`)",
+    )
+    parser.add_argument(
+        OPTIONS["ps"], type=positive, metavar="M", help="divide tables among M processes (`parameter_server`)"
     )
     parser.add_argument("--no-cache", action="store_true", help="run every component again")
     parser.add_argument(
@@ -52,7 +58,8 @@ def run(arguments: argparse.Namespace) -> int:
 
     One line for each component; the whole log goes to a file that is named first. Finished components of an earlier,
     even a killed, run come from the cache. Where `training.strategy` is `multi_worker`, TF_CONFIG names the workers, or
-    `--workers` starts them here: they end with the run, and when one is killed all go on from the last checkpoint.
+    `--workers` starts them here: they end with the run, and when one is killed all go on from the last checkpoint. With
+    `parameter_server` both name servers too (`--servers`), and the others go on when a worker is killed.
     """
     from pipeline.checks.configuration import checked_config
 
@@ -60,7 +67,8 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.no_cache:
         uncached = config.pipeline.model_copy(update={"cache": False})
         config = config.model_copy(update={"pipeline": uncached})
-    cluster = LocalCluster.of_options(config.training.strategy, {"worker": arguments.workers}, os.environ)
+    counts = {"worker": arguments.workers, "ps": arguments.servers}
+    cluster = LocalCluster.of_options(config.training.strategy, counts, os.environ)
     is_json = arguments.log_format == "json"
     if is_json and arguments.verbose:
         raise ConfigError("`--verbose` shows the log, which is text. Leave it out, or `--log-format json`")
@@ -106,17 +114,24 @@ def finished_run(config: Config, verbose: bool, log_format: "LogFormat" = "text"
 
 
 def worker(arguments: argparse.Namespace) -> int:
-    """Train with a pipeline that runs elsewhere, where `training.strategy` is `multi_worker`.
+    """Train with a pipeline that runs elsewhere, where `training.strategy` names several processes.
 
     The environment variable TF_CONFIG names all workers, and this one. The chief (`chief`, or the first `worker`) runs
     the pipeline with `run`; every other machine runs this command, before or after, where the pipeline's files are
     found under the same paths. It waits for the chief's training, gets all settings from it and ends with it: once for
     each training, so also once for each fold of a cross-validation. When one worker is lost all end, and go on from the
-    last checkpoint when they are started again.
+    last checkpoint when they are started again. Where TF_CONFIG names servers (`ps`), this command is a worker or a
+    server that does what the chief asks until it is ended: a worker that is lost may be started again alone.
     """
     from config.cluster import Cluster
 
     cluster = Cluster.of_worker(os.environ)
+    if cluster.servers:
+        from trainer.server import serve
+
+        print(f"{cluster} serves the chief, {cluster.addresses[0]}, until it is ended", flush=True)
+        serve()
+        return OK
     print(f"{cluster} waits for the chief, {cluster.addresses[0]}", flush=True)
     cluster.wait_for_chief()
     from trainer.worker import train_with_chief

@@ -38,9 +38,10 @@ def compile_pipeline(
     """
     if output.suffix not in (".yaml", ".yml", ".json"):
         raise CompileError(f"`--output` should end with .yaml, .yml or .json. Received: {output}")
-    if config.training.strategy == "multi_worker":
+    if config.training.has_cluster:
         raise CompileError(
-            "`training.strategy` should be `one_device` or `mirrored`: a component is one pod. Received: 'multi_worker'"
+            "`training.strategy` should be `one_device` or `mirrored`: a component is one pod."
+            f" Received: {config.training.strategy!r}"
         )
     _require_kfp()
     with tempfile.TemporaryDirectory() as folder, captured(Path(folder) / "log"):  # TFX prints when it is imported

@@ -47,12 +47,12 @@ def run_local(config: Config, verbose: bool = False, log_format: LogFormat = "te
       log_format: Of the lines on the terminal.
 
     Raises:
-      ConfigError: the folder cannot be written to; for `multi_worker` `TF_CONFIG` does not name this process as the
-        chief, and there is no local cluster; for `tpu` no TPU is named.
+      ConfigError: the folder cannot be written to; for a strategy of several processes `TF_CONFIG` does not
+        name this one as the chief, and there is no local cluster; for `tpu` no TPU is named.
       RunError: another run of the same pipeline is under way, or the folder is not local.
     """
-    if config.training.strategy == "multi_worker" and LocalCluster.read(os.environ) is None:
-        Cluster.of_chief(os.environ)
+    if config.training.has_cluster and LocalCluster.read(os.environ) is None:
+        Cluster.of_chief(os.environ, config.training.strategy)
     if config.training.strategy == "tpu":
         tpu_address(config.training, os.environ)
     home = paths.home(config)

@@ -14,7 +14,7 @@ from pipeline.runners.capture import captured
 from tests.trainer.replicas import WINDOWS
 from tests.trainer.small import draw_rows, write_rows
 from tests.trainer.workers import KilledError, as_chief, train
-from trainer.distributed.supervision import train_with_restarts
+from trainer.distributed.supervision import Program, train_with_restarts
 
 
 @pytest.fixture(scope="module")
@@ -48,7 +48,7 @@ def log(folder, eager):
         train(tf.distribute.get_strategy(), files, folder, killed_in=2)
     command = (sys.executable, "-m", "tests.trainer.workers", files, str(folder))
     with captured(folder / "log"):
-        train_with_restarts(partial(as_chief, files, folder), LocalCluster({"worker": 2}), {"worker": command})
+        train_with_restarts(partial(as_chief, files, folder), LocalCluster({"worker": 2}), {"worker": Program(command)})
     return (folder / "log").read_text().splitlines()
 
 

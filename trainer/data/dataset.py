@@ -13,7 +13,7 @@ from trainer.data.batching import BatchPlan, DataSummary, LabelStatistics
 from trainer.data.ragged import newest_values, values_at
 from trainer.data.shared_records import SharedRecords, interleaved
 from trainer.data.windows import MASK, Window, WindowSpec, dense_windows
-from trainer.distributed.sharding import WorkerShare
+from trainer.distributed.sharding import SHARED, WorkerShare, file_owners
 
 _CACHED_BYTES = 1 << 30
 """Files that are together smaller than this on disk are read once and kept in memory, still serialized."""
@@ -61,7 +61,8 @@ class WindowData:
         self.records = interleaved(
             tf.data.Dataset.from_tensor_slices(self.files), lambda file: tf.data.TFRecordDataset(file, "GZIP")
         )
-        size = sum(tf.io.gfile.stat(f).length for f in self.files)
+        self._sizes = [tf.io.gfile.stat(f).length for f in self.files]
+        size = sum(self._sizes)
         if size < _CACHED_BYTES:
             self.records = self.records.cache()
         self._share = share
@@ -84,14 +85,41 @@ class WindowData:
         """
         records = self.records if self._shared is None else self._shared.dataset
         records = records.shuffle(_SHUFFLED_WINDOWS, _epoch_seed(seed, epoch), reshuffle_each_iteration=False)
-        if plan.bounds and self._shared is None:
+        batches = self._batched(records, plan, has_lengths=self._shared is not None).skip(done).take(steps)
+        return self.windows_of(batches if self._share is None else self._share.split(batches))
+
+    def endless_batches(self, plan: BatchPlan, seed: int, worker: tf.Tensor, workers: int) -> tf.data.Dataset:
+        """Returns window batches without end, of the files of one of several workers that do not wait for each other.
+
+        Batches are of the sizes of the plan, and all full. Called inside a function that runs on the worker.
+
+        Args:
+            plan: the groups and batch sizes.
+            seed: of the order, which is another in each pass over the files.
+            worker: int scalar, which worker this is, counted from 0.
+            workers: their number.
+        """
+        owners = file_owners(self._sizes, workers)
+        is_divided = SHARED not in owners
+        own = tf.boolean_mask(tf.constant(self.files), owners == tf.cast(worker, tf.int64))
+        files = tf.data.Dataset.from_tensor_slices(own if is_divided else self.files)
+        records = interleaved(files, lambda file: tf.data.TFRecordDataset(file, "GZIP"))
+        if not is_divided:
+            records = records.shard(workers, tf.cast(worker, tf.int64))
+        if sum(self._sizes) // workers < _CACHED_BYTES:
+            records = records.cache()
+        records = records.shuffle(_SHUFFLED_WINDOWS, seed, reshuffle_each_iteration=True).repeat()
+        return self.windows_of(self._batched(records, plan))
+
+    def _batched(self, records: tf.data.Dataset, plan: BatchPlan, has_lengths: bool = False) -> tf.data.Dataset:
+        """Makes batches of serialized windows, string [n], of records with or without the windows' lengths."""
+        if plan.bounds and not has_lengths:
             records = records.batch(_READ_BATCH).map(self._with_lengths, num_parallel_calls=2).unbatch()
         if plan.bounds:
             records = records.bucket_by_sequence_length(lambda _, length: length, plan.bounds, plan.sizes)
         else:
             records = records.batch(plan.sizes[0])
-        batches = records.map(lambda record, *_: record).skip(done).take(steps)
-        return self.windows_of(batches if self._share is None else self._share.split(batches))
+        return records.map(lambda record, *_: record)
 
     def evaluation_batches(self, batch_size: int) -> tf.data.Dataset:
         """Returns all window batches, always in the same order.

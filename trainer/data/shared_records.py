@@ -9,7 +9,7 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
-from trainer.distributed.sharding import SHARED, WorkerShare
+from trainer.distributed.sharding import SHARED, WorkerShare, file_owners
 
 PARALLEL_FILES: Final = 4
 """The number of files that are read side by side."""
@@ -37,7 +37,7 @@ class SharedRecords:
                 f"all workers should find the same examples. Received by worker {share.worker}: {len(files)} files with"
                 f" {sum(sizes)} bytes, such as {files[0]}"
             )
-        self._owners = share.owners(sizes)
+        self._owners = file_owners(sizes, share.workers)
         self._kept: list[tf.Tensor] = []
         self._measured: list[tuple[int, NDArray[np.int32]]] = []
 

@@ -19,6 +19,8 @@ from serving.server.process import program_process
 LOST: Final = 3
 """The exit code of a process that ended because another had."""
 _KEPT_LINES: Final = 20
+_NAMES: Final = {"ps": "server"}
+"""What a role is called in messages, where that is another word than in `TF_CONFIG`."""
 _SIGNAL: Final = 128
 """A program that a signal ended has this exit code plus the signal's number."""
 
@@ -32,10 +34,14 @@ class RoleProcess:
         task: Its role and index.
         command: The program and its arguments.
         tf_config: The variable `TF_CONFIG` of its own.
+
+    Attributes:
+        role: Of the task.
+        name: In messages.
     """
 
     def __init__(self, task: Task, command: Sequence[str], tf_config: str) -> None:
-        self.name = f"{task[0]} {task[1]}"
+        self.role, self.name = task[0], f"{_NAMES.get(task[0], task[0])} {task[1]}"
         self._command, self._tf_config = command, tf_config
         self._lines: deque[str] = deque(maxlen=_KEPT_LINES)
         self._stack = ExitStack()

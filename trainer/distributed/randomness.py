@@ -1,5 +1,8 @@
 """Randomness that depends on the seed, the step and the replica alone: a resumed run repeats it exactly."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 import tensorflow as tf
 
 _SITE, _REPLICA = 1 << 32, 1 << 48
@@ -16,13 +19,22 @@ class Randomness:
 
     def __init__(self, seed: int, step: tf.Variable) -> None:
         self._seed = seed
-        self._step = step
+        self._step: tf.Variable | tf.Tensor = step
         self._sites = 0
 
     def new_site(self) -> int:
         """Returns a number for one place in the code that draws: two of them never draw the same numbers."""
         self._sites += 1
         return self._sites
+
+    @contextmanager
+    def at(self, step: tf.Tensor) -> Iterator[None]:
+        """Draws as at a step, int64 scalar, inside: where steps run side by side, the variable's is not their own."""
+        variable, self._step = self._step, step
+        try:
+            yield
+        finally:
+            self._step = variable
 
     def global_seed(self, site: int) -> tf.Tensor:
         """Returns a seed that is the same on every replica: int64 [2]."""

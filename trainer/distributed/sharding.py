@@ -17,6 +17,25 @@ Gather = Callable[[NDArray[Any]], list[NDArray[Any]]]
 """Returns the arrays of all workers, [n] each; all call it at the same point."""
 
 
+def file_owners(sizes: Sequence[int], workers: int) -> NDArray[np.int64]:
+    """Divides files among workers, the largest first to whoever has least: int64 [files].
+
+    Args:
+        sizes: Of the files, in bytes.
+        workers: Their number.
+
+    Returns:
+        The worker of each file, or `SHARED` for all of them where files are too few to be divided evenly.
+    """
+    loads = np.zeros(workers)
+    owners = np.zeros(len(sizes), np.int64)
+    for file in np.argsort(-np.asarray(sizes), kind="stable"):
+        owners[file] = np.argmin(loads)
+        loads[owners[file]] += sizes[file]
+    is_even = loads.max() <= _TOLERANCE * loads.mean()
+    return owners if is_even else np.full(len(sizes), SHARED)
+
+
 @dataclass(frozen=True)
 class WorkerShare:
     """Which worker this process is.
@@ -35,23 +54,6 @@ class WorkerShare:
     workers: int
     replicas: int
     gather: Gather
-
-    def owners(self, sizes: Sequence[int]) -> NDArray[np.int64]:
-        """Divides files among the workers, the largest first to whoever has least: int64 [files].
-
-        Args:
-            sizes: Of the files, in bytes.
-
-        Returns:
-            The worker of each file, or `SHARED` for all of them where files are too few to be divided evenly.
-        """
-        loads = np.zeros(self.workers)
-        owners = np.zeros(len(sizes), np.int64)
-        for file in np.argsort(-np.asarray(sizes), kind="stable"):
-            owners[file] = np.argmin(loads)
-            loads[owners[file]] += sizes[file]
-        is_even = loads.max() <= _TOLERANCE * loads.mean()
-        return owners if is_even else np.full(len(sizes), SHARED)
 
     def split(self, batches: tf.data.Dataset) -> tf.data.Dataset:
         """Maps global batches of records, string [n], "" for those of other workers, to parts of this worker's.

@@ -8,6 +8,7 @@ from absl import logging
 from config.cluster import Cluster
 from config.tpu import tpu_address
 from config.training import TrainingConfig
+from trainer.distributed.servers import fail_fast, server_strategy
 from trainer.distributed.tpu import connected_tpu
 
 
@@ -68,17 +69,21 @@ def _let_memory_grow() -> None:
 
 
 def make_strategy(config: TrainingConfig) -> tf.distribute.Strategy:
-    """Makes the configured strategy; `multi_worker` waits until all workers of `TF_CONFIG` are there.
+    """Makes the configured strategy; one of several processes waits until all of `TF_CONFIG` are there.
 
     Raises:
         RuntimeError: If there are fewer devices than `training.replicas`.
-        ConfigError: If there are no workers for `multi_worker`.
+        ConfigError: If `TF_CONFIG` does not name the processes of `multi_worker` or `parameter_server`.
     """
     prepare_devices(config)
     if config.strategy == "one_device":
         return tf.distribute.get_strategy()
     if config.strategy == "tpu":
         return tf.distribute.TPUStrategy(connected_tpu(tpu_address(config, os.environ)))
+    if config.strategy == "parameter_server":
+        Cluster.of_chief(os.environ, config.strategy)
+        fail_fast(os.environ)
+        return server_strategy()
     if config.strategy == "multi_worker":
         Cluster.read(os.environ)
         strategy = tf.distribute.MultiWorkerMirroredStrategy()

@@ -1,4 +1,4 @@
-"""A training with other processes of this machine, started again as a whole when one of them is lost."""
+"""A training with other processes of this machine, started again when one of them is lost: alone, or all together."""
 
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -6,7 +6,7 @@ from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from typing import Final
 
-from config.local_cluster import LocalCluster
+from config.local_cluster import LocalCluster, Task
 from config.progress import say
 from trainer.distributed.processes import LOST, RoleProcess, loopback_addresses, tf_config
 from trainer.distributed.restarts import KilledTrainingError, LostWorkerError, Restarts
@@ -20,26 +20,39 @@ _LEAVE_SECONDS: Final = 10.0
 
 Train = Callable[[Progress], None]
 """What the chief's training process does; see `TrainingProcess`."""
-Commands = Mapping[str, Sequence[str]]
-"""By role, the program of its processes. Its exit code `LOST` says that it ended because another process had."""
 
 
-def train_with_restarts(train: Train, cluster: LocalCluster, commands: Commands) -> None:
+@dataclass(frozen=True)
+class Program:
+    """The program of a role's processes.
+
+    Attributes:
+        command: The program and its arguments. Its exit code `LOST` says that it ended because another process had.
+        is_server: Whether it runs until it is ended, instead of ending with the training.
+        is_replaceable: Whether the training goes on while another process takes the place of one that was lost.
+    """
+
+    command: Sequence[str]
+    is_server: bool = False
+    is_replaceable: bool = False
+
+
+def train_with_restarts(train: Train, cluster: LocalCluster, programs: Mapping[str, Program]) -> None:
     """Trains with processes that are started here, again and again until the training is done.
 
-    Synchronous training does not survive the loss of a process, so all of them start again, on other ports.
+    Training does not survive the loss of a process that is not replaceable, so all start again, on other ports.
 
     Args:
         train: The chief's part. It restores the last checkpoint.
         cluster: Which processes there are.
-        commands: The programs of the others.
+        programs: By role, the programs of the others.
 
     Raises:
         RuntimeError: Processes were lost more often than `Restarts` allows.
         Exception: Whatever `train` raised otherwise.
     """
     restarts = Restarts()
-    while failure := _attempt(train, cluster, commands):
+    while failure := _attempt(train, cluster, programs):
         restarts.allow(failure.step, failure.reason)
         say(f"{failure.reason}: all processes start again from the last checkpoint (restart {restarts.count})")
 
@@ -52,25 +65,59 @@ class _Failure:
     step: int | None
 
 
-def _attempt(train: Train, cluster: LocalCluster, commands: Commands) -> _Failure | None:
+def _attempt(train: Train, cluster: LocalCluster, programs: Mapping[str, Program]) -> _Failure | None:
     """Trains once; returns how it failed, None where it did not."""
     addresses = loopback_addresses(cluster)
     with ExitStack() as stack:
+
+        def started(task: Task) -> RoleProcess:
+            return stack.enter_context(RoleProcess(task, programs[task[0]].command, tf_config(addresses, task)))
+
         training = stack.enter_context(TrainingProcess(train, tf_config(addresses, cluster.chief)))
-        others = [
-            stack.enter_context(RoleProcess(task, commands[task[0]], tf_config(addresses, task)))
-            for task in cluster.others
-        ]
+        others = [started(task) for task in cluster.others if not programs[task[0]].is_replaceable]
+        replaced = [_Replaceable(task, started) for task in cluster.others if programs[task[0]].is_replaceable]
         while not training.wait(_POLL_SECONDS):
-            if not training.progress.is_trained and (lost := _first_lost(others)):
+            if training.progress.is_trained:
+                continue
+            if lost := _first_lost(others):
                 return _failure_of(lost, training)
+            for replaceable in replaced:
+                replaceable.replace_if_lost(training.progress.step)
         try:
             training.check()
         except (LostWorkerError, KilledTrainingError) as error:
             return _Failure(_first_reason(others, error), training.progress.step)
         for process in others:
-            process.wait(_LEAVE_SECONDS)
+            if not programs[process.role].is_server:
+                process.wait(_LEAVE_SECONDS)
         return None
+
+
+class _Replaceable:
+    """A process in whose place another one starts when it is lost, on the same port.
+
+    Args:
+        task: Its role and index.
+        start: Starts a process of the task.
+    """
+
+    def __init__(self, task: Task, start: Callable[[Task], RoleProcess]) -> None:
+        self._task, self._start = task, start
+        self._process = start(task)
+        self._losses = Restarts()
+
+    def replace_if_lost(self, step: int | None) -> None:
+        """Starts another process where this one has ended; `step` is the number of steps that were finished.
+
+        Raises:
+            RuntimeError: It was lost more often than `Restarts` allows.
+        """
+        if self._process.code is None:
+            return
+        reason = self._process.reason()
+        self._losses.allow(step, reason)
+        say(f"{reason}: another takes its place, and the training goes on")
+        self._process = self._start(self._task)
 
 
 def _first_lost(processes: list[RoleProcess]) -> RoleProcess | None:

@@ -68,18 +68,20 @@ class KeptFeatures:
         features = np.empty([len(before), len(windows), size], np.float32)
         for window in range(len(windows)):
             np.log1p(before - before[starts[:, window]], out=features[:, window], casting="same_kind")
-        self._features = tf.Variable(features, trainable=False, name="past_trend")
+        self._shape = features.shape
+        # Flat, so that a step reads the features of its own items alone, even where another process holds the variable.
+        self._features = tf.Variable(features.reshape(-1), trainable=False, name="past_trend")
 
     def features(self, bucket: tf.Tensor, item: tf.Tensor | None) -> Moments:
         """See `PastTrend`."""
         if item is None:
             # A gather from the variable itself would copy the whole at each read of a part of it.
-            return Moments(tf.convert_to_tensor(self._features), bucket)
+            return Moments(tf.reshape(self._features, self._shape), bucket)
         moment, row = tf.unique(bucket, out_idx=tf.int64)
-        windows, size = self._features.shape[1:]
+        _, windows, size = self._shape
         # Item i of window w at moment m has the flat index (m * W + w) * V + i.
         starts = (moment[:, tf.newaxis, tf.newaxis] * windows + np.arange(windows)[:, np.newaxis]) * size
-        return Moments(tf.gather(tf.reshape(self._features, [-1]), starts + item), row)
+        return Moments(tf.gather(self._features, starts + item), row)
 
 
 class AddedCounts:

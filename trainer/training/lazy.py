@@ -43,9 +43,10 @@ class LazyAdamW(tf.keras.optimizers.AdamW):
             return
         rows, values = gradient.indices, gradient.values
         momentum, velocity = self._momentums[index], self._velocities[index]
-        m, v, weights = (tf.gather(slot, rows) for slot in (momentum, velocity, variable))
-        if decay is not None:
-            weights *= self._decay_since_last(decay, rows, variable)
+        with tf.control_dependencies([values]):  # rows read before would undo what other workers change meanwhile
+            m, v, weights = (tf.gather(slot, rows) for slot in (momentum, velocity, variable))
+            if decay is not None:
+                weights *= self._decay_since_last(decay, rows, variable)
         m += (values - m) * (1 - self.beta_1)
         v += (tf.square(values) - v) * (1 - self.beta_2)
         weights -= m * self._rate(variable.dtype) / (tf.sqrt(v) + self.epsilon)
@@ -97,6 +98,7 @@ class LazySGD(tf.keras.optimizers.SGD):
             return
         rows, step = gradient.indices, -gradient.values * tf.cast(self.learning_rate, variable.dtype)
         momentum = tf.cast(self.momentum, variable.dtype)
-        moved = step + momentum * tf.gather(velocity, rows)
+        with tf.control_dependencies([step]):  # as above
+            moved = step + momentum * tf.gather(velocity, rows)
         velocity.scatter_update(tf.IndexedSlices(moved, rows))
         variable.scatter_add(tf.IndexedSlices(step + momentum * moved if self.nesterov else moved, rows))

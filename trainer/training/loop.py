@@ -97,8 +97,6 @@ class TrainingLoop:
         with strategy.scope():
             loss_scale = LossScale() if self._rewrite and self._config.precision == "mixed_float16" else None
         self._replica_step = ReplicaStep(model, self._optimizer, distillation, loss_scale, is_lazy, self._average)
-        batch_spec = self._batches(epoch=0).element_spec
-        self._diagnostics = Diagnostics(model, strategy, batch_spec) if log_folder else None
         task_patience = self._stopping.task_patience if self._stopping else None
         has_tasks = len(model.config.tasks) > 1
         self._task_stopping = TaskStopping(model, task_patience) if task_patience and has_tasks else None
@@ -117,8 +115,8 @@ class TrainingLoop:
             ScalarLog(posixpath.join(log_folder, part) if log_folder and self._is_chief else None)
             for part in ("train", "eval")
         )
-        # Traced once: without a signature every new shape, as that of an epoch's last batch, costs seconds.
-        self._step = tf.function(self._global_step, input_signature=[batch_spec], autograph=False)
+        self._diagnostics: Diagnostics | None = None
+        self._prepare(has_diagnostics=log_folder is not None)
 
     def run(self) -> TrainingResult:
         """Trains to the end, from the last checkpoint where there is one.
@@ -185,6 +183,14 @@ class TrainingLoop:
         """Removes the checkpoints, which only a resumed run needs."""
         self._state.remove()
 
+    def _prepare(self, has_diagnostics: bool) -> None:
+        """Makes what an epoch's steps run."""
+        batch_spec = self._batches(epoch=0).element_spec
+        if has_diagnostics:
+            self._diagnostics = Diagnostics(self._model, self._strategy, batch_spec)
+        # Traced once: without a signature every new shape, as that of an epoch's last batch, costs seconds.
+        self._step = tf.function(self._global_step, input_signature=[batch_spec], autograph=False)
+
     def _epoch(self, progress: Progress) -> tuple[Metrics, Metrics]:
         train, sample = self._train_epoch(progress)
         diagnosis = self._diagnostics.measure(sample) if self._diagnostics else {}
@@ -246,8 +252,8 @@ class TrainingLoop:
             if self._is_save_due() and count < self._plan.steps and self._steps_done() < self._total:
                 self._save(sums)
             if progress.is_due(self._plan.windows / self._plan.steps):
-                progress.show(epoch + 1, self._steps_done(), _checked({n: float(s) / count for n, s in sums.items()}))
-        return _checked({name: float(total) / count for name, total in sums.items()}), sample
+                progress.show(epoch + 1, self._steps_done(), finite({n: float(s) / count for n, s in sums.items()}))
+        return finite({name: float(total) / count for name, total in sums.items()}), sample
 
     def _batches(self, epoch: int, done: int = 0) -> tf.data.Dataset:
         """Returns the batches of an epoch, at most the steps that are left, as the strategy distributes them.
@@ -302,7 +308,7 @@ class TrainingLoop:
         return waited >= self._stopping.patience_in(epochs)
 
 
-def _checked(losses: Metrics) -> Metrics:
+def finite(losses: Metrics) -> Metrics:
     """Returns the losses.
 
     Raises:

@@ -148,6 +148,15 @@ def test_several_workers_are_looked_for_before_any_work(shop):
     assert not (shop / "runs").exists()
 
 
+def test_parameter_servers_are_looked_for_before_any_work(shop):
+    negatives = SHOP.replace("kind: retrieval", "kind: retrieval, negatives: mixed")
+    (shop / "shop.yaml").write_text(negatives + "training: {strategy: parameter_server}\n")
+    run = call(shop, "run", "--config", "shop.yaml", "--workers", "2")
+    assert run.returncode == 2
+    assert "`--servers` should be at least 1 with the strategy `parameter_server`. Received: nothing" in run.stderr
+    assert not (shop / "runs").exists()
+
+
 def test_a_tpu_is_looked_for_before_any_work(shop):
     (shop / "shop.yaml").write_text(SHOP + "training: {strategy: tpu}\n")
     run = call(shop, "run", "--config", "shop.yaml")

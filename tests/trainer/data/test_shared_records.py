@@ -6,12 +6,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import tensorflow as tf
 
 from tests.trainer.small import draw_rows, small_config, small_spec, write_rows
 from trainer.data import dataset
 from trainer.data.batching import BatchPlan
 from trainer.data.dataset import WindowData
-from trainer.distributed.sharding import WorkerShare
+from trainer.distributed.sharding import WorkerShare, file_owners
 
 SPEC = small_spec(small_config())
 PLANS = {"mixed": BatchPlan.mixed(4, windows=20), "by length": BatchPlan((4,), (5, 3), steps=9, windows=20)}
@@ -89,9 +90,8 @@ def test_a_worker_reads_no_file_of_the_other(kept, tmp_path, monkeypatch):
     pattern = write(tmp_path, (5, 5, 5, 5))
     sizes = {path: path.stat().st_size for path in tmp_path.iterdir()}
     monkeypatch.setattr(dataset, "_CACHED_BYTES", 1 << 30 if kept else 0)
-    shares = [WorkerShare(worker, 2, 1, gather=None) for worker in range(2)]  # type: ignore[arg-type]
     paths = sorted(sizes)
-    owners = shares[0].owners([sizes[path] for path in paths])
+    owners = file_owners([sizes[path] for path in paths], 2)
     for worker in range(2):
         own = sum(sizes[path] for path, owner in zip(paths, owners, strict=True) if owner == worker)
         assert own <= 0.6 * sum(sizes.values())
@@ -116,6 +116,20 @@ def test_a_worker_reads_no_file_of_the_other(kept, tmp_path, monkeypatch):
     data.summary()
     rows = users(data, PLANS["mixed"])
     assert [len(rows), sum(map(len, rows))] == [5, 10]
+
+
+@pytest.mark.parametrize("plan", PLANS)
+@pytest.mark.parametrize("division", DIVISIONS)
+def test_workers_that_do_not_wait_read_their_own_windows_again_and_again(division, plan, tmp_path):
+    data = WindowData([write(tmp_path, DIVISIONS[division])], SPEC)
+    sizes, seen = set(PLANS[plan].sizes), []
+    for worker in range(2):
+        batches = data.endless_batches(PLANS[plan], 0, tf.constant(worker), 2).take(30)
+        users = [window["user_id"].numpy() for window in batches]
+        assert {len(batch) for batch in users} <= sizes  # none is cut short
+        seen.append(set(np.concatenate(users).tolist()))
+    assert seen[0] | seen[1] == set(range(20))
+    assert not seen[0] & seen[1]
 
 
 def test_workers_with_other_files_say_so(tmp_path):

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from config.local_cluster import LocalCluster
 from trainer.distributed.restarts import LostWorkerError
-from trainer.distributed.supervision import train_with_restarts
+from trainer.distributed.supervision import Program, train_with_restarts
 from trainer.distributed.training_process import Progress
 
 STEPS = 6
@@ -20,7 +20,13 @@ TWO = LocalCluster({"worker": 2})
 
 def supervise(folder: Path, fault: str) -> None:
     """Trains with a worker; see `fail` for the faults."""
-    train_with_restarts(partial(chief, folder, fault), TWO, {"worker": (*PROGRAM, "worker", str(folder), fault)})
+    program = Program((*PROGRAM, "worker", str(folder), fault))
+    train_with_restarts(partial(chief, folder, fault), TWO, {"worker": program})
+
+
+def patient_chief(progress: Progress) -> None:
+    """Waits longer than any test."""
+    time.sleep(600)
 
 
 def chief(folder: Path, fault: str, progress: Progress) -> None:

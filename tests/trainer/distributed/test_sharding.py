@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from trainer.distributed.sharding import SHARED, WorkerShare
+from trainer.distributed.sharding import SHARED, WorkerShare, file_owners
 
 
 def share(worker=0, workers=2, replicas=1):
@@ -22,12 +22,12 @@ def share(worker=0, workers=2, replicas=1):
     ],
 )
 def test_files_are_divided_evenly_or_read_by_all(sizes, workers, owners):
-    assert share(workers=workers).owners(sizes).tolist() == owners
+    assert file_owners(sizes, workers).tolist() == owners
 
 
 def test_24_equal_files_are_divided_among_up_to_nine_workers():
     for workers in range(2, 10):
-        counts = np.bincount(share(workers=workers).owners([100] * 24))
+        counts = np.bincount(file_owners([100] * 24, workers))
         assert counts.max() <= 1.2 * 24 / workers
 
 

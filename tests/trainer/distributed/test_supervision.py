@@ -2,14 +2,16 @@ import json
 import os
 import signal
 import subprocess
+import sys
 import time
 from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
-from tests.trainer.distributed.roles import PROGRAM, STEPS, supervise
+from tests.trainer.distributed.roles import PROGRAM, STEPS, TWO, patient_chief, supervise
 from trainer.distributed.restarts import Restarts
+from trainer.distributed.supervision import Program, train_with_restarts
 
 
 def starts(folder, role):
@@ -45,6 +47,13 @@ def test_a_failure_that_repeats_ends_the_training_with_its_reason(tmp_path):
     with pytest.raises(RuntimeError, match=reason):
         supervise(tmp_path, "worker wrong")
     assert len(starts(tmp_path, "worker")) == 2
+
+
+def test_a_worker_that_cannot_live_is_not_replaced_for_ever(capsys):
+    program = Program((sys.executable, "-c", "raise SystemExit(7)"), is_server=True, is_replaceable=True)
+    with pytest.raises(RuntimeError, match="worker 1 ended with code 7: nothing, while the processes were starting"):
+        train_with_restarts(patient_chief, TWO, {"worker": program})
+    assert capsys.readouterr().out.count("worker 1 ended with code 7: nothing: another takes its place") == 1
 
 
 def test_an_error_of_the_chief_is_no_loss(tmp_path):

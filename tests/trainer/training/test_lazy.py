@@ -1,3 +1,5 @@
+import time
+
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -49,6 +51,31 @@ def test_with_all_rows_in_every_step_it_is_the_dense_optimizer(rule):
         dense.step(tf.convert_to_tensor(slices(rows, values)), tf.convert_to_tensor(bias))
     for found, expected in zip(lazy.weights, dense.weights, strict=True):
         np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("rule", ["adam", "momentum"])
+def test_what_another_worker_changes_while_the_gradient_is_computed_is_kept(rule):
+    training = Training(RULES[rule])
+    slots = [v for v in training.optimizer.variables if v.shape == [ROWS, 2]]
+    changed = [training.table, *slots] if rule == "adam" else slots
+
+    def gradient():
+        time.sleep(0.2)
+        for variable in changed:
+            variable.assign(tf.ones([ROWS, 2]))
+        return tf.zeros([1, 2])
+
+    @tf.function
+    def step():
+        values = tf.ensure_shape(tf.py_function(gradient, [], tf.float32), [1, 2])
+        training.step(tf.IndexedSlices(values, tf.constant([1], tf.int64), tf.constant([ROWS, 2])))
+
+    step()
+    kept = {"adam": [0.9, 0.999], "momentum": [0.9]}[rule]
+    np.testing.assert_allclose([slot.numpy()[1] for slot in slots], [[beta, beta] for beta in kept], rtol=1e-5)
+    if rule == "adam":  # its step is 0.1 m / sqrt(v), with the bias correction of the first one
+        corrected = 0.1 * np.sqrt(1 - 0.999) / (1 - 0.9) * 0.9 / np.sqrt(0.999)
+        np.testing.assert_allclose(training.table.numpy()[1], 1 - corrected, rtol=1e-4)
 
 
 @pytest.mark.parametrize("rule", RULES.values(), ids=RULES)
