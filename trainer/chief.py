@@ -18,6 +18,7 @@ from trainer.distributed.strategies import make_strategy
 from trainer.distributed.supervision import train_with_restarts
 from trainer.distributed.training_process import Progress, TrainingProcess
 from trainer.run import TrainingJob, export_trained
+from trainer.submit import train_in_job
 
 COMMANDS: Final = {"worker": (sys.executable, "-m", "trainer.worker")}
 """By role, the program of the processes that are started for a local cluster."""
@@ -34,11 +35,16 @@ def run_fn(fn_args: FnArgs) -> None:
 
     Raises:
         ConfigError: `TF_CONFIG` does not name this process as a cluster's chief.
-        RuntimeError: Another worker or the training process has ended.
+        RuntimeError: Another worker, the training process or the job has ended.
     """
-    train = partial(train_as_chief, RunArguments.of(fn_args))
+    arguments = RunArguments.of(fn_args)
+    train = partial(train_as_chief, arguments)
     if local := LocalCluster.read(os.environ):
         train_with_restarts(train, local, COMMANDS)
+        return
+    job = arguments.config.training.job
+    if job is not None and VARIABLE not in os.environ:
+        train_in_job(arguments, job)
         return
     Cluster.of_chief(os.environ)
     with TrainingProcess(train, os.environ[VARIABLE]) as training:
