@@ -8,6 +8,7 @@ from pydantic import Field, model_validator
 from config import feature_names
 from config.base import LONGEST_NAME, Section
 from config.data import CleaningConfig, DataConfig, SplitConfig
+from config.deploy import DeployConfig
 from config.evaluation import EvaluationConfig
 from config.features import FeaturesConfig, Trend
 from config.model import ModelConfig
@@ -62,6 +63,8 @@ class Config(Section):
     """The answers of the exported model."""
     pipeline: PipelineConfig = PipelineConfig()
     """The pipeline's folders and checks."""
+    deploy: DeployConfig = DeployConfig()
+    """What `tfx_runner.py deploy` renders."""
 
     @property
     def retrieval(self) -> RetrievalTask | None:

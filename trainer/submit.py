@@ -67,6 +67,8 @@ def make_job(settings: AnyJob, name: str, command: tuple[str, ...]) -> ClusterJo
     from trainer.cluster_jobs.manifests import tf_job, train_job
 
     kubernetes = Kubernetes.connect(settings.namespace)
-    is_tf_job = isinstance(settings, TfJobConfig)
-    manifest = tf_job(settings, name, command) if is_tf_job else train_job(settings, name, command)
+    if isinstance(settings, TfJobConfig):
+        manifest = tf_job(settings, name, command)
+    else:
+        manifest = train_job(settings, name, command)
     return KubernetesJob(kubernetes, manifest, settings.workers)

@@ -21,6 +21,7 @@ from pipeline.checks.embeddings import check_embeddings
 from pipeline.checks.files import check_folders, check_tables
 from pipeline.checks.object_stores import check_object_stores, table_folder_problems
 from pipeline.checks.tasks import check_tasks
+from pipeline.checks.training_jobs import check_training_job
 from pipeline.validation.measures import measures, window_measures
 from trainer.metrics.names import check_gates
 
@@ -77,6 +78,7 @@ def _rules(config: Config) -> Iterator[Problem]:
     yield from _lengths(config)
     yield from _attributes(config)
     yield from _replicas(config)
+    yield from check_training_job(config)
     yield from _teacher(config)
     yield from _tuner(config)
     yield from check_distances(config)
@@ -187,8 +189,9 @@ def _teacher(config: Config) -> Iterator[Problem]:
 
 def _tuner(config: Config) -> Iterator[Problem]:
     strategy = config.training.strategy
-    if config.tuner and strategy not in ("one_device", "mirrored"):
-        yield ("training", "strategy"), f"should be `one_device` or `mirrored` with `tuner`. Received: {strategy!r}"
+    if config.tuner and strategy == "tpu":
+        allowed = "should be `one_device`, `mirrored` or `multi_worker` with `tuner`"
+        yield ("training", "strategy"), f"{allowed}. Received: {strategy!r}"
     for key, parameter in config.tuner.parameters.items() if config.tuner else ():
         location = ("tuner", "parameters", key)
         if config.tuner and _changes(key, config.tuner.objective):

@@ -73,10 +73,27 @@ def run(arguments: argparse.Namespace) -> int:
         lines = JsonLines(sys.stdout, outcome.run_id)
         lines.write("finished", seconds=outcome.seconds, message=outcome.verdict, report=report, pushed=pushed)
         return OK if outcome.pushed else NOT_PUSHED
+    return _report_run(outcome)
+
+
+def _report_run(outcome: "Outcome") -> int:
+    """Prints the verdict, and returns the exit code."""
     print(f"finished in {outcome.seconds:.0f} s: {outcome.verdict}")
     if outcome.report:
         print(f"report: {outcome.report}; its metrics: {outcome.metrics}")
     return OK if outcome.pushed else NOT_PUSHED
+
+
+def _run_as_chief(path: str) -> int:
+    """Runs the pipeline with the workers that `TF_CONFIG` names."""
+    from config.load import changed_config
+    from pipeline.checks.configuration import checked_config
+
+    config = checked_config(path, writes=True)
+    if config.training.strategy == "tpu":
+        raise ConfigError(f"{path}: `training.strategy` should not be `tpu` in a job of several workers")
+    several = {"training.strategy": "multi_worker", "training.replicas": None, "training.job": None}
+    return _report_run(finished_run(changed_config(config, several), verbose=False))
 
 
 def finished_run(config: Config, verbose: bool, log_format: "LogFormat" = "text") -> "Outcome":
@@ -105,6 +122,15 @@ def finished_run(config: Config, verbose: bool, log_format: "LogFormat" = "text"
     return outcome
 
 
+def add_worker(parser: argparse.ArgumentParser) -> None:
+    """Adds the arguments of `worker`."""
+    parser.add_argument(
+        "--config",
+        metavar="FILE",
+        help="the YAML file of the pipeline that the chief runs, where the chief is started by this command, too",
+    )
+
+
 def worker(arguments: argparse.Namespace) -> int:
     """Train with a pipeline that runs elsewhere, where `training.strategy` is `multi_worker`.
 
@@ -113,9 +139,16 @@ def worker(arguments: argparse.Namespace) -> int:
     found under the same paths. It waits for the chief's training, gets all settings from it and ends with it: once for
     each training, so also once for each fold of a cross-validation. When one worker is lost all end, and go on from the
     last checkpoint when they are started again.
+
+    With `--config` one command serves all pods of a job: the chief's runs the pipeline, with `multi_worker` whatever
+    the file says. In the pods of an indexed job, CLUSTER_HOSTS names all addresses in place of TF_CONFIG.
     """
     from config.cluster import Cluster
+    from config.pod_cluster import complete_tf_config
 
+    complete_tf_config(os.environ)
+    if arguments.config is not None and Cluster.read(os.environ).index == 0:
+        return _run_as_chief(arguments.config)
     cluster = Cluster.of_worker(os.environ)
     print(f"{cluster} waits for the chief, {cluster.addresses[0]}", flush=True)
     cluster.wait_for_chief()

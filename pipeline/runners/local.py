@@ -15,9 +15,11 @@ from pathlib import Path
 from typing import Any, Literal
 
 from config import Config, ConfigError, paths
+from config.cluster import VARIABLE as TF_CONFIG
 from config.cluster import Cluster
 from config.local_cluster import LocalCluster
 from config.tpu import tpu_address
+from pipeline.checks.training_jobs import check_cluster
 from pipeline.messages import read_warnings
 from pipeline.metadata import connection
 from pipeline.push.withdraw import version_fault, version_numbers, withdrawn_folder
@@ -48,11 +50,14 @@ def run_local(config: Config, verbose: bool = False, log_format: LogFormat = "te
 
     Raises:
       ConfigError: the folder cannot be written to; for `multi_worker` `TF_CONFIG` does not name this process as the
-        chief, and there is no local cluster; for `tpu` no TPU is named.
+        chief, there is no local cluster, and no job that can be submitted; for `tpu` no TPU is named.
       RunError: another run of the same pipeline is under way, or the folder is not local.
     """
     if config.training.strategy == "multi_worker" and LocalCluster.read(os.environ) is None:
-        Cluster.of_chief(os.environ)
+        if config.training.job is not None and TF_CONFIG not in os.environ:
+            check_cluster(config)
+        else:
+            Cluster.of_chief(os.environ)
     if config.training.strategy == "tpu":
         tpu_address(config.training, os.environ)
     home = paths.home(config)

@@ -1,5 +1,6 @@
 """The client of Kubernetes' API: which cluster and namespace, and which errors may pass."""
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -18,6 +19,7 @@ CONFLICT: Final = 409
 _TOO_MANY: Final = 429
 _SERVER_ERROR: Final = 500
 _DEFAULT_NAMESPACE: Final = "default"
+_KUBECONFIG: Final = "~/.kube/config"
 _OWN_NAMESPACE: Final = Path("/var/run/secrets/kubernetes.io/serviceaccount/namespace")
 
 
@@ -57,9 +59,10 @@ class Kubernetes:
 
 def _from_kubeconfig(settings: Any) -> str | None:
     """Reads the kubeconfig and returns the namespace of its current context."""
+    file = os.environ.get("KUBECONFIG", _KUBECONFIG)  # kubernetes.config has read it when it was imported
     try:
-        config.load_kube_config(client_configuration=settings)
-        _, context = config.list_kube_config_contexts()
+        config.load_kube_config(file, client_configuration=settings)
+        _, context = config.list_kube_config_contexts(file)
     except (config.ConfigException, OSError) as error:
         raise ClusterJobError(
             "`training.job` needs a cluster: run this in one of its pods, or let KUBECONFIG name a file with a current"

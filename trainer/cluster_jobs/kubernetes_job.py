@@ -6,8 +6,9 @@ from typing import Any, Final
 
 from kubernetes.client import ApiException, V1DeleteOptions
 
+from config.cluster_jobs import KubernetesJobConfig, TrainJobConfig
 from trainer.cluster_jobs.kubernetes_api import CONFLICT, NOT_FOUND, TIMEOUT, Kubernetes, may_pass, transient_errors
-from trainer.cluster_jobs.manifests import TF_GROUP, TRAINER_GROUP, Manifest
+from trainer.cluster_jobs.manifests import RUNTIMES, TF_GROUP, TRAINER_GROUP, Manifest
 from trainer.cluster_jobs.pod_logs import PodLogs
 from trainer.cluster_jobs.pod_reports import PodReport, first_lost, report_of
 from trainer.cluster_jobs.waiting import ClusterJobError, JobState, SilentApiError
@@ -165,3 +166,34 @@ def _reason(error: Any) -> str:
         return f"{error.status} {json.loads(error.body)['message']}"
     except (TypeError, ValueError, KeyError):
         return f"{error.status} {error.reason}"
+
+
+def require_kind(kubernetes: Kubernetes, settings: KubernetesJobConfig) -> None:
+    """Checks that the cluster has the kind of job, and the runtime of a TrainJob.
+
+    Raises:
+        ClusterJobError: One is missing, or may not be read.
+        SilentApiError: No answer.
+    """
+    objects, namespace = kubernetes.objects, kubernetes.namespace
+    group, version, plural = TRAINER_GROUP if isinstance(settings, TrainJobConfig) else TF_GROUP
+    try:
+        with transient_errors():
+            objects.list_namespaced_custom_object(group, version, namespace, plural, limit=1, _request_timeout=TIMEOUT)
+    except ApiException as error:
+        raise ClusterJobError(
+            f"the cluster should have {plural}.{group}, which this process may list in the namespace {namespace}."
+            f" Received: {_reason(error)}"
+        ) from error
+    if not isinstance(settings, TrainJobConfig):
+        return
+    try:
+        with transient_errors():
+            objects.get_namespaced_custom_object(
+                group, version, namespace, RUNTIMES, settings.runtime, _request_timeout=TIMEOUT
+            )
+    except ApiException as error:
+        raise ClusterJobError(
+            f"`runtime` should name a TrainingRuntime in the namespace {namespace}, such as `tfx_runner.py deploy`"
+            f" renders. Received: {settings.runtime!r}: {_reason(error)}"
+        ) from error

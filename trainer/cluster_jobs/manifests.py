@@ -8,11 +8,13 @@ from config.pod_cluster import HOSTS
 from trainer.cluster_jobs.pods import container, pod_spec, resources
 
 RETRY: Final = 138
-"""The exit code of a worker that ended because another had: TFJob starts a pod again after a code above 127, and no code
-of Python's own errors is."""
+"""The exit code of a worker that ended because another had: TFJob starts a pod again after a code above 127, as none of
+Python's own errors has."""
 TRAINER_GROUP: Final = ("trainer.kubeflow.org", "v1alpha1", "trainjobs")
 TF_GROUP: Final = ("kubeflow.org", "v1", "tfjobs")
 """Group, version and plural name of the kinds."""
+RUNTIMES: Final = "trainingruntimes"
+"""The plural name of TrainingRuntime, in the group of TrainJob."""
 _NODE: Final = "node"
 """The replicated job and the container that Kubeflow Trainer fills in; pods are named after the former."""
 _TF_CONTAINER: Final = "tensorflow"

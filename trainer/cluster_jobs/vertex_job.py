@@ -13,7 +13,8 @@ from google.auth.exceptions import GoogleAuthError
 from google.auth.transport.requests import AuthorizedSession
 from google.cloud.aiplatform_v1.services.job_service import JobServiceClient
 from google.cloud.aiplatform_v1.types import CustomJob as CustomJobProto
-from google.cloud.aiplatform_v1.types import CustomJobSpec, JobState as VertexState, WorkerPoolSpec
+from google.cloud.aiplatform_v1.types import CustomJobSpec, WorkerPoolSpec
+from google.cloud.aiplatform_v1.types import JobState as VertexState
 
 from config.cluster_jobs import CustomJobConfig
 from trainer.cluster_jobs.vertex_logs import LOGGING_URL, VertexLogs

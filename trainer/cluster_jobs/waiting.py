@@ -19,7 +19,7 @@ Answer = TypeVar("Answer")
 
 
 class ClusterJobError(RuntimeError):
-    """The job failed or could not be submitted. The message names the job, the worker, the reason and its last lines."""
+    """The job failed or could not be submitted. The message names the job, worker, reason and last lines."""
 
 
 class SilentApiError(Exception):
@@ -65,7 +65,7 @@ def run_job(
 ) -> None:
     """Submits a job and returns when it has succeeded.
 
-    When this process is interrupted, also by SIGTERM, the job is deleted. A job that failed is kept: its pods tell more.
+    When this process is interrupted, also by SIGTERM, the job is deleted. A job that failed is kept, with its pods.
 
     Args:
         job: The job.
