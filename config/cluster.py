@@ -1,10 +1,7 @@
 """The workers of `training.strategy: multi_worker`, from the environment variable `TF_CONFIG`."""
 
 import re
-import socket
-import time
 from collections.abc import Mapping
-from contextlib import suppress
 from dataclasses import dataclass
 from typing import Annotated, Literal, Self
 
@@ -28,14 +25,6 @@ class Cluster:
 
     addresses: tuple[str, ...]
     index: int
-
-    def wait_for_chief(self, pause: float = 1.0) -> None:
-        """Waits until the chief trains, which may be after hours of ingest: longer than TensorFlow waits."""
-        host, _, port = self.addresses[0].rpartition(":")
-        while True:
-            with suppress(OSError), socket.create_connection((host.strip("[]"), int(port)), timeout=10):
-                return
-            time.sleep(pause)
 
     def __str__(self) -> str:
         return f"worker {self.index} of {len(self.addresses)} ({self.addresses[self.index]})"

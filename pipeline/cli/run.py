@@ -10,7 +10,16 @@ from typing import TYPE_CHECKING
 
 from config import Config, ConfigError
 from config.local_cluster import OPTIONS, LocalCluster
-from pipeline.cli.common import NOT_PUSHED, OK, CommandError, add_config, add_verbose, positive, warn
+from pipeline.cli.common import (
+    NOT_PUSHED,
+    OK,
+    CommandError,
+    LostWorkerCommandError,
+    add_config,
+    add_verbose,
+    positive,
+    warn,
+)
 
 if TYPE_CHECKING:
     from pipeline.runners.local import LogFormat
@@ -86,14 +95,19 @@ def _report_run(outcome: "Outcome") -> int:
 
 def _run_as_chief(path: str) -> int:
     """Runs the pipeline with the workers that `TF_CONFIG` names."""
+    from config.cluster import Cluster
     from config.load import changed_config
     from pipeline.checks.configuration import checked_config
+    from pipeline.runners.pods import tell_end
 
     config = checked_config(path, writes=True)
     if config.training.strategy == "tpu":
         raise ConfigError(f"{path}: `training.strategy` should not be `tpu` in a job of several workers")
     several = {"training.strategy": "multi_worker", "training.replicas": None, "training.job": None}
-    return _report_run(finished_run(changed_config(config, several), verbose=False))
+    outcome = finished_run(changed_config(config, several), verbose=False)
+    if outcome.states.get("Trainer") == "cached":
+        tell_end(Cluster.of_chief(os.environ))
+    return _report_run(outcome)
 
 
 def finished_run(config: Config, verbose: bool, log_format: "LogFormat" = "text") -> "Outcome":
@@ -117,7 +131,8 @@ def finished_run(config: Config, verbose: bool, log_format: "LogFormat" = "text"
     if outcome.report_problem:
         warn(f"the report could not be written: {outcome.report_problem}\nthe whole log: {outcome.log}")
     if outcome.failed:
-        failure = ConfigError if outcome.is_refused else CommandError
+        refused = ConfigError if outcome.is_refused else CommandError
+        failure = LostWorkerCommandError if outcome.is_lost else refused
         raise failure(f"{outcome.failed} failed: {outcome.message}\nthe whole log: {outcome.log}")
     return outcome
 
@@ -141,21 +156,40 @@ def worker(arguments: argparse.Namespace) -> int:
     last checkpoint when they are started again.
 
     With `--config` one command serves all pods of a job: the chief's runs the pipeline, with `multi_worker` whatever
-    the file says. In the pods of an indexed job, CLUSTER_HOSTS names all addresses in place of TF_CONFIG.
+    the file says. In the pods of an indexed job, CLUSTER_HOSTS names all addresses in place of TF_CONFIG. After the
+    loss of another worker the exit code is 138, by which jobs start a pod again.
     """
     from config.cluster import Cluster
     from config.pod_cluster import complete_tf_config
+    from trainer.cluster_jobs.manifests import RETRY
 
     complete_tf_config(os.environ)
-    if arguments.config is not None and Cluster.read(os.environ).index == 0:
-        return _run_as_chief(arguments.config)
+    if arguments.config is None:
+        return _follow_chief()
+    try:
+        return _follow_chief() if Cluster.read(os.environ).index else _run_as_chief(arguments.config)
+    except LostWorkerCommandError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return RETRY
+
+
+def _follow_chief() -> int:
+    """Trains as a worker that is not the chief."""
+    from config.cluster import Cluster
+    from pipeline.runners.pods import wait_for_training
+
     cluster = Cluster.of_worker(os.environ)
     print(f"{cluster} waits for the chief, {cluster.addresses[0]}", flush=True)
-    cluster.wait_for_chief()
+    if not wait_for_training(cluster):
+        print("the chief's run has ended without a training")
+        return OK
+    from trainer.distributed.restarts import LostWorkerError
     from trainer.worker import train_with_chief
 
     try:
         result = train_with_chief()
+    except LostWorkerError as error:
+        raise LostWorkerCommandError(str(error)) from error
     except (RuntimeError, OSError, ArithmeticError, ValueError) as error:
         raise CommandError(str(error)) from error
     print(f"trained {result.epochs} epochs, {result.steps} steps, in {result.seconds:.0f} s")

@@ -31,6 +31,7 @@ from pipeline.runners.metrics import Outputs, blessing_problem, metric, pushed_v
 from pipeline.runners.outcome import Outcome
 from pipeline.runners.reporting import write_report_files
 from pipeline.runners.workers import share_package
+from trainer.distributed.restarts import KilledTrainingError, LostWorkerError
 
 DescribeMetric = Callable[[str, Outputs], str]
 LogFormat = Literal["text", "json"]
@@ -188,6 +189,7 @@ def _failing(outcome: Outcome, display: Display | JsonLines, name: str) -> Itera
         traceback.print_exc()
         outcome.states[name], outcome.failed, outcome.message = "failed", name, headline(error)
         outcome.is_refused = isinstance(error, ConfigError)
+        outcome.is_lost = isinstance(error, LostWorkerError | KilledTrainingError)
         outcome.component_seconds[name] = display.finish(
             "failed", outcome.message if isinstance(display, JsonLines) else ""
         )

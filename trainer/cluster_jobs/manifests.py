@@ -110,7 +110,6 @@ def tf_job(job: TfJobConfig, name: str, command: Sequence[str]) -> Manifest:
         "metadata": _metadata(job, name),
         "spec": {
             "runPolicy": {"cleanPodPolicy": "Running", "backoffLimit": _RESTARTS * job.workers},
-            "successPolicy": "AllWorkers",
             "tfReplicaSpecs": {"Worker": worker},
         },
     }

@@ -17,40 +17,30 @@ from types import SimpleNamespace
 
 import yaml
 from aiohttp import web
+from kubeflow.training.api_client import ApiClient
 from kubeflow.training.models import KubeflowOrgV1TFJob
 from kubeflow_trainer_api.models import TrainerV1alpha1TrainingRuntime, TrainerV1alpha1TrainJob
-from kubernetes.client import ApiClient
 
 from config.local_cluster import LocalCluster
 from config.pod_cluster import HOSTS, INDEX
 from trainer.distributed.processes import loopback_addresses, tf_config
 
 POLL = 0.05
+BREAK = "break the connection"
+"""A line of a pod after which the connection of its log is closed once."""
 
 
 def parsed(manifest):
     """The manifest through the published model of its kind; raises `ValueError` for what the model does not know."""
     if manifest["kind"] == "TFJob":
-        read = ApiClient().deserialize(SimpleNamespace(data=json.dumps(manifest)), "object")
-        found = _tf_client().deserialize(SimpleNamespace(data=json.dumps(manifest)), "KubeflowOrgV1TFJob")
-        read = ApiClient().sanitize_for_serialization(found)
+        answer = SimpleNamespace(data=json.dumps(manifest))
+        read = ApiClient().sanitize_for_serialization(ApiClient().deserialize(answer, KubeflowOrgV1TFJob))
     else:
         kinds = {"TrainJob": TrainerV1alpha1TrainJob, "TrainingRuntime": TrainerV1alpha1TrainingRuntime}
         read = kinds[manifest["kind"]].from_dict(manifest).to_dict()
     if read != manifest:
         raise ValueError(f"unknown fields: sent {manifest}, understood {read}")
     return read
-
-
-def _tf_client():
-    import kubeflow.training.models as models
-    import kubernetes.client as client
-
-    for name in dir(models):  # the generic client looks up models by name in its own module
-        if name.startswith("KubeflowOrg"):
-            setattr(client.models, name, getattr(models, name))
-    assert KubeflowOrgV1TFJob
-    return ApiClient()
 
 
 class Pod:
@@ -61,6 +51,7 @@ class Pod:
         self.waiting = None
         self.process = None
         self.ended = None
+        self.is_replaced = self.was_cut_off = False
         self._command, self._env = command, env
 
     def start(self):
@@ -104,17 +95,26 @@ class LoopbackCluster:
 
     Attributes:
         jobs: By plural name and name, the jobs.
-        pods: All pods that there were.
+        pods: The pods, also those that have ended.
+        all_pods: The names of all pods that there were.
         faults: Status codes that the next requests get instead of an answer; 0 closes the connection.
         held: What keeps new pods from starting, a container's `waiting` state; None: nothing.
         deleted: The names of deleted jobs.
     """
 
     def __init__(self, runtime=None):
-        self.jobs, self.pods, self.faults, self.deleted = {}, [], deque(), []
+        self.jobs, self.pods, self.all_pods, self.faults, self.deleted = {}, [], [], deque(), []
         self.held, self.runtime = None, runtime
         self._addresses = {}
         self.url = ""
+
+    def clear(self):
+        """Forgets all jobs, and what tests have set."""
+        for pod in self.pods:
+            _kill(pod)
+        for found in (self.jobs, self.pods, self.all_pods, self.faults, self.deleted):
+            found.clear()
+        self.held = None
 
     async def handle(self, request):
         if self.faults:
@@ -175,6 +175,7 @@ class LoopbackCluster:
         command = [sys.executable if part == "python" else part for part in trainer["command"] + trainer["args"]]
         pod = Pod(f"{name}-node-0-{index}-{number}", labels, command, env)
         self.pods.append(pod)
+        self.all_pods.append(pod.name)
         if self.held is None:
             pod.start()
         else:
@@ -182,20 +183,19 @@ class LoopbackCluster:
 
     async def control(self):
         """What the controllers do, again and again."""
-        replaced = set()
         while True:
             for manifest in list(self.jobs.values()):
-                self._reconcile(manifest, replaced)
+                self._reconcile(manifest)
             await asyncio.sleep(POLL)
 
-    def _reconcile(self, manifest, replaced):
+    def _reconcile(self, manifest):
         if "status" in manifest:
             return
         name, count = manifest["metadata"]["name"], _workers(manifest)
         own = [pod for pod in self.pods if pod.name.startswith(f"{name}-node-")]
         for pod in own:
-            if pod.code and pod.name not in replaced:
-                replaced.add(pod.name)
+            if pod.code and not pod.is_replaced:
+                pod.is_replaced = True
                 if self._ends_the_job(manifest, pod.code):
                     for other in own:
                         _kill(other)
@@ -221,7 +221,7 @@ class LoopbackCluster:
 
     async def _log(self, request, name):
         assert request.query == {"follow": "True", "timestamps": "True"}
-        (pod,) = (pod for pod in self.pods if pod.name == name) if any(p.name == name for p in self.pods) else (None,)
+        pod = next((pod for pod in self.pods if pod.name == name), None)
         if pod is None:
             return _status(404, f"no pod {name}")
         response = web.StreamResponse()
@@ -232,8 +232,10 @@ class LoopbackCluster:
             for line in pod.lines[sent:]:
                 await response.write(line.encode())
                 sent += 1
-                if "break the connection" in line:
+                if BREAK in line and not pod.was_cut_off:
+                    pod.was_cut_off = True
                     request.transport.abort()
+                    return response
             if has_ended:
                 return response
             await asyncio.sleep(POLL)
