@@ -16,22 +16,30 @@ INSTALLER: Final = ("bootstrap", "requirements.lock", "setup.py")
 _DOCKERFILE: Final = """\
 # The image of the pipeline and of its training jobs. Rendered by `tfx_runner.py deploy`; build it from the project's
 # folder: docker build --file {dockerfile} --tag {image} .
+FROM debian:trixie-slim AS environment
+
+# The compiler is for a package without a wheel; it stays in this stage.
+RUN apt-get update \\
+ && apt-get install --yes --no-install-recommends python3 python3-venv python3-dev g++ ca-certificates
+WORKDIR {folder}
+COPY {installer} ./
+ENV PIP_NO_CACHE_DIR=1
+RUN ./bootstrap
+
 FROM debian:trixie-slim
 
 RUN apt-get update \\
- && apt-get install --yes --no-install-recommends python3 python3-venv ca-certificates \\
+ && apt-get install --yes --no-install-recommends python3 ca-certificates \\
  && rm -rf /var/lib/apt/lists/* \\
  && groupadd --gid {user} recommender \\
  && useradd --uid {user} --gid {user} --no-create-home --home-dir /tmp recommender
 
 # Keras 2 has to be chosen before TensorFlow is imported, by whatever program of the image.
-ENV TF_USE_LEGACY_KERAS=1 PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1 PIP_NO_CACHE_DIR=1
+ENV TF_USE_LEGACY_KERAS=1 PYTHONUNBUFFERED=1 PYTHONDONTWRITEBYTECODE=1
 ENV PYTHONPATH={folder} PATH={folder}/.venv/bin:$PATH
 WORKDIR {folder}
 
-COPY {installer} ./
-RUN ./bootstrap
-
+COPY --from=environment {folder}/.venv .venv/
 {copies}
 COPY tfx_runner.py ./
 COPY {configuration} config.yaml
@@ -40,6 +48,12 @@ USER {user}:{user}
 RUN python tfx_runner.py check --without-data config.yaml
 CMD ["python", "tfx_runner.py", "run", "--config", "{folder}/config.yaml"]
 """
+
+
+def dockerignore(configuration: str) -> str:
+    """Returns the file that keeps everything else, such as data and runs, out of the build's context."""
+    kept = (*INSTALLER, *PACKAGES, "tfx_runner.py", configuration)
+    return "".join(f"{line}\n" for line in ("*", *(f"!{path}" for path in kept), "**/__pycache__"))
 
 
 def dockerfile(image: str, configuration: str, path: str) -> str:

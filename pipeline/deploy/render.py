@@ -7,7 +7,7 @@ from typing import Any, Final
 import yaml
 
 from config import Config
-from pipeline.deploy.image import dockerfile
+from pipeline.deploy.image import dockerfile, dockerignore
 from pipeline.deploy.jobs import job_manifests
 from pipeline.deploy.places import image_of
 from pipeline.deploy.runs import run_manifests, storage_manifests
@@ -36,7 +36,10 @@ def render(config: Config, configuration: str, folder: Path, context: Path) -> l
     home = folder.absolute()
     shown = home / DOCKERFILE
     path = shown.relative_to(context).as_posix() if shown.is_relative_to(context) else shown.as_posix()
-    files = {DOCKERFILE: dockerfile(image_of(config), configuration, path)}
+    files = {
+        DOCKERFILE: dockerfile(image_of(config), configuration, path),
+        f"{DOCKERFILE}.dockerignore": dockerignore(configuration),
+    }
     manifests = {
         f"{KUBERNETES}/storage.yaml": storage_manifests(config),
         f"{KUBERNETES}/run.yaml": run_manifests(config),

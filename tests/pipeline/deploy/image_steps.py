@@ -42,6 +42,11 @@ class Step:
         """Whether the step changes the system outside of the project's folder."""
         return self.kind == "RUN" and any(program in self.text for program in _OF_THE_SYSTEM)
 
+    @property
+    def is_of_another_stage(self) -> bool:
+        """Whether the step copies what an earlier stage has made, which is in the same folder here."""
+        return self.text.startswith("--from=")
+
 
 def parse(dockerfile: str) -> list[Step]:
     """Returns the instructions of a Dockerfile in order."""
@@ -67,7 +72,7 @@ def execute(steps: list[Step], root: Path, run: Callable[[str, Path, dict[str, s
             here.mkdir(parents=True, exist_ok=True)
         elif step.kind == "ENV":
             environment |= dict(_variables(text, environment))
-        elif step.kind == "COPY":
+        elif step.kind == "COPY" and not step.is_of_another_stage:
             _copy(text.split(), here)
         elif step.kind == "RUN" and not step.is_of_the_system:
             run(text, here, environment)
