@@ -1,6 +1,5 @@
 import json
 import re
-import socket
 
 import pytest
 
@@ -64,9 +63,3 @@ def test_the_pipeline_runs_on_the_chief():
 def test_the_chief_is_no_other_worker():
     with pytest.raises(ConfigError, match=r"should not be the chief's, .* Received: worker 0 of 2 \(a:1\)"):
         Cluster.of_worker(environment())
-
-
-def test_a_worker_waits_for_the_chiefs_port():
-    with socket.create_server(("127.0.0.1", 0)) as chief:
-        address = f"127.0.0.1:{chief.getsockname()[1]}"
-        Cluster((address, "b:2"), 1).wait_for_chief()

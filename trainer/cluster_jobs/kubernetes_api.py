@@ -65,8 +65,8 @@ def _from_kubeconfig(settings: Any) -> str | None:
         _, context = config.list_kube_config_contexts(file)
     except (config.ConfigException, OSError) as error:
         raise ClusterJobError(
-            "`training.job` needs a cluster: run this in one of its pods, or let KUBECONFIG name a file with a current"
-            f" context. Received: {error}"
+            "a cluster is needed: run this in one of its pods, or let KUBECONFIG name a file with a current context."
+            f" Received: {error}"
         ) from error
     namespace = context["context"].get("namespace")
     return None if namespace is None else str(namespace)

@@ -60,7 +60,7 @@ class VertexApi:
         try:
             credentials, _ = google.auth.default(scopes=[_SCOPE])
         except GoogleAuthError as error:
-            raise ClusterJobError(f"`training.job` needs Google Cloud's credentials. Received: {error}") from error
+            raise ClusterJobError(f"Google Cloud's credentials are needed. Received: {error}") from error
         host = f"{settings.region}-aiplatform.googleapis.com"
         options = ClientOptions(api_endpoint=host)
         jobs = JobServiceClient(credentials=credentials, transport="rest", client_options=options)

@@ -12,7 +12,7 @@ from config.progress import PASSING, say
 
 PATIENCE_SECONDS: Final = 300.0
 """How long the cluster's API may be silent."""
-_POLL_SECONDS: Final = 5.0
+_POLL_SECONDS: Final = 2.0
 _SIGTERM_CODE: Final = 128 + signal.SIGTERM
 
 Answer = TypeVar("Answer")

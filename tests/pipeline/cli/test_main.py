@@ -57,6 +57,31 @@ def test_check_says_ok(shop):
     assert (run.returncode, run.stdout.splitlines()[-1]) == (0, "shop.yaml: ok (1 features; tasks: retrieval)")
 
 
+def test_check_without_data_looks_at_no_table(shop, capsys):
+    (shop / "shop" / "events.csv").unlink()
+    assert main(["check", str(shop / "shop.yaml"), "--without-data"]) == 0
+    assert capsys.readouterr().out.endswith("shop.yaml: ok, without its data (tasks: retrieval)\n")
+
+
+def test_deploy_writes_an_image_and_manifests(shop, capsys):
+    output = shop / "deploy"
+    assert main(["deploy", "--config", str(ROOT / "examples/movielens-100k.yaml"), "--output", str(output)]) == 0
+    files = {str(path.relative_to(output)) for path in output.rglob("*") if path.is_file()}
+    kubernetes = {f"kubernetes/{name}.yaml" for name in ("run", "serving", "storage")}
+    jobs = {f"jobs/{name}.yaml" for name in ("tf-job", "train-job", "training-runtime")}
+    assert files == {"Dockerfile", "Dockerfile.dockerignore"} | kubernetes | jobs
+    assert capsys.readouterr().out.splitlines()[0] == str(output / "Dockerfile")
+
+
+def test_deploy_refuses_what_no_pod_would_find(shop, capsys):
+    assert main(["deploy", "--config", str(shop / "shop.yaml"), "--output", str(shop / "deploy")]) == 2
+    assert "shop.yaml should be in the project's folder" in capsys.readouterr().err
+    (shop / "shop.yaml").write_text(SHOP + "pipeline: {root: /data}\n")
+    assert main(["deploy", "--config", str(shop / "shop.yaml"), "--output", str(shop / "deploy")]) == 2
+    assert "shop.yaml:8: `pipeline.root`: should be relative, or below `deploy.storage" in capsys.readouterr().err
+    assert not (shop / "deploy").exists()
+
+
 def test_check_tells_what_the_rows_hold_and_exits_with_2_where_they_cannot_be_used(shop, monkeypatch, capsys):
     monkeypatch.chdir(shop)
     rows = "".join(f"{n % 3},{n % 5},{1_600_000_000_000 + n},4\n" for n in range(40))
@@ -144,6 +169,19 @@ def test_several_workers_are_looked_for_before_any_work(shop):
     assert run.returncode == 2
     assert "`TF_CONFIG.task.index` is required and missing" in run.stderr
     assert run.stdout == ""
+    assert not (shop / "runs").exists()
+
+
+def test_a_cluster_is_looked_for_before_any_work(shop):
+    job = f"{{kind: train_job, image: i, storage: {{path: {shop}}}}}"
+    (shop / "shop.yaml").write_text(f"{SHOP}training: {{strategy: multi_worker, job: {job}}}\n")
+    run = call(shop, "run", "--config", "shop.yaml", KUBECONFIG=str(shop / "none"))
+    assert run.returncode == 2
+    assert run.stderr.startswith("error: `training.job`: a cluster is needed: run this in one of its pods")
+    (shop / "shop.yaml").write_text((shop / "shop.yaml").read_text().replace(str(shop), "/elsewhere"))
+    run = call(shop, "run", "--config", "shop.yaml")
+    assert run.returncode == 2
+    assert "`pipeline.root` should be below `training.job.storage.path` (/elsewhere), where the workers'" in run.stderr
     assert not (shop / "runs").exists()
 
 

@@ -11,7 +11,7 @@ import subprocess
 import sys
 import threading
 from collections import deque
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from types import SimpleNamespace
 
@@ -263,21 +263,22 @@ def _status(code, message):
 @contextmanager
 def loopback_cluster(folder, runtime=None):
     """A cluster whose kubeconfig is `folder/kubeconfig`, with the namespace `ml`."""
-    cluster, loop, ready = LoopbackCluster(runtime), asyncio.new_event_loop(), threading.Event()
-    runner = web.AppRunner(_app(cluster), access_log=None)
+    cluster, loop = LoopbackCluster(runtime), asyncio.new_event_loop()
+    runner = web.AppRunner(_app(cluster), access_log=None, shutdown_timeout=0.1)
 
     async def begin():
         await runner.setup()
-        site = web.TCPSite(runner, "127.0.0.1", 0)
-        await site.start()
+        await web.TCPSite(runner, "127.0.0.1", 0).start()
         cluster.url = f"http://127.0.0.1:{runner.addresses[0][1]}"
-        loop.create_task(cluster.control())
-        ready.set()
+        return asyncio.create_task(cluster.control())
 
-    loop.create_task(begin())
+    async def end(control):
+        control.cancel()
+        await runner.cleanup()
+
     thread = threading.Thread(target=loop.run_forever, daemon=True)
     thread.start()
-    ready.wait(10)
+    control = asyncio.run_coroutine_threadsafe(begin(), loop).result(10)
     context = {"cluster": "loopback", "user": "nobody", "namespace": "ml"}
     kubeconfig = {
         "current-context": "loopback",
@@ -286,11 +287,15 @@ def loopback_cluster(folder, runtime=None):
         "users": [{"name": "nobody", "user": {}}],
     }
     (folder / "kubeconfig").write_text(yaml.safe_dump(kubeconfig))
-    with ExitStack() as stack:
-        stack.callback(loop.call_soon_threadsafe, loop.stop)
+    try:
         yield cluster
+    finally:
         for pod in cluster.pods:
             _kill(pod)
+        asyncio.run_coroutine_threadsafe(end(control), loop).result(10)
+        loop.call_soon_threadsafe(loop.stop)
+        thread.join()
+        loop.close()
 
 
 def _app(cluster):

@@ -87,21 +87,23 @@ class Vertex:
 @pytest.fixture(scope="module")
 def served():
     """A server and its address."""
-    vertex, loop, started = Vertex(), asyncio.new_event_loop(), threading.Event()
+    vertex, loop = Vertex(), asyncio.new_event_loop()
     app = web.Application()
     app.router.add_route("*", "/{path:.*}", lambda request: vertex.handle(request))
-    runner = web.AppRunner(app, access_log=None)
+    runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
 
     async def begin():
         await runner.setup()
         await web.TCPSite(runner, "127.0.0.1", 0).start()
-        started.set()
 
-    loop.create_task(begin())
-    threading.Thread(target=loop.run_forever, daemon=True).start()
-    started.wait(10)
+    thread = threading.Thread(target=loop.run_forever, daemon=True)
+    thread.start()
+    asyncio.run_coroutine_threadsafe(begin(), loop).result(10)
     yield vertex, f"http://127.0.0.1:{runner.addresses[0][1]}"
+    asyncio.run_coroutine_threadsafe(runner.cleanup(), loop).result(10)
     loop.call_soon_threadsafe(loop.stop)
+    thread.join()
+    loop.close()
 
 
 @pytest.fixture
