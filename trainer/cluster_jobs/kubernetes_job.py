@@ -8,7 +8,7 @@ from kubernetes.client import ApiException, V1DeleteOptions
 
 from config.cluster_jobs import KubernetesJobConfig, TrainJobConfig
 from trainer.cluster_jobs.kubernetes_api import CONFLICT, NOT_FOUND, TIMEOUT, Kubernetes, may_pass, transient_errors
-from trainer.cluster_jobs.manifests import RUNTIMES, TF_GROUP, TRAINER_GROUP, Manifest
+from trainer.cluster_jobs.manifests import CONTAINERS, RUNTIMES, TF_GROUP, TRAINER_GROUP, Manifest
 from trainer.cluster_jobs.pod_logs import PodLogs
 from trainer.cluster_jobs.pod_reports import PodReport, first_lost, report_of
 from trainer.cluster_jobs.waiting import ClusterJobError, JobState, SilentApiError
@@ -18,6 +18,7 @@ _PODS: Final = {"TrainJob": "jobset.sigs.k8s.io/jobset-name", "TFJob": "training
 """By kind, the label of a job's pods."""
 _SUCCEEDED: Final = ("Complete", "Succeeded")
 _FAILED: Final = "Failed"
+_SUSPENDED: Final = "Suspended"
 _LOG_SECONDS: Final = 10.0
 _GONE_SECONDS: Final = 120.0
 _SHOWN_LINES: Final = 5
@@ -38,7 +39,7 @@ class KubernetesJob:
         self._kind, self._name = manifest["kind"], manifest["metadata"]["name"]
         group, version, plural = _GROUPS[self._kind]
         self._place = (group, version, kubernetes.namespace, plural)
-        self._logs = PodLogs(kubernetes.core, kubernetes.namespace)
+        self._logs = PodLogs(kubernetes.core, kubernetes.namespace, CONTAINERS[self._kind])
         self._started: set[str | int] = set()
 
     def __str__(self) -> str:
@@ -75,6 +76,8 @@ class KubernetesJob:
             return JobState("succeeded")
         if _FAILED in conditions:
             return JobState("failed", self._why_failed(conditions[_FAILED], reports))
+        if _SUSPENDED in conditions:
+            return JobState("queued", "it is suspended, as by a queue")
         if len(self._started) < self._workers:
             return JobState("waiting", _why_waiting(reports) or f"{len(self._started)} of {self._workers} workers run")
         return JobState("running", _lost_pods(reports))

@@ -19,6 +19,8 @@ _NODE: Final = "node"
 """The replicated job and the container that Kubeflow Trainer fills in; pods are named after the former."""
 _TF_CONTAINER: Final = "tensorflow"
 """The container that the training operator gives `TF_CONFIG`."""
+CONTAINERS: Final = {"TrainJob": _NODE, "TFJob": _TF_CONTAINER}
+"""By kind, the container of a worker."""
 _OWN_ERRORS: Final = (1, 2)
 """The exit codes of an error that would come again."""
 _RESTARTS: Final = 10

@@ -27,10 +27,11 @@ class PodLogs:
     Args:
         core: The API of pods.
         namespace: The pods' namespace.
+        container: The container with the worker: a pod may have others beside it.
     """
 
-    def __init__(self, core: CoreV1Api, namespace: str) -> None:
-        self._core, self._namespace = core, namespace
+    def __init__(self, core: CoreV1Api, namespace: str, container: str) -> None:
+        self._core, self._namespace, self._container = core, namespace, container
         self._lines: dict[str, deque[str]] = {}
         self._threads: dict[str, threading.Thread] = {}
         self._ended: set[str] = set()
@@ -74,6 +75,7 @@ class PodLogs:
         return self._core.read_namespaced_pod_log(
             name,
             self._namespace,
+            container=self._container,
             follow=True,
             timestamps=True,
             _preload_content=False,

@@ -111,7 +111,9 @@ class CustomJob:
         state = VertexState(found.state).name
         if found.state in _ENDED:
             return JobState("failed", self._why_failed(state, found.error))
-        return JobState("running" if found.state == _RUNNING else "waiting", "" if found.state == _RUNNING else state)
+        if found.state == _RUNNING:
+            return JobState("running")
+        return JobState("queued" if found.state == VertexState.JOB_STATE_QUEUED else "waiting", state)
 
     def delete(self) -> None:
         """Cancels the job where it is unfinished; Vertex AI keeps the record of finished ones."""

@@ -31,11 +31,11 @@ class JobState:
     """What a job does at the moment.
 
     Attributes:
-        phase: `waiting` until every worker has started.
+        phase: `queued` while it may not start yet, then `waiting` until every worker has started.
         note: Why it failed; otherwise what keeps it from running, or "".
     """
 
-    phase: Literal["waiting", "running", "succeeded", "failed"]
+    phase: Literal["queued", "waiting", "running", "succeeded", "failed"]
     note: str = ""
 
 
@@ -93,7 +93,9 @@ def _wait(job: ClusterJob, silence: "_Silence", start_seconds: float, poll_secon
     begin, has_started, said = time.monotonic(), False, ""
     while True:
         if (state := silence.answer(job.state)) is not None:
-            has_started |= state.phase != "waiting"
+            has_started |= state.phase not in ("queued", "waiting")
+            if state.phase == "queued":
+                begin = time.monotonic()  # a queue may be long
             if state.phase == "failed":
                 raise ClusterJobError(f"{job} failed: {state.note}")
             if state.phase == "succeeded":

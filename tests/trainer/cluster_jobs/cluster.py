@@ -220,7 +220,9 @@ class LoopbackCluster:
         self.pods = [pod for pod in self.pods if not pod.name.startswith(f"{name}-node-")]
 
     async def _log(self, request, name):
-        assert request.query == {"follow": "True", "timestamps": "True"}
+        assert request.query in (
+            {"follow": "True", "timestamps": "True", "container": container} for container in ("node", "tensorflow")
+        )
         pod = next((pod for pod in self.pods if pod.name == name), None)
         if pod is None:
             return _status(404, f"no pod {name}")

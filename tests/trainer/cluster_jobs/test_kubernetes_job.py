@@ -3,6 +3,7 @@
 import signal
 import subprocess
 import sys
+import threading
 import time
 
 import pytest
@@ -139,6 +140,16 @@ def test_a_job_that_failed_before_is_made_anew(cluster, tmp_path):
     (tmp_path / "go").touch()
     run(code)
     assert cluster.deleted == [NAME, NAME]
+
+
+def test_a_job_that_a_queue_holds_back_is_not_late(cluster, capfd):
+    job = submitted("")
+    job.submit()
+    held = {"type": "Suspended", "status": "True", "reason": "Suspended", "message": ""}
+    cluster.jobs["trainjobs", NAME]["status"] = {"conditions": [held]}
+    threading.Timer(1.0, cluster.jobs["trainjobs", NAME].pop, ["status"]).start()
+    run_job(job, start_seconds=0.5, poll_seconds=0.05)
+    assert "now: TrainJob shop-1a2b in the namespace ml: it is suspended, as by a queue" in capfd.readouterr().out
 
 
 def test_a_job_that_is_deleted_by_others_ends_the_step(cluster):
