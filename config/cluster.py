@@ -26,6 +26,17 @@ class Cluster:
     addresses: tuple[str, ...]
     index: int
 
+    @classmethod
+    def is_named(cls, environment: Mapping[str, str]) -> bool:
+        """Returns whether the variable names others beside this process: some platforms always set it."""
+        try:
+            jobs = _parsed(environment[VARIABLE]).cluster
+        except KeyError:
+            return False
+        except ConfigError:
+            return True  # for `read` to say what is wrong
+        return len(jobs.chief) + len(jobs.worker) > 1
+
     def __str__(self) -> str:
         return f"worker {self.index} of {len(self.addresses)} ({self.addresses[self.index]})"
 

@@ -43,7 +43,7 @@ def run_fn(fn_args: FnArgs) -> None:
         train_with_restarts(train, local, COMMANDS)
         return
     job = arguments.config.training.job
-    if job is not None and VARIABLE not in os.environ:
+    if job is not None and not Cluster.is_named(os.environ):
         train_in_job(arguments, job)
         return
     Cluster.of_chief(os.environ)

@@ -7,7 +7,7 @@ They are for those who start runs themselves, or by a queue: worker 0 runs the p
 from typing import Any, Final
 
 from config import Config
-from config.cluster_jobs import TfJobConfig, TrainJobConfig
+from config.cluster_jobs import StorageConfig, TfJobConfig, TrainJobConfig
 from pipeline.deploy.image import CONFIGURATION, PYTHON, RUNNER
 from pipeline.deploy.places import image_of, object_name
 from trainer.cluster_jobs.manifests import tf_job, train_job, training_runtime
@@ -44,5 +44,5 @@ def _train_job(config: Config) -> TrainJobConfig:
     return TrainJobConfig.model_validate({"kind": "train_job", **settings})
 
 
-def _mounted(config: Config) -> dict[str, str]:
-    return {"claim": config.deploy.storage.claim, "path": config.deploy.storage.path}
+def _mounted(config: Config) -> StorageConfig:
+    return StorageConfig(claim=config.deploy.storage.claim, path=config.deploy.storage.path)

@@ -53,6 +53,9 @@ def deployment_problems(config: Config) -> Iterator[Problem]:
     """Returns what in the configuration cannot be deployed as it is."""
     yield from _placement_problems(config)
     yield from _job_problems(config)
+    if "://" in config.pipeline.root:
+        allowed = "should be a path on the volume, where the daily run keeps its metadata"
+        yield ("pipeline", "root"), f"{allowed}. Received: {config.pipeline.root!r}"
     batching, limit = config.deploy.serving.batching, config.serving.max_rows
     if batching is not None and batching.max_batch_size > limit:
         location = ("deploy", "serving", "batching", "max_batch_size")

@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import Any, Literal
 
 from config import Config, ConfigError, paths
-from config.cluster import VARIABLE as TF_CONFIG
 from config.cluster import Cluster
 from config.local_cluster import LocalCluster
 from config.tpu import tpu_address
@@ -55,7 +54,7 @@ def run_local(config: Config, verbose: bool = False, log_format: LogFormat = "te
       RunError: another run of the same pipeline is under way, or the folder is not local.
     """
     if config.training.strategy == "multi_worker" and LocalCluster.read(os.environ) is None:
-        if config.training.job is not None and TF_CONFIG not in os.environ:
+        if config.training.job is not None and not Cluster.is_named(os.environ):
             check_cluster(config)
         else:
             Cluster.of_chief(os.environ)

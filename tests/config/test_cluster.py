@@ -29,6 +29,14 @@ def test_what_other_programs_read_is_passed_over():
 
 
 @pytest.mark.parametrize(
+    ("found", "is_named"),
+    [({}, False), (environment({"chief": ["a:1"]}, "chief"), False), (environment(), True), ({"TF_CONFIG": "{"}, True)],
+)
+def test_a_platform_may_name_this_process_alone(found, is_named):
+    assert Cluster.is_named(found) == is_named
+
+
+@pytest.mark.parametrize(
     ("text", "message"),
     [
         ("", "`TF_CONFIG` should name the workers where `training.strategy` is `multi_worker`: {"),

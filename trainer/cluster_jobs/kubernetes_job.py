@@ -59,7 +59,7 @@ class KubernetesJob:
             if found is not None and not _is_ending(found):
                 return "found: an earlier try of this step had submitted it"
             self._delete_and_wait()
-            return self._create()
+        return self.submit()
 
     def state(self) -> JobState:
         """Returns what the job does, and prints what its pods have printed."""

@@ -117,6 +117,8 @@ class CustomJob:
 
     def delete(self) -> None:
         """Cancels the job where it is unfinished; Vertex AI keeps the record of finished ones."""
+        if not self._resource:
+            return  # it was not made
         with self._errors("cannot be cancelled"):
             found = self._api.jobs.get_custom_job({"name": self._resource}, timeout=_TIMEOUT_SECONDS)
             if found.state not in _ENDED:

@@ -140,7 +140,7 @@ def _delete(job: ClusterJob, reason: str) -> None:
     """Deletes the job, and says so where it was not finished."""
     try:
         job.delete()
-    except SilentApiError as error:
+    except (SilentApiError, ClusterJobError) as error:
         say(f"{job} could not be deleted: {error}")
     else:
         if reason:

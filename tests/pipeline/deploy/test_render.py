@@ -23,6 +23,7 @@ SEVERAL = {"training.strategy": "multi_worker"}
 CHANGES = {
     "defaults": {},
     "a submitted TrainJob": SEVERAL | {"training.job": JOB},
+    "a submitted TrainJob that names no storage": SEVERAL | {"training.job": {"kind": "train_job", "image": "shop:1"}},
     "a submitted TFJob": SEVERAL | {"training.job": JOB | {"kind": "tf_job"}},
     "an object store": {
         "serving.folder": "gs://bucket/models",
@@ -140,6 +141,7 @@ def test_rendering_again_writes_the_same(tmp_path):
     ("changes", "location", "message"),
     [
         ({"pipeline.root": "/data/runs"}, "pipeline.root", "should be relative, or below `deploy.storage.path`"),
+        ({"pipeline.root": "gs://bucket/runs"}, "pipeline.root", "should be a path on the volume, where the daily run"),
         ({"data.folder": "../data"}, "data.folder", "the volume that all pods mount, or a URI. Received: '../data'"),
         ({"serving.max_rows": 64, "deploy.serving": {"batching": {"max_batch_size": 65}}},
          "deploy.serving.batching.max_batch_size", "should be at most `serving.max_rows` (64). Received: 65"),
