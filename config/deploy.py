@@ -77,7 +77,7 @@ class DeployConfig(Section):
 
     image: str | None = Field(default=None, min_length=1)
     """The name of the image that the rendered Dockerfile makes. Defaults to `training.job.image`, or to
-    `tfx-recommender:latest`."""
+    `tfx-recommender:0.1.0`."""
     namespace: ObjectName = "recommender"
     """The namespace of all objects."""
     storage: DeployedStorageConfig = DeployedStorageConfig()

@@ -10,7 +10,7 @@ from config.errors import Location, Problem
 
 _NAME_LENGTH: Final = 40
 """Kubernetes' names have at most 63 characters, and some get a suffix."""
-_IMAGE: Final = "tfx-recommender:latest"
+_IMAGE: Final = "tfx-recommender:0.1.0"
 
 
 def object_name(config: Config, part: str = "") -> str:
