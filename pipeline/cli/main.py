@@ -7,11 +7,11 @@ import sys
 from collections.abc import Callable, Sequence
 
 from config import ConfigError
-from pipeline.cli import check, clean, common, compare, crossval, deploy, recommend, run, serve, versions
+from pipeline.cli import check, clean, common, compare, crossval, deploy, recommend, run, serve, versions, worker
 
 COMMANDS: dict[str, tuple[Callable[[argparse.ArgumentParser], None], Callable[[argparse.Namespace], int]]] = {
     "run": (run.add_run, run.run),
-    "worker": (run.add_worker, run.worker),
+    "worker": (worker.add_worker, worker.worker),
     "crossval": (crossval.add_crossval, crossval.crossval),
     "check": (check.add_check, check.check),
     "data": (common.add_config, check.data),

@@ -21,8 +21,8 @@ _TF_CONTAINER: Final = "tensorflow"
 """The container that the training operator gives `TF_CONFIG`."""
 CONTAINERS: Final = {"TrainJob": _NODE, "TFJob": _TF_CONTAINER}
 """By kind, the container of a worker."""
-_OWN_ERRORS: Final = (1, 2)
-"""The exit codes of an error that would come again."""
+_OWN_ERRORS: Final = (1, 2, 3)
+"""The exit codes of an error that would come again, and of a run whose model was not blessed."""
 _RESTARTS: Final = 10
 
 Manifest = dict[str, Any]

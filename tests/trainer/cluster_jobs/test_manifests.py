@@ -45,7 +45,7 @@ def test_all_nodes_of_a_train_job_know_each_other():
 def test_a_lost_worker_starts_again_and_an_own_error_ends_the_job():
     (node,) = training_runtime(TrainJobConfig(kind="train_job", **ALL))["spec"]["template"]["spec"]["replicatedJobs"]
     fail, ignore = node["template"]["spec"]["podFailurePolicy"]["rules"]
-    assert fail["onExitCodes"]["values"] == [1, 2]
+    assert fail["onExitCodes"]["values"] == [1, 2, 3]
     assert ignore["onPodConditions"][0]["type"] == "DisruptionTarget"
     pod = node["template"]["spec"]["template"]["spec"]
     assert pod["restartPolicy"] == "Never"  # or the failed pod's log would be gone
