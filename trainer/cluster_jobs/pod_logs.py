@@ -10,7 +10,7 @@ from typing import Any, Final
 from kubernetes.client import ApiException, CoreV1Api
 from urllib3.exceptions import HTTPError
 
-from config.progress import LINE
+from config.progress import LASTING, PASSING
 from trainer.cluster_jobs.pod_reports import PodReport
 
 _KEPT_LINES: Final = 20
@@ -84,7 +84,7 @@ class PodLogs:
 
     def _print(self, report: PodReport, text: str) -> None:
         self._lines[report.name].append(text)
-        is_progress = report.worker == 0 and LINE.match(text)
+        is_progress = report.worker == 0 and text.startswith((LASTING, PASSING))
         who = report.name if report.worker is None else f"worker {report.worker}"
         sys.stdout.write(f"{text}\n" if is_progress else f"[{who}] {text}\n")  # at once: other threads print, too
         sys.stdout.flush()

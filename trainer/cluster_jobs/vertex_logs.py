@@ -5,7 +5,7 @@ from collections import defaultdict, deque
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
-from config.progress import LINE
+from config.progress import LASTING, PASSING
 
 LOGGING_URL: Final = "https://logging.googleapis.com/v2/entries:list"
 _CHIEF: Final = "workerpool0-0"
@@ -80,6 +80,6 @@ class VertexLogs:
         text = entry.get("textPayload") or entry.get("jsonPayload", {}).get("message", "")
         for line in text.splitlines():
             self._lines[worker].append(line)
-            is_progress = worker == _CHIEF and LINE.match(line)
+            is_progress = worker == _CHIEF and line.startswith((LASTING, PASSING))
             sys.stdout.write(f"{line}\n" if is_progress else f"[{worker}] {line}\n")
         sys.stdout.flush()

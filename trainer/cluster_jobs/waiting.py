@@ -8,7 +8,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Final, Literal, Protocol, TypeVar
 
-from config.progress import PASSING, say
+from config.progress import ProgressLine, say
 
 PATIENCE_SECONDS: Final = 300.0
 """How long the cluster's API may be silent."""
@@ -106,7 +106,7 @@ def _wait(job: ClusterJob, silence: "_Silence", start_seconds: float, poll_secon
                 raise ClusterJobError(f"{job} has not started within {start_seconds / 60:g} minutes: {reason}")
             if state.note != said:
                 said = state.note
-                print(f"{PASSING}{job}: {said or 'its workers run'}", flush=True)
+                print(ProgressLine(f"{job}: {said or 'its workers run'}", is_lasting=False), flush=True)
         time.sleep(poll_seconds)
 
 
