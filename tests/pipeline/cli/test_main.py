@@ -9,6 +9,7 @@ import pytest
 from config import ConfigError
 from pipeline.cli import main
 from pipeline.runners.local import run_pipeline
+from trainer.distributed.restarts import LostWorkerError
 
 ROOT = Path(__file__).parents[3]
 
@@ -128,6 +129,30 @@ def test_a_component_that_refuses_the_configuration_exits_with_2(shop, monkeypat
     monkeypatch.setattr("pipeline.runners.local.run_local", lambda config, verbose, log_format: outcome)
     assert main(["run", "--config", "shop.yaml"]) == 2
     assert "error: starting failed: `training.memory_limit`: too small" in capsys.readouterr().err
+
+
+def test_a_pod_whose_other_worker_was_lost_is_started_again(shop, monkeypatch, capsys):
+    monkeypatch.chdir(shop)
+    monkeypatch.setenv("TF_CONFIG", "")  # so that what the command sets is undone
+    monkeypatch.delenv("TF_CONFIG")
+    monkeypatch.setenv("CLUSTER_HOSTS", "127.0.0.1:1,127.0.0.1:2")
+    monkeypatch.setenv("JOB_COMPLETION_INDEX", "0")
+
+    def build():
+        raise LostWorkerError("another worker has ended")
+
+    outcome = run_pipeline(build, shop / "runs")
+    strategies = []
+
+    def run_local(config, verbose, log_format):
+        strategies.append(config.training.strategy)
+        return outcome
+
+    monkeypatch.setattr("pipeline.runners.local.run_local", run_local)
+    assert main(["worker", "--config", "shop.yaml"]) == 138
+    assert "error: starting failed: another worker has ended" in capsys.readouterr().err
+    assert strategies == ["multi_worker"]  # whatever the file says
+    assert main(["run", "--config", "shop.yaml"]) == 1
 
 
 def test_wrong_configuration_exits_with_2_and_all_problems(shop):
