@@ -6,7 +6,7 @@ RUNNER := $(PYTHON) tfx_runner.py
 TIMED = begin=$$(date +%s); $(1); code=$$?; echo "-- $(2): $$(( $$(date +%s) - begin )) s"; echo; exit $$code
 
 .PHONY: bootstrap demo test lint bench-quality bench-index bench-serving bench-neighbours bench-tables bench-evaluation \
-	bench-beam bench-warm-start
+	bench-beam bench-warm-start image-steps
 
 bootstrap:
 	@./bootstrap
@@ -19,6 +19,9 @@ demo:
 
 test: bootstrap
 	$(PYTHON) -m pytest -n 2 --no-loadscope-reorder
+
+image-steps: bootstrap
+	$(PYTHON) -m tests.pipeline.deploy.image_steps
 
 lint: bootstrap
 	$(PYTHON) -m ruff check .

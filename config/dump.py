@@ -15,9 +15,9 @@ _FITTED = (*INGEST, "features", "tasks", "model", "training", "evaluation.ks", "
 _NOT_IN_THE_MODEL = ("-serving.infra", "-serving.embeddings", "-serving.log_requests")
 TRAINER = (*_FITTED, "evaluation.cold_items", "evaluation.requests", "serving", *_NOT_IN_THE_MODEL)
 _STACKED_AFTERWARDS = ("-tasks.*.baseline", "-model.neighbours")
-_OTHER_TRAINING = ("tpu", "checkpoint_every_epochs", "checkpoint_every_minutes", "memory_limit")
+_OTHER_TRAINING = ("tpu", "job", "checkpoint_every_epochs", "checkpoint_every_minutes", "memory_limit")
 TRAINING = (*_FITTED, *_STACKED_AFTERWARDS, *(f"-training.{key}" for key in _OTHER_TRAINING))
-TUNER = (*_FITTED, *_STACKED_AFTERWARDS, "tuner")
+TUNER = (*_FITTED, *_STACKED_AFTERWARDS, "-training.job", "tuner")
 INFRA = ("data", "features", *_LABELS, "serving", "-serving.embeddings", "-serving.log_requests")
 """The keys that a component depends on, except those after a minus: a change of other keys does not run it again.
 `TRAINING` are the keys that the Trainer's epochs depend on: a change of other keys leaves trained weights as they

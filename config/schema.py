@@ -8,6 +8,7 @@ from pydantic import Field, model_validator
 from config import feature_names
 from config.base import LONGEST_NAME, Section
 from config.data import CleaningConfig, DataConfig, SplitConfig
+from config.deploy import DeployConfig
 from config.evaluation import EvaluationConfig
 from config.features import FeaturesConfig, Trend
 from config.model import ModelConfig
@@ -65,6 +66,8 @@ class Config(Section):
     """The evaluation of the served model on the requests that it answered."""
     pipeline: PipelineConfig = PipelineConfig()
     """The pipeline's folders and checks."""
+    deploy: DeployConfig = DeployConfig()
+    """What `tfx_runner.py deploy` renders."""
 
     @property
     def retrieval(self) -> RetrievalTask | None:

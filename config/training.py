@@ -5,6 +5,7 @@ from typing import Final, Literal, Self
 from pydantic import ByteSize, Field, model_validator
 
 from config.base import Method, Section
+from config.cluster_jobs import AnyJob
 
 LARGE_TABLE: Final = 20_000
 """The rows of the largest table that `lazy: auto` updates as a whole where every step embeds every item; as many as the
@@ -273,6 +274,9 @@ class TrainingConfig(Section):
     the servers of `TF_CONFIG` (`ps`) or of `run --servers`, and workers train on batches of their own without waiting
     for each other: the weights are not those of one device, nor the same twice. `tpu`: the TPU of the key `tpu`; it was
     not run on one."""
+    job: AnyJob | None = None
+    """`multi_worker`: the job on a cluster that the Trainer submits and waits for, instead of training itself. Where
+    `TF_CONFIG` names this process's cluster, or `run --workers` makes one, none is submitted."""
     tpu: str | None = None
     """The TPU of the strategy `tpu`: its name, `grpc://host:port`, or `local` on its own machine. Defaults to the
     environment variable `TPU_NAME`."""

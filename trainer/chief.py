@@ -18,6 +18,7 @@ from trainer.distributed.strategies import make_strategy
 from trainer.distributed.supervision import Program, train_with_restarts
 from trainer.distributed.training_process import Progress, TrainingProcess
 from trainer.run import TrainingJob, export_trained
+from trainer.submit import train_in_job
 
 _SERVER: Final = (sys.executable, "-m", "trainer.server")
 PROGRAMS: Final = {
@@ -42,13 +43,17 @@ def run_fn(fn_args: FnArgs) -> None:
 
     Raises:
         ConfigError: `TF_CONFIG` does not name this process as a cluster's chief.
-        RuntimeError: Another worker or the training process has ended.
+        RuntimeError: Another worker, the training process or the job has ended.
     """
     arguments = RunArguments.of(fn_args)
     strategy = arguments.config.training.strategy
     train = partial(coordinate if strategy == "parameter_server" else train_as_chief, arguments)
     if local := LocalCluster.read(os.environ):
         train_with_restarts(train, local, PROGRAMS[strategy])
+        return
+    job = arguments.config.training.job
+    if job is not None and not Cluster.is_named(os.environ):
+        train_in_job(arguments, job)
         return
     Cluster.of_chief(os.environ, strategy)
     with TrainingProcess(train, os.environ[VARIABLE]) as training:

@@ -87,10 +87,19 @@ class TrainingTuner(BaseTuner):
 
 
 def trial_config(config: Config, search: TunerConfig, values: dict[str, Any]) -> Config:
-    """Returns the configuration of a trial, which is fitted on train only, since it is evaluated on eval."""
+    """Returns the configuration of a trial: on this machine, and fitted on train only, since eval judges it."""
     keys = ["training.epochs", *(["training.warm_start.epochs"] if config.training.warm_start else [])]
     epochs = {} if search.epochs is None else dict.fromkeys(keys, search.epochs)
-    return changed_config(config, {"training.fit_on": ["train"], **epochs, **values})
+    alone = {"training.strategy": _own_strategy()} if config.training.strategy == "multi_worker" else {}
+    return changed_config(config, {"training.fit_on": ["train"], **alone, **epochs, **values})
+
+
+def _own_strategy() -> str:
+    """Returns the strategy of trials where several workers train in the end: this machine's devices alone.
+
+    The same global batches give the same losses with either, so that trials tell the same.
+    """
+    return "mirrored" if len(tf.config.list_physical_devices("GPU")) > 1 else "one_device"
 
 
 def make_oracle(search: TunerConfig) -> keras_tuner.Oracle:

@@ -22,6 +22,7 @@ from pipeline.checks.files import check_folders, check_tables
 from pipeline.checks.object_stores import check_object_stores, table_folder_problems
 from pipeline.checks.parameter_servers import check_parameter_servers
 from pipeline.checks.tasks import check_tasks
+from pipeline.checks.training_jobs import check_training_job
 from pipeline.validation.measures import measures, window_measures
 from trainer.metrics.names import check_gates
 
@@ -79,6 +80,7 @@ def _rules(config: Config) -> Iterator[Problem]:
     yield from _attributes(config)
     yield from _replicas(config)
     yield from check_parameter_servers(config)
+    yield from check_training_job(config)
     yield from _teacher(config)
     yield from _base_model(config)
     yield from _tuner(config)
@@ -203,8 +205,9 @@ def _base_model(config: Config) -> Iterator[Problem]:
 
 def _tuner(config: Config) -> Iterator[Problem]:
     strategy = config.training.strategy
-    if config.tuner and strategy not in ("one_device", "mirrored"):
-        yield ("training", "strategy"), f"should be `one_device` or `mirrored` with `tuner`. Received: {strategy!r}"
+    if config.tuner and strategy in ("tpu", "parameter_server"):
+        allowed = "should be `one_device`, `mirrored` or `multi_worker` with `tuner`"
+        yield ("training", "strategy"), f"{allowed}. Received: {strategy!r}"
     for key, parameter in config.tuner.parameters.items() if config.tuner else ():
         location = ("tuner", "parameters", key)
         if config.tuner and _changes(key, config.tuner.objective):

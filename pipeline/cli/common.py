@@ -19,6 +19,7 @@ EXIT_CODES: Final = """exit codes:
   1  the run, the download or the call failed
   2  the configuration or the command line is wrong
   3  the run finished, but its model was not blessed or not pushed, or a newer version answers; a gate of `online` fails
+  138  (worker --config) another worker was lost: all have to be started again
 A report that cannot be written is a warning and changes no exit code.
 """
 DEFAULT_CONFIG: Final = "examples/movielens-100k.yaml"
@@ -26,6 +27,10 @@ DEFAULT_CONFIG: Final = "examples/movielens-100k.yaml"
 
 class CommandError(Exception):
     """A command failed. The message is the whole of what the user sees."""
+
+
+class LostWorkerCommandError(CommandError):
+    """A training ended because another process of it had."""
 
 
 def add_config(parser: argparse.ArgumentParser) -> None:

@@ -7,11 +7,24 @@ import sys
 from collections.abc import Callable, Sequence
 
 from config import ConfigError
-from pipeline.cli import check, clean, common, compare, crossval, online, recommend, run, serve, versions
+from pipeline.cli import (
+    check,
+    clean,
+    common,
+    compare,
+    crossval,
+    deploy,
+    online,
+    recommend,
+    run,
+    serve,
+    versions,
+    worker,
+)
 
 COMMANDS: dict[str, tuple[Callable[[argparse.ArgumentParser], None], Callable[[argparse.Namespace], int]]] = {
     "run": (run.add_run, run.run),
-    "worker": (lambda parser: None, run.worker),
+    "worker": (worker.add_worker, worker.worker),
     "crossval": (crossval.add_crossval, crossval.crossval),
     "check": (check.add_check, check.check),
     "data": (common.add_config, check.data),
@@ -23,6 +36,7 @@ COMMANDS: dict[str, tuple[Callable[[argparse.ArgumentParser], None], Callable[[a
     "compare": (compare.add_compare, compare.compare),
     "clean": (clean.add_clean, clean.clean),
     "compile": (run.add_compile, run.compile_),
+    "deploy": (deploy.add_deploy, deploy.deploy),
 }
 """By name: a function that adds the arguments, and one that executes the command and returns its exit code. Its
 docstring is the command's help; it raises `ConfigError` or `CommandError`."""

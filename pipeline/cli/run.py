@@ -1,4 +1,4 @@
-"""The commands that run the pipeline: here, as a worker of a run elsewhere, or compiled for another runner."""
+"""The commands that run the pipeline here, or compile it for another runner."""
 
 import argparse
 import os
@@ -10,7 +10,16 @@ from typing import TYPE_CHECKING
 
 from config import Config, ConfigError
 from config.local_cluster import OPTIONS, LocalCluster
-from pipeline.cli.common import NOT_PUSHED, OK, CommandError, add_config, add_verbose, positive, warn
+from pipeline.cli.common import (
+    NOT_PUSHED,
+    OK,
+    CommandError,
+    LostWorkerCommandError,
+    add_config,
+    add_verbose,
+    positive,
+    warn,
+)
 
 if TYPE_CHECKING:
     from pipeline.runners.local import LogFormat
@@ -81,6 +90,11 @@ def run(arguments: argparse.Namespace) -> int:
         lines = JsonLines(sys.stdout, outcome.run_id)
         lines.write("finished", seconds=outcome.seconds, message=outcome.verdict, report=report, pushed=pushed)
         return OK if outcome.pushed else NOT_PUSHED
+    return report_run(outcome)
+
+
+def report_run(outcome: "Outcome") -> int:
+    """Prints the verdict, and returns the exit code."""
     print(f"finished in {outcome.seconds:.0f} s: {outcome.verdict}")
     if outcome.report:
         print(f"report: {outcome.report}; its metrics: {outcome.metrics}")
@@ -108,40 +122,10 @@ def finished_run(config: Config, verbose: bool, log_format: "LogFormat" = "text"
     if outcome.report_problem:
         warn(f"the report could not be written: {outcome.report_problem}\nthe whole log: {outcome.log}")
     if outcome.failed:
-        failure = ConfigError if outcome.is_refused else CommandError
+        refused = ConfigError if outcome.is_refused else CommandError
+        failure = LostWorkerCommandError if outcome.is_lost else refused
         raise failure(f"{outcome.failed} failed: {outcome.message}\nthe whole log: {outcome.log}")
     return outcome
-
-
-def worker(arguments: argparse.Namespace) -> int:
-    """Train with a pipeline that runs elsewhere, where `training.strategy` names several processes.
-
-    The environment variable TF_CONFIG names all workers, and this one. The chief (`chief`, or the first `worker`) runs
-    the pipeline with `run`; every other machine runs this command, before or after, where the pipeline's files are
-    found under the same paths. It waits for the chief's training, gets all settings from it and ends with it: once for
-    each training, so also once for each fold of a cross-validation. When one worker is lost all end, and go on from the
-    last checkpoint when they are started again. Where TF_CONFIG names servers (`ps`), this command is a worker or a
-    server that does what the chief asks until it is ended: a worker that is lost may be started again alone.
-    """
-    from config.cluster import Cluster
-
-    cluster = Cluster.of_worker(os.environ)
-    if cluster.servers:
-        from trainer.server import serve
-
-        print(f"{cluster} serves the chief, {cluster.addresses[0]}, until it is ended", flush=True)
-        serve()
-        return OK
-    print(f"{cluster} waits for the chief, {cluster.addresses[0]}", flush=True)
-    cluster.wait_for_chief()
-    from trainer.worker import train_with_chief
-
-    try:
-        result = train_with_chief()
-    except (RuntimeError, OSError, ArithmeticError, ValueError) as error:
-        raise CommandError(str(error)) from error
-    print(f"trained {result.epochs} epochs, {result.steps} steps, in {result.seconds:.0f} s")
-    return OK
 
 
 def add_compile(parser: argparse.ArgumentParser) -> None:

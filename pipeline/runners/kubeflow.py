@@ -34,14 +34,16 @@ def compile_pipeline(
       The names of the components.
 
     Raises:
-      CompileError: kfp is not installed, the file's extension is another, or several workers would have to train.
+      CompileError: kfp is not installed, the file's extension is another, or one pod would be several workers.
     """
     if output.suffix not in (".yaml", ".yml", ".json"):
         raise CompileError(f"`--output` should end with .yaml, .yml or .json. Received: {output}")
-    if config.training.has_cluster:
+    if config.training.strategy == "parameter_server":
+        raise CompileError("`training.strategy: parameter_server` needs servers, and a component is one pod")
+    if config.training.strategy == "multi_worker" and config.training.job is None:
         raise CompileError(
-            "`training.strategy` should be `one_device` or `mirrored`: a component is one pod."
-            f" Received: {config.training.strategy!r}"
+            "`training.job` should say in which job several workers train, since a component is one pod: for the"
+            " strategy `multi_worker`. Received: none"
         )
     _require_kfp()
     with tempfile.TemporaryDirectory() as folder, captured(Path(folder) / "log"):  # TFX prints when it is imported

@@ -18,6 +18,7 @@ from config import Config, ConfigError, paths
 from config.cluster import Cluster
 from config.local_cluster import LocalCluster
 from config.tpu import tpu_address
+from pipeline.checks.training_jobs import check_cluster
 from pipeline.messages import read_warnings
 from pipeline.metadata import connection
 from pipeline.push.withdraw import version_fault, version_numbers, withdrawn_folder
@@ -29,6 +30,7 @@ from pipeline.runners.metrics import Outputs, blessing_problem, metric, pushed_v
 from pipeline.runners.outcome import Outcome
 from pipeline.runners.reporting import write_report_files
 from pipeline.runners.workers import share_package
+from trainer.distributed.restarts import KilledTrainingError, LostWorkerError
 
 DescribeMetric = Callable[[str, Outputs], str]
 LogFormat = Literal["text", "json"]
@@ -47,12 +49,15 @@ def run_local(config: Config, verbose: bool = False, log_format: LogFormat = "te
       log_format: Of the lines on the terminal.
 
     Raises:
-      ConfigError: the folder cannot be written to; for a strategy of several processes `TF_CONFIG` does not
-        name this one as the chief, and there is no local cluster; for `tpu` no TPU is named.
+      ConfigError: the folder cannot be written to; for a strategy of several processes `TF_CONFIG` does not name this
+        one as the chief, there is no local cluster, and no job that can be submitted; for `tpu` no TPU is named.
       RunError: another run of the same pipeline is under way, or the folder is not local.
     """
     if config.training.has_cluster and LocalCluster.read(os.environ) is None:
-        Cluster.of_chief(os.environ, config.training.strategy)
+        if config.training.job is not None and not Cluster.is_named(os.environ):
+            check_cluster(config)
+        else:
+            Cluster.of_chief(os.environ, config.training.strategy)
     if config.training.strategy == "tpu":
         tpu_address(config.training, os.environ)
     home = paths.home(config)
@@ -183,6 +188,7 @@ def _failing(outcome: Outcome, display: Display | JsonLines, name: str) -> Itera
         traceback.print_exc()
         outcome.states[name], outcome.failed, outcome.message = "failed", name, headline(error)
         outcome.is_refused = isinstance(error, ConfigError)
+        outcome.is_lost = isinstance(error, LostWorkerError | KilledTrainingError)
         outcome.component_seconds[name] = display.finish(
             "failed", outcome.message if isinstance(display, JsonLines) else ""
         )

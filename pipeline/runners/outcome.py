@@ -26,6 +26,8 @@ class Outcome:
     message: str = ""
     is_refused: bool = False
     """Whether it failed by a `ConfigError`: the configuration does not suit the data."""
+    is_lost: bool = False
+    """Whether it failed because a process of the training was lost."""
     pushed: str | None = None
     """The folder of the pushed version, where servers answer from it."""
     verdict: str = ""

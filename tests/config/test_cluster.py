@@ -1,6 +1,5 @@
 import json
 import re
-import socket
 
 import pytest
 
@@ -57,6 +56,14 @@ def test_what_other_programs_read_is_passed_over():
 
 
 @pytest.mark.parametrize(
+    ("found", "is_named"),
+    [({}, False), (environment({"chief": ["a:1"]}, "chief"), False), (environment(), True), ({"TF_CONFIG": "{"}, True)],
+)
+def test_a_platform_may_name_this_process_alone(found, is_named):
+    assert Cluster.is_named(found) == is_named
+
+
+@pytest.mark.parametrize(
     ("text", "message"),
     [
         ("", "`TF_CONFIG` should name the workers where `training.strategy` is `multi_worker`: {"),
@@ -95,9 +102,3 @@ def test_the_pipeline_runs_on_the_chief():
 def test_the_chief_is_no_other_worker():
     with pytest.raises(ConfigError, match=r"should not be the chief's, .* Received: worker 0 of 2 \(a:1\)"):
         Cluster.of_worker(environment())
-
-
-def test_a_worker_waits_for_the_chiefs_port():
-    with socket.create_server(("127.0.0.1", 0)) as chief:
-        address = f"127.0.0.1:{chief.getsockname()[1]}"
-        Cluster((address, "b:2"), 1).wait_for_chief()

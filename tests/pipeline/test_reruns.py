@@ -45,6 +45,8 @@ def before() -> Mapping[str, Any]:
         ("model.dimension", 24, TRAINED),
         ("training.epochs", 3, TRAINED),
         ("training.memory_limit", 10**12, TRAINED),
+        ("training.job", {"kind": "train_job", "image": "i"}, {"Trainer"}),
+        ("deploy", {"serving": {"replicas": 3}}, set()),
         ("tuner", {**TUNED, "trials": 2}, {"Tuner"}),
         ("evaluation.ks", [10, 20], {"Evaluator", *TRAINED}),
         ("evaluation.max_users", 100, {"Evaluator"}),

@@ -4,6 +4,7 @@ from pydantic import ValidationError
 from tfx.components.trainer.fn_args_utils import FnArgs
 
 from config import dump_config
+from config.load import changed_config
 from config.tuner import Parameter, TunerConfig
 from tests.trainer.served import shop, transform_graph
 from tests.trainer.small import encoder_config, small_config
@@ -103,3 +104,9 @@ def test_powers_of_ten_are_numbers():
 def test_a_parameter_without_values_is_refused(values, message):
     with pytest.raises(ValidationError, match=message):
         Parameter(**values)
+
+
+def test_trials_train_on_this_machine_where_several_workers_do_afterwards():
+    search = TunerConfig(parameters={LEARNING_RATE: Parameter(choices=(0.1,))})
+    config = changed_config(small_config(), {"training.strategy": "multi_worker"})
+    assert trial_config(config, search, {LEARNING_RATE: 0.1}).training.strategy == "one_device"

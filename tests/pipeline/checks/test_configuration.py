@@ -239,6 +239,33 @@ def test_changed_key_is_one_problem(write, old, new, expected):
             "training: {strategy: multi_worker, replicas: 2}",
             "19: `training.replicas`: needs the strategy `mirrored`. Received: 'multi_worker'",
         ),
+        (
+            "training: {job: {kind: train_job, image: i, storage: {}}}",
+            "19: `training.job`: needs the strategy `multi_worker`. Received: 'one_device'",
+        ),
+        (
+            "training: {strategy: multi_worker, job: {kind: train_job, image: i}}",
+            "19: `training.job.storage`: is needed, so that the workers' pods find `pipeline.root` ('runs'), which is"
+            " no URI",
+        ),
+        (
+            "training: {strategy: multi_worker, job: {kind: custom_job, image: i, project: p, region: r}}",
+            " `pipeline.root`: should be a gs:// URI, or below /gcs/, which the workers of `training.job` find."
+            " Received: 'runs'",
+        ),
+        (
+            "training: {strategy: multi_worker, job: {kind: train_jobs, image: i}}",
+            "19: `training.job`: `kind` should be one of train_job, tf_job, custom_job. Did you mean `train_job`?"
+            " Received: 'train_jobs'",
+        ),
+        (
+            "training: {strategy: multi_worker, job: {kind: tf_job, image: i, storage: {}, workers: 1}}",
+            "19: `training.job.workers`: should be greater than or equal to 2. Received: 1",
+        ),
+        (
+            "deploy: {serving: {replicas: 3, max_replicas: 2}}",
+            "19: `deploy.serving`: `max_replicas` should be at least `replicas` (3). Received: 2",
+        ),
         ("training: {tpu: local}", "19: `training.tpu`: needs the strategy `tpu`. Received: 'one_device'"),
         ("training: {replicas: 2}", "19: `training.replicas`: needs the strategy `mirrored`. Received: 'one_device'"),
         (
@@ -335,12 +362,17 @@ def test_a_search_over_what_cannot_be_is_refused(write, key, values, message):
         checked_config(path)
 
 
-@pytest.mark.parametrize("strategy", ["multi_worker", "tpu"])
-def test_a_search_trains_on_one_machine(write, strategy):
-    search = "tuner: {parameters: {model.dimension: {choices: [8, 16]}}}\n"
-    (problem,) = problems(write(more=f"{search}training: {{strategy: {strategy}}}\n"))
-    allowed = f"should be `one_device` or `mirrored` with `tuner`. Received: '{strategy}'"
+SEARCH = "tuner: {parameters: {model.dimension: {choices: [8, 16]}}}\n"
+
+
+def test_a_search_trains_on_no_tpu(write):
+    (problem,) = problems(write(more=f"{SEARCH}training: {{strategy: tpu}}\n"))
+    allowed = "should be `one_device`, `mirrored` or `multi_worker` with `tuner`. Received: 'tpu'"
     assert problem == f"20: `training.strategy`: {allowed}"
+
+
+def test_several_workers_train_after_a_search(write):
+    assert checked_config(write(more=f"{SEARCH}training: {{strategy: multi_worker}}\n")).tuner is not None
 
 
 @pytest.mark.parametrize(

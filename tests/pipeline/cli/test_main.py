@@ -9,6 +9,7 @@ import pytest
 from config import ConfigError
 from pipeline.cli import main
 from pipeline.runners.local import run_pipeline
+from trainer.distributed.restarts import LostWorkerError
 
 ROOT = Path(__file__).parents[3]
 
@@ -55,6 +56,31 @@ def test_help_lists_commands_and_exit_codes_at_once(tmp_path):
 def test_check_says_ok(shop):
     run = call(shop, "check", "shop.yaml")
     assert (run.returncode, run.stdout.splitlines()[-1]) == (0, "shop.yaml: ok (1 features; tasks: retrieval)")
+
+
+def test_check_without_data_looks_at_no_table(shop, capsys):
+    (shop / "shop" / "events.csv").unlink()
+    assert main(["check", str(shop / "shop.yaml"), "--without-data"]) == 0
+    assert capsys.readouterr().out.endswith("shop.yaml: ok, without its data (tasks: retrieval)\n")
+
+
+def test_deploy_writes_an_image_and_manifests(shop, capsys):
+    output = shop / "deploy"
+    assert main(["deploy", "--config", str(ROOT / "examples/movielens-100k.yaml"), "--output", str(output)]) == 0
+    files = {str(path.relative_to(output)) for path in output.rglob("*") if path.is_file()}
+    kubernetes = {f"kubernetes/{name}.yaml" for name in ("run", "serving", "storage")}
+    jobs = {f"jobs/{name}.yaml" for name in ("tf-job", "train-job", "training-runtime")}
+    assert files == {"Dockerfile", "Dockerfile.dockerignore"} | kubernetes | jobs
+    assert capsys.readouterr().out.splitlines()[0] == str(output / "Dockerfile")
+
+
+def test_deploy_refuses_what_no_pod_would_find(shop, capsys):
+    assert main(["deploy", "--config", str(shop / "shop.yaml"), "--output", str(shop / "deploy")]) == 2
+    assert "shop.yaml should be in the project's folder" in capsys.readouterr().err
+    (shop / "shop.yaml").write_text(SHOP + "pipeline: {root: /data}\n")
+    assert main(["deploy", "--config", str(shop / "shop.yaml"), "--output", str(shop / "deploy")]) == 2
+    assert "shop.yaml:8: `pipeline.root`: should be relative, or below `deploy.storage" in capsys.readouterr().err
+    assert not (shop / "deploy").exists()
 
 
 def test_check_tells_what_the_rows_hold_and_exits_with_2_where_they_cannot_be_used(shop, monkeypatch, capsys):
@@ -106,6 +132,30 @@ def test_a_component_that_refuses_the_configuration_exits_with_2(shop, monkeypat
     assert "error: starting failed: `training.memory_limit`: too small" in capsys.readouterr().err
 
 
+def test_a_pod_whose_other_worker_was_lost_is_started_again(shop, monkeypatch, capsys):
+    monkeypatch.chdir(shop)
+    monkeypatch.setenv("TF_CONFIG", "")  # so that what the command sets is undone
+    monkeypatch.delenv("TF_CONFIG")
+    monkeypatch.setenv("CLUSTER_HOSTS", "127.0.0.1:1,127.0.0.1:2")
+    monkeypatch.setenv("JOB_COMPLETION_INDEX", "0")
+
+    def build():
+        raise LostWorkerError("another worker has ended")
+
+    outcome = run_pipeline(build, shop / "runs")
+    strategies = []
+
+    def run_local(config, verbose, log_format):
+        strategies.append(config.training.strategy)
+        return outcome
+
+    monkeypatch.setattr("pipeline.runners.local.run_local", run_local)
+    assert main(["worker", "--config", "shop.yaml"]) == 138
+    assert "error: starting failed: another worker has ended" in capsys.readouterr().err
+    assert strategies == ["multi_worker"]  # whatever the file says
+    assert main(["run", "--config", "shop.yaml"]) == 1
+
+
 def test_wrong_configuration_exits_with_2_and_all_problems(shop):
     (shop / "shop.yaml").write_text(SHOP.replace("name: rating", "name: ratng") + "serving: {max_k: 1}\n")
     for command in (["check", "shop.yaml"], ["run", "--config", "shop.yaml"]):
@@ -154,6 +204,19 @@ def test_parameter_servers_are_looked_for_before_any_work(shop):
     run = call(shop, "run", "--config", "shop.yaml", "--workers", "2")
     assert run.returncode == 2
     assert "`--servers` should be at least 1 with the strategy `parameter_server`. Received: nothing" in run.stderr
+    assert not (shop / "runs").exists()
+
+
+def test_a_cluster_is_looked_for_before_any_work(shop):
+    job = f"{{kind: train_job, image: i, storage: {{path: {shop}}}}}"
+    (shop / "shop.yaml").write_text(f"{SHOP}training: {{strategy: multi_worker, job: {job}}}\n")
+    run = call(shop, "run", "--config", "shop.yaml", KUBECONFIG=str(shop / "none"))
+    assert run.returncode == 2
+    assert run.stderr.startswith("error: `training.job`: a cluster is needed: run this in one of its pods")
+    (shop / "shop.yaml").write_text((shop / "shop.yaml").read_text().replace(str(shop), "/elsewhere"))
+    run = call(shop, "run", "--config", "shop.yaml")
+    assert run.returncode == 2
+    assert "`pipeline.root` should be below `training.job.storage.path` (/elsewhere), where the workers'" in run.stderr
     assert not (shop / "runs").exists()
 
 

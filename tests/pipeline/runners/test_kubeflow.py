@@ -89,10 +89,16 @@ def test_other_extension_is_refused(tmp_path):
         compile_pipeline(CONFIG, tmp_path / "spec.txt")
 
 
-def test_several_workers_are_refused(tmp_path):
+def test_several_workers_train_in_a_job(tmp_path):
     config = changed_config(CONFIG, {"training.strategy": "multi_worker"})
-    with pytest.raises(CompileError, match=r"should be `one_device` or `mirrored`: .* Received: 'multi_worker'"):
+    with pytest.raises(CompileError, match=r"`training\.job` should say in which job several workers train, .* none"):
         compile_pipeline(config, tmp_path / "spec.yaml")
+    job = {"kind": "train_job", "image": "registry/recommender:1"}
+    output = tmp_path / "pipeline.yaml"
+    compile_pipeline(changed_config(config, {"training.job": job}), output, "registry/recommender:1", "gs://b/root")
+    spec = json_format.ParseDict(yaml.safe_load(output.read_text()), PipelineSpec())
+    assert "run_fn" in spec.root.dag.tasks["Trainer"].inputs.parameters
+    assert "trainer.chief.run_fn" in output.read_text()
 
 
 def test_local_paths_are_named():
