@@ -10,6 +10,7 @@ from config.base import LONGEST_NAME, Section
 from config.data import CleaningConfig, DataConfig, SplitConfig
 from config.evaluation import EvaluationConfig
 from config.features import FeaturesConfig, Trend
+from config.kubernetes import KubernetesConfig
 from config.model import ModelConfig
 from config.serving import PipelineConfig, ServingConfig
 from config.tasks import (
@@ -62,6 +63,8 @@ class Config(Section):
     """The answers of the exported model."""
     pipeline: PipelineConfig = PipelineConfig()
     """The pipeline's folders and checks."""
+    kubernetes: KubernetesConfig = KubernetesConfig()
+    """The pods of a compiled pipeline; a local run ignores it."""
 
     @property
     def retrieval(self) -> RetrievalTask | None:
