@@ -6,7 +6,7 @@ RUNNER := $(PYTHON) tfx_runner.py
 TIMED = begin=$$(date +%s); $(1); code=$$?; echo "-- $(2): $$(( $$(date +%s) - begin )) s"; echo; exit $$code
 
 .PHONY: bootstrap demo test lint bench-quality bench-index bench-serving bench-neighbours bench-tables bench-evaluation \
-	bench-beam bench-warm-start image-steps
+	bench-beam bench-warm-start image-steps check-airflow
 
 bootstrap:
 	@./bootstrap
@@ -54,3 +54,9 @@ bench-beam: bootstrap
 
 bench-warm-start: bootstrap
 	$(PYTHON) -m benchmarks.warm_start
+
+# Has Airflow itself parse a rendered DAG. AIRFLOW is the Python of an environment of Airflow's own.
+AIRFLOW ?= airflow-venv/bin/python
+check-airflow: bootstrap
+	$(RUNNER) compile --config $(CONFIG) --target airflow --schedule @daily --output build/dags/recommender.py
+	AIRFLOW_HOME=$(CURDIR)/build/airflow AIRFLOW__CORE__LOAD_EXAMPLES=False $(AIRFLOW) tests/pipeline/runners/parse_dag.py build/dags

@@ -43,6 +43,7 @@ BENCH = [
 DEV = [
     "pytest",
     "pytest-xdist",
+    "kfp-kubernetes>=2.16,<2.17",  # KFP's own form of the PlatformSpec, which tests parse
     "moto",  # the tests' stand-in for S3, over loopback
     "flask",  # moto's server
     "flask-cors",  # the same

@@ -28,8 +28,8 @@ class DistanceConfig(Section):
 class DriftConfig(DistanceConfig):
     """Drift: the splits `train` and `items` are compared with those of the newest earlier run whose model was blessed.
 
-    On Kubeflow, they are compared with the newest earlier statistics. The first run has nothing to be compared with,
-    and passes.
+    On Kubeflow Pipelines, the earlier run's model was pushed, too; on Vertex AI, they are compared with the newest
+    earlier statistics. The first run has nothing to be compared with, and passes.
     """
 
 

@@ -43,3 +43,8 @@ def online(config: Config) -> str:
 def serving(config: Config) -> str:
     """The model base path, with one numbered folder per pushed version."""
     return config.serving.folder or posixpath.join(home(config), "serving", config.serving.model_name)
+
+
+def records(config: Config) -> str:
+    """One file for each pushed version, by which pods find the model and statistics of earlier runs."""
+    return posixpath.join(home(config), "records")

@@ -11,6 +11,7 @@ from config.data import CleaningConfig, DataConfig, SplitConfig
 from config.deploy import DeployConfig
 from config.evaluation import EvaluationConfig
 from config.features import FeaturesConfig, Trend
+from config.kubernetes import KubernetesConfig
 from config.model import ModelConfig
 from config.online import OnlineConfig
 from config.serving import PipelineConfig, ServingConfig
@@ -68,6 +69,8 @@ class Config(Section):
     """The pipeline's folders and checks."""
     deploy: DeployConfig = DeployConfig()
     """What `tfx_runner.py deploy` renders."""
+    kubernetes: KubernetesConfig = KubernetesConfig()
+    """The pods of a compiled pipeline; a local run ignores it."""
 
     @property
     def retrieval(self) -> RetrievalTask | None:

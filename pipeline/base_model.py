@@ -34,16 +34,17 @@ class BlessedBeforeData(ResolverStrategy):
         return {**(found or {MODEL: [], BLESSING: []}), DATA: data}
 
 
-def blessed_before_data(transform_graph: types.BaseChannel) -> tfx.dsl.Resolver:
+def blessed_before_data(transform_graph: types.BaseChannel) -> list[tfx.dsl.Resolver]:
     """Resolves the model that a training on this run's data starts from. For the local runner."""
-    return tfx.dsl.Resolver(strategy_class=BlessedBeforeData, data=transform_graph, **_blessed_models()).with_id(_ID)
+    resolver = tfx.dsl.Resolver(strategy_class=BlessedBeforeData, data=transform_graph, **_blessed_models())
+    return [resolver.with_id(_ID)]
 
 
-def latest_base(transform_graph: types.BaseChannel) -> tfx.dsl.Resolver:
-    """Does so by TFX's own strategy, which Kubeflow and Vertex support; ignores the argument, so that a run again of
+def latest_base(transform_graph: types.BaseChannel) -> list[tfx.dsl.Resolver]:
+    """Does so by TFX's own strategy, which Vertex AI supports; ignores the argument, so that a run again of
     the same data there trains once more, from the model that these data have been trained into."""
     del transform_graph
-    return tfx.dsl.Resolver(strategy_class=LatestBlessedModelStrategy, **_blessed_models()).with_id(_ID)
+    return [tfx.dsl.Resolver(strategy_class=LatestBlessedModelStrategy, **_blessed_models()).with_id(_ID)]
 
 
 def starts_from_blessed(config: Config) -> bool:

@@ -131,16 +131,24 @@ def finished_run(config: Config, verbose: bool, log_format: "LogFormat" = "text"
 def add_compile(parser: argparse.ArgumentParser) -> None:
     """Adds the arguments of `compile`."""
     add_config(parser)
-    parser.add_argument("--runner", choices=["kubeflow"], default="kubeflow", help="for whom (default: %(default)s)")
-    parser.add_argument("--output", required=True, metavar="FILE", help="the file: .yaml, .yml or .json")
-    parser.add_argument("--image", help="the container image with this project in it")
-    parser.add_argument("--pipeline-root", metavar="URI", help="where artifacts go (default: `pipeline.root`'s)")
+    parser.add_argument(
+        "--target",
+        choices=["kfp", "vertex", "airflow"],
+        default="kfp",
+        help="open-source KFP, Vertex AI or Apache Airflow (default: %(default)s)",
+    )
+    parser.add_argument("--output", required=True, metavar="FILE", help="the file: .yaml, .yml, .json; .py for Airflow")
+    parser.add_argument("--image", help="the container image with this project in it, for pods")
+    parser.add_argument("--pipeline-root", metavar="URI", help="where pods keep artifacts (default: `pipeline.root`'s)")
+    parser.add_argument("--schedule", metavar="CRON", help="when Airflow runs it (default: by hand)")
 
 
 def compile_(arguments: argparse.Namespace) -> int:
-    """Compile the pipeline for Kubeflow Pipelines v2 or Vertex AI.
+    """Compile the pipeline for Kubeflow Pipelines, Vertex AI or Apache Airflow.
 
-    Writes a PipelineSpec, YAML or JSON by the file's extension. Nothing is run and nothing is sent anywhere.
+    Writes a PipelineSpec, YAML or JSON by the file's extension; for `kfp` with the PlatformSpec of `kubernetes`.
+    Folders that pods would not share are refused. For `airflow` it writes a DAG whose tasks are `check` and `run`.
+    Nothing is run and nothing is sent anywhere.
     """
     from pipeline.checks.configuration import checked_config
     from pipeline.checks.files import why_unwritable
@@ -148,13 +156,19 @@ def compile_(arguments: argparse.Namespace) -> int:
     config = checked_config(arguments.config, with_data=False)
     if problem := why_unwritable(str(Path(arguments.output).parent)):
         raise ConfigError(f"`--output` should be in a folder that can be written to: {problem}")
-    from pipeline.runners.kubeflow import CompileError, compile_pipeline, local_paths
+    if arguments.target == "airflow":
+        from pipeline.runners.airflow import render_dag
+
+        names = render_dag(config, arguments.config, Path(arguments.output), arguments.schedule)
+        print(f"{arguments.output}: {len(names)} tasks: {', '.join(names)}")
+        return OK
+    from pipeline.runners.kubeflow.compiling import CompileError, compile_pipeline
 
     try:
-        names = compile_pipeline(config, Path(arguments.output), arguments.image, arguments.pipeline_root)
+        names = compile_pipeline(
+            config, arguments.target, Path(arguments.output), arguments.image, arguments.pipeline_root
+        )
     except CompileError as error:
         raise CommandError(str(error)) from error
     print(f"{arguments.output}: {len(names)} components: {', '.join(names)}")
-    if local := local_paths(config, arguments.pipeline_root):
-        print(f"note: these paths are local, so the cluster has to mount them: {', '.join(local)}", file=sys.stderr)
     return OK

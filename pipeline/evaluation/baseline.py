@@ -2,7 +2,7 @@
 
 import posixpath
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 import tensorflow as tf
 from absl import logging
@@ -67,12 +67,28 @@ class BlessedBeforeCandidate(ResolverStrategy):
             older = [model for model in older if model.id < passed_over]
             found = _latest_blessed(store, older, input_dict[BLESSING])
         if self._is_required and reasons and not (found and found[MODEL]):
-            raise BaselineError(
-                "a gate has a `max_regression`, and no blessed model can be compared with this one; the newest is "
-                f"{reasons[0]}. If the change is meant, `evaluation.incomparable_baseline: ignore` measures this model "
-                "as a first one, without training again"
-            )
+            raise BaselineError(no_baseline(reasons[0]))
         return {**(found or {MODEL: [], BLESSING: []}), CANDIDATE: candidates}
+
+
+def no_baseline(newest: str) -> str:
+    """Returns the error of a candidate that cannot be compared.
+
+    Args:
+        newest: The newest blessed model, and why it is no baseline.
+    """
+    return (
+        f"a gate has a `max_regression`, and no blessed model can be compared with this one; the newest is {newest}. "
+        "If the change is meant, `evaluation.incomparable_baseline: ignore` measures this model as a first one, "
+        "without training again"
+    )
+
+
+def is_required(config: Config) -> bool:
+    """Returns whether a candidate has to be compared where any older model is blessed."""
+    evaluation = config.evaluation
+    compares = any(gate.max_regression is not None for gate in evaluation.gates)
+    return compares and evaluation.incomparable_baseline == "fail"
 
 
 def _latest_blessed(
@@ -83,25 +99,36 @@ def _latest_blessed(
 
 def _why_incomparable(lineage: Lineage, model: types.Artifact, candidates: list[types.Artifact]) -> str:
     """Returns why the model cannot be measured as every candidate; "" where it can."""
-    return next(filter(None, (_difference(lineage, model, candidate) for candidate in candidates)), "")
+    return next(filter(None, (difference(_trained(lineage, model), _trained(lineage, c)) for c in candidates)), "")
 
 
-def _difference(lineage: Lineage, model: types.Artifact, candidate: types.Artifact) -> str:
+class Trained(NamedTuple):
+    """A model, and how it was trained."""
+
+    name: str
+    """What messages call it."""
+    saved_model: str
+    """The folder."""
+    config: str
+    """The Trainer's part of the configuration, as JSON."""
+
+
+def _trained(lineage: Lineage, model: types.Artifact) -> Trained:
+    folder = path_utils.serving_model_path(model.uri) if model.uri else ""
+    return Trained(f"model {model.id}", folder, str(custom_config(lineage.producer(model)).get("config", "")))
+
+
+def difference(model: Trained, candidate: Trained) -> str:
     """Returns why a model cannot be measured as the candidate is; "" where it can."""
-    missing = sorted(name for _, name in _outputs(candidate) - _outputs(model))
+    missing = sorted(name for _, name in _outputs(candidate.saved_model) - _outputs(model.saved_model))
     if missing:
         return f"its outputs lack {', '.join(missing)}"
     try:
-        theirs, ours = (_meaning(_trained_with(lineage, artifact)) for artifact in (model, candidate))
+        theirs, ours = (_meaning(parse_config(t.config, f"Trainer of {t.name}")) for t in (model, candidate))
     except ConfigError as error:
         return f"what a model was trained with cannot be read: {' '.join(str(error).split())}"
     changed = [key for key in ours if key in theirs and theirs[key] != ours[key]]
     return ", ".join(f"it was trained with {key} {theirs[key]}, not {ours[key]}" for key in changed)
-
-
-def _trained_with(lineage: Lineage, model: types.Artifact) -> Config:
-    """Reads the Trainer's part of the configuration. Raises `ConfigError` where there is none, or an outdated one."""
-    return parse_config(custom_config(lineage.producer(model)).get("config", ""), f"Trainer of model {model.id}")
 
 
 def _meaning(config: Config) -> Mapping[str, object]:
@@ -116,12 +143,10 @@ def _meaning(config: Config) -> Mapping[str, object]:
     }
 
 
-def _outputs(model: types.Artifact) -> set[tuple[str, str]]:
+def _outputs(saved_model: str) -> set[tuple[str, str]]:
     """Returns (signature, name) of the outputs that evaluation reads; none where the model's files are gone."""
-    if not model.uri:
-        return set()
-    path = posixpath.join(path_utils.serving_model_path(model.uri), "saved_model.pb")
-    if not tf.io.gfile.exists(path):
+    path = posixpath.join(saved_model, "saved_model.pb")
+    if not saved_model or not tf.io.gfile.exists(path):
         return set()
     with tf.io.gfile.GFile(path, "rb") as file:
         saved = saved_model_pb2.SavedModel.FromString(file.read())
@@ -129,25 +154,25 @@ def _outputs(model: types.Artifact) -> set[tuple[str, str]]:
     return {(name, output) for name in _SIGNATURES if name in signatures for output in signatures[name].outputs}
 
 
-def blessed_before(config: Config, candidate: types.BaseChannel) -> tfx.dsl.Resolver:
+def blessed_before(config: Config, candidate: types.BaseChannel) -> list[tfx.dsl.Resolver]:
     """Resolves the model that `candidate`, a Model of this run, is compared with. For the local runner."""
-    evaluation = config.evaluation
-    compares = any(gate.max_regression is not None for gate in evaluation.gates)
-    return tfx.dsl.Resolver(
+    resolver = tfx.dsl.Resolver(
         strategy_class=BlessedBeforeCandidate,
-        config={"is_required": compares and evaluation.incomparable_baseline == "fail"},
+        config={"is_required": is_required(config)},
         candidate=candidate,
         model=tfx.dsl.Channel(type=standard_artifacts.Model),
         model_blessing=tfx.dsl.Channel(type=standard_artifacts.ModelBlessing),
-    ).with_id("latest_blessed_model")
+    )
+    return [resolver.with_id("latest_blessed_model")]
 
 
-def latest_blessed(config: Config, candidate: types.BaseChannel) -> tfx.dsl.Resolver:
-    """Does so by TFX's own strategy, the only one of the kind that Kubeflow and Vertex support; ignores both arguments,
-    so that a model there may be one that cannot be compared."""
+def latest_blessed(config: Config, candidate: types.BaseChannel) -> list[tfx.dsl.Resolver]:
+    """Does so by TFX's own strategy, the only one of the kind that Vertex supports; ignores both arguments, so that a
+    model there may be one that cannot be compared."""
     del config, candidate
-    return tfx.dsl.Resolver(
+    resolver = tfx.dsl.Resolver(
         strategy_class=LatestBlessedModelStrategy,
         model=tfx.dsl.Channel(type=standard_artifacts.Model),
         model_blessing=tfx.dsl.Channel(type=standard_artifacts.ModelBlessing),
-    ).with_id("latest_blessed_model")
+    )
+    return [resolver.with_id("latest_blessed_model")]

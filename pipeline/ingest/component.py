@@ -28,7 +28,7 @@ _CODE: Final = ("pipeline/ingest", "config")
 class IngestDriver(driver.FileBasedDriver):
     """Finds the newest span of every table and a fingerprint of all files, which together make the cache key.
 
-    Span and version of the Examples artifact are those of the interactions. The Kubeflow runner has its own driver for
+    Span and version of the Examples artifact are those of the interactions. On Vertex AI TFX has its own driver for
     all file-based ExampleGens, which knows the input splits only: there a table with a span, or beside interactions
     with a span, is resolved by the executor, and a change of it alone is noticed at the next span of the interactions.
     """

@@ -111,7 +111,7 @@ def tables(config: Config) -> Iterator[tuple[str, Table]]:
 def find_sources(config: Config, exec_properties: Mapping[str, Any]) -> dict[str, TableSource]:
     """Finds the files and spans of each configured table, up to the last span that the driver found.
 
-    Where no driver of this project ran, as on Kubeflow, the patterns are those of the configuration.
+    Where no driver of this project ran, as on Vertex AI, the patterns are those of the configuration.
 
     Raises:
       TableError: If a table has no file, or not the span.

@@ -1,1 +1,1 @@
-"""Where a pipeline runs: in this process (`local`), or compiled for Kubeflow Pipelines and Vertex AI (`kubeflow`)."""
+"""Where a pipeline runs: in this process (`local`), or in pods of Kubeflow Pipelines and Vertex AI (`kubeflow`)."""

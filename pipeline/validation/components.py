@@ -9,12 +9,15 @@ from typing import Any
 from tensorflow_metadata.proto.v0 import schema_pb2
 from tfx import v1 as tfx
 from tfx.components.distribution_validator import component as distribution_validator
+from tfx.components.distribution_validator import executor
+from tfx.dsl.components.base import executor_spec
 from tfx.dsl.components.base.base_component import BaseComponent
 from tfx.dsl.components.base.base_node import BaseNode
 from tfx.dsl.io import fileio
+from tfx.proto import distribution_validator_pb2
 from tfx.types import BaseChannel, Channel, standard_artifacts, standard_component_specs
 from tfx.types.component_spec import ChannelParameter
-from tfx.utils import io_utils
+from tfx.utils import io_utils, proto_utils
 
 from config import Config, feature_names
 from config.evaluation import DistanceConfig
@@ -25,7 +28,9 @@ from pipeline.validation.measures import measures
 from pipeline.validation.reference import REFERENCE, statistics_before
 from pipeline.validation.schema import ExampleValidator, SchemaGen
 
-MakeReference = Callable[[BaseChannel], tfx.dsl.Resolver]
+MakeReference = Callable[[Config, BaseChannel], Sequence[BaseNode]]
+"""From the configuration and this run's statistics to the nodes that find those that they are compared with; the last
+one's output is `REFERENCE`."""
 
 
 class DistributionValidatorSpec(standard_component_specs.DistributionValidatorSpec):
@@ -35,6 +40,24 @@ class DistributionValidatorSpec(standard_component_specs.DistributionValidatorSp
         **standard_component_specs.DistributionValidatorSpec.INPUTS,
         "baseline_statistics": ChannelParameter(type=standard_artifacts.ExampleStatistics, optional=True),
     }
+
+
+_PROTO: Any = distribution_validator_pb2
+
+
+class DistributionExecutor(executor.Executor):
+    """TFX's, for runners that pass every execution property as text: it expects a message."""
+
+    def Do(  # noqa: N802 (TFX's name)
+        self, input_dict: dict[str, list[Any]], output_dict: dict[str, list[Any]], exec_properties: dict[str, Any]
+    ) -> None:
+        """Compares the distributions."""
+        key = standard_component_specs.DISTRIBUTION_VALIDATOR_CONFIG_KEY
+        if isinstance(found := exec_properties[key], str):
+            message = _PROTO.DistributionValidatorConfig()
+            proto_utils.json_to_proto(found, message)
+            exec_properties = exec_properties | {key: message}
+        super().Do(input_dict, output_dict, exec_properties)
 
 
 class DistributionValidator(distribution_validator.DistributionValidator):
@@ -48,6 +71,7 @@ class DistributionValidator(distribution_validator.DistributionValidator):
     """
 
     SPEC_CLASS = DistributionValidatorSpec
+    EXECUTOR_SPEC = executor_spec.ExecutorClassSpec(DistributionExecutor)
 
     def __init__(
         self,
@@ -71,12 +95,14 @@ class Validation:
     """The result of `make_validation`.
 
     Attributes:
-      components: All components, and the resolver of earlier statistics, in the order in which they run.
+      components: All components, and what finds earlier statistics, in the order in which they run.
+      statistics: The channel of the statistics.
       schema: The channel of the schema.
       gate: The component that stops the run on anomalies. Components that rely on valid data run after it.
     """
 
     components: tuple[BaseNode, ...]
+    statistics: BaseChannel
     schema: BaseChannel
     gate: BaseNode
 
@@ -89,7 +115,7 @@ def make_validation(
     Args:
       config: The configuration.
       examples: A channel of Examples.
-      make_reference: From this run's statistics to the resolver of those that they are compared with.
+      make_reference: Makes the nodes that find earlier statistics.
 
     Raises:
       ValueError: If `pipeline.schema_file` does not exist.
@@ -109,10 +135,10 @@ def make_validation(
     judged: dict[str, Any] = {"schema_file": settings.schema_file or "", "stop": settings.stop_on_anomalies}
     if settings.drift is not None:
         found = comparators("drift", settings.drift, measures(config), curated)
-        resolver = make_reference(statistics)
-        inputs["reference"] = resolver.outputs[REFERENCE]
+        found_by = make_reference(config, statistics)
+        inputs["reference"] = found_by[-1].outputs[REFERENCE]
         drift = DistributionValidator(statistics, inputs["reference"], found).with_id("DriftValidator")
-        components += [resolver, drift]
+        components += [*found_by, drift]
         inputs["drift"] = drift.outputs["anomalies"]
         judged["drift"] = _judged(settings.drift, found, [(s, s) for s in ("train", feature_names.ITEMS_SPLIT)])
     if settings.skew is not None:
@@ -123,7 +149,7 @@ def make_validation(
         inputs["skew"] = skew.outputs["anomalies"]
         judged["skew"] = _judged(settings.skew, found, pairs)
     gate = AnomalyGate(**inputs, settings=json.dumps(judged, sort_keys=True), fingerprint=fingerprint)
-    return Validation((*components, gate), schema, gate)
+    return Validation((*components, gate), statistics, schema, gate)
 
 
 def _judged(settings: DistanceConfig, found: Comparators, pairs: Sequence[tuple[str, str]]) -> dict[str, Any]:

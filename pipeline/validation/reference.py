@@ -8,6 +8,8 @@ from tfx.dsl.components.common.resolver import ResolverStrategy
 from tfx.dsl.input_resolution.strategies.latest_artifact_strategy import LatestArtifactStrategy
 from tfx.types import standard_artifacts
 
+from config import Config
+
 REFERENCE: Final = "reference"
 BLESSING: Final = "model_blessing"
 CURRENT: Final = "current"
@@ -41,22 +43,25 @@ def _runs(store: Any, artifact: types.Artifact) -> set[str]:
     return {c.name for c in store.get_contexts_by_artifact(artifact.id) if c.type == "pipeline_run"}
 
 
-def statistics_before(current: types.BaseChannel) -> tfx.dsl.Resolver:
+def statistics_before(config: Config, current: types.BaseChannel) -> list[tfx.dsl.Resolver]:
     """Resolves the statistics that `current`, those of this run, are compared with. For the local runner."""
-    return tfx.dsl.Resolver(
+    del config
+    resolver = tfx.dsl.Resolver(
         strategy_class=BlessedBeforeCurrent,
         current=current,
         reference=tfx.dsl.Channel(type=standard_artifacts.ExampleStatistics),
         model_blessing=tfx.dsl.Channel(type=standard_artifacts.ModelBlessing),
-    ).with_id(_ID)
+    )
+    return [resolver.with_id(_ID)]
 
 
-def latest_statistics(current: types.BaseChannel) -> tfx.dsl.Resolver:
-    """Resolves the newest statistics of any earlier run, by the strategy that Kubeflow supports; ignores `current`.
+def latest_statistics(config: Config, current: types.BaseChannel) -> list[tfx.dsl.Resolver]:
+    """Resolves the newest statistics of any earlier run, by the strategy that Vertex supports; ignores `current`.
 
     It has no upstream component, so it resolves before this run's own statistics are made.
     """
-    del current
-    return tfx.dsl.Resolver(
+    del config, current
+    resolver = tfx.dsl.Resolver(
         strategy_class=LatestArtifactStrategy, reference=tfx.dsl.Channel(type=standard_artifacts.ExampleStatistics)
-    ).with_id(_ID)
+    )
+    return [resolver.with_id(_ID)]

@@ -190,5 +190,5 @@ def test_a_comparison_that_is_required_and_impossible_is_an_error() -> None:
 def test_gates_on_regressions_require_a_comparison(evaluation: str, is_required: bool) -> None:
     data = "data: {folder: t, interactions: {path: e.csv}}"
     config = parse_config(f"name: a\n{data}\nevaluation: {evaluation}\n")
-    resolver = blessed_before(config, tfx.dsl.Channel(type=standard_artifacts.Model))
+    (resolver,) = blessed_before(config, tfx.dsl.Channel(type=standard_artifacts.Model))
     assert resolver.exec_properties[RESOLVER_CONFIG] == {"is_required": is_required}

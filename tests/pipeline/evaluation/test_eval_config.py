@@ -47,7 +47,7 @@ def _pipeline(root: Path) -> tfx.dsl.Pipeline:
         for name, kind in sources.items()
     }
     examples, model = (importers[name].outputs["result"] for name in sources)
-    resolver = latest_blessed(config, model)
+    (resolver,) = latest_blessed(config, model)
     evaluator = make_evaluator(config, examples, model, resolver.outputs["model"])
     return tfx.dsl.Pipeline("toy", str(root), components=[*importers.values(), resolver, evaluator])
 

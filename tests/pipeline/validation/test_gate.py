@@ -251,7 +251,7 @@ def test_distribution_validator_is_tfx_own() -> None:
     config = parse_config(yaml.safe_dump({**default_config("data"), "pipeline": {"drift": {"threshold": 0.1}}}))
     made = make_validation(config, Channel(type=standard_artifacts.Examples))
     (drift,) = (node for node in made.components if node.id == "DriftValidator")
-    assert drift.EXECUTOR_SPEC.executor_class is DistributionExecutor
+    assert issubclass(drift.EXECUTOR_SPEC.executor_class, DistributionExecutor)
     assert json.loads(drift.exec_properties["include_split_pairs"]) is None
 
 
