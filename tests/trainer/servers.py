@@ -70,6 +70,8 @@ def as_chief(files: list[str], folder: Path, progress: Progress) -> None:
         def on_step(step: int) -> None:
             progress.report(step)
             steps.append(step)
+            if step == 2 * STEPS:
+                wait_for_replacement(folder)
 
         plan = BatchPlan.mixed(4, windows=4 * STEPS)
         loop = asynchronous.AsynchronousLoop(
@@ -105,6 +107,13 @@ def bytes_by_device(variables: list[tf.Variable]) -> dict[str, dict[str, int]]:
             own = found.setdefault(name, {})
             own[variable.device] = own.get(variable.device, 0) + variable.shape.num_elements() * variable.dtype.size
     return found
+
+
+def wait_for_replacement(folder: Path) -> None:
+    """Waits until another process has started in place of the lost worker, a minute at most."""
+    end = time.monotonic() + 60
+    while time.monotonic() < end and len((folder / "worker 1").read_text().splitlines()) < 2:
+        time.sleep(0.05)
 
 
 def kill_amid(folder: Path, iterations: tf.Variable) -> None:

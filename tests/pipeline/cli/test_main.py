@@ -199,8 +199,8 @@ def test_several_workers_are_looked_for_before_any_work(shop):
 
 
 def test_parameter_servers_are_looked_for_before_any_work(shop):
-    negatives = SHOP.replace("kind: retrieval", "kind: retrieval, negatives: mixed")
-    (shop / "shop.yaml").write_text(negatives + "training: {strategy: parameter_server}\n")
+    tasks = "tasks: {retrieval: {kind: retrieval, negatives: mixed}}\n"
+    (shop / "shop.yaml").write_text(f"{SHOP}{tasks}training: {{strategy: parameter_server}}\n")
     run = call(shop, "run", "--config", "shop.yaml", "--workers", "2")
     assert run.returncode == 2
     assert "`--servers` should be at least 1 with the strategy `parameter_server`. Received: nothing" in run.stderr
