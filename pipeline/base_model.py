@@ -9,6 +9,7 @@ from tfx.dsl.input_resolution.strategies.latest_blessed_model_strategy import La
 from tfx.types import standard_artifacts
 
 from config import Config
+from pipeline.lineage import withdrawn_models
 
 MODEL = "model"
 BLESSING = "model_blessing"
@@ -17,7 +18,7 @@ _ID = "base_model"
 
 
 class BlessedBeforeData(ResolverStrategy):
-    """Resolves the latest blessed model that is older than this run's transform graph.
+    """Resolves the latest blessed model that is older than this run's transform graph, and was not withdrawn.
 
     A run again of the same data takes the transform graph from the cache. So it resolves the same model as before, and
     not the one that these data have been trained into already; the Trainer then comes from the cache, too.
@@ -29,7 +30,8 @@ class BlessedBeforeData(ResolverStrategy):
         """Keeps at most one model, and its blessing; see the base class."""
         data = input_dict[DATA]
         first = min((graph.id for graph in data), default=0)
-        older = [model for model in input_dict[MODEL] if model.id < first]
+        withdrawn = withdrawn_models(store)
+        older = [model for model in input_dict[MODEL] if model.id < first and model.id not in withdrawn]
         found = LatestBlessedModelStrategy().resolve_artifacts(store, {MODEL: older, BLESSING: input_dict[BLESSING]})
         return {**(found or {MODEL: [], BLESSING: []}), DATA: data}
 

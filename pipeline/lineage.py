@@ -4,9 +4,11 @@ import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 from pipeline.metadata import pipeline_artifacts
+from pipeline.push.withdraw import is_withdrawn
 
 
 class Lineage:
@@ -56,6 +58,18 @@ class Lineage:
         artifacts = {a.id: a for a in self.store.get_artifacts_by_id([event.artifact_id for event in events])}
         for event in events:
             yield event.path.steps[0].key, artifacts[event.artifact_id]
+
+
+def withdrawn_models(store: Any) -> set[int]:
+    """Returns the ids of the models whose versions were all withdrawn: they were judged not good enough to serve."""
+    lineage = Lineage(store)
+    states: dict[int, list[bool]] = {}
+    for pushed in store.get_artifacts_by_type("PushedModel"):
+        destination = str(value_of(pushed, "pushed_destination") or "")
+        model = lineage.inputs(lineage.producer(pushed)).get("model") if destination else None
+        if model is not None:
+            states.setdefault(model.id, []).append("://" not in destination and is_withdrawn(Path(destination)))
+    return {model for model, found in states.items() if all(found)}
 
 
 def value_of(node: Any, name: str) -> Any:

@@ -16,7 +16,7 @@ from tfx.utils import path_utils
 
 from config import Config, ConfigError, parse_config
 from pipeline.ingest.columns import Plan
-from pipeline.lineage import Lineage, custom_config
+from pipeline.lineage import Lineage, custom_config, withdrawn_models
 from trainer.metrics.request_forms import request_forms
 
 MODEL = "model"
@@ -34,7 +34,7 @@ class BlessedBeforeCandidate(ResolverStrategy):
 
     Passed over are models of other tasks (a candidate whose tasks are new is compared with nothing, as on a first run),
     models whose outputs mean something else (lists of other lengths, or with seen items), and models that read a
-    feature of the examples as another kind.
+    feature of the examples as another kind, and models whose versions were all withdrawn.
 
     TFX's LatestBlessedModelStrategy resolves the candidate itself once it is blessed, so a run from the cache would
     evaluate it again, against itself, and push it again.
@@ -57,7 +57,8 @@ class BlessedBeforeCandidate(ResolverStrategy):
         """
         candidates, lineage = input_dict[CANDIDATE], Lineage(store)
         first = min((model.id for model in candidates), default=0)
-        older = [model for model in input_dict[MODEL] if model.id < first]
+        withdrawn = withdrawn_models(store)
+        older = [model for model in input_dict[MODEL] if model.id < first and model.id not in withdrawn]
         found = _latest_blessed(store, older, input_dict[BLESSING])
         reasons = []
         while found and found[MODEL] and (reason := _why_incomparable(lineage, found[MODEL][0], candidates)):

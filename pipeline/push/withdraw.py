@@ -19,6 +19,11 @@ def withdrawn_folder(base_path: str | Path) -> Path:
     return base.with_name(base.name + WITHDRAWN)
 
 
+def is_withdrawn(version: Path) -> bool:
+    """Returns whether the folder of a version was moved to `withdrawn_folder`."""
+    return not version.is_dir() and (withdrawn_folder(version.parent) / version.name).is_dir()
+
+
 def version_numbers(folder: str | Path) -> list[int]:
     """Returns the versions in a folder, oldest first; none where there is no such folder."""
     path = Path(folder)

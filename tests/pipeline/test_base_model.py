@@ -3,6 +3,8 @@
 from pathlib import Path
 
 import pytest
+from ml_metadata import MetadataStore
+from ml_metadata.proto import metadata_store_pb2 as mlmd
 from tfx.types import standard_artifacts
 
 from config import load_config
@@ -44,7 +46,7 @@ def test_training_starts_from_the_latest_blessed_model_that_is_older_than_its_da
     data = standard_artifacts.TransformGraph()
     data.id = graph
     found = BlessedBeforeData().resolve_artifacts(
-        None,
+        MetadataStore(mlmd.ConnectionConfig(fake_database=mlmd.FakeDatabaseConfig())),  # nothing was withdrawn
         {
             DATA: [data],
             MODEL: [model(12), model(22)],

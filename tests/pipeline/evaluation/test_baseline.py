@@ -43,6 +43,17 @@ class Trainings:
         self.store.put_events([made])
         return model
 
+    def push(self, model: standard_artifacts.Model, folder: Path) -> None:
+        """Records that the model was pushed as a version."""
+        pushed = standard_artifacts.PushedModel()
+        pushed.set_string_custom_property("pushed_destination", str(folder))
+        pushed.type_id = self.store.put_artifact_type(pushed.artifact_type)
+        (number,) = self.store.put_artifacts([pushed.mlmd_artifact])
+        (push,) = self.store.put_executions([mlmd.Execution(type_id=self._trainer)])
+        read = mlmd.Event(artifact_id=model.id, execution_id=push, type=mlmd.Event.INPUT)
+        read.path.steps.add().key = "model"
+        self.store.put_events([read, mlmd.Event(artifact_id=number, execution_id=push, type=mlmd.Event.OUTPUT)])
+
 
 def _blessing(model: int, is_blessed: bool) -> standard_artifacts.ModelBlessing:
     blessing = standard_artifacts.ModelBlessing()
@@ -120,6 +131,20 @@ def test_a_model_of_other_tasks_is_no_baseline(
     ]
     models = [trainings.model(), *map(trainings.model, saved)]  # the files of the first are gone
     assert _baseline(trainings, models) == expected
+
+
+def test_a_model_whose_versions_were_withdrawn_is_no_baseline(tmp_path: Path) -> None:
+    trainings = Trainings()
+    models = [trainings.model() for _ in range(4)]
+    for model, versions in zip(models, [["10"], ["20", "21"], ["30"]], strict=False):
+        for version in versions:
+            (tmp_path / "serving" / version).mkdir(parents=True)
+            trainings.push(model, tmp_path / "serving" / version)
+    assert _baseline(trainings, models) == [3]
+    (tmp_path / "serving.withdrawn").mkdir()
+    for version, expected in [("30", [2]), ("21", [2]), ("20", [1])]:  # 2 is still served as version 20
+        (tmp_path / "serving" / version).rename(tmp_path / "serving.withdrawn" / version)
+        assert _baseline(trainings, models) == expected
 
 
 _AGE = {"name": "age", "kind": "categorical"}
