@@ -19,13 +19,13 @@ from matplotlib.axes import Axes
 
 DOCS: Final = Path(__file__).resolve().parents[1] / "docs"
 PAGE: Final = DOCS / "benchmarks.md"
-_GREY, _ACCENT, _MUTED = "#808a94", "#3b82d0", "#a3acb5"
-_STYLE: Final[Any] = {
+GREY, ACCENT, MUTED = "#808a94", "#3b82d0", "#a3acb5"
+STYLE: Final[Any] = {
     "svg.fonttype": "none",
     "svg.hashsalt": "benchmarks",
     "font.family": "sans-serif",
     "font.size": 10,
-    **dict.fromkeys(("text.color", "axes.labelcolor", "axes.edgecolor", "xtick.color", "ytick.color"), _GREY),
+    **dict.fromkeys(("text.color", "axes.labelcolor", "axes.edgecolor", "xtick.color", "ytick.color"), GREY),
     "axes.spines.top": False,
     "axes.spines.right": False,
     "legend.frameon": False,
@@ -58,9 +58,9 @@ def draw_peers(axes: Axes, page: str) -> None:
     values = {row["papers"].replace("`", ""): number(row["NDCG@10"]) for row in read_table(page, "peers")}
     ours = next(row for row in read_table(page, "movielens") if row[""] == "NDCG@10")
     values |= {"this model, its defaults": number(ours["the defaults"]), "this model": number(ours["model"])}
-    colours = [_ACCENT if name.startswith("this model") else _MUTED for name in values]
+    colours = [ACCENT if name.startswith("this model") else MUTED for name in values]
     bars = axes.barh(list(values), list(values.values()), color=colours)
-    axes.bar_label(bars, fmt=lambda value: f"{value:.3f}".lstrip("0"), padding=4, color=_GREY)
+    axes.bar_label(bars, fmt=lambda value: f"{value:.3f}".lstrip("0"), padding=4, color=GREY)
     axes.set_xlabel("NDCG@10 on MovieLens-100K, leave-last-out, full catalogue")
 
 
@@ -70,7 +70,7 @@ def draw_encoders(axes: Axes, page: str) -> None:
     for order, row in enumerate(sorted(rows, key=lambda row: number(row["encoder in a training step, ms"]))):
         name = row["`model.history.encoder`"].replace("`", "")
         point = (number(row["encoder in a training step, ms"]), number(row["NDCG@10"]))
-        axes.scatter(*point, color=_ACCENT if "default" in name else _MUTED)
+        axes.scatter(*point, color=ACCENT if "default" in name else MUTED)
         side, alignment = ((7, "left"), (-7, "right"))[order % 2]
         axes.annotate(name, point, xytext=(side, -3), textcoords="offset points", ha=alignment)
     axes.set_xlabel("the encoder in a training step, ms")
@@ -109,7 +109,7 @@ PLOTS: Final = {
 def main() -> None:
     """Draws every plot."""
     page = PAGE.read_text(encoding="utf-8")
-    with matplotlib.rc_context(_STYLE):
+    with matplotlib.rc_context(STYLE):
         for name, (draw, size) in PLOTS.items():
             figure, axes = pyplot.subplots(figsize=size, layout="constrained")
             draw(axes, page)

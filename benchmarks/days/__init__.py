@@ -1,0 +1,1 @@
+"""A simulated fortnight of a recommender in production: `python -m benchmarks.days`."""
