@@ -7,7 +7,7 @@ import sys
 from collections.abc import Callable, Sequence
 
 from config import ConfigError
-from pipeline.cli import check, clean, common, compare, crossval, recommend, run, serve, versions
+from pipeline.cli import check, clean, common, compare, crossval, recommend, refresh, run, serve, versions
 
 COMMANDS: dict[str, tuple[Callable[[argparse.ArgumentParser], None], Callable[[argparse.Namespace], int]]] = {
     "run": (run.add_run, run.run),
@@ -17,6 +17,7 @@ COMMANDS: dict[str, tuple[Callable[[argparse.ArgumentParser], None], Callable[[a
     "data": (common.add_config, check.data),
     "serve": (serve.add_serve, serve.serve),
     "recommend": (recommend.add_recommend, recommend.recommend),
+    "refresh": (refresh.add_refresh, refresh.refresh),
     "versions": (common.add_config, versions.versions),
     "rollback": (versions.add_rollback, versions.rollback),
     "compare": (compare.add_compare, compare.compare),

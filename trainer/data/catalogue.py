@@ -75,11 +75,32 @@ def load_catalogue(file_pattern: str | Sequence[str], tft_output: tft.TFTransfor
         FileNotFoundError: patterns are given and no file matches.
         ValueError: the vocabulary, which should hold the whole catalogue, lacks an item of it.
     """
-    item_ids = item_vocabulary(tft_output)
+    return catalogue_of(read_columns(file_pattern, catalogue_dtypes(config, tft_output)), tft_output, config)
+
+
+def catalogue_dtypes(config: Config, tft_output: tft.TFTransformOutput) -> dict[str, tf.DType]:
+    """Returns the types of an item's features in the transformed `items` split, and of its index, by name."""
     features = [f for f in model_features(config, tft_output) if f.section == "item"]
     dtypes = {f.name: tf.float32 if f.form == "number" else tf.int64 for f in features}
-    columns = read_columns(file_pattern, {**dtypes, feature_names.CATALOGUE_ID: tf.int64})
-    index = columns.pop(feature_names.CATALOGUE_ID).flat_values.numpy()
+    return {**dtypes, feature_names.CATALOGUE_ID: tf.int64}
+
+
+def catalogue_of(
+    columns: Mapping[str, tf.RaggedTensor], tft_output: tft.TFTransformOutput, config: Config
+) -> Catalogue:
+    """Lays the transformed items out by index.
+
+    Args:
+        columns: [n, *] by the names of `catalogue_dtypes`, the values of n examples; of an item's the first counts.
+        tft_output: as for `load_catalogue`.
+        config: as for `load_catalogue`.
+
+    Raises:
+        ValueError: as `load_catalogue`.
+    """
+    item_ids = item_vocabulary(tft_output)
+    features = [f for f in model_features(config, tft_output) if f.section == "item"]
+    index = columns[feature_names.CATALOGUE_ID].flat_values.numpy()
     lost = int(np.count_nonzero(index == len(item_ids)))
     # Of a log alone, rare items may be left out of the vocabulary.
     if lost and (config.data.items is not None or config.features.item_id.min_count == 1):
