@@ -8,7 +8,6 @@ from typing import Any, Final
 
 from pipeline.metadata import pipeline_artifacts
 
-
 REFRESH_OF: Final = "refresh_of"
 """The property of a pushed model with the version whose catalogue a refresh replaced."""
 

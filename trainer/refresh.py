@@ -24,7 +24,7 @@ from trainer.export.user_snapshot import Snapshot, load_snapshot
 from trainer.model.recommender import RecommenderModel
 from trainer.run import items_beside
 from transform.extend import extend_items
-from transform.features import item_vocabulary, model_features, user_vocabulary_size
+from transform.features import model_features, user_vocabulary_size
 
 RANK = "rank"
 """The signature whose golden responses old and new scores are compared by."""
@@ -210,14 +210,14 @@ def _ids(examples: Sequence[bytes]) -> list[bytes]:
 
 def _ragged(values: tf.Tensor | tf.SparseTensor) -> tf.RaggedTensor:
     if isinstance(values, tf.SparseTensor):
-        return tf.RaggedTensor.from_sparse(values)
-    return tf.RaggedTensor.from_tensor(tf.reshape(values, [tf.shape(values)[0], -1]))
+        return tf.RaggedTensor.from_sparse(values).with_row_splits_dtype(tf.int64)
+    return tf.RaggedTensor.from_tensor(tf.reshape(values, [tf.shape(values)[0], -1]), row_splits_dtype=tf.int64)
 
 
 def _changed(old: Catalogue, new: Catalogue) -> NDArray[np.bool_]:
     """Returns whether the features of each of the V old items have changed: bool [V]."""
     changed = np.zeros(old.size, bool)
-    for name, values in old.features.items():
+    for name in old.features:
         one, other = (_rows(table.features[name], old.size) for table in (old, new))
         width = max(one.shape[1], other.shape[1])
         one, other = (np.pad(v, [(0, 0), (0, width - v.shape[1])], constant_values=-1) for v in (one, other))

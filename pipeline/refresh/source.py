@@ -57,7 +57,10 @@ def find_source(store: Any, pushed: list[Pushed], served: list[int], config: Con
     trainer = lineage.producer(artifact)
     inputs, run = lineage.inputs(trainer), lineage.outputs(trainer).get("model_run")
     custom = custom_config(trainer)
-    needed = {**{name: inputs.get(name) for name in ("examples", "transform_graph", "raw_examples")}, "model_run": run}
+    needed: dict[str, Any] = {
+        **{name: inputs.get(name) for name in ("examples", "transform_graph", "raw_examples")},
+        "model_run": run,
+    }
     gone = [name for name, found in needed.items() if found is None or not tf.io.gfile.exists(found.uri)]
     if gone or not tf.io.gfile.exists(newest.model):
         lost = ", ".join(gone or ["model"])

@@ -130,7 +130,7 @@ def read_columns(file_pattern: str | Sequence[str], dtypes: Mapping[str, tf.DTyp
     files = sorted(f for pattern in patterns for f in tf.io.gfile.glob(pattern))
     if patterns and not files:
         raise FileNotFoundError(f"examples of items should be at {', '.join(patterns)}: no file matches")
-    spec = {name: tf.io.RaggedFeature(dtype) for name, dtype in dtypes.items()}
+    spec = {name: tf.io.RaggedFeature(dtype, row_splits_dtype=tf.int64) for name, dtype in dtypes.items()}
     serialized = [tf.zeros([0], tf.string), *tf.data.TFRecordDataset(files, "GZIP").batch(_BATCH_SIZE)]
     batches = [tf.io.parse_example(batch, spec) for batch in serialized]
     return {name: tf.concat([batch[name] for batch in batches], axis=0) for name in spec}

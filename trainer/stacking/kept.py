@@ -73,7 +73,8 @@ def _restored_baseline(form: Mapping[str, Any], arrays: Arrays, network: Recomme
         form["damping"],
     )
     for name, blend in form["blends"].items():
-        baseline.blends[name] = Blend(link_of(config.ranking[name]), blend["intercept"], blend["weights"])
+        task: Any = config.ranking[name]  # of a kind that has a baseline
+        baseline.blends[name] = Blend(link_of(task), blend["intercept"], blend["weights"])
     return baseline
 
 
