@@ -2,7 +2,6 @@
 
 import json
 import re
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -27,7 +26,7 @@ from trainer.data.batching import LabelStatistics
 from trainer.data.catalogue import load_catalogue
 from trainer.export.kept_model import Kept, UnsupportedRefreshError, why_not_kept
 from trainer.export.prediction_log import GOLDEN_RESPONSES_FILE, write_golden_responses
-from trainer.export.saved_model import export_model
+from trainer.export.saved_model import Exported, export_model
 from trainer.model.recommender import RecommenderModel
 from trainer.stacking.bias_terms import BiasTerms
 from trainer.stacking.blend import Blend
@@ -48,7 +47,7 @@ TABLE = [
 ]
 """Without i2 and i7, with other genres of i3; the last two rows are a duplicate and a bad one."""
 EVENTS = ["i0", "i2", "i5"]
-Ask = Callable[..., dict[str, Any]]
+Models = tuple[Any, Any]
 
 
 def _config(folder: Path) -> Config:
@@ -92,6 +91,7 @@ class Shop:
     folder: Path
     config: Config
     network: RecommenderModel
+    exported: Exported
 
     @property
     def serving(self) -> Path:
@@ -133,7 +133,7 @@ def pushed(tmp_path_factory: pytest.TempPathFactory) -> Shop:
     (folder / "run").mkdir()
     raw, responses = str(folder / "raw/Split-eval/*"), str(folder / "run" / GOLDEN_RESPONSES_FILE)
     write_golden_responses(rank, exported.some_items(), raw, responses)
-    shop = Shop(folder, config, network)
+    shop = Shop(folder, config, network, exported)
     version, path = push_version(str(folder / "model/Format-Serving"), str(shop.serving))
     _record(shop, version, path)
     return shop
@@ -179,9 +179,6 @@ class Refreshed:
     output: str
     versions: list[int]
 
-    def model(self, number: int) -> tf.Module:
-        return tf.saved_model.load(str(self.shop.serving / str(self.versions[number])))
-
 
 @pytest.fixture(scope="module")
 def refreshed(pushed: Shop) -> Refreshed:
@@ -194,11 +191,12 @@ def refreshed(pushed: Shop) -> Refreshed:
 
 
 @pytest.fixture(scope="module")
-def models(refreshed: Refreshed) -> tuple[tf.Module, tf.Module]:
-    return refreshed.model(0), refreshed.model(1)
+def models(refreshed: Refreshed) -> Models:
+    """The model as it was exported, and as it was pushed with another catalogue."""
+    return refreshed.shop.exported, tf.saved_model.load(str(refreshed.shop.serving / str(refreshed.versions[1])))
 
 
-def _scores(model: tf.Module, events: list[str], k: int = 50) -> dict[str, float]:
+def _scores(model: Any, events: list[str], k: int = 50) -> dict[str, float]:
     request = serialized({"user_id": ["u0"], "item_id": events, "outcome_rating": ["4"] * len(events), "k": [k]})
     answer = {name: values.numpy()[0] for name, values in model.signatures["recommend"](examples=request).items()}
     ids = answer["item_id"][: answer["count"]]
@@ -216,20 +214,20 @@ def test_it_says_what_was_changed_and_that_no_weight_was(refreshed: Refreshed) -
     assert re.search(r"latency: p50 \d+\.\d ms, p99 \d+\.\d ms \(embedded server\)", refreshed.output)
 
 
-def test_new_items_are_recommended_and_withdrawn_ones_are_not(models: tuple[tf.Module, tf.Module]) -> None:
+def test_new_items_are_recommended_and_withdrawn_ones_are_not(models: Models) -> None:
     old, new = (_scores(model, EVENTS) for model in models)
     assert set(old) == set(ITEMS)
     assert set(new) == {"n0", "n1", "i0", "i1", "i3", "i4", "i5", "i6"}
 
 
-def test_unchanged_items_keep_their_scores_also_after_a_withdrawn_one(models: tuple[tf.Module, tf.Module]) -> None:
+def test_unchanged_items_keep_their_scores_also_after_a_withdrawn_one(models: Models) -> None:
     old, new = (_scores(model, EVENTS) for model in models)
     for item in ("i0", "i1", "i4", "i5", "i6"):
         assert new[item] == pytest.approx(old[item], abs=1e-5)
     assert new["i3"] != pytest.approx(old["i3"], abs=1e-3), "its genres are others"
 
 
-def test_a_new_item_is_embedded_by_its_content_alone(pushed: Shop, models: tuple[tf.Module, tf.Module]) -> None:
+def test_a_new_item_is_embedded_by_its_content_alone(pushed: Shop, models: Models) -> None:
     tower, embed = pushed.network.candidates, models[1].signatures["embed_candidate"]
     assert tower.content is not None
     found = embed(item_id=tf.constant(["n0"]))["embedding"].numpy()[0]
@@ -239,7 +237,7 @@ def test_a_new_item_is_embedded_by_its_content_alone(pushed: Shop, models: tuple
     assert found[8] == pytest.approx(tower.bias.numpy()[:7].mean())  # i7 has no training positive
 
 
-def test_a_new_item_in_a_history_is_known(models: tuple[tf.Module, tf.Module]) -> None:
+def test_a_new_item_in_a_history_is_known(models: Models) -> None:
     new = models[1]
     assert _scores(new, ["n0"]) != pytest.approx(_scores(new, ["nobody knows"]), abs=1e-4)
 
