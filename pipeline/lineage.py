@@ -5,10 +5,13 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from pipeline.metadata import pipeline_artifacts
 from pipeline.push.withdraw import is_withdrawn
+
+REFRESH_OF: Final = "refresh_of"
+"""The property of a pushed model with the version whose catalogue a refresh replaced."""
 
 
 class Lineage:
@@ -109,6 +112,8 @@ class Pushed:
     """The digest of the Trainer's code."""
     config: str
     """The Trainer's part of the configuration, as JSON."""
+    refresh_of: int | None = None
+    """The version whose catalogue a refresh replaced; None for a trained model."""
 
 
 def read_history(store: Any, pipeline: str) -> list[Pushed]:
@@ -140,6 +145,7 @@ def _pushed(lineage: Lineage, artifact: Any) -> Pushed:
         transform_graph=_uri(graph),
         code=custom.get("fingerprint", ""),
         config=custom.get("config", ""),
+        refresh_of=value_of(artifact, REFRESH_OF),
     )
 
 

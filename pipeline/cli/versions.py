@@ -143,6 +143,11 @@ def outcomes(
         if known is None:
             table.add_row(str(version), state, "not in the metadata", "", "", *values, "")
             continue
+        if known.refresh_of is not None:
+            state = f"{state}, a refresh of {known.refresh_of}"
+            # Its gate is `pipeline.refresh.gate` and the infra validator's checks: without them it is not pushed.
+            table.add_row(str(version), state, f"{known.time:%Y-%m-%d %H:%M}", "", "blessed", *values, known.run)
+            continue
         blessings = ["blessed" if blessed else "not blessed" for blessed in (known.evaluated, known.validated)]
         table.add_row(str(version), state, f"{known.time:%Y-%m-%d %H:%M}", *blessings, *values, known.run)
     return table

@@ -75,11 +75,32 @@ def load_catalogue(file_pattern: str | Sequence[str], tft_output: tft.TFTransfor
         FileNotFoundError: patterns are given and no file matches.
         ValueError: the vocabulary, which should hold the whole catalogue, lacks an item of it.
     """
-    item_ids = item_vocabulary(tft_output)
+    return catalogue_of(read_columns(file_pattern, catalogue_dtypes(config, tft_output)), tft_output, config)
+
+
+def catalogue_dtypes(config: Config, tft_output: tft.TFTransformOutput) -> dict[str, tf.DType]:
+    """Returns the types of an item's features in the transformed `items` split, and of its index, by name."""
     features = [f for f in model_features(config, tft_output) if f.section == "item"]
     dtypes = {f.name: tf.float32 if f.form == "number" else tf.int64 for f in features}
-    columns = read_columns(file_pattern, {**dtypes, feature_names.CATALOGUE_ID: tf.int64})
-    index = columns.pop(feature_names.CATALOGUE_ID).flat_values.numpy()
+    return {**dtypes, feature_names.CATALOGUE_ID: tf.int64}
+
+
+def catalogue_of(
+    columns: Mapping[str, tf.RaggedTensor], tft_output: tft.TFTransformOutput, config: Config
+) -> Catalogue:
+    """Lays the transformed items out by index.
+
+    Args:
+        columns: [n, *] by the names of `catalogue_dtypes`, the values of n examples; of an item's the first counts.
+        tft_output: as for `load_catalogue`.
+        config: as for `load_catalogue`.
+
+    Raises:
+        ValueError: as `load_catalogue`.
+    """
+    item_ids = item_vocabulary(tft_output)
+    features = [f for f in model_features(config, tft_output) if f.section == "item"]
+    index = columns[feature_names.CATALOGUE_ID].flat_values.numpy()
     lost = int(np.count_nonzero(index == len(item_ids)))
     # Of a log alone, rare items may be left out of the vocabulary.
     if lost and (config.data.items is not None or config.features.item_id.min_count == 1):
@@ -109,7 +130,7 @@ def read_columns(file_pattern: str | Sequence[str], dtypes: Mapping[str, tf.DTyp
     files = sorted(f for pattern in patterns for f in tf.io.gfile.glob(pattern))
     if patterns and not files:
         raise FileNotFoundError(f"examples of items should be at {', '.join(patterns)}: no file matches")
-    spec = {name: tf.io.RaggedFeature(dtype) for name, dtype in dtypes.items()}
+    spec = {name: tf.io.RaggedFeature(dtype, row_splits_dtype=tf.int64) for name, dtype in dtypes.items()}
     serialized = [tf.zeros([0], tf.string), *tf.data.TFRecordDataset(files, "GZIP").batch(_BATCH_SIZE)]
     batches = [tf.io.parse_example(batch, spec) for batch in serialized]
     return {name: tf.concat([batch[name] for batch in batches], axis=0) for name in spec}

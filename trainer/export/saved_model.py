@@ -17,6 +17,7 @@ from config import Config, feature_names
 from trainer.data.attributes import Attributes
 from trainer.export.index.build import IndexReport, build_index
 from trainer.export.index.exact import Index
+from trainer.export.kept_model import kept_variables, write_kept
 from trainer.export.prediction_log import WARMUP_FILE, Signatures, input_specs, warmup_requests, write_prediction_log
 from trainer.export.signatures.diversity import Diversity
 from trainer.export.signatures.evaluate import Evaluation
@@ -56,6 +57,7 @@ class ExportedModel(tf.Module):
         snapshot: the users' histories and features, for requests that do not bring their own.
         request_share: the share of the users for whom `evaluate` also answers in the forms of requests that services
             send.
+        withdrawn: int64 [W], items that histories may hold and that no answer does; the index never finds them.
 
     Raises:
         ValueError: the transform graph's raw features cannot be served (`RequestReader`), or an attribute is missing.
@@ -70,6 +72,7 @@ class ExportedModel(tf.Module):
         attributes: Attributes | None = None,
         snapshot: Snapshot | None = None,
         request_share: float = 1.0,
+        withdrawn: NDArray[np.int64] | None = None,
     ) -> None:
         super().__init__(name="exported_model")
         network, serving, size = model.network, config.serving, model.network.spec.item_count
@@ -82,7 +85,10 @@ class ExportedModel(tf.Module):
         self.index_report: IndexReport | None = None
         if config.retrieval:
             table = candidate_table(network)
+            hidden = np.zeros(0, np.int64) if withdrawn is None else withdrawn
+            table[hidden] = table[-1]  # the least of all scores, so that no shortlist is spent on them
             self.index, self.index_report = build_index(table, table[:0] if queries is None else queries, serving)
+            self.index.hide(hidden, config.model.dimension)
         self.filters: Filters | None = None
         if serving.allow_list or serving.filters:
             self.filters = Filters(serving, attributes or {}, reader.item_index, size)
@@ -97,6 +103,8 @@ class ExportedModel(tf.Module):
         recommender = Recommender(model, self.index, self.item_ids, reader, self.filters, self.diversity)
         evaluation = Evaluation(model, recommender, self.frequencies, reader, request_share)
         explainer = Explainer(model, recommender, self.item_ids, reader)
+        self.kept = kept_variables(model, tft_output)
+        self.hidden = frozenset([] if withdrawn is None else withdrawn.tolist())
         self.functions = Functions(model, reader, recommender, evaluation, explainer, self.class_names)
 
     def concrete_signatures(self) -> Signatures:
@@ -192,8 +200,10 @@ class Exported:
     signatures: Signatures
 
     def some_items(self, count: int = 32) -> list[bytes]:
-        """Returns the ids of the most frequent items."""
-        return [bytes(item) for item in self.module.item_ids[:count].numpy()]
+        """Returns the ids of the most frequent items that answers may hold."""
+        hidden = self.module.hidden
+        ids = self.module.item_ids[: count + len(hidden)].numpy()
+        return [bytes(item) for index, item in enumerate(ids) if index not in hidden][:count]
 
 
 def export_model(
@@ -205,6 +215,7 @@ def export_model(
     attributes: Attributes | None = None,
     snapshot: Snapshot | None = None,
     request_share: float = 1.0,
+    withdrawn: NDArray[np.int64] | None = None,
 ) -> Exported:
     """Writes the SavedModel with the signatures of `docs/reference/signatures.md` and warm-up requests.
 
@@ -212,7 +223,7 @@ def export_model(
     without a multiclass task there is no `interests`.
 
     Args:
-        model, tft_output, config, queries, attributes, snapshot, request_share: as for `ExportedModel`.
+        model, tft_output, config, queries, attributes, snapshot, request_share, withdrawn: as for `ExportedModel`.
         path: a folder that does not exist or is empty.
 
     Returns:
@@ -221,9 +232,10 @@ def export_model(
     Raises:
         ValueError: as `ExportedModel`.
     """
-    module = ExportedModel(model, tft_output, config, queries, attributes, snapshot, request_share)
+    module = ExportedModel(model, tft_output, config, queries, attributes, snapshot, request_share, withdrawn)
     exported = Exported(module, module.concrete_signatures())
     tf.saved_model.save(module, path, signatures=exported.signatures)
+    write_kept(path, model, tft_output)
     specs = {name: input_specs(function) for name, function in exported.signatures.items()}
     max_events = config.model.history.max_events
     warmup = warmup_requests(specs, tft_output.raw_feature_spec(), exported.some_items(), max_events)

@@ -52,6 +52,11 @@ class RankingHead(tf.keras.layers.Layer):
         self.item_bias = tf.keras.layers.Embedding(item_count + 1, 1, "zeros", name="bias_embedding")
 
     @property
+    def statistics(self) -> LabelStatistics:
+        """The statistics of the labels."""
+        return self._statistics
+
+    @property
     def span(self) -> int:
         """The number of events, the query's own first, whose items one query scores in training."""
         return 1

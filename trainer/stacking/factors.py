@@ -227,6 +227,21 @@ class UserFactors(tf.Module):
             self._item = _item_table(factors.item, "item_factors")
             self._implicit = _item_table(factors.implicit, "item_profiles")
 
+    @property
+    def arrays(self) -> dict[str, tf.Variable]:
+        """`item` and `implicit` of `Factors` with the unknown item's row, by a name."""
+        return {"item_factors": self._item, "item_profiles": self._implicit}
+
+    @property
+    def start(self) -> list[float]:
+        """`start` of `Factors`."""
+        return [float(value) for value in self._start.numpy()]
+
+    @property
+    def noise(self) -> float:
+        """`noise` of `Factors`."""
+        return float(self._noise)
+
     def infer(self, history: tf.Tensor, is_observed: tf.Tensor, residual: tf.Tensor) -> tf.Tensor:
         """Computes the posterior mean (Q^T Q / noise + I)^-1 (Q^T r / noise + prior mean) of users' factors.
 

@@ -2,11 +2,12 @@
 
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 import scipy.sparse as sp
 import tensorflow as tf
+from numpy.typing import NDArray
 
 _DENSE: Final = 1 << 14
 """Up to so many items, summing over all of them is faster than finding which of them have a score."""
@@ -48,6 +49,16 @@ class NeighbourTable(tf.Module):
             self._item = tf.Variable(links.indices.astype(np.int32), trainable=False, name="item")
             self._value = tf.Variable(links.data.astype(np.float32), trainable=False, name="value")
 
+    @property
+    def decay(self) -> float:
+        """The factor by which an event weighs less for each newer one."""
+        return self._decay
+
+    @property
+    def arrays(self) -> dict[str, tf.Variable]:
+        """The links by name, for `links_of`."""
+        return {"starts": self._starts, "item": self._item, "value": self._value}
+
     def cells(self, history: tf.Tensor) -> Cells:
         """Looks up the links of each event: int64 [B, L], the oldest event first, V for none."""
         event = tf.reshape(history, [-1])
@@ -67,6 +78,13 @@ class NeighbourTable(tf.Module):
         return Cells(row * self._size + tf.cast(tf.gather(self._item, position), tf.int64), value, source)
 
 
+def links_of(arrays: Mapping[str, NDArray[Any]], size: int) -> sp.csr_matrix:
+    """Builds links, float32 [V', V'], from the arrays of a table of at most V' = `size` items; new items have none."""
+    starts = arrays["starts"][:-1]
+    starts = np.pad(starts, (0, size + 1 - len(starts)), mode="edge")
+    return sp.csr_matrix((arrays["value"], arrays["item"], starts), shape=(size, size))
+
+
 class Neighbours(tf.Module):
     """The sum of several kinds of neighbourhoods.
 
@@ -74,6 +92,10 @@ class Neighbours(tf.Module):
         tables: The kinds, with their weights in the links.
         size: V.
         weights: The weight of each kind, for reports.
+
+    Attributes:
+        tables: The kinds.
+        weights: The weight of each kind.
     """
 
     def __init__(
@@ -81,7 +103,7 @@ class Neighbours(tf.Module):
     ) -> None:
         super().__init__(name="neighbours")
         self.weights = MappingProxyType(dict(weights))
-        self._tables = list(tables)
+        self.tables = list(tables)
         self._size = size
 
     def scores(self, history: tf.Tensor) -> tf.Tensor:
@@ -102,7 +124,7 @@ class Neighbours(tf.Module):
 
     def cells(self, history: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         """Looks up the flat cells row x V + item with something to add, int64 [N], and what: float [N]."""
-        kinds = [table.cells(history) for table in self._tables]
+        kinds = [table.cells(history) for table in self.tables]
         return tf.concat([cells.cell for cells in kinds], axis=0), tf.concat([cells.value for cells in kinds], axis=0)
 
 

@@ -1,6 +1,7 @@
 """The rating baseline: parts of a label's prediction that are computed without the network."""
 
 from collections.abc import Mapping
+from typing import Any
 
 import tensorflow as tf
 
@@ -62,6 +63,34 @@ class RatingBaseline(tf.Module):
         with self.name_scope:
             self._user = tf.Variable(tf.cast(bias_terms.user, tf.float32), trainable=False, name="user_bias")
             self._item = tf.Variable(tf.cast(bias_terms.item, tf.float32), trainable=False, name="item_bias")
+
+    @property
+    def arrays(self) -> dict[str, tf.Variable]:
+        """What of the baseline is numbered by users and items, by name: for `restored_baseline`."""
+        arrays = {"user": self._user, "item": self._item}
+        for name, table in self._tables.items():
+            arrays |= {f"{name}_{part}": values for part, values in table.arrays.items()}
+        return arrays | ({} if self._user_factors is None else self._user_factors.arrays)
+
+    @property
+    def form(self) -> dict[str, Any]:
+        """All else that it is made of, as JSON holds it."""
+        observed, factors = self._observed, self._user_factors
+        labels = observed and {
+            "feature": observed.feature,
+            "label": observed.label.tolist(),
+            "is_known": observed.is_known.tolist(),
+        }
+        return {
+            "mean": self._mean,
+            "observed": labels,
+            "tables": list(self._tables),
+            "factors": factors and {"start": factors.start, "noise": factors.noise},
+            "attributes": list(self._attributes.names) if self._attributes else [],
+            "session_biases": dict(self._session_biases),
+            "damping": self._damping,
+            "blends": {n: {"intercept": b.intercept, "weights": b.weights} for n, b in self.blends.items()},
+        }
 
     @property
     def names(self) -> tuple[str, ...]:

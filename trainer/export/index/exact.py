@@ -59,6 +59,10 @@ class Index(tf.Module):
     def embeddings(self, items: tf.Tensor) -> tf.Tensor:
         """Looks embeddings up: int64 [...] in [0, V] -> float [..., D]."""
 
+    @abstractmethod
+    def hide(self, items: NDArray[np.int64], column: int) -> None:
+        """Gives items int64 [n] the score minus infinity for every query whose number in the column is positive."""
+
     @property
     @abstractmethod
     def scanned(self) -> list[tf.Variable]:
@@ -163,6 +167,13 @@ class ExactIndex(Index):
     def scanned(self) -> list[tf.Variable]:
         """The tables that a query is compared with."""
         return [self.table]
+
+    def hide(self, items: NDArray[np.int64], column: int) -> None:
+        """As `Index.hide`."""
+        if len(items):
+            table = self.table.numpy()
+            table[column, items] = -np.inf
+            self.table.assign(table)
 
     def padded_scores(self, query: tf.Tensor) -> tf.Tensor:
         """As `Index.padded_scores`."""

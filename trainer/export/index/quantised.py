@@ -55,6 +55,13 @@ class RerankedIndex(Index):
         """Returns the parameters that were chosen for this catalogue, by name."""
         return {"shortlist": self.shortlist}
 
+    def hide(self, items: NDArray[np.int64], column: int) -> None:
+        """As `Index.hide`; the scan, which knows nothing of it, should find them last."""
+        if len(items):
+            table = self.table.numpy()
+            table[items, column] = -np.inf
+            self.table.assign(table)
+
     def padded_scores(self, query: tf.Tensor) -> tf.Tensor:
         """As `Index.padded_scores`."""
         return tf.matmul(query, self.table, transpose_b=True)

@@ -132,7 +132,7 @@ class Retrieval:
         known = tf.where(item >= 0, item, size)
         scores = tf.linalg.matvec(self.index.embeddings(known), query.state.embedding) + nearest.of(known)
         best, position = tf.math.top_k(tf.where(item >= 0, scores, float("-inf")), k)
-        return best, tf.gather(item, position, batch_dims=1)
+        return _known(best, tf.gather(item, position, batch_dims=1))
 
     def _search_lookup(self, query: Query, k: tf.Tensor, is_wanted: tf.Tensor) -> Found:
         """As `search_among`, by scoring the wanted items alone.
@@ -145,7 +145,12 @@ class Retrieval:
         item = tf.pad(item, [[0, 0], [0, tf.maximum(k - tf.shape(item)[1], 0)]], constant_values=-1)
         scores = tf.where(item >= 0, self.scores_of(query, tf.maximum(item, 0)), float("-inf"))
         best, order = tf.math.top_k(scores, k)
-        return best, tf.gather(item, order, batch_dims=1)
+        return _known(best, tf.gather(item, order, batch_dims=1))
+
+
+def _known(score: tf.Tensor, item: tf.Tensor) -> Found:
+    """Replaces items of the score minus infinity, such as withdrawn ones, by -1."""
+    return score, tf.where(score > score.dtype.min, item, -1)
 
 
 class _Moments:

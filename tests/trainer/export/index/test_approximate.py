@@ -224,3 +224,16 @@ def test_no_gather_makes_whole_reads_of_the_table_copy_it(kind, data):
     np.testing.assert_allclose(
         index.scores(query)[0, :3], tf.linalg.matvec(index.embeddings([0, 1, 2]), query[0]), rtol=1e-5
     )
+
+
+@pytest.mark.parametrize("kind", ["exact", *MAKERS])
+def test_hidden_items_are_never_found(data, kind):
+    items, queries = data
+    best = np.argmax(queries[:1] @ items[:-1].T)
+    index = ExactIndex(items) if kind == "exact" else MAKERS[kind](items, queries)
+    assert index.search(queries[:1], tf.constant(5), tf.constant(NOTHING))[1][0, 0] == best
+    index.hide(np.array([best, SIZE - 1]), DIMENSION - 1)
+    scores, found = index.search(queries[:1], tf.constant(SIZE), tf.constant(NOTHING))
+    assert not np.isin([best, SIZE - 1], found[0]).any()
+    assert list(found[0, -2:]) == [-1, -1], "of all items these two are not there"
+    assert np.isneginf(scores[0, -2:]).all()
