@@ -20,6 +20,7 @@ from pipeline.checks.beam import check_beam
 from pipeline.checks.embeddings import check_embeddings
 from pipeline.checks.files import check_folders, check_tables
 from pipeline.checks.object_stores import check_object_stores, table_folder_problems
+from pipeline.checks.personal import check_personal, check_personal_key
 from pipeline.checks.tasks import check_tasks
 from pipeline.validation.measures import measures, window_measures
 from trainer.metrics.names import check_gates
@@ -58,6 +59,8 @@ def checked_config(
             )
         config = changed_config(config, {"data.span": span})
     problems = list(_rules(config))
+    if with_data:
+        problems += check_personal_key(config)
     if with_data and not any(table_folder_problems(config)):
         problems += check_tables(config, str(path))
     if writes:
@@ -72,6 +75,7 @@ def checked_config(
 def _rules(config: Config) -> Iterator[Problem]:
     yield from check_tasks(config)
     yield from check_embeddings(config)
+    yield from check_personal(config)
     yield from _requirements(config)
     yield from _bounds(config)
     yield from _lengths(config)

@@ -1,9 +1,11 @@
 """One pipeline on the small data set, run three times: cold, fully cached, with a new span. All tests here share it."""
 
 import os
+import re
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,10 +13,14 @@ from typing import Any
 import pytest
 import yaml
 
+from serving.client import personal
 from tests.synthetic import default_config, write_tables
 
 ROOT = Path(__file__).resolve().parents[2]
 NAME = "end-to-end"
+RAW_USER = "raw-person-"
+"""What the ids of users begin with in the tables, where they are personal."""
+KEY = "key of the end-to-end tests"
 
 
 @dataclass(frozen=True)
@@ -52,6 +58,8 @@ class Home:
         values = default_config(self.folder)
         values["name"] = NAME
         values["data"]["interactions"]["path"] = "span-{SPAN}/interactions.csv"
+        for table in ("interactions", "users"):
+            values["data"][table]["personal"] = ["user_id"]
         values["pipeline"] = {"root": str(self.folder / "runs")}
         values["training"] = {"epochs": 12, "batch_size": 8}
         values["tasks"]["genre"] = {"kind": "multiclass", "attribute": "genres", "weight": 0.1}
@@ -68,6 +76,9 @@ class Home:
         """Writes the interactions of a span; the items and users tables are of the newest."""
         write_tables(self.folder, **tables)
         (self.folder / f"span-{span}").mkdir()
+        for name in ("interactions.csv", "users.csv"):
+            path = self.folder / name
+            path.write_text(re.sub(r"^u(?=\d+,)", RAW_USER, path.read_text(), flags=re.MULTILINE))
         shutil.move(self.folder / "interactions.csv", self.folder / f"span-{span}" / "interactions.csv")
 
     def command(self, *arguments: str) -> Finished:
@@ -100,7 +111,13 @@ class Passes:
 
 
 @pytest.fixture(scope="session")
-def passes(tmp_path_factory: pytest.TempPathFactory) -> Passes:
+def passes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Passes]:
+    with pytest.MonkeyPatch.context() as environment:
+        environment.setenv(personal.KEY_VARIABLE, KEY)
+        yield _passes(tmp_path_factory)
+
+
+def _passes(tmp_path_factory: pytest.TempPathFactory) -> Passes:
     home = Home(tmp_path_factory.mktemp("end_to_end"))
     home.add_span(1)
     home.configure(serving={"embeddings": True})
