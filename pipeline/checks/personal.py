@@ -1,8 +1,10 @@
 """Whether personal columns can be hashed, are hashed wherever they stand, and whether there is a key."""
 
+import stat
 from collections.abc import Iterator
+from pathlib import Path
 
-from config import Config
+from config import Config, paths
 from config.data import Table
 from config.errors import Problem, suggestion
 from pipeline.checks.column_uses import Use, column_uses
@@ -38,6 +40,19 @@ def check_personal_key(config: Config) -> Iterator[Problem]:
             except PersonalKeyError as error:
                 yield ("data", name, "personal"), f"needs a key: {error}"
             return
+
+
+def check_modes(config: Config) -> Iterator[str]:
+    """Returns a warning where there are personal columns and everybody can read the pipeline's folder."""
+    home = Path(paths.home(config))
+    tables = (getattr(config.data, name) for name in _TABLES)
+    if any(table.personal for table in tables if table is not None) and home.is_dir():
+        mode = stat.S_IMODE(home.stat().st_mode)
+        if mode & stat.S_IRWXO:
+            yield (
+                f"{home} is open to all users of this machine (mode {mode:o}), and there are personal columns: "
+                f"`chmod o= {home}`"
+            )
 
 
 def _column_problems(column: str, uses: list[Use]) -> Iterator[str]:

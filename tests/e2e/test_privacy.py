@@ -27,3 +27,11 @@ def test_raw_ids_of_users_are_in_no_file_and_no_line(passes: Passes) -> None:
         assert any(place in path for path in holding), holding
     for finished in (passes.cold, passes.cached, passes.new_span):
         assert RAW_USER not in finished.output
+
+
+def test_other_users_of_the_machine_read_nothing(passes: Passes) -> None:
+    for folder in (passes.home.runs, passes.home.runs / "logs", passes.home.runs / "reports"):
+        assert folder.stat().st_mode & 0o027 == 0, folder
+    version = passes.home.serving / str(passes.versions[0][0])
+    for path in (passes.home.runs / "serving", passes.home.serving, version, version / "saved_model.pb"):
+        assert path.stat().st_mode & 0o040, f"the server's group reads {path}"

@@ -1,8 +1,11 @@
+from pathlib import Path
+
 import pytest
 
-from config import ConfigError, load_config
+from config import ConfigError, load_config, paths
 from pipeline.checks.configuration import checked_config
 from pipeline.checks.personal import check_personal
+from pipeline.cli import main
 from serving.client.personal import KEY_VARIABLE
 from tests.synthetic import write_config, write_tables
 
@@ -46,3 +49,16 @@ def test_a_missing_key_stops_before_any_work(folder, monkeypatch):
     checked_config(path, with_data=False)  # `versions` and the like read no tables
     monkeypatch.setenv(KEY_VARIABLE, "sixteen characters")
     checked_config(path)
+
+
+def test_a_folder_that_everybody_reads_is_a_warning_of_check(folder, monkeypatch, capsys):
+    monkeypatch.setenv(KEY_VARIABLE, "sixteen characters")
+    path = _config(folder, interactions=["device"])
+    home = Path(paths.home(load_config(path)))
+    assert main(["check", str(path)]) == 0
+    assert "mode" not in capsys.readouterr().err
+    for mode in (0o755, 0o750):
+        home.mkdir(parents=True, exist_ok=True)
+        home.chmod(mode)
+        assert main(["check", str(path)]) == 0
+        assert (f"`chmod o= {home}`" in capsys.readouterr().err) == (mode == 0o755)
