@@ -7,7 +7,7 @@ import sys
 from collections.abc import Callable, Sequence
 
 from config import ConfigError
-from pipeline.cli import check, clean, common, compare, crossval, recommend, run, serve, versions
+from pipeline.cli import check, clean, common, compare, crossval, forget, recommend, run, serve, versions
 
 COMMANDS: dict[str, tuple[Callable[[argparse.ArgumentParser], None], Callable[[argparse.Namespace], int]]] = {
     "run": (run.add_run, run.run),
@@ -21,6 +21,7 @@ COMMANDS: dict[str, tuple[Callable[[argparse.ArgumentParser], None], Callable[[a
     "rollback": (versions.add_rollback, versions.rollback),
     "compare": (compare.add_compare, compare.compare),
     "clean": (clean.add_clean, clean.clean),
+    "forget": (forget.add_forget, forget.forget),
     "compile": (run.add_compile, run.compile_),
 }
 """By name: a function that adds the arguments, and one that executes the command and returns its exit code. Its
