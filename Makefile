@@ -5,8 +5,8 @@ PYTHON := .venv/bin/python
 RUNNER := $(PYTHON) tfx_runner.py
 TIMED = begin=$$(date +%s); $(1); code=$$?; echo "-- $(2): $$(( $$(date +%s) - begin )) s"; echo; exit $$code
 
-.PHONY: bootstrap demo test lint bench-quality bench-index bench-serving bench-neighbours bench-tables bench-evaluation \
-	bench-beam bench-warm-start image-steps check-airflow
+.PHONY: bootstrap demo test lint lock sbom bench-quality bench-index bench-serving bench-neighbours bench-tables \
+	bench-evaluation bench-beam bench-warm-start image-steps check-airflow
 
 bootstrap:
 	@./bootstrap
@@ -29,6 +29,15 @@ lint: bootstrap
 	$(PYTHON) -m mypy benchmarks config pipeline transform trainer serving tfx_runner.py
 	.venv/bin/codespell .
 	.venv/bin/lint-imports
+
+# After a new line or version in requirements.lock: writes the hashes of all lines, for every platform.
+lock:
+	grep == requirements.lock | sed 's/ *\\$$//' | .venv/bin/uv pip compile - --generate-hashes --universal --no-deps \
+		--python-version 3.11 --no-annotate --no-header --quiet --upgrade --output-file requirements.lock
+
+# The bill of materials of requirements.lock, as CycloneDX.
+sbom: bootstrap
+	.venv/bin/uvx --quiet --from cyclonedx-bom==7.5.0 cyclonedx-py requirements requirements.lock --output-file sbom.json
 
 bench-quality: bootstrap
 	$(PYTHON) -m benchmarks.quality

@@ -57,6 +57,7 @@ DEV = [
     "types-PyYAML",
     "import-linter",
     "codespell",  # misspellings in code and documentation, in `make lint`
+    "uv",  # the hashes of requirements.lock (`make lock`), and the tool of `make sbom`
     "pre-commit",  # the linters before each commit, see .pre-commit-config.yaml
 ]
 

@@ -73,6 +73,11 @@ class Table(Section):
     """The strptime format of times that are text and not ISO 8601: `"%d/%m/%Y %I:%M:%S %p"`. Times without a zone are
     UTC."""
 
+    personal: tuple[str, ...] = ()
+    """Columns of user ids or categories that are personal data. As they are read, their values are replaced by keyed
+    hashes (HMAC-SHA256), so that no artifact, report, log or model holds them. The key is in the environment variable
+    RECOMMENDER_PERSONAL_KEY. Clients send hashes. Malformed lines of the table are not shown."""
+
     @field_validator("quote", "escape")
     @classmethod
     def _one_character(cls, value: str | None) -> str | None:

@@ -87,6 +87,10 @@ class EvaluationConfig(Section):
     items only. Always with `split.cold_items`."""
     slices: tuple[str, ...] = ()
     """Raw example features such as `user_gender`. Warm and cold users are always separate slices."""
+    min_slice_users: int = Field(default=1, ge=1)
+    """The number of users that a slice needs (k-anonymity): all values of a feature that fewer users of a split have,
+    warm or cold ones, are one slice, `other (fewer than 5 users)`, or none where also together they have too few. 1:
+    every slice is shown."""
     requests: int = Field(default=500, ge=0)
     """The approximate number of windows of a split, of a seeded sample of users, that are also evaluated as requests in
     the forms that services send: `ids_alone_ndcg@10` (the ids of user and items only), `without_request_time_hr@10` (no

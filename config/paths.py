@@ -1,8 +1,13 @@
 """The files and folders of a pipeline."""
 
 import posixpath
+from typing import Final
 
 from config import Config
+
+PRIVATE: Final = 0o750
+"""The mode of the folders that are made for a pipeline, less what the umask takes: examples and reports tell of people,
+so that only the owner and a group, such as the model server's, read them."""
 
 
 def home(config: Config) -> str:

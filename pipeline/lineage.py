@@ -1,7 +1,7 @@
 """From artifacts in ML Metadata to what made them, and the history of pushed versions."""
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -12,6 +12,8 @@ from pipeline.push.withdraw import is_withdrawn
 
 REFRESH_OF: Final = "refresh_of"
 """The property of a pushed model with the version whose catalogue a refresh replaced."""
+
+_COMPARED: Final = "baseline_"
 
 
 class Lineage:
@@ -48,6 +50,23 @@ class Lineage:
         """Yields the artifacts that the execution read and made."""
         for kind in (self._input, self._output):
             yield from (artifact for _, artifact in self._linked(execution, kind))
+
+    def made_from(self, ids: Iterable[int], artifacts: Iterable[Any]) -> list[Any]:
+        """Returns the artifacts with the ids, and those that were made from them through any number of steps.
+
+        What an artifact was only compared with (inputs named `baseline_...`) did not make it.
+
+        Args:
+          ids: The first ones.
+          artifacts: All of the pipeline, oldest first, so that each comes after what it was made from.
+        """
+        found, made = set(ids), []
+        for artifact in artifacts:
+            inputs = self._linked(self.producer(artifact), self._input)
+            if artifact.id in found or any(a.id in found for key, a in inputs if not key.startswith(_COMPARED)):
+                found.add(artifact.id)
+                made.append(artifact)
+        return made
 
     def run(self, execution: Any) -> str:
         """Returns the id of the run that the execution belongs to."""

@@ -65,7 +65,7 @@ def plan_removal(config: Config, keep: int) -> Plan:
             staying |= {a.id for a in _of_version(lineage, artifact)}
     root = paths.artifacts(config)
     return Plan(
-        artifacts=[a for a in artifacts if a.id not in staying and a.uri.startswith(f"{root}/") and _is_left(a, root)],
+        artifacts=[a for a in artifacts if a.id not in staying and a.uri.startswith(f"{root}/") and is_left(a, root)],
         executions=[e.id for name, executions in runs.items() if name not in staying_runs for e in executions],
         versions=there[:-keep],
         logs=[log for log in old_logs if log.stem not in staying_runs],
@@ -111,6 +111,11 @@ def disk_bytes(folder: Path) -> int:
     return sum(found.values())
 
 
+def is_left(artifact: Any, root: str) -> bool:
+    """Returns whether an artifact, of those in the folder `root`, is not yet removed, or not wholly."""
+    return artifact.state != artifact.DELETED or _folder(artifact, Path(root)).exists()
+
+
 def _executions_by_run(store: Any, pipeline: str) -> dict[str, list[Any]]:
     """Returns the executions of each run of a pipeline, the oldest run first: runs are named by their time."""
     context = pipeline_context(store, pipeline)
@@ -145,10 +150,6 @@ def _newest_blessing(artifacts: Iterable[Any]) -> Any:
 def _folder(artifact: Any, root: Path) -> Path:
     """Returns an artifact's folder, `<root>/<component>/<output>/<execution>`: a value's URI is a file in it."""
     return root.joinpath(*Path(artifact.uri).relative_to(root).parts[:3])
-
-
-def _is_left(artifact: Any, root: str) -> bool:
-    return artifact.state != artifact.DELETED or _folder(artifact, Path(root)).exists()
 
 
 def _older(folder: Path, time: float) -> list[Path]:

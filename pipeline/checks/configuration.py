@@ -21,6 +21,7 @@ from pipeline.checks.embeddings import check_embeddings
 from pipeline.checks.files import check_folders, check_tables
 from pipeline.checks.object_stores import check_object_stores, table_folder_problems
 from pipeline.checks.parameter_servers import check_parameter_servers
+from pipeline.checks.personal import check_personal, check_personal_key
 from pipeline.checks.tasks import check_tasks
 from pipeline.checks.training_jobs import check_training_job
 from pipeline.validation.measures import measures, window_measures
@@ -60,6 +61,8 @@ def checked_config(
             )
         config = changed_config(config, {"data.span": span})
     problems = list(_rules(config))
+    if with_data:
+        problems += check_personal_key(config)
     if with_data and not any(table_folder_problems(config)):
         problems += check_tables(config, str(path))
     if writes:
@@ -74,6 +77,7 @@ def checked_config(
 def _rules(config: Config) -> Iterator[Problem]:
     yield from check_tasks(config)
     yield from check_embeddings(config)
+    yield from check_personal(config)
     yield from _requirements(config)
     yield from _bounds(config)
     yield from _lengths(config)

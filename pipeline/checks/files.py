@@ -10,6 +10,7 @@ from config.errors import Location, Problem, suggestion
 from config.expressions import Expression
 from pipeline.checks.column_uses import column_uses, expressions
 from pipeline.ingest.headers import check_has_rows, duplicate_column, file_columns, hint
+from pipeline.ingest.personal import check_no_folders
 from pipeline.ingest.tables import TableError, table_files
 
 
@@ -46,6 +47,7 @@ def _check_table(config: Config, location: Location, table: Table) -> Iterator[P
         files = table_files(config.data.folder, table, config.data.span)
         columns = file_columns(files[0], table)
         check_has_rows(files, table)
+        check_no_folders(files[0], table)
     except TableError as error:
         yield (*location, "path"), str(error)
         return

@@ -34,6 +34,7 @@ def check(arguments: argparse.Namespace) -> int:
     sizes without. Errors exit with 2, warnings with 0.
     """
     from pipeline.checks.configuration import checked_config
+    from pipeline.checks.personal import check_modes
     from pipeline.checks.rows import FIRST_ROWS, check_rows
     from pipeline.ingest.tables import TableError
 
@@ -56,6 +57,7 @@ def check(arguments: argparse.Namespace) -> int:
             console.print(f"kept beside each model for a warm start: at most {readable(kept)}", highlight=False)
     for line in _lines(found, config):
         console.print(line, soft_wrap=True, highlight=False)
+    found.warnings += check_modes(config)
     for text in found.warnings:
         warn(text)
     if found.errors:

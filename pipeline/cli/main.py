@@ -14,6 +14,7 @@ from pipeline.cli import (
     compare,
     crossval,
     deploy,
+    forget,
     online,
     recommend,
     refresh,
@@ -37,6 +38,7 @@ COMMANDS: dict[str, tuple[Callable[[argparse.ArgumentParser], None], Callable[[a
     "rollback": (versions.add_rollback, versions.rollback),
     "compare": (compare.add_compare, compare.compare),
     "clean": (clean.add_clean, clean.clean),
+    "forget": (forget.add_forget, forget.forget),
     "compile": (run.add_compile, run.compile_),
     "deploy": (deploy.add_deploy, deploy.deploy),
 }

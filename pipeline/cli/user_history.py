@@ -14,9 +14,11 @@ from pipeline.ingest.batches import Batch
 from pipeline.ingest.cleaning import ROW, read_column
 from pipeline.ingest.columns import Plan
 from pipeline.ingest.events import clean_events
+from pipeline.ingest.personal import key_of
 from pipeline.ingest.reading import read_batches
 from pipeline.ingest.tables import table_files
 from pipeline.ingest.values import as_text
+from serving.client.personal import hashed
 from serving.client.request import Request, Value
 
 _ABSENT: Final[dict[str, Value]] = {"text": "", "number": float("nan"), "time": -1}
@@ -27,7 +29,7 @@ class UserHistory:
     """A user's history and features.
 
     Attributes:
-      user: The id.
+      user: The id, as the model knows it.
       items: The newest positive events' items, oldest first.
       times: The time of each in seconds since 1970; empty where the log has no time.
       events: Context and outcome features of each, by their name in the examples; None where missing.
@@ -42,8 +44,15 @@ class UserHistory:
 
 
 def find_user_history(config: Config, user: str) -> UserHistory:
-    """Reads a user's history from the tables. An unknown user has no events. Raises `TableError`."""
+    """Reads a user's history from the tables. An unknown user has no events. Raises `TableError`.
+
+    Args:
+      config: The configuration.
+      user: The id as the tables have it; where its column is personal, the result has its hash.
+    """
     plan, data = Plan(config), config.data
+    if data.interactions.user in data.interactions.personal:
+        user = hashed(user, key_of(data.interactions))
     rows = find_rows(data, data.interactions, data.interactions.user, [user], plan.event_sources)
     events, _ = clean_events(plan, Batch(rows, 0), file=0, first_row=0)
     events = events.filter(events[cleaned.POSITIVE])

@@ -9,6 +9,7 @@ import tensorflow_model_analysis as tfma
 
 from pipeline.evaluation.reading import ReadBatches
 from pipeline.evaluation.sample import UserSample
+from pipeline.evaluation.small_slices import MergeSmallSlices
 
 
 def custom_extractors(eval_shared_model: Any, eval_config: Any, tensor_adapter_config: Any) -> list[Any]:
@@ -17,8 +18,9 @@ def custom_extractors(eval_shared_model: Any, eval_config: Any, tensor_adapter_c
     names = slicing_features(eval_config)
     extractors = tfma.extractors
     labels = [extractors.TransformedFeaturesExtractor(eval_config, eval_shared_model)]
+    steps = [UserSample.of(eval_config), MergeSmallSlices.of(eval_config)]
     return [
-        extractors.Extractor("ReadBatches", ReadBatches(names, UserSample.of(eval_config))),
+        extractors.Extractor("ReadBatches", ReadBatches(names, steps)),
         *(labels if eval_config.model_specs[0].preprocessing_function_names else []),
         extractors.PredictionsExtractor(eval_config, eval_shared_model),
         extractors.Extractor("GroupRows", beam.FlatMap(group_rows)),

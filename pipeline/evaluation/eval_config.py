@@ -87,6 +87,8 @@ def make_eval_config(config: Config) -> Any:
     counted: dict[str, Any] = {"code": code_fingerprint("pipeline/evaluation")}
     if config.evaluation.max_users is not None:
         counted["sample"] = {"users": config.evaluation.max_users, "seed": config.split.seed}
+    if config.evaluation.min_slice_users > 1:
+        counted["min_slice_users"] = config.evaluation.min_slice_users
     specs = [_spec(config, RowCount, counted)]
     ranking = {"ks": list(config.evaluation.ks), "one_list": config.split.history == "frozen"}
     if config.retrieval is not None:

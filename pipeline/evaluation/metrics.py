@@ -132,11 +132,15 @@ class RowCount(tfma.metrics.Metric):
     Args:
       code: A digest of the evaluation's code, for the component's cache key.
       sample: The arguments of `UserSample`, which reads them here: an `EvalConfig` has no other place for them.
+      min_slice_users: That of `MergeSmallSlices`, likewise.
       name: The metric's name.
     """
 
-    def __init__(self, code: str = "", sample: dict[str, int] | None = None, name: str = EXAMPLES):
-        super().__init__(computations(_Count([EXAMPLES]), _one_each), code=code, sample=sample, name=name)
+    def __init__(
+        self, code: str = "", sample: dict[str, int] | None = None, min_slice_users: int = 1, name: str = EXAMPLES
+    ):
+        create = computations(_Count([EXAMPLES]), _one_each)
+        super().__init__(create, code=code, sample=sample, min_slice_users=min_slice_users, name=name)
 
 
 class IndexRecall(tfma.metrics.Metric):

@@ -4,7 +4,7 @@ Each window holds a part of its user's list (docs/reference/data-layout.md), and
 windows of a batch. So the windows of a user come into one batch, or each of the user's batches gets the whole list.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, fields
 from typing import Any
 
@@ -65,18 +65,18 @@ class ReadBatches(beam.PTransform):
 
     Args:
       names: The slicing features.
-      choose: From `Rows` to those of the sampled users; None for all.
+      steps: From `Rows` to `Rows`, one after another, such as to those of the sampled users; None is no step.
     """
 
-    def __init__(self, names: list[str], choose: beam.PTransform | None = None) -> None:
+    def __init__(self, names: list[str], steps: Sequence[beam.PTransform | None] = ()) -> None:
         super().__init__()
-        self._names, self._choose = names, choose
+        self._names, self._steps = names, [step for step in steps if step is not None]
 
     def expand(self, extracts: Any) -> Any:
         """Builds the graph."""
         rows = extracts | "Read" >> beam.Map(read_rows, self._names)
-        if self._choose is not None:
-            rows = rows | "Sample" >> self._choose
+        for step in self._steps:
+            rows = rows | type(step).__name__ >> step
         parts = rows | "Part" >> beam.FlatMap(by_user).with_outputs(_SHARED, main=_ALONE)
         alone = parts[_ALONE] | "Spread" >> beam.Reshuffle()
         shared = parts[_SHARED] | "GroupByUser" >> beam.GroupByKey() | "Pack" >> beam.ParDo(_Pack())

@@ -1,6 +1,7 @@
 """InteractionExampleGen, the first component of the pipeline, and its driver: tables in, windows out."""
 
 import hashlib
+import os
 from typing import Any, Final
 
 from google.protobuf import struct_pb2
@@ -21,6 +22,7 @@ from pipeline.ingest import driver_files
 from pipeline.ingest.executor import SPLITS, IngestExecutor, find_sources, read_config, read_input, tables
 from pipeline.ingest.graph import Files
 from pipeline.ingest.spans import PLACEHOLDER, SpanPattern
+from serving.client.personal import KEY_VARIABLE, hashed, personal_key
 
 _CODE: Final = ("pipeline/ingest", "config")
 
@@ -95,6 +97,9 @@ def _custom_config(config: Config) -> proto.CustomConfig:
     values.update({"config": dump_config(config, *INGEST), "code": code_fingerprint(*_CODE)})
     if config.data.span is not None:
         values.update({"span": str(config.data.span)})
+    if any(table.personal for _, table in tables(config)) and KEY_VARIABLE in os.environ:
+        # Another key is other ids. The digest is a hash as those in the examples, which does not tell the key.
+        values.update({"personal_key": hashed(KEY_VARIABLE, personal_key())})
     packed = proto.CustomConfig()
     packed.custom_config.Pack(values)
     return packed

@@ -13,7 +13,7 @@ import pyarrow.compute as pc
 
 from config.data import Table
 from pipeline.ingest.encodings import as_utf8, rewritten
-from pipeline.ingest.tables import TableError, open_file
+from pipeline.ingest.tables import TableError, open_file, shown
 
 _COUNTED_PART: Final = 1 << 17
 """Bytes whose lines are counted at a time: what fits a processor's cache is counted in half the time."""
@@ -178,11 +178,12 @@ def leaves_open(line: bytes, table: Table) -> bool:
     return is_open(next(csv_rows([line.decode("utf-8", "replace")], table))[-1])
 
 
-def open_quote(path: str, line: int, column: str, value: str) -> TableError:
+def open_quote(path: str, line: int, column: str, value: str, table: Table) -> TableError:
     """Returns the error for a quote that is not closed in its line."""
     escaped = '; where a backslash stands before quotes in a value, `escape: "\\\\"`' if "\\" in value else ""
+    found = shown(repr(value.rstrip()[:40]), table)
     return TableError(
-        f"{path}, line {line}: a quote in {column} is not closed in its line: {value.rstrip()[:40]!r}. "
+        f"{path}, line {line}: a quote in {column} is not closed in its line: {found}. "
         f"Where values may span lines, set the table's `multiline: true`; where quotes are plain text, `quote: null`"
         f"{escaped}"
     )
@@ -206,7 +207,7 @@ def check_quotes(path: str, table: Table) -> None:
                     index = len(values) - 1
                     known = columns is not None and index < len(columns)
                     name = f"column {columns[index]!r}" if columns and known else f"value {index + 1}"
-                    raise open_quote(path, number, name, values[-1])
+                    raise open_quote(path, number, name, values[-1], table)
 
 
 def check_escapes(path: str, table: Table) -> None:
@@ -223,7 +224,8 @@ def check_escapes(path: str, table: Table) -> None:
     with open_file(path) as file:
         for number, line in enumerate(csv_lines(file, table, "replace"), start=1):
             if escaped.search(line):
+                found = shown(repr(line.strip()[:60]), table)
                 raise TableError(
-                    f"{path}, line {number}: a backslash stands before a quote in a value: {line.strip()[:60]!r}. "
+                    f"{path}, line {number}: a backslash stands before a quote in a value: {found}. "
                     'Where it makes the quote plain text, set the table\'s `escape: "\\\\"`'
                 )

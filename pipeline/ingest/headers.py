@@ -15,7 +15,7 @@ from config.data import Table
 from pipeline.ingest.csv_text import SeparatorError, csv_lines, csv_rows, is_open, one_character, open_quote
 from pipeline.ingest.literals import ListError
 from pipeline.ingest.records import JsonError, example_features, json_values, tfrecords
-from pipeline.ingest.tables import TableError, file_size, open_file, partitions, table_format
+from pipeline.ingest.tables import TableError, file_size, open_file, partitions, shown, table_format
 
 HEADER_ROWS: Final = 1000
 """Formats without a header have the columns of so many first rows."""
@@ -44,13 +44,15 @@ def table_errors(path: str, table: Table) -> Iterator[None]:
     except (pa.ArrowException, OSError) as error:
         if "UTF8" in str(error):
             raise _undecodable(path, table, error) from error
-        raise TableError(f"{path}: cannot be read as {table_format(table, path)} ({error})") from error
+        raise TableError(
+            f"{path}: cannot be read as {table_format(table, path)} ({shown(str(error), table)})"
+        ) from error
     except (UnicodeError, LookupError) as error:
         raise _undecodable(path, table, error) from error
     except csv.Error as error:
-        raise TableError(f"{path}: is not CSV ({error})") from error
+        raise TableError(f"{path}: is not CSV ({shown(str(error), table)})") from error
     except (SeparatorError, JsonError, ListError) as error:
-        raise TableError(f"{path}: {error}") from error
+        raise TableError(f"{path}: {shown(str(error), table)}") from error
 
 
 def _undecodable(path: str, table: Table, error: Exception) -> TableError:
@@ -165,7 +167,7 @@ def _csv_columns(path: str, file: BinaryIO, table: Table) -> list[str]:
     if names and names[0].casefold().startswith("sep="):
         raise TableError(f"{path}: its first line, {names[0]!r}, is for Excel alone: remove it, and set `separator`")
     if names and is_open(names[-1]) and not table.multiline:
-        raise open_quote(path, 1, "the header", names[-1])
+        raise open_quote(path, 1, "the header", names[-1], table)
     if table.columns is None or not names:
         return names
     alike = sum(a.strip().casefold() == b.casefold() for a, b in zip(names, table.columns, strict=False))

@@ -17,6 +17,7 @@ from pipeline.ingest.csv_reading import CsvRows
 from pipeline.ingest.headers import check_columns, header, table_errors, with_folders
 from pipeline.ingest.literals import as_array
 from pipeline.ingest.missing import as_floats, float_ids, without_missing
+from pipeline.ingest.personal import check_no_folders, key_of, with_hashes, without_text
 from pipeline.ingest.records import decode_examples, json_values, tfrecords
 from pipeline.ingest.tables import partitions, table_format
 
@@ -36,6 +37,8 @@ class BundleReader:
       table: Its format, separator, quotes and encoding.
       columns: The columns to read. Where a JSON or TFRecord row lacks one, its value is null.
 
+    The values of the table's personal columns are hashed; see `pipeline.ingest.personal`.
+
     Attributes:
       lines: The number of lines that were read, after the last batch; None where it is not known.
     """
@@ -50,9 +53,11 @@ class BundleReader:
 
         Raises:
           TableError: If the file cannot be read to its end, a CSV or Parquet file lacks a column, or the rows of a CSV
-            file are fewer than its lines because a quote was left open.
+            file are fewer than its lines because a quote was left open; if there is no key for personal columns.
         """
         path, table, columns = self._bundle.path, self._table, self._columns
+        key = key_of(table)
+        check_no_folders(path, table)
         folders, found = partitions(path), columns
         if self._kind in ("csv", "parquet"):
             found = header(path, table)
@@ -73,7 +78,12 @@ class BundleReader:
                 written = written.append_column(name, pa.repeat(value, len(written)))
             if written.column_names != columns:
                 written = written.select(columns)
-            yield replace(batch, rows=as_floats(without_missing(written, table.missing), floats), written=written)
+            rows = as_floats(without_missing(written, table.missing), floats)
+            if table.personal:
+                with table_errors(path, table):
+                    rows = with_hashes(rows, table, key)
+                written = _with_columns(written, rows, table.personal)
+            yield replace(batch, rows=rows, written=written, samples=without_text(batch.samples, table))
 
     def _read(self, columns: list[str], found: list[str]) -> Iterator[Batch]:
         """Yields the rows as the file has them. Raises `TableError`.
@@ -99,6 +109,14 @@ class BundleReader:
                 yield from _read_json(file, table, columns)
             else:
                 yield from _read_examples(bundle.path, file, columns)
+
+
+def _with_columns(written: pa.Table, rows: pa.Table, columns: Sequence[str]) -> pa.Table:
+    """Returns what is written in a file, with some columns as they were read."""
+    for name in columns:
+        if name in rows.column_names:
+            written = written.set_column(written.column_names.index(name), name, rows[name])
+    return written
 
 
 def _read_examples(path: str, file: BinaryIO, columns: list[str]) -> Iterator[Batch]:

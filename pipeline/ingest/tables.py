@@ -41,11 +41,18 @@ _REMEDIES: Final = {
     ".feather": "write it as Parquet",
     ".arrow": "write it as Parquet",
 }
+HIDDEN: Final = "(not shown: the table has personal columns)"
+"""What stands for text of a file that may hold personal values."""
 _TEXT_REMEDY: Final = "for text of one row a line `format: csv` with its `separator`"
 
 
 class TableError(ValueError):
     """A table cannot be read. The message names the file, what was found and what is allowed."""
+
+
+def shown(text: str, table: Table) -> str:
+    """Returns text of a file for a message; not that of a table with personal columns, which it may hold."""
+    return HIDDEN if table.personal else text
 
 
 def table_format(table: Table, path: str | None = None) -> TableFormat:

@@ -10,6 +10,7 @@ from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from pathlib import Path
 from typing import TextIO
 
+from config.paths import PRIVATE
 from config.progress import ProgressLine
 
 POLL_SECONDS = 0.1
@@ -23,7 +24,7 @@ def captured(log: Path, verbose: bool = False) -> Iterator[TextIO]:
       log: Appended to; its folder is made.
       verbose: The terminal shows all that reaches the file, too.
     """
-    log.parent.mkdir(parents=True, exist_ok=True)
+    log.parent.mkdir(PRIVATE, parents=True, exist_ok=True)
     terminal = os.fdopen(os.dup(1), "w", encoding="utf-8")
     with log.open("ab") as file, terminal, _redirected(file.fileno()):
         if verbose:

@@ -167,7 +167,7 @@ def run_pipeline(
 def only_run(home: Path) -> Iterator[None]:
     """Holds the folder's lock, which the system frees when the process ends."""
     try:
-        home.mkdir(parents=True, exist_ok=True)
+        home.mkdir(paths.PRIVATE, parents=True, exist_ok=True)
         opened = (home / ".lock").open("w")
     except OSError as error:
         raise ConfigError(f"`pipeline.root`: {home} cannot be written to ({error.strerror})") from error

@@ -44,7 +44,8 @@ def _write_kept(config: Config, outcome: Outcome, metrics: Mapping[str, str], pa
     from pipeline.report.run import evaluation_of, report_run
 
     kept = Path(paths.reports(config), outcome.run_id)
-    kept.mkdir(parents=True, exist_ok=True)
+    kept.parent.mkdir(paths.PRIVATE, exist_ok=True)
+    kept.mkdir(paths.PRIVATE, exist_ok=True)
     evaluation = evaluation_of(outcome.outputs)
     write_metrics(kept / METRICS, config, outcome.run_id, evaluation, outcome.failed, outcome.pushed)
     publish(kept / METRICS, file)

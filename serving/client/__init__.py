@@ -18,6 +18,7 @@ from serving.client.answers import (
 )
 from serving.client.checks import RequestWarning
 from serving.client.clients import AsyncRecommenderClient, RecommenderClient, RecommenderError
+from serving.client.personal import PersonalKeyError, hashed, personal_key
 from serving.client.request import Request
 
 __all__ = [
@@ -25,6 +26,7 @@ __all__ = [
     "Explanation",
     "Influence",
     "Metadata",
+    "PersonalKeyError",
     "Recommendation",
     "RecommenderClient",
     "RecommenderError",
@@ -33,4 +35,6 @@ __all__ = [
     "Signature",
     "TensorSpec",
     "VersionStatus",
+    "hashed",
+    "personal_key",
 ]

@@ -2,11 +2,13 @@
 amid its training and started again. All tests here share it."""
 
 import os
+import re
 import shutil
 import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -14,10 +16,14 @@ from typing import Any
 import pytest
 import yaml
 
+from serving.client import personal
 from tests.synthetic import default_config, write_tables
 
 ROOT = Path(__file__).resolve().parents[2]
 NAME = "end-to-end"
+RAW_USER = "raw-person-"
+"""What the ids of users begin with in the tables, where they are personal."""
+KEY = "key of the end-to-end tests"
 
 
 @dataclass(frozen=True)
@@ -57,6 +63,8 @@ class Home:
         values = default_config(self.folder)
         values["name"] = NAME
         values["data"]["interactions"]["path"] = "span-{SPAN}/interactions.csv"
+        for table in ("interactions", "users"):
+            values["data"][table]["personal"] = ["user_id"]
         values["pipeline"] = {"root": str(self.folder / "runs")}
         values["training"] = {"epochs": 12, "batch_size": 8, "warm_start": {"epochs": None}, **self.training}
         values["tasks"]["genre"] = {"kind": "multiclass", "attribute": "genres", "weight": 0.1}
@@ -73,6 +81,9 @@ class Home:
         """Writes the interactions of a span; the items and users tables are of the newest."""
         write_tables(self.folder, **tables)
         (self.folder / f"span-{span}").mkdir()
+        for name in ("interactions.csv", "users.csv"):
+            path = self.folder / name
+            path.write_text(re.sub(r"^u(?=\d+,)", RAW_USER, path.read_text(), flags=re.MULTILINE))
         shutil.move(self.folder / "interactions.csv", self.folder / f"span-{span}" / "interactions.csv")
 
     def command(self, *arguments: str) -> Finished:
@@ -127,7 +138,13 @@ class Passes:
 
 
 @pytest.fixture(scope="session")
-def passes(tmp_path_factory: pytest.TempPathFactory) -> Passes:
+def passes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Passes]:
+    with pytest.MonkeyPatch.context() as environment:
+        environment.setenv(personal.KEY_VARIABLE, KEY)
+        yield _passes(tmp_path_factory)
+
+
+def _passes(tmp_path_factory: pytest.TempPathFactory) -> Passes:
     home = Home(tmp_path_factory.mktemp("end_to_end"))
     home.add_span(1)
     home.configure(serving={"embeddings": True})

@@ -9,8 +9,9 @@ import pytest
 import tensorflow as tf
 from tensorflow_serving.apis import predict_pb2, prediction_service_pb2_grpc
 
+from serving.client import hashed
 from serving.server.process import free_port
-from tests.e2e.conftest import Passes
+from tests.e2e.conftest import KEY, RAW_USER, Passes
 from tests.serving.fuzz import fuzz, peak_megabytes, unexpected
 from tests.serving.models import RunningServer, serve
 
@@ -64,8 +65,10 @@ def test_a_client_of_twenty_lines_asks_with_an_example_and_with_tensors(address:
 
 def test_the_command_line_recommends(passes: Passes, address: str) -> None:
     arguments = ["--config", str(passes.home.config), "--address", address]
-    found = passes.home.command("recommend", "--user", "u3", "--k", "5", *arguments)
+    found = passes.home.command("recommend", "--user", f"{RAW_USER}3", "--k", "5", *arguments)
     assert found.code == 0, found.output
+    assert hashed(f"{RAW_USER}3", KEY.encode()) in found.output
+    assert RAW_USER not in found.output
     assert len(set(re.findall(r"\bi\d+\b", found.output))) >= 5
 
 

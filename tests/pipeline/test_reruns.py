@@ -50,6 +50,7 @@ def before() -> Mapping[str, Any]:
         ("tuner", {**TUNED, "trials": 2}, {"Tuner"}),
         ("evaluation.ks", [10, 20], {"Evaluator", *TRAINED}),
         ("evaluation.max_users", 100, {"Evaluator"}),
+        ("evaluation.min_slice_users", 5, {"Evaluator"}),
         ("evaluation.incomparable_baseline", "ignore", {"latest_blessed_model"}),
         ("evaluation.gates", [{"metric": "ndcg@10", "min": 0.01}], {"Evaluator", "latest_blessed_model"}),
         ("serving.default_k", 7, {"Trainer", "InfraValidator"}),

@@ -80,7 +80,7 @@ def batches(rows: list[dict[str, Any]], sample: UserSample | None = None) -> lis
     FOUND.clear()
     with beam_pipeline() as pipeline:
         read = pipeline | beam.Create([0, 1]) | beam.Map(lambda part: arrow(rows[part::2]))
-        _ = read | ReadBatches([], sample) | beam.Map(keep)
+        _ = read | ReadBatches([], [sample]) | beam.Map(keep)
     return [*FOUND]
 
 

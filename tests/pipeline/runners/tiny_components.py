@@ -66,3 +66,21 @@ def push(
         version, path = push_version(f"{model.uri}/Format-Serving", base)
         pushed_model.set_string_custom_property("pushed_version", str(version))
         pushed_model.set_string_custom_property("pushed_destination", path)
+
+
+@tfx.dsl.components.component
+def analyse(
+    examples: tfx.dsl.components.InputArtifact[tfx.types.standard_artifacts.Examples],
+    transform_graph: tfx.dsl.components.OutputArtifact[tfx.types.standard_artifacts.TransformGraph],
+):
+    Path(transform_graph.uri, "vocabulary").write_text("u3")
+
+
+@tfx.dsl.components.component
+def train(
+    transform_graph: tfx.dsl.components.InputArtifact[tfx.types.standard_artifacts.TransformGraph],
+    model: tfx.dsl.components.OutputArtifact[tfx.types.standard_artifacts.Model],
+):
+    folder = Path(model.uri, "Format-Serving")
+    folder.mkdir(parents=True)
+    (folder / "saved_model.pb").write_bytes(Path(transform_graph.uri, "vocabulary").read_bytes())
