@@ -21,16 +21,16 @@ from config import load_config
 from pipeline.cli import common, main
 from pipeline.cli.serve import models_config
 from pipeline.online.prometheus import METRICS, PREFIX
-from serving.client import RecommenderClient, Request
+from serving.client import RecommenderClient, Request, hashed
 from serving.client.request import encode_example
-from tests.e2e.conftest import Passes
+from tests.e2e.conftest import KEY, RAW_USER, Passes
 from tests.serving.models import serve
 
 T = 1_750_000_000
 """The time of the first request, as the requests say it."""
 HOUR = 3600
 K = 4
-USERS = ("u1", "u2", "u3", "stranger")
+USERS = (f"{RAW_USER}1", f"{RAW_USER}2", f"{RAW_USER}3", "stranger")
 
 Lists = Mapping[str, list[tuple[str, float]]]
 """By user the items and their predictions of `like`."""
@@ -74,7 +74,13 @@ def served(passes: Passes, tmp_path_factory: pytest.TempPathFactory) -> Served:
 
 def _request(user: str, n: int, at: int) -> Request:
     features = {"user_gender": "F", "context_device": ["tv", "phone"]}
-    return Request(user_id=user, history=["i1" if n else "nothing"], times=[at - 60, at], features=features, k=K)
+    return Request(
+        user_id=hashed(user, KEY.encode()),
+        history=["i1" if n else "nothing"],
+        times=[at - 60, at],
+        features=features,
+        k=K,
+    )
 
 
 def _asked(client: RecommenderClient, user: str, n: int) -> list[tuple[str, float]]:
@@ -100,18 +106,19 @@ def write_events(path: Path, served: Served) -> None:
     older, newer = (
         {user: [item for item, _ in items] for user, items in of.items()} for of in (served.older, served.newer)
     )
-    unseen = next(f"i{n}" for n in range(95) if f"i{n}" not in newer["u2"])
+    unseen = next(f"i{n}" for n in range(95) if f"i{n}" not in newer[f"{RAW_USER}2"])
     rows = [
-        ("u1", older["u1"][0], T, 5),  # in the same second
-        ("u1", older["u1"][2], T + 600, 2),
-        ("u2", older["u2"][1], T + HOUR, 4),  # the last second of the window
-        ("u3", older["u3"][0], T + HOUR + 1, 5),  # too late
-        ("u1", newer["u1"][0], T + 10 * HOUR + 5, 5),
-        ("u1", newer["u1"][0], T + 10 * HOUR + 9, 1),  # again: neither a second click nor another label
+        (f"{RAW_USER}1", older[f"{RAW_USER}1"][0], T, 5),  # in the same second
+        (f"{RAW_USER}1", older[f"{RAW_USER}1"][2], T + 600, 2),
+        (f"{RAW_USER}2", older[f"{RAW_USER}2"][1], T + HOUR, 4),  # the last second of the window
+        (f"{RAW_USER}3", older[f"{RAW_USER}3"][0], T + HOUR + 1, 5),  # too late
+        (f"{RAW_USER}1", newer[f"{RAW_USER}1"][0], T + 10 * HOUR + 5, 5),
+        # Again: neither a second click nor another label.
+        (f"{RAW_USER}1", newer[f"{RAW_USER}1"][0], T + 10 * HOUR + 9, 1),
         ("stranger", newer["stranger"][3], T + 10 * HOUR + 5, 1),
-        ("u2", unseen, T + 10 * HOUR + 5, 5),  # of its own accord
-        ("u4", newer["u1"][0], T + 10 * HOUR + 5, 5),  # was shown nothing
-        ("u4", "i1", T + 30 * HOUR, 5),  # the end of the log: all windows are over
+        (f"{RAW_USER}2", unseen, T + 10 * HOUR + 5, 5),  # of its own accord
+        (f"{RAW_USER}4", newer[f"{RAW_USER}1"][0], T + 10 * HOUR + 5, 5),  # was shown nothing
+        (f"{RAW_USER}4", "i1", T + 30 * HOUR, 5),  # the end of the log: all windows are over
     ]
     with path.open("w", newline="") as file:
         csv.writer(file).writerows([("user_id", "item_id", "timestamp", "rating"), *rows])
@@ -164,8 +171,16 @@ def test_clicks_equal_those_counted_by_hand(measured: tuple[int, str, Path]) -> 
 def test_calibration_is_of_the_first_label_of_each_shown_item(served: Served, measured: tuple[int, str, Path]) -> None:
     older, newer = by_version(measured)
     expected = (
-        (older, [served.older["u1"][0][1], served.older["u1"][2][1], served.older["u2"][1][1]], [1, 0, 1]),
-        (newer, [served.newer["u1"][0][1], served.newer["stranger"][3][1]], [1, 0]),
+        (
+            older,
+            [
+                served.older[f"{RAW_USER}1"][0][1],
+                served.older[f"{RAW_USER}1"][2][1],
+                served.older[f"{RAW_USER}2"][1][1],
+            ],
+            [1, 0, 1],
+        ),
+        (newer, [served.newer[f"{RAW_USER}1"][0][1], served.newer["stranger"][3][1]], [1, 0]),
     )
     for found, predictions, labels in expected:
         (task,) = found["calibrations"]
