@@ -21,7 +21,7 @@ JOB = TrainJobConfig(kind="train_job", image="i")
 
 def arguments(folder, fingerprint):
     custom = {"config": dump_config(small_config()), "fingerprint": fingerprint}
-    return RunArguments([], [], "graph", str(folder / "model"), str(folder / "run"), None, custom)
+    return RunArguments([], [], "graph", str(folder / "model"), str(folder / "run"), None, None, custom)
 
 
 def write(folder, fingerprint):

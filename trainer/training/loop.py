@@ -133,7 +133,9 @@ class TrainingLoop:
         check_alike(self._strategy, {"trained": int(ended is not None)})
         if ended is not None:
             logging.info("Training had ended after epoch %d; its weights are taken as they are.", ended["epochs"])
-            return TrainingResult(**{**ended, "warnings": (*ended["warnings"], *self._state.warnings), "choices": ()})
+            return TrainingResult(
+                **{**ended, "warnings": (*ended["warnings"], *self._state.warnings), "choices": (), "start": ()}
+            )
         if self._state.restore():
             logging.info("Resumed after epoch %d, step %d.", int(self._state.epoch), self._steps_done())
         counts = {"windows": self._plan.windows, "steps": self._total, "steps done": self._steps_done()}
