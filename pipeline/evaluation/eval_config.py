@@ -122,8 +122,9 @@ def make_eval_config(config: Config) -> Any:
 def bounds(config: Config) -> list[Bound]:
     """Returns all bounds of the gates.
 
-    Without any gate a model is blessed once the split was evaluated at all: TFMA blesses nothing without a bound, so
-    there is one that holds for every split with an example.
+    Without any bound on a value a model is blessed once the split was evaluated at all: TFMA blesses nothing without a
+    bound, and a first model has no other to be compared with, so there is one that holds for every split with an
+    example.
     """
     gates = config.evaluation.gates
     result = [Bound(g.metric, g.split, "value", g.min, g.max) for g in gates if g.min is not None or g.max is not None]
@@ -134,7 +135,9 @@ def bounds(config: Config) -> list[Bound]:
             result.append(Bound(gate.metric, gate.split, "change", *range_))
     if (margin := baseline_gate(config)) is not None:
         result.append(Bound(LIFT + margin.metric, margin.split, "value", margin.margin, None))
-    return result or [Bound(EXAMPLES, config.evaluation.splits[0], "value", 1, None)]
+    if not any(bound.kind == "value" for bound in result):
+        result.append(Bound(EXAMPLES, config.evaluation.splits[0], "value", 1, None))
+    return result
 
 
 def headline_slice(config: Config, bound: Bound) -> dict[str, str]:

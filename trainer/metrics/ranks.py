@@ -91,10 +91,10 @@ class FixedOrder(NamedTuple):
             is_known &= ~tf.reduce_any(seen == target, axis=1)
         return tf.where(is_known, tf.cast(rank, tf.float32), float("inf"))
 
-    def top_items(self, k: int, seen: tf.Tensor, mask_seen: bool) -> tf.Tensor:
+    def top_items(self, k: int | tf.Tensor, seen: tf.Tensor, mask_seen: bool) -> tf.Tensor:
         """Finds the best items as `top_items` does: int64 [B, S] -> int64 [B, k]."""
         size, rows = tf.size(self.items, tf.int64), tf.shape(seen, tf.int64)[0]
-        wide = tf.minimum(k + (tf.shape(seen, tf.int64)[1] if mask_seen else 0), size)
+        wide = tf.minimum(tf.cast(k, tf.int64) + (tf.shape(seen, tf.int64)[1] if mask_seen else 0), size)
         place = tf.tile(tf.range(wide)[tf.newaxis], [rows, 1])
         if mask_seen:
             position = tf.gather(self.position, tf.where(_is_item(seen, size), seen, 0))

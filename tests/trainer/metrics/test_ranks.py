@@ -110,5 +110,5 @@ def test_the_order_of_fixed_scores_ranks_as_the_scores_do(mask_seen):
     order, tiled = FixedOrder.of(scores), tf.tile(scores[tf.newaxis], [60, 1])
     expected = target_ranks(tiled, target, seen, mask_seen)
     np.testing.assert_array_equal(order.target_ranks(target, seen, mask_seen), expected)
-    for k in (1, 10, 39, 50):
+    for k in (1, 10, 39, 50, tf.constant(10)):
         np.testing.assert_array_equal(order.top_items(k, seen, mask_seen), top_items(tiled, k, seen, mask_seen))
