@@ -6,7 +6,7 @@ RUNNER := $(PYTHON) tfx_runner.py
 TIMED = begin=$$(date +%s); $(1); code=$$?; echo "-- $(2): $$(( $$(date +%s) - begin )) s"; echo; exit $$code
 
 .PHONY: bootstrap demo test lint lock sbom bench-quality bench-index bench-serving bench-neighbours bench-tables \
-	bench-evaluation bench-beam bench-warm-start image-steps check-airflow
+	bench-evaluation bench-beam bench-warm-start simulate-days image-steps check-airflow
 
 bootstrap:
 	@./bootstrap
@@ -63,6 +63,10 @@ bench-beam: bootstrap
 
 bench-warm-start: bootstrap
 	$(PYTHON) -m benchmarks.warm_start
+
+# A fortnight of daily runs with what goes wrong in production: `python -m benchmarks.days --help`.
+simulate-days: bootstrap
+	$(PYTHON) -m benchmarks.days
 
 # Has Airflow itself parse a rendered DAG. AIRFLOW is the Python of an environment of Airflow's own.
 AIRFLOW ?= airflow-venv/bin/python
