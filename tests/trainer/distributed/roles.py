@@ -75,6 +75,8 @@ def fail(role: str, folder: Path, fault: str) -> None:
     if fault == f"{role} wrong":
         raise FloatingPointError("three is wrong")
     if fault == f"{role} killed" and is_first:
+        while not all((folder / name).exists() for name in ("chief", "worker")):
+            time.sleep(0.01)
         os.kill(os.getpid(), signal.SIGKILL)
     if role == "chief" and (fault == "worker wrong" or (fault == "worker killed" and is_first)):
         time.sleep(1)

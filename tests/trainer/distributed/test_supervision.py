@@ -69,6 +69,9 @@ def test_no_process_outlives_the_one_that_started_it(number, tmp_path):
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
         start_new_session=True,
+        preexec_fn=lambda: signal.signal(
+            signal.SIGINT, signal.SIG_DFL
+        ),  # ignored where the tests run in the background
     )
     wait_until(lambda: all((tmp_path / role).exists() for role in ("chief", "worker")))
     time.sleep(0.2)
