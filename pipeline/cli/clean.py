@@ -1,12 +1,10 @@
 """The command `clean`: removes what no later run, server or comparison needs."""
 
 import argparse
-import tempfile
-from pathlib import Path
 
-from config import paths
 from config.table_sizes import readable
-from pipeline.cli.common import OK, CommandError, add_config, positive
+from pipeline.cli.common import OK, add_config, positive
+from pipeline.cli.local_runs import no_run_in, runs_folder
 
 
 def add_clean(parser: argparse.ArgumentParser) -> None:
@@ -29,31 +27,21 @@ def clean(arguments: argparse.Namespace) -> int:
     withdrawn versions, and the report of every run. A removal that was killed is finished by the next one.
     """
     from pipeline.checks.configuration import checked_config
-    from pipeline.runners.capture import captured
-    from pipeline.runners.local import RunError, only_run
-    from pipeline.runners.metadata import database_problem
 
     config = checked_config(arguments.config, with_data=False)
-    home = Path(paths.home(config))
-    if "://" in str(paths.home(config)) or not home.is_dir():
-        raise CommandError(f"there are no local runs in {paths.home(config)}")
-    try:
-        with only_run(home):
-            if problem := database_problem(home, config.pipeline.metadata):
-                raise CommandError(problem)
-            with tempfile.TemporaryDirectory() as folder, captured(Path(folder, "log")):  # ML Metadata prints
-                from pipeline.retention import disk_bytes, plan_removal, remove
+    home = runs_folder(config)
+    with no_run_in(home, config):
+        from pipeline.retention import disk_bytes, plan_removal, remove
 
-                before = disk_bytes(home)
-                plan = plan_removal(config, arguments.keep)
-                if not arguments.dry_run:
-                    remove(config, plan)
-            verb = "would remove" if arguments.dry_run else "removed"
-            versions = ", ".join(map(str, plan.versions))
-            print(f"{verb} {len(plan.artifacts)} artifacts, {len(plan.logs)} logs, {len(plan.checkpoints)} checkpoints")
-            print(f"{verb} {len(plan.versions)} versions" + (f": {versions}" if versions else ""))
-            if not arguments.dry_run:
-                print(f"{home}: {readable(before)}, now {readable(disk_bytes(home))}")
-    except RunError as error:
-        raise CommandError(str(error)) from error
+        before = disk_bytes(home)
+        plan = plan_removal(config, arguments.keep)
+        if not arguments.dry_run:
+            remove(config, plan)
+        after = disk_bytes(home)
+    verb = "would remove" if arguments.dry_run else "removed"
+    versions = ", ".join(map(str, plan.versions))
+    print(f"{verb} {len(plan.artifacts)} artifacts, {len(plan.logs)} logs, {len(plan.checkpoints)} checkpoints")
+    print(f"{verb} {len(plan.versions)} versions" + (f": {versions}" if versions else ""))
+    if not arguments.dry_run:
+        print(f"{home}: {readable(before)}, now {readable(after)}")
     return OK

@@ -2,7 +2,6 @@
 
 import argparse
 import json
-import tempfile
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import TYPE_CHECKING
 from config import Config, ConfigError, paths
 from config.data import Table
 from pipeline.cli.common import OK, CommandError, add_config
+from pipeline.cli.local_runs import no_run_in, runs_folder
 from pipeline.ingest.tables import TableError
 
 if TYPE_CHECKING:
@@ -33,14 +33,9 @@ def forget(arguments: argparse.Namespace) -> int:
     makes all of them again; delete the user's rows from the tables before it. Versions stay, as they may be serving.
     """
     from pipeline.checks.configuration import checked_config
-    from pipeline.runners.capture import captured
-    from pipeline.runners.local import RunError, only_run
-    from pipeline.runners.metadata import database_problem
 
     config = checked_config(arguments.config, with_data=False)
-    home = Path(paths.home(config))
-    if "://" in str(paths.home(config)) or not home.is_dir():
-        raise CommandError(f"there are no local runs in {paths.home(config)}")
+    home = runs_folder(config)
     from pipeline.forgetting import find_traces, names_of
     from pipeline.metadata import readable_store
     from pipeline.retention import remove
@@ -49,19 +44,13 @@ def forget(arguments: argparse.Namespace) -> int:
         names = names_of(config, arguments.user)
     except TableError as error:
         raise ConfigError(f"{arguments.config}: {error}") from error
-    try:
-        with only_run(home):
-            if problem := database_problem(home, config.pipeline.metadata):
-                raise CommandError(problem)
-            with tempfile.TemporaryDirectory() as folder, captured(Path(folder, "log")):  # ML Metadata prints
-                store = readable_store(config)
-                if store is None:
-                    raise CommandError(f"there are no runs in {home}")
-                traces = find_traces(config, names, store)
-                if arguments.remove:
-                    remove(config, traces.plan())
-    except RunError as error:
-        raise CommandError(str(error)) from error
+    with no_run_in(home, config):
+        store = readable_store(config)
+        if store is None:
+            raise CommandError(f"there are no runs in {home}")
+        traces = find_traces(config, names, store)
+        if arguments.remove:
+            remove(config, traces.plan())
     for line in (*_tables(config, arguments.user), *_found(traces, arguments.remove), *_advice(config, traces)):
         print(line)
     return OK
