@@ -60,8 +60,9 @@ def plan_removal(config: Config, keep: int) -> Plan:
     staying_runs = {name for name in runs if name >= oldest} | {blessed}
     staying = {a.id for name in staying_runs for e in runs.get(name, ()) for a in lineage.linked(e)}
     withdrawn = [] if "://" in serving else version_numbers(withdrawn_folder(serving))
+    staying_versions = {str(version) for version in (*there[-keep:], *withdrawn)}
     for artifact in artifacts:
-        if value_of(artifact, "pushed_version") in {str(version) for version in (*there[-keep:], *withdrawn)}:
+        if value_of(artifact, "pushed_version") in staying_versions:
             staying |= {a.id for a in _of_version(lineage, artifact)}
     root = paths.artifacts(config)
     return Plan(

@@ -15,6 +15,13 @@ _Keys = dict[bytes, NDArray[np.uint64]]
 """The smallest hashes of users by split, distinct and rising."""
 
 
+def row_count_settings(eval_config: Any) -> dict[str, Any]:
+    """Returns the arguments of the metric `RowCount`, which hold what an `EvalConfig` has no other place for."""
+    metrics = (metric for spec in eval_config.metrics_specs for metric in spec.metrics)
+    found = (json.loads(metric.config) for metric in metrics if metric.class_name == "RowCount")
+    return next(found, {})
+
+
 class UserSample(beam.PTransform):
     """Keeps the rows of the users of each split whose seeded hashes are the smallest.
 
@@ -33,11 +40,8 @@ class UserSample(beam.PTransform):
     @classmethod
     def of(cls, eval_config: Any) -> "UserSample | None":
         """Returns the sample that the metric `RowCount` is configured with; None for all users."""
-        for spec in eval_config.metrics_specs:
-            for metric in spec.metrics:
-                if metric.class_name == "RowCount" and (sample := json.loads(metric.config).get("sample")):
-                    return cls(**sample)
-        return None
+        sample = row_count_settings(eval_config).get("sample")
+        return cls(**sample) if sample else None
 
     def expand(self, rows: Any) -> Any:
         """Builds the graph: `Rows` to `Rows`."""

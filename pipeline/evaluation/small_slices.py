@@ -1,6 +1,5 @@
 """Slices with few users, which would tell of single ones, become one (k-anonymity: Sweeney, 2002)."""
 
-import json
 from collections.abc import Iterable
 from typing import Any, NamedTuple
 
@@ -10,6 +9,7 @@ from numpy.typing import NDArray
 
 from config import feature_names
 from pipeline.evaluation.reading import Rows
+from pipeline.evaluation.sample import row_count_settings
 from pipeline.ingest.splits import hash_text
 
 _GROUP = (feature_names.SPLIT, feature_names.IS_COLD_USER)
@@ -46,11 +46,8 @@ class MergeSmallSlices(beam.PTransform):
     @classmethod
     def of(cls, eval_config: Any) -> "MergeSmallSlices | None":
         """Returns what the metric `RowCount` is configured with; None where slices of all sizes are wanted."""
-        for spec in eval_config.metrics_specs:
-            for metric in spec.metrics:
-                if metric.class_name == "RowCount" and (users := json.loads(metric.config).get("min_slice_users")):
-                    return cls(users)
-        return None
+        users = row_count_settings(eval_config).get("min_slice_users")
+        return cls(users) if users else None
 
     def expand(self, rows: Any) -> Any:
         """Builds the graph: `Rows` to `Rows`."""
