@@ -9,10 +9,8 @@ from tfx.dsl.input_resolution.strategies.latest_blessed_model_strategy import La
 from tfx.types import standard_artifacts
 
 from config import Config
-from pipeline.lineage import withdrawn_models
+from pipeline.evaluation.baseline import BLESSING, MODEL, blessed_of, served_before
 
-MODEL = "model"
-BLESSING = "model_blessing"
 DATA = "data"
 _ID = "base_model"
 
@@ -30,10 +28,8 @@ class BlessedBeforeData(ResolverStrategy):
         """Keeps at most one model, and its blessing; see the base class."""
         data = input_dict[DATA]
         first = min((graph.id for graph in data), default=0)
-        withdrawn = withdrawn_models(store)
-        older = [model for model in input_dict[MODEL] if model.id < first and model.id not in withdrawn]
-        found = LatestBlessedModelStrategy().resolve_artifacts(store, {MODEL: older, BLESSING: input_dict[BLESSING]})
-        return {**(found or {MODEL: [], BLESSING: []}), DATA: data}
+        older = served_before(store, input_dict[MODEL], first)
+        return {**blessed_of(store, older, input_dict[BLESSING]), DATA: data}
 
 
 def blessed_before_data(transform_graph: types.BaseChannel) -> list[tfx.dsl.Resolver]:

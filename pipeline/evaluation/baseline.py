@@ -57,19 +57,18 @@ class BlessedBeforeCandidate(ResolverStrategy):
         """
         candidates, lineage = input_dict[CANDIDATE], Lineage(store)
         first = min((model.id for model in candidates), default=0)
-        withdrawn = withdrawn_models(store)
-        older = [model for model in input_dict[MODEL] if model.id < first and model.id not in withdrawn]
-        found = _latest_blessed(store, older, input_dict[BLESSING])
+        older = served_before(store, input_dict[MODEL], first)
+        found = blessed_of(store, older, input_dict[BLESSING])
         reasons = []
-        while found and found[MODEL] and (reason := _why_incomparable(lineage, found[MODEL][0], candidates)):
+        while found[MODEL] and (reason := _why_incomparable(lineage, found[MODEL][0], candidates)):
             passed_over = found[MODEL][0].id
             logging.warning("Model %d is no baseline: %s", passed_over, reason)
             reasons.append(f"model {passed_over}: {reason}")
             older = [model for model in older if model.id < passed_over]
-            found = _latest_blessed(store, older, input_dict[BLESSING])
-        if self._is_required and reasons and not (found and found[MODEL]):
+            found = blessed_of(store, older, input_dict[BLESSING])
+        if self._is_required and reasons and not found[MODEL]:
             raise BaselineError(no_baseline(reasons[0]))
-        return {**(found or {MODEL: [], BLESSING: []}), CANDIDATE: candidates}
+        return {**found, CANDIDATE: candidates}
 
 
 def no_baseline(newest: str) -> str:
@@ -92,10 +91,18 @@ def is_required(config: Config) -> bool:
     return compares and evaluation.incomparable_baseline == "fail"
 
 
-def _latest_blessed(
-    store: object, models: list[types.Artifact], blessings: list[types.Artifact]
-) -> dict[str, list[types.Artifact]] | None:
-    return LatestBlessedModelStrategy().resolve_artifacts(store, {MODEL: list(models), BLESSING: list(blessings)})
+def served_before(store: Any, models: list[types.Artifact], artifact: int) -> list[types.Artifact]:
+    """Returns the models that are older than an artifact's id, but for those whose versions were all withdrawn."""
+    withdrawn = withdrawn_models(store)
+    return [model for model in models if model.id < artifact and model.id not in withdrawn]
+
+
+def blessed_of(
+    store: Any, models: list[types.Artifact], blessings: list[types.Artifact]
+) -> dict[str, list[types.Artifact]]:
+    """Returns the latest blessed one of models, and its blessing; empty lists where none is blessed."""
+    found = LatestBlessedModelStrategy().resolve_artifacts(store, {MODEL: list(models), BLESSING: list(blessings)})
+    return found or {MODEL: [], BLESSING: []}
 
 
 def _why_incomparable(lineage: Lineage, model: types.Artifact, candidates: list[types.Artifact]) -> str:

@@ -9,8 +9,9 @@ from tfx.types import standard_artifacts
 
 from config import load_config
 from config.load import changed_config
-from pipeline.base_model import BLESSING, DATA, MODEL, BlessedBeforeData
+from pipeline.base_model import DATA, BlessedBeforeData
 from pipeline.dag import create_pipeline
+from pipeline.evaluation.baseline import BLESSING, MODEL
 
 CONFIG = load_config(Path(__file__).parents[2] / "examples" / "movielens-100k.yaml")
 TUNER = {"objective": "ndcg@10", "parameters": {"model.dimension": {"choices": [16, 32]}}}
