@@ -2,6 +2,7 @@
 
 from typing import Any, Final
 
+from ml_metadata.proto import metadata_store_pb2
 from tfx import types
 from tfx import v1 as tfx
 from tfx.dsl.components.common.resolver import ResolverStrategy
@@ -39,8 +40,10 @@ class BlessedBeforeCurrent(ResolverStrategy):
 
 
 def _runs(store: Any, artifact: types.Artifact) -> set[str]:
-    """Returns the runs that made the artifact or took it from the cache."""
-    return {c.name for c in store.get_contexts_by_artifact(artifact.id) if c.type == "pipeline_run"}
+    """Returns the runs that made the artifact or took it from the cache; not those whose resolvers only found it."""
+    events = store.get_events_by_artifact_ids([artifact.id])
+    made = [event.execution_id for event in events if event.type == metadata_store_pb2.Event.OUTPUT]
+    return {c.name for e in made for c in store.get_contexts_by_execution(e) if c.type == "pipeline_run"}
 
 
 def statistics_before(config: Config, current: types.BaseChannel) -> list[tfx.dsl.Resolver]:

@@ -22,10 +22,20 @@ class Store:
         """Puts an artifact that these runs made or took from the cache."""
         artifact.type_id = self.store.put_artifact_type(artifact.artifact_type)
         (artifact.id,) = self.store.put_artifacts([artifact.mlmd_artifact])
-        contexts = [self._of_all, *map(self._context, runs)]
-        links = [mlmd.Attribution(artifact_id=artifact.id, context_id=context) for context in contexts]
-        self.store.put_attributions_and_associations(links, [])
+        for run in runs:
+            self.link(artifact, run, mlmd.Event.OUTPUT)
         return artifact
+
+    def link(self, artifact: types.Artifact, run: str, event: "mlmd.Event.Type.ValueType") -> None:
+        """Puts an execution of a run, and its event with an artifact."""
+        kind = self.store.put_execution_type(mlmd.ExecutionType(name="node"))
+        (execution,) = self.store.put_executions([mlmd.Execution(type_id=kind)])
+        contexts = [self._of_all, self._context(run)]
+        self.store.put_attributions_and_associations(
+            [mlmd.Attribution(artifact_id=artifact.id, context_id=context) for context in contexts],
+            [mlmd.Association(execution_id=execution, context_id=context) for context in contexts],
+        )
+        self.store.put_events([mlmd.Event(artifact_id=artifact.id, execution_id=execution, type=event)])
 
     def _context(self, run: str) -> int:
         known = self.store.get_context_by_type_and_name("pipeline_run", run)
@@ -63,3 +73,14 @@ def test_resolves_the_newest_earlier_statistics_of_a_blessed_run(
     assert found[REFERENCE] == [statistics[number] for number in expected]
     assert found[CURRENT] == [statistics[current]]
     assert bool(found[BLESSING]) == bool(expected)
+
+
+def test_a_stopped_run_that_resolved_an_earlier_blessing_is_no_reference() -> None:
+    store = Store()
+    statistics = [store.add(standard_artifacts.ExampleStatistics(), run) for run in ("first", "stopped", "third")]
+    first = store.add(blessing(True), "first")
+    store.link(first, "stopped", mlmd.Event.INTERNAL_OUTPUT)
+    found = BlessedBeforeCurrent().resolve_artifacts(
+        store.store, {CURRENT: statistics[2:], REFERENCE: statistics, BLESSING: [first]}
+    )
+    assert found[REFERENCE] == statistics[:1]
