@@ -42,7 +42,7 @@ _CONFIGURATION: Final[dict[str, Any]] = {
     "model": {"dimension": 16, "history": {"max_events": _HISTORY, "encoder": "decay"}},
     "training": {"epochs": 8, "batch_size": 32, "warm_start": {"epochs": 2}},
     "evaluation": {"ks": [SHOWN, 10], "gates": [{"metric": "ndcg@10", "max_regression": 0.05}]},
-    "pipeline": {"drift": {"features": {"context_device": 0.1}}},
+    "pipeline": {"drift": {"features": {"context_device": 0.05}}},
     "online": {"window_hours": 1, "gates": {"min_requests": 100, "min_ctr_ratio": 0.8}},
 }
 
