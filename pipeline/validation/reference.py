@@ -41,8 +41,9 @@ class BlessedBeforeCurrent(ResolverStrategy):
 
 def _runs(store: Any, artifact: types.Artifact) -> set[str]:
     """Returns the runs that made the artifact or took it from the cache; not those whose resolvers only found it."""
+    proto: Any = metadata_store_pb2
     events = store.get_events_by_artifact_ids([artifact.id])
-    made = [event.execution_id for event in events if event.type == metadata_store_pb2.Event.OUTPUT]
+    made = [event.execution_id for event in events if event.type == proto.Event.OUTPUT]
     return {c.name for e in made for c in store.get_contexts_by_execution(e) if c.type == "pipeline_run"}
 
 
