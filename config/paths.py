@@ -1,6 +1,7 @@
 """The files and folders of a pipeline."""
 
 import posixpath
+from pathlib import Path
 from typing import Final
 
 from config import Config
@@ -48,6 +49,12 @@ def online(config: Config) -> str:
 def serving(config: Config) -> str:
     """The model base path, with one numbered folder per pushed version."""
     return config.serving.folder or posixpath.join(home(config), "serving", config.serving.model_name)
+
+
+def request_log(config: Config) -> str | None:
+    """What the names of the request log's files begin with, an absolute path; None where no requests are logged."""
+    log = config.serving.log_requests
+    return None if log is None else str(Path(log.folder).absolute() / config.serving.model_name)
 
 
 def records(config: Config) -> str:

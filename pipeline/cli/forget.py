@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING
 
 from config import Config, ConfigError, paths
 from config.data import Table
-from pipeline.cli.common import OK, CommandError, add_config
+from pipeline.cli.common import FAILED, OK, CommandError, add_config
 from pipeline.cli.local_runs import no_run_in, runs_folder
 from pipeline.ingest.tables import TableError
 
 if TYPE_CHECKING:
     from pipeline.forgetting import Traces
+    from pipeline.request_logs import LoggedUser
 
 
 def add_forget(parser: argparse.ArgumentParser) -> None:
@@ -28,9 +29,11 @@ def forget(arguments: argparse.Namespace) -> int:
     """List what holds a user, and with --remove remove it.
 
     Counts the user's rows in the tables, which are never changed, and the user's windows in the examples of all runs;
-    lists all artifacts that were made from these, the logs and reports that name the user, and the pushed versions that
-    were trained on the user's events. --remove removes artifacts, logs, reports and checkpoints, so that the next run
-    makes all of them again; delete the user's rows from the tables before it. Versions stay, as they may be serving.
+    lists all artifacts that were made from these, the logs and reports that name the user, the logged requests of
+    `serving.log_requests` with the user's id, and the pushed versions that were trained on the user's events. --remove
+    removes artifacts, logs, reports and checkpoints, so that the next run makes all of them again, and the requests;
+    delete the user's rows from the tables before it. Versions stay, as they may be serving. So does a file of requests
+    that a server still writes to: the exit code is then 1.
     """
     from pipeline.checks.configuration import checked_config
 
@@ -38,6 +41,7 @@ def forget(arguments: argparse.Namespace) -> int:
     home = runs_folder(config)
     from pipeline.forgetting import find_traces, names_of
     from pipeline.metadata import readable_store
+    from pipeline.request_logs import find_requests, remove_requests
     from pipeline.retention import remove
 
     try:
@@ -49,11 +53,14 @@ def forget(arguments: argparse.Namespace) -> int:
         if store is None:
             raise CommandError(f"there are no runs in {home}")
         traces = find_traces(config, names, store)
+        requests = find_requests(config, names)
         if arguments.remove:
             remove(config, traces.plan())
-    for line in (*_tables(config, arguments.user), *_found(traces, arguments.remove), *_advice(config, traces)):
+            remove_requests(config, requests)
+    found = (*_found(traces, arguments.remove), *_logged(requests, arguments.remove))
+    for line in (*_tables(config, arguments.user), *found, *_advice(config, traces)):
         print(line)
-    return OK
+    return FAILED if arguments.remove and any(file.is_open for file in requests) else OK
 
 
 def _tables(config: Config, user: str) -> Iterator[str]:
@@ -81,6 +88,21 @@ def _found(traces: "Traces", is_removed: bool) -> Iterator[str]:
     yield f"{verb}: {len(traces.artifacts)} artifacts" + (f" ({kinds})" if kinds else "")
     yield f"{verb}: {len(traces.checkpoints)} checkpoints, {len(traces.texts)} logs and reports"
     yield from (f"  {path}" for path in traces.texts)
+
+
+def _logged(requests: "list[LoggedUser]", is_removed: bool) -> Iterator[str]:
+    """Yields a line for each file of the request log that holds the user."""
+    for file in requests:
+        rest = ", and a part of a record that names the user" if file.rest else ""
+        held = f"{len(file.records):,} requests of the user{rest} in {file.path}"
+        if file.is_open:
+            yield (
+                f"not {'removed' if is_removed else 'to remove yet'}: {held}, which a server still writes to: stop the "
+                "server, or wait until it begins the next file (`serving.log_requests.max_file_minutes`), and `forget` "
+                "again"
+            )
+        else:
+            yield f"{'removed' if is_removed else 'to remove'}: {held}"
 
 
 def _advice(config: Config, traces: "Traces") -> Iterator[str]:

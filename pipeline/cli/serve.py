@@ -58,8 +58,8 @@ def models_config(config: Config) -> str:
     models = model_server_config_pb2.ModelServerConfig()
     name = config.serving.model_name
     model = models.model_config_list.config.add(name=name, base_path=_base_path(config), model_platform="tensorflow")
-    if (log := config.serving.log_requests) is not None:
-        prefix = str(Path(log.folder).absolute() / name)
+    log, prefix = config.serving.log_requests, paths.request_log(config)
+    if log is not None and prefix is not None:
         model.logging_config.log_collector_config.type = "tfrecord"
         model.logging_config.log_collector_config.filename_prefix = prefix
         model.logging_config.sampling_config.sampling_rate = log.sampling_rate

@@ -1,10 +1,13 @@
 """The log of answered requests: a sample of them as TFRecord files of TensorFlow Serving's PredictionLogs.
 
 No request waits for it: a thread writes what requests put into a queue, and what finds the queue full is dropped and
-counted. A killed server leaves its last file without the records of the last second, perhaps with a part of one.
+counted. A killed server leaves its last file without the records of the last second, perhaps with a part of one. While
+a file is written, it is locked (flock), so that whoever would change it can know (`is_being_written`).
 """
 
 import argparse
+import contextlib
+import fcntl
 import glob
 import logging
 import os
@@ -15,7 +18,7 @@ from collections import Counter, deque
 from collections.abc import Callable, Iterable
 from itertools import count
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, BinaryIO, Final, NamedTuple
 
 import grpc
 import tensorflow as tf
@@ -33,6 +36,22 @@ _FLUSH_SECONDS: Final = 1.0
 _PAUSE_SECONDS: Final = 60.0
 """After a file could not be written: else a full disk would take a new file, and the oldest one, for each request."""
 _STOP_SECONDS: Final = 5.0
+
+
+class _File(NamedTuple):
+    """A file that is being written.
+
+    Attributes:
+      writer: Of its records.
+      opened: When, on the monotonic clock.
+      lock: The same file, which is locked until it is closed.
+    """
+
+    writer: tf.io.TFRecordWriter
+    opened: float
+    lock: BinaryIO
+
+
 MakeLog = Callable[[], prediction_log_pb2.PredictLog]
 
 
@@ -51,7 +70,7 @@ class RequestLog:
         self._configs: dict[str, Any] = {}  # replaced, never changed: `add` takes no lock
         self._queue: deque[tuple[logging_pb2.LogMetadata, str, MakeLog]] = deque()
         self._is_stopped = threading.Event()
-        self._files: dict[str, tuple[tf.io.TFRecordWriter, float]] = {}
+        self._files: dict[str, _File] = {}
         self._bytes: Counter[str] = Counter()
         self._numbers, self._resume_at = count(), 0.0
         self._thread = threading.Thread(target=self._run, name="request-log", daemon=True)
@@ -114,17 +133,42 @@ class RequestLog:
         if prefix not in self._files:
             Path(prefix).parent.mkdir(mode=0o750, parents=True, exist_ok=True)
             name = f"{time.strftime('%Y%m%dT%H%M%S', time.gmtime())}-{os.getpid()}-{next(self._numbers):06}.tfrecord"
-            self._files[prefix], self._bytes[prefix] = (tf.io.TFRecordWriter(f"{prefix}-{name}"), time.monotonic()), 0
+            self._files[prefix], self._bytes[prefix] = _opened(f"{prefix}-{name}"), 0
             for old in sorted(glob.glob(f"{glob.escape(prefix)}-*.tfrecord"))[: -self._flags.request_log_max_files]:
                 Path(old).unlink(missing_ok=True)
-        self._files[prefix][0].write(log)
+        self._files[prefix].writer.write(log)
         self._bytes[prefix] += len(log)
 
     def _close_or_flush(self, prefix: str, is_stopped: bool) -> None:
         """Closes a file that is old or large enough, or whose model is logged no more."""
-        writer, opened = self._files[prefix]
+        writer, opened, lock = self._files[prefix]
         writer.flush()
         is_full = self._bytes[prefix] >= self._flags.request_log_max_bytes
         is_old = time.monotonic() - opened >= self._flags.request_log_max_seconds
         if is_stopped or is_full or is_old or prefix not in [used for _, used in self._configs.values()]:
-            self._files.pop(prefix)[0].close()
+            del self._files[prefix]
+            with lock:
+                writer.close()
+
+
+def is_being_written(path: Path) -> bool:
+    """Returns whether a server of this machine, or of one that shares locks with it, still writes to a file of the log.
+
+    Once it does not, no server ever will. Where the file system has no locks, the answer is yes.
+
+    Raises:
+      FileNotFoundError: The file is gone.
+    """
+    with path.open("rb") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except OSError:
+            return True
+    return False
+
+
+def _opened(path: str) -> _File:
+    lock = open(path, "ab")  # noqa: SIM115  # closed with the writer
+    with contextlib.suppress(OSError):  # a file system without locks has a log too
+        fcntl.flock(lock, fcntl.LOCK_EX)  # waits for an `is_being_written` of this moment
+    return _File(tf.io.TFRecordWriter(path), time.monotonic(), lock)

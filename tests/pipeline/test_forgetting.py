@@ -13,6 +13,8 @@ from pipeline.forgetting import find_traces
 from pipeline.metadata import readable_store
 from pipeline.runners.local import run_pipeline
 from serving.client.personal import KEY_VARIABLE, hashed
+from tests.pipeline.test_request_logs import call, log_of, users_in, write
+from tests.serving.models import eventually
 from tests.synthetic import write_config, write_tables
 
 KEY = "sixteen characters and more"
@@ -25,7 +27,7 @@ def runs(tmp_path_factory):
         environment.setenv(KEY_VARIABLE, KEY)
         write_tables(folder, users=20, items=20, events=200)
         data = {"interactions": {"personal": ["user_id"]}, "users": {"personal": ["user_id"]}}
-        path = write_config(folder, data=data)
+        path = write_config(folder, data=data, serving={"log_requests": {"folder": str(folder / "requests")}})
         config = load_config(path)
         home = folder / "pipelines" / "synthetic"
         _run(config, home)
@@ -90,6 +92,23 @@ def test_what_holds_a_user_is_listed_and_then_removed_and_nothing_else(runs, cap
     assert (runs.serving / first / "saved_model.pb").exists()
     traces = find_traces(runs.config, ["u3", hashed("u3", KEY.encode())], readable_store(runs.config))
     assert (traces.windows, traces.artifacts, traces.texts) == ({}, [], [])
+
+
+def test_requests_by_the_hash_go_but_from_the_file_that_a_server_writes_to(runs, monkeypatch, capsys):
+    monkeypatch.setenv(KEY_VARIABLE, KEY)
+    folder, log, name = runs.path.parent / "requests", log_of(runs.config), hashed("caller", KEY.encode())
+    write(log, call(name), call("u2"), call(name))
+    eventually(lambda: [len(users_in(file)) for file in sorted(folder.glob("*"))] == [2, 1])
+    closed, opened = sorted(folder.iterdir())
+    assert main(["forget", "caller", "--config", str(runs.path)]) == 0
+    shown = capsys.readouterr().out
+    assert f"\nto remove: 1 requests of the user in {closed}\n" in shown
+    assert f"\nnot to remove yet: 1 requests of the user in {opened}, which a server still writes to" in shown
+    assert main(["forget", "caller", "--config", str(runs.path), "--remove"]) == 1
+    assert (users_in(closed), users_in(opened)) == ([[b"u2"]], [[name.encode()]])
+    log.stop()
+    assert main(["forget", "caller", "--config", str(runs.path), "--remove"]) == 0
+    assert list(folder.iterdir()) == [closed]
 
 
 def test_a_user_nobody_knows_and_a_missing_key(runs, capsys, monkeypatch):
