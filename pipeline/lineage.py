@@ -32,11 +32,13 @@ class Lineage:
 
     def producer(self, artifact: Any) -> Any:
         """Returns the execution that made the artifact; later ones took it from the cache."""
-        if artifact is None:
-            return None
-        events = self.store.get_events_by_artifact_ids([artifact.id])
-        ids = [event.execution_id for event in events if event.type == self._output]
+        ids = [] if artifact is None else self._makers(artifact)
         return self.store.get_executions_by_id([min(ids)])[0] if ids else None
+
+    def runs(self, artifact: Any) -> set[str]:
+        """Returns the runs that made the artifact or took it from the cache; not those whose resolvers found it."""
+        executions = self.store.get_executions_by_id(self._makers(artifact))
+        return {run for execution in executions if (run := self.run(execution))}
 
     def inputs(self, execution: Any) -> Mapping[str, Any]:
         """Returns the execution's input artifacts by key, the last where there are several."""
@@ -72,6 +74,11 @@ class Lineage:
         """Returns the id of the run that the execution belongs to."""
         contexts = [] if execution is None else self.store.get_contexts_by_execution(execution.id)
         return next((context.name for context in contexts if context.type == "pipeline_run"), "")
+
+    def _makers(self, artifact: Any) -> list[int]:
+        """Returns the ids of the executions that made the artifact or took it from the cache."""
+        events = self.store.get_events_by_artifact_ids([artifact.id])
+        return [event.execution_id for event in events if event.type == self._output]
 
     def _linked(self, execution: Any, kind: int) -> Iterator[tuple[str, Any]]:
         if execution is None:

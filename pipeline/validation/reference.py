@@ -2,7 +2,6 @@
 
 from typing import Any, Final
 
-from ml_metadata.proto import metadata_store_pb2
 from tfx import types
 from tfx import v1 as tfx
 from tfx.dsl.components.common.resolver import ResolverStrategy
@@ -10,6 +9,7 @@ from tfx.dsl.input_resolution.strategies.latest_artifact_strategy import LatestA
 from tfx.types import standard_artifacts
 
 from config import Config
+from pipeline.lineage import Lineage
 
 REFERENCE: Final = "reference"
 BLESSING: Final = "model_blessing"
@@ -29,22 +29,15 @@ class BlessedBeforeCurrent(ResolverStrategy):
         self, store: Any, input_dict: dict[str, list[types.Artifact]]
     ) -> dict[str, list[types.Artifact]]:
         """Keeps at most one of the statistics, and the blessings of its runs; see the base class."""
+        lineage = Lineage(store)
         first = min((statistics.id for statistics in input_dict[CURRENT]), default=0)
         older = [statistics for statistics in input_dict[REFERENCE] if statistics.id < first]
-        given = [(b, _runs(store, b)) for b in input_dict[BLESSING] if b.get_int_custom_property("blessed")]
+        given = [(b, lineage.runs(b)) for b in input_dict[BLESSING] if b.get_int_custom_property("blessed")]
         for statistics in sorted(older, key=lambda statistics: statistics.id, reverse=True):
-            runs = _runs(store, statistics)
+            runs = lineage.runs(statistics)
             if blessings := [blessing for blessing, blessed in given if blessed & runs]:
                 return {**input_dict, REFERENCE: [statistics], BLESSING: blessings}
         return {**input_dict, REFERENCE: [], BLESSING: []}
-
-
-def _runs(store: Any, artifact: types.Artifact) -> set[str]:
-    """Returns the runs that made the artifact or took it from the cache; not those whose resolvers only found it."""
-    proto: Any = metadata_store_pb2
-    events = store.get_events_by_artifact_ids([artifact.id])
-    made = [event.execution_id for event in events if event.type == proto.Event.OUTPUT]
-    return {c.name for e in made for c in store.get_contexts_by_execution(e) if c.type == "pipeline_run"}
 
 
 def statistics_before(config: Config, current: types.BaseChannel) -> list[tfx.dsl.Resolver]:
