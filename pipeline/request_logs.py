@@ -9,17 +9,19 @@ import contextlib
 import os
 import re
 import shutil
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+import tensorflow as tf
+from tensorflow_serving.apis import prediction_log_pb2
+
 from config import Config, feature_names, paths
 from pipeline.ingest.records import tfrecords
-from pipeline.ingest.tables import TableError, open_file
+from pipeline.ingest.tables import TableError
+from serving.server.request_log import FILE_SUFFIX, is_being_written
 
-_NAME: Final = r"-\d{8}T\d{6}-\d+-\d{6,}\.tfrecord"
-"""What follows the prefix in the name of a file (`serving.server.request_log`)."""
 _PART: Final = ".{}.part"
 """A file that is being written again: neither the server nor `online` takes it for one of the log."""
 Span = tuple[int, int]
@@ -50,18 +52,13 @@ def find_requests(config: Config, names: Sequence[str]) -> list[LoggedUser]:
       config: The configuration.
       names: The ids that requests may know the user by.
     """
-    from serving.server.request_log import is_being_written
-
     wanted, found = [name.encode() for name in names], []
     for path in _files(config):
         with contextlib.suppress(FileNotFoundError):  # a server removes its oldest file when it begins another
             is_open = is_being_written(path)
-            *records, rest = _parts(path)
-            content = path.read_bytes()
-            held = tuple(span for span in records if _is_of_user(content[slice(*span)], wanted))
-            is_named = any(name in content[slice(*rest)] for name in wanted)
-            if held or is_named:
-                found.append(LoggedUser(path, held, rest if is_named else None, is_open))
+            records, rest = _held(path, wanted)
+            if records or rest:
+                found.append(LoggedUser(path, records, rest, is_open))
     return found
 
 
@@ -84,27 +81,31 @@ def remove_requests(config: Config, found: Iterable[LoggedUser]) -> None:
 def _files(config: Config) -> list[Path]:
     if (prefix := paths.request_log(config)) is None:
         return []
-    pattern = re.compile(re.escape(Path(prefix).name) + _NAME)
+    pattern = re.compile(re.escape(Path(prefix).name) + FILE_SUFFIX)
     return sorted(path for path in Path(prefix).parent.glob("*.tfrecord") if pattern.fullmatch(path.name))
 
 
-def _parts(path: Path) -> Iterator[Span]:
-    """Yields where each whole record of a file is, and last what follows them, which may be empty."""
-    begin = 0
-    with open_file(str(path)) as file, contextlib.suppress(TableError):
-        for _ in tfrecords(str(path), file):
-            yield begin, (begin := file.tell())
-    yield begin, path.stat().st_size
+def _held(path: Path, wanted: Sequence[bytes]) -> tuple[tuple[Span, ...], Span | None]:
+    """Returns where a file holds the user: whole records, and what follows the last one."""
+    held, begin = [], 0
+    with path.open("rb") as file:
+        with contextlib.suppress(TableError):  # the last record is cut short
+            for record in tfrecords(str(path), file):
+                end = file.tell()
+                if _is_of_user(record, wanted):
+                    held.append((begin, end))
+                begin = end
+        file.seek(begin)
+        rest = file.read()
+    is_named = any(name in rest for name in wanted)
+    return tuple(held), (begin, begin + len(rest)) if is_named else None
 
 
 def _is_of_user(record: bytes, wanted: Sequence[bytes]) -> bool:
-    """Returns whether a call of one of the users is in the bytes of a TFRecord: length, checksums and PredictionLog."""
-    import tensorflow as tf
-    from tensorflow_serving.apis import prediction_log_pb2
-
+    """Returns whether a PredictionLog is of a call of one of the users."""
     if not any(name in record for name in wanted):  # parsing all would take many times as long
         return False
-    inputs = prediction_log_pb2.PredictionLog.FromString(record[12:-4]).predict_log.request.inputs
+    inputs = prediction_log_pb2.PredictionLog.FromString(record).predict_log.request.inputs
     users = set(inputs[feature_names.USER_ID].string_val)
     for example in inputs["examples"].string_val:
         users |= set(tf.train.Example.FromString(example).features.feature[feature_names.USER_ID].bytes_list.value)

@@ -29,6 +29,8 @@ from serving.server.servable import Servable
 
 LOG = logging.getLogger("serving")
 
+FILE_SUFFIX: Final = r"-\d{8}T\d{6}-\d+-\d{6,}\.tfrecord"
+"""A regular expression: what follows a model's prefix in the name of a file."""
 _QUEUED: Final = 1024
 _POLL_SECONDS: Final = 0.05
 """Between two looks at the queue, so that requests wake no thread."""
